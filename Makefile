@@ -1,0 +1,83 @@
+# Everything is set up inside this checkout: .venv for the environment, .cache for what the tools keep. Nothing else is written.
+
+VENV = .venv
+PYTHON_VERSION =
+PYTHON_VERSIONS = 3.11 3.12 3.13
+PYTHON = $(VENV)/bin/python
+PIP_INSTALL = $(PYTHON) -m pip install -qq --constraint constraints.txt
+PROJECT_INSTALL = $(PIP_INSTALL) --build-constraint constraints.txt --editable
+
+PIP_CACHE_DIR ?= $(CURDIR)/.cache/pip
+export PIP_CACHE_DIR
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export PIP_NO_INPUT = 1
+export PIP_ROOT_USER_ACTION = ignore
+export COVERAGE_FILE = $(CURDIR)/.cache/coverage/data
+export HYPOTHESIS_STORAGE_DIRECTORY = $(CURDIR)/.cache/hypothesis
+export PYRIGHT_PYTHON_CACHE_DIR = $(CURDIR)/.cache/pyright
+export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
+unexport PYTHONHOME PYTHONPATH
+
+heading = @printf '\n== %s\n' '$(1)'
+
+.NOTPARALLEL:
+.PHONY: help demo test test-all lint format types tests bench constraints clean
+
+help: ## what there is to make
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 21
+
+demo: $(VENV)/.demo ## the whole story against an embedded Prio API, in half a minute
+	@$(PYTHON) -m prio_middleware.demo
+
+test: lint types tests ## lint, types, and the tests with full branch coverage
+
+test-all: ## the same on every Python 3.11 to 3.13 of this machine
+	@scripts/test_all $(PYTHON_VERSIONS)
+
+lint: $(VENV)/.test ## ruff: rules and format
+	$(call heading,ruff check)
+	@$(PYTHON) -m ruff check
+	$(call heading,ruff format --check)
+	@$(PYTHON) -m ruff format --check
+
+types: $(VENV)/.test ## mypy (strict) and pyright
+	$(call heading,mypy --strict)
+	@$(PYTHON) -m mypy
+	$(call heading,pyright)
+	@$(PYTHON) -m pyright --pythonpath $(PYTHON)
+
+tests: $(VENV)/.test ## pytest with full branch coverage
+	$(call heading,pytest)
+	@$(PYTHON) -m pytest --cov --hypothesis-profile=ci
+
+format: $(VENV)/.test ## format the code and mend what ruff can
+	@$(PYTHON) -m ruff check --fix
+	@$(PYTHON) -m ruff format
+
+bench: $(VENV)/.test ## what a call costs, beside the same call without this library
+	@$(PYTHON) benchmarks/overhead.py
+
+constraints: ## renew constraints.txt: the newest versions of everything the tests need
+	@scripts/renew_constraints
+
+clean: ## remove everything that was set up or built
+	rm -rf .venv .venv-* .cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made: scripts/make_venv
+	@scripts/make_venv $(VENV) $(PYTHON_VERSION)
+
+$(VENV)/.pip: $(VENV)/.made constraints.txt
+	@echo "Setting up $(VENV) with $$($(PYTHON) -V), once:"
+	@$(PIP_INSTALL) pip
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.pip pyproject.toml
+	@echo "  installing prio-middleware and its sandbox ..."
+	@$(PROJECT_INSTALL) '.[cli,httpx2,sandbox]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	@echo "  installing the tools for tests and types ..."
+	@$(PROJECT_INSTALL) '.[cli,httpx2,sandbox,testing]' --group dev
+	@touch $@

@@ -1,0 +1,97 @@
+"""What is ours goes to the client's own origins only: no token, no ``App-*`` header, to any other."""
+
+from __future__ import annotations
+
+import re
+import weakref
+from collections.abc import Iterable
+from ipaddress import IPv6Address
+from typing import Final, Literal
+
+from ..errors import ConfigurationError, ForeignOriginError
+from ..origins import parse_origin
+from ..pipeline import Exchange, RequestLike, ResponseLike, URLLike
+
+LEFT_ORIGIN: Final = "prio_middleware.left_origin"
+"""The key in a request's ``extensions`` that marks a redirect chain which has left the origins."""
+
+# An absolute form without a host, as in "https:/path": the HTTP libraries put the request's own host there, but not its port.
+_HOSTLESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?!//[^/?#])")
+
+
+class OriginGuard:
+    """Lets a request to another origin pass bare, or refuses it; so too on redirects.
+
+    A redirect chain that has left the origins stays bare, also when it comes back: whoever it went through chose where it leads.
+    HTTP libraries copy a request's ``extensions`` to the redirect they make from it, so a mark there travels along. A hop itself
+    may travel through another transport of the client's, out of sight: therefore the redirect to a foreign place is marked, too.
+    The mark names the request it was put on: the same object sent once more starts a chain of its own.
+
+    Args:
+        origins: URLs of which scheme, host and port count.
+        foreign: what becomes of requests to other origins.
+
+    Raises:
+        ConfigurationError: no origin is given, or something that is none.
+    """
+
+    def __init__(self, origins: Iterable[str], foreign: Literal["bare", "refuse"] = "bare") -> None:
+        if foreign not in {"bare", "refuse"}:
+            raise ConfigurationError(f"Foreign origins can be passed 'bare', or one can 'refuse' them; {foreign!r} is neither.")
+        parsed = [parse_origin(origin) for origin in ([origins] if isinstance(origins, str) else origins)]
+        problems = [problem for problem in parsed if isinstance(problem, ConfigurationError)]
+        if problems or not parsed:
+            raise problems[0] if problems else ConfigurationError("No origin is named that may have the token.")
+        self._origins = frozenset((scheme, host.encode("ascii"), port) for scheme, host, port in parsed)
+        self._refuse = foreign == "refuse"
+
+    def on_request(self, exchange: Exchange) -> None:
+        """Let a request that leaves the origins, or has left them, pass bare.
+
+        Raises:
+            ForeignOriginError: such requests are to be refused.
+        """
+        if self._is_home(exchange.request):
+            return
+        _mark(exchange.request)
+        if self._refuse:
+            raise ForeignOriginError(
+                "Refused: the request, or the redirect chain it belongs to, leaves the client's origins.",
+                client=exchange.client,
+                url=exchange.request.url,
+            )
+        exchange.pass_bare()
+
+    def on_response(self, exchange: Exchange, response: ResponseLike) -> None:
+        """Mark the chain if this is a redirect to elsewhere."""
+        if 300 <= response.status_code <= 399:
+            location = response.headers.get("location")
+            if location is not None and not self._leads_home(exchange.request.url, location):
+                _mark(exchange.request)
+
+    def _is_home(self, request: RequestLike) -> bool:
+        return self._holds(request.url) and (LEFT_ORIGIN not in request.extensions or not _has_left(request))
+
+    def _holds(self, url: URLLike) -> bool:
+        scheme, host, port = url.scheme, url.raw_host, url.port
+        return (scheme, host, port) in self._origins or (
+            # The libraries leave an IPv6 address as it was written.
+            b":" in host and (scheme, IPv6Address(host.decode("ascii")).compressed.encode("ascii"), port) in self._origins
+        )
+
+    def _leads_home(self, url: URLLike, location: str) -> bool:
+        if url.port is not None and _HOSTLESS.match(location):
+            return False
+        try:
+            return self._holds(url.join(location))
+        except Exception:  # noqa: BLE001 - InvalidURL is a class of whichever library it is; what it cannot read leads nowhere
+            return False
+
+
+def _mark(request: RequestLike) -> None:
+    request.extensions.setdefault(LEFT_ORIGIN, weakref.ref(request))
+
+
+def _has_left(request: RequestLike) -> bool:
+    mark = request.extensions[LEFT_ORIGIN]
+    return not (isinstance(mark, weakref.ref) and mark() is request)

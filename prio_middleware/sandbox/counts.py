@@ -1,0 +1,220 @@
+"""What the sandbox saw: counts, and the latest requests one by one."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+TOKEN_ROUTE = "/oauth2/token"
+"""The token endpoint's path below the API's root."""
+
+_KEPT = 20_000
+_PATHS = 5_000
+_OTHER = "(other)"
+
+
+@dataclass(slots=True)
+class SeenRequest:
+    """A request as it arrived, the credentials included: this is a test server.
+
+    Attributes:
+        method: the HTTP method.
+        path: the path with its query.
+        route: what it is counted under: the path below the API's root, without its query.
+        host: the ``Host`` header.
+        authorization: the ``Authorization`` header, or None.
+        app_headers: the ``App-*`` headers, names in lower case.
+        status: the status of the answer, or None where none was sent yet or ever.
+    """
+
+    method: str
+    path: str
+    route: str
+    host: str
+    authorization: str | None
+    app_headers: dict[str, str]
+    status: int | None = None
+
+    @property
+    def token_request(self) -> bool:
+        """Whether it went to the token endpoint."""
+        return self.route == TOKEN_ROUTE
+
+
+@dataclass(frozen=True, slots=True)
+class SeenTokenRequest:
+    """A token request as it was understood.
+
+    Attributes:
+        client_id: whose credentials it carried, right or wrong; empty where none were found.
+        method: how the client authenticated (``client_secret_basic`` ...); empty where it did not.
+        content_type: the ``Content-Type`` header.
+        accept_encoding: the ``Accept-Encoding`` header.
+        parameters: the parameters of the body, without secret and assertion.
+        error: the error code it was answered with; None for a token.
+        fault: the fault that spoilt the answer; None where it was left alone.
+    """
+
+    client_id: str
+    method: str
+    content_type: str
+    accept_encoding: str
+    parameters: dict[str, str]
+    error: str | None
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What was counted since the start or the last reset. Requests to the admin interface are not.
+
+    Attributes:
+        token_requests: requests that reached the token endpoint.
+        tokens_issued: those answered with a token, and left alone by faults.
+        token_refusals: those answered with an OAuth error.
+        token_faults: those whose answer a fault replaced or spoilt.
+        token_requests_by_client: by client id.
+        max_concurrent_token_requests: the most that were under way at one time.
+        calls: all other requests.
+        calls_by_status: by the status of the answer.
+        calls_by_route: by path and status.
+        calls_without_token: calls without ``Authorization``, but for ``system/*``.
+        max_concurrent_calls: the most that were under way at one time.
+        max_per_second: the most requests of any kind that arrived within one second.
+        blocked: requests of any kind that were answered 429 because a limit was exceeded.
+        refusals_last_minute: the answers 4xx that the limit looks at now.
+    """
+
+    token_requests: int = 0
+    tokens_issued: int = 0
+    token_refusals: int = 0
+    token_faults: int = 0
+    token_requests_by_client: dict[str, int] = field(default_factory=dict)
+    max_concurrent_token_requests: int = 0
+    calls: int = 0
+    calls_by_status: dict[int, int] = field(default_factory=dict)
+    calls_by_route: dict[str, dict[int, int]] = field(default_factory=dict)
+    calls_without_token: int = 0
+    max_concurrent_calls: int = 0
+    max_per_second: int = 0
+    blocked: int = 0
+    refusals_last_minute: int = 0
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Counts:
+        """The counts from a JSON document, whose keys are all text."""
+        values = dict(document)
+        values["calls_by_status"] = _by_status(values["calls_by_status"])
+        values["calls_by_route"] = {route: _by_status(statuses) for route, statuses in values["calls_by_route"].items()}
+        return cls(**values)
+
+
+def _by_status(document: Mapping[str, int]) -> dict[int, int]:
+    return {int(status): count for status, count in document.items()}
+
+
+class _Gauge:
+    """How many are under way, and the most there were."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.peak = 0
+
+    def enter(self) -> None:
+        self.now += 1
+        self.peak = max(self.peak, self.now)
+
+
+class Tally:
+    """Counts while the sandbox runs. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tokens_under_way = _Gauge()
+        self._calls_under_way = _Gauge()
+        self.reset()
+
+    def reset(self) -> None:
+        """Start again from nothing; what is under way stays so."""
+        with self._lock:
+            self._requests: deque[SeenRequest] = deque(maxlen=_KEPT)
+            self._token_requests: deque[SeenTokenRequest] = deque(maxlen=_KEPT)
+            self._total: Counter[str] = Counter()
+            self._clients: Counter[str] = Counter()
+            self._statuses: Counter[int] = Counter()
+            self._routes: dict[str, Counter[int]] = {}
+            self._last_second: deque[float] = deque()
+            self._max_per_second = 0
+            for gauge in (self._tokens_under_way, self._calls_under_way):
+                gauge.peak = gauge.now
+
+    def arrived(self, seen: SeenRequest, now: float) -> None:
+        """A request came in."""
+        with self._lock:
+            self._requests.append(seen)
+            self._total["token_requests" if seen.token_request else "calls"] += 1
+            if not seen.token_request and seen.authorization is None and not seen.route.startswith("/system/"):
+                self._total["calls_without_token"] += 1
+            self._gauge(seen).enter()
+            self._last_second.append(now)
+            while self._last_second[0] <= now - 1:
+                self._last_second.popleft()
+            self._max_per_second = max(self._max_per_second, len(self._last_second))
+
+    def answered(self, seen: SeenRequest, status: int) -> None:
+        """An answer is about to leave."""
+        with self._lock:
+            seen.status = status
+            if not seen.token_request:
+                self._statuses[status] += 1
+                route = seen.route if seen.route in self._routes or len(self._routes) < _PATHS else _OTHER
+                self._routes.setdefault(route, Counter())[status] += 1
+
+    def left(self, seen: SeenRequest) -> None:
+        """A request is done with, answered or not."""
+        with self._lock:
+            self._gauge(seen).now -= 1
+
+    def blocked(self) -> None:
+        """A request met a limit."""
+        with self._lock:
+            self._total["blocked"] += 1
+
+    def token_request(self, seen: SeenTokenRequest) -> None:
+        """A token request was understood, and is about to be answered."""
+        with self._lock:
+            self._token_requests.append(seen)
+            self._clients[seen.client_id] += 1
+            outcome = "token_faults" if seen.fault else "token_refusals" if seen.error else "tokens_issued"
+            self._total[outcome] += 1
+
+    def requests(self) -> list[SeenRequest]:
+        """The latest 20,000 requests, the oldest first."""
+        with self._lock:
+            return [dataclasses.replace(seen) for seen in self._requests]
+
+    def token_requests(self) -> list[SeenTokenRequest]:
+        """The latest 20,000 token requests, the oldest first."""
+        with self._lock:
+            return list(self._token_requests)
+
+    def counts(self, refusals_last_minute: int) -> Counts:
+        """A copy of the counts."""
+        with self._lock:
+            return Counts(
+                **self._total,
+                token_requests_by_client=dict(self._clients),
+                max_concurrent_token_requests=self._tokens_under_way.peak,
+                calls_by_status=dict(self._statuses),
+                calls_by_route={route: dict(statuses) for route, statuses in self._routes.items()},
+                max_concurrent_calls=self._calls_under_way.peak,
+                max_per_second=self._max_per_second,
+                refusals_last_minute=refusals_last_minute,
+            )
+
+    def _gauge(self, seen: SeenRequest) -> _Gauge:
+        return self._tokens_under_way if seen.token_request else self._calls_under_way

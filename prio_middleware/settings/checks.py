@@ -1,0 +1,73 @@
+"""What must hold between the settings of one client. Pure: a client in, problems out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..plain_http import insecure_url, is_loopback
+from .layers import variable
+from .problems import KeyPath, Problem
+
+if TYPE_CHECKING:
+    from .client import ClientSettings
+
+
+def check(client: ClientSettings) -> Iterator[Problem]:
+    """Everything that is missing or contradictory."""
+    yield from _server(client)
+    yield from _credentials(client)
+    yield from _plain_http(client)
+    yield from _numbers(client)
+
+
+def _server(client: ClientSettings) -> Iterator[Problem]:
+    given = client.model_fields_set
+    for key in ("environment", "version"):
+        if key in given and "base_url" in given:
+            yield Problem((key,), "base_url is given too, and says the same: keep one of them")
+        elif key in given and client.preset != "prio":
+            yield Problem((key,), f"only preset 'prio' has it; preset {client.preset!r} takes base_url and token_url")
+    for key in ("base_url", "token_url"):
+        if not getattr(client, key):
+            yield _missing(client, key, f"preset {client.preset!r} knows no default")
+
+
+def _credentials(client: ClientSettings) -> Iterator[Problem]:
+    if not client.client_id:
+        yield _missing(client, "client_id")
+    wanted, other = "client_secret", "private_key"
+    if client.client_auth == "private_key_jwt":
+        wanted, other = other, wanted
+    if getattr(client, wanted) is None:
+        yield _missing(client, wanted, f"client_auth {client.client_auth!r} needs it")
+    if getattr(client, other) is not None:
+        yield Problem((other,), f"client_auth {client.client_auth!r} takes {wanted}, not {other}: remove one of them")
+    if client.key_id is not None and wanted != "private_key":
+        yield Problem(("key_id",), f"client_auth {client.client_auth!r} has no use for it: it names a private key")
+
+
+def _plain_http(client: ClientSettings) -> Iterator[Problem]:
+    hosts = client.loopback_http_hosts
+    if not all(is_loopback(host.strip("[]")) for host in hosts):
+        expected = "expected loopback hosts only (localhost, 127.0.0.1, ::1), without scheme and port"
+        yield Problem(("loopback_http_hosts",), expected)
+        return
+    urls = {"base_url": [client.base_url], "token_url": [client.token_url], "allowed_origins": client.allowed_origins}
+    for key in sorted(urls.keys() & client.model_fields_set):
+        if any(insecure_url(url, hosts) for url in urls[key]):
+            yield Problem((key,), "expected https://: plain HTTP is for loopback hosts that loopback_http_hosts names")
+
+
+def _numbers(client: ClientSettings) -> Iterator[Problem]:
+    if client.default_lifetime > client.max_lifetime:
+        yield Problem(("default_lifetime",), "expected at most max_lifetime")
+    if client.token_timeout > client.token_deadline:
+        yield Problem(("token_timeout",), "expected at most token_deadline, which bounds all tries together")
+
+
+def _missing(client: ClientSettings, key: str, why: str = "every client has its own") -> Problem:
+    """Says where to put it: this is the first error a new user meets."""
+    table: KeyPath = () if client.name == "default" else ("clients", client.name)
+    place = f"{key} under [{'.'.join(table)}]" if table else key
+    return Problem((key,), f"missing; {why}. Set {variable((*table, key))}, or {place} in prio.toml", missing=True)

@@ -1,0 +1,123 @@
+"""The kinds of value that settings are made of. A rule's ValueError says what was expected, never what was given."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
+
+from ..secret import Secret
+from .files import why_unreadable
+from .urls import base_url, endpoint_url, origin, proxy_url
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""What no value may hold, and no error repeats."""
+
+_LINE_BREAKS = str.maketrans("", "", "\r\n\t")
+
+
+def _one_line(text: str) -> str:
+    if not text.strip():
+        raise ValueError("expected a value, found an empty one: leave the key out where there is none")
+    if CONTROL.search(text):
+        raise ValueError("expected one line of text without control characters")
+    return text
+
+
+def _secret(value: object) -> Secret:
+    return Secret(_one_line(_revealed(value)))
+
+
+def _secret_lines(value: object) -> Secret:
+    text = _revealed(value)
+    _one_line(text.translate(_LINE_BREAKS))
+    return Secret(text)
+
+
+def _secret_proxy(value: object) -> Secret:
+    return Secret(proxy_url(_one_line(_revealed(value))))
+
+
+def _revealed(value: object) -> str:
+    text = value.reveal() if isinstance(value, Secret) else value
+    if not isinstance(text, str):
+        raise ValueError("expected a string")
+    return text
+
+
+def _items(value: object) -> object:
+    return [item for item in re.split(r"[,\s]+", value) if item] if isinstance(value, str) else value
+
+
+def _pairs(value: object) -> tuple[tuple[str, str], ...]:
+    table = _decoded(value) if isinstance(value, str) else dict(value) if isinstance(value, tuple) else value
+    if not isinstance(table, Mapping) or not all(isinstance(part, str) for pair in table.items() for part in pair):
+        raise ValueError("expected a table of strings")
+    return tuple(sorted((_one_line(key), _one_line(text)) for key, text in table.items()))
+
+
+def _decoded(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):  # what they say repeats the text
+        return None
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("expected a number")
+    return value
+
+
+def _readable(path: Path) -> Path:
+    if reason := why_unreadable(path):
+        raise ValueError(f"{path} {reason}; expected a file")
+    return path
+
+
+Text = Annotated[str, AfterValidator(_one_line)]
+"""One line of text, not empty."""
+
+_MASKED = PlainSerializer(str, when_used="json")
+
+SecretText = Annotated[Secret, PlainValidator(_secret, json_schema_input_type=str), _MASKED]
+"""A secret of one line: masked from here on."""
+
+SecretLines = Annotated[Secret, PlainValidator(_secret_lines, json_schema_input_type=str), _MASKED]
+"""A secret that may have several lines, as a private key in PEM does."""
+
+SecretProxy = Annotated[Secret, PlainValidator(_secret_proxy, json_schema_input_type=str), _MASKED]
+"""A proxy's URL, which may hold a password."""
+
+BaseUrl = Annotated[Text, AfterValidator(base_url)]
+EndpointUrl = Annotated[Text, AfterValidator(endpoint_url)]
+
+_LISTED = BeforeValidator(_items, json_schema_input_type=list[str] | str)
+
+Items = Annotated[tuple[Text, ...], _LISTED]
+"""A list, or one string with commas or spaces between the items, which is all a variable can hold."""
+
+Origins = Annotated[tuple[Annotated[Text, AfterValidator(origin)], ...], _LISTED]
+"""A list of origins, in either form."""
+
+Pairs = Annotated[
+    tuple[tuple[str, str], ...],
+    PlainValidator(_pairs),
+    PlainSerializer(dict, when_used="json"),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
+]
+"""A table of strings (in a variable: a JSON object), kept as sorted pairs so that settings can be compared and hashed."""
+
+ReadableFile = Annotated[Path, AfterValidator(_readable)]
+"""A file that can be read now."""
+
+_NUMERIC = BeforeValidator(_no_bool)
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False), _NUMERIC]
+SecondsOrZero = Annotated[float, Field(ge=0, allow_inf_nan=False), _NUMERIC]
+Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False), _NUMERIC]
+Count = Annotated[int, Field(ge=1), _NUMERIC]

@@ -1,0 +1,106 @@
+"""What may be repeated of a text that somebody else wrote: a URL, a server's error message."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote, quote_plus, urlsplit
+
+from .secret import Secret
+
+# RFC 6749 §5.2: error and error_description are %x20-21 / %x23-5B / %x5D-7E.
+_FOREIGN = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]+")
+
+DESCRIPTION_LIMIT = 200
+"""Characters of a server's description that an error repeats at most."""
+
+CODE_LIMIT = 64
+"""Characters of a server's error code or reference that an error repeats at most."""
+
+URL_LIMIT = 300
+"""Characters of a URL that an error repeats at most."""
+
+# A run of a secret this long, found in a server's text, withholds the whole text. Shorter ones are words: "secret", "client".
+_RUN = 8
+
+WITHHELD = "(withheld: it repeats a credential)"
+
+
+def printable(text: str, limit: int = DESCRIPTION_LIMIT) -> str:
+    """``text`` with only the characters that RFC 6749 §5.2 allows, and at most ``limit`` of them."""
+    cut = _FOREIGN.sub(" ", _head(text, limit)).strip()
+    return cut if len(cut) <= limit else cut[: limit - 1] + "~"
+
+
+def server_text(text: object, secrets: Iterable[Secret], limit: int = DESCRIPTION_LIMIT) -> str | None:
+    """What may be repeated of a server's own words, or None where it sent none.
+
+    A server may echo what it was sent: where a part of one of ``secrets`` is in the text, as it is or encoded, the whole text
+    is withheld.
+    """
+    if not isinstance(text, str):
+        return None
+    if _echoes(_head(text, limit), secrets):
+        return WITHHELD
+    return printable(text, limit) or None
+
+
+def server_code(code: object, secrets: Iterable[Secret] = ()) -> str | None:
+    """A server's error code or reference, or None where it sent none, or one that repeats a secret."""
+    text = server_text(code, secrets, CODE_LIMIT)
+    return None if text == WITHHELD else text
+
+
+def safe_url(url: object) -> str:
+    """``url`` without user info, query and fragment: those may hold secrets."""
+    try:
+        parts = urlsplit(str(url))
+        host, _ = parts.hostname, parts.port  # A port is not looked at before it is asked for.
+    except ValueError:
+        return "(a URL that cannot be read)"
+    if not parts.netloc:
+        shown = parts.path.rpartition("@")[2]
+    elif ":" in parts.netloc and "@" in parts.path + parts.query + parts.fragment:
+        # No port, but the start of a password with "/", "?" or "#" in it.
+        shown = f"//{host}"
+    else:
+        shown = f"//{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return printable(f"{parts.scheme}:{shown}" if parts.scheme else shown, URL_LIMIT)
+
+
+def _head(text: str, limit: int) -> str:
+    """As much of ``text`` as is looked at: characters that are not repeated may stand between those that are."""
+    return text[: limit * 4]
+
+
+def _echoes(text: str, secrets: Iterable[Secret]) -> bool:
+    text = text.lower()
+    runs = set(_runs(text))
+    return any(_shares_a_run(text, runs, form.lower()) for secret in secrets for form in _forms(secret.reveal()))
+
+
+def _shares_a_run(text: str, runs: set[str], form: str) -> bool:
+    if len(form) <= _RUN:
+        return bool(form) and form in text
+    return not runs.isdisjoint(_runs(form))
+
+
+def _runs(text: str) -> Iterator[str]:
+    return (text[start : start + _RUN] for start in range(len(text) - _RUN + 1))
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """The secret as a server may echo it: as it is, percent-encoded, JSON- or HTML-escaped, in base64 at any alignment."""
+    raw = secret.encode("utf-8", "surrogatepass")
+    yield secret
+    yield quote(raw, safe="")
+    yield quote_plus(raw)
+    yield json.dumps(secret)[1:-1]
+    yield html.escape(secret)
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + raw).decode()[before + bool(before) :].rstrip("=")
+        yield encoded
+        yield encoded.translate({ord("+"): "-", ord("/"): "_"})

@@ -1,0 +1,123 @@
+"""One fetch, many waiters: threads, event loops, and processes forked meanwhile.
+
+Who finds no flight for its key leads one; everyone else waits for it to land. The election is one ``dict.setdefault``, which
+is atomic, so no lock is held while a token is fetched, by anyone.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from ..errors import TokenError
+from .token import AccessToken, TokenOptions
+
+if TYPE_CHECKING:
+    import anyio
+
+
+class Unanswered(enum.Enum):
+    """Why a flight gave neither token nor error."""
+
+    HANDED_OVER = enum.auto()
+    """The leader was cancelled: whoever waited elects another."""
+
+    OVERDUE = enum.auto()
+    """It did not land in time: whoever waited takes over."""
+
+    OWN_THREAD = enum.auto()
+    """This very thread leads it: it cannot land while we block the thread."""
+
+
+Outcome = AccessToken | TokenError | Unanswered
+"""How a flight ends."""
+
+
+class Flight:
+    """A fetch under way.
+
+    Attributes:
+        until: when to stop believing in it, in seconds of the provider's clock: a leader whose event loop was stopped never
+            lands.
+        thread: the thread that leads it.
+    """
+
+    __slots__ = ("_future", "thread", "until")
+
+    def __init__(self, until: float) -> None:
+        self._future: Future[Outcome] = Future()
+        self.until = until
+        self.thread = threading.get_ident()
+
+    def land(self, outcome: Outcome) -> None:
+        """Answer everyone who waits."""
+        self._future.set_result(outcome)
+
+    def wait(self, seconds: float) -> Outcome:
+        """Block for at most ``seconds``."""
+        if self.thread == threading.get_ident():
+            return Unanswered.OWN_THREAD
+        try:
+            return self._future.result(seconds)
+        except TimeoutError:
+            return Unanswered.OVERDUE
+
+    async def await_(self, seconds: float) -> Outcome:
+        """The same for a task, on asyncio or trio, and on any event loop."""
+        import anyio
+
+        landed = anyio.Event()
+        self._future.add_done_callback(_waker(landed))
+        with anyio.move_on_after(seconds):
+            await landed.wait()
+        return self._future.result() if self._future.done() else Unanswered.OVERDUE
+
+
+class Flights:
+    """The flights of one provider, one for each key at a time."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._flights: dict[TokenOptions, Flight] = {}
+
+    def board(self, key: TokenOptions, until: float) -> tuple[Flight, bool]:
+        """The flight for ``key``, and whether the caller leads it."""
+        if self._pid != os.getpid():
+            # The leaders stayed in the parent process. Not every server runs Python's fork hooks, hence the look here.
+            self._flights, self._pid = {}, os.getpid()
+        mine = Flight(until)
+        flight = self._flights.setdefault(key, mine)
+        return flight, flight is mine
+
+    def drop(self, key: TokenOptions, flight: Flight) -> None:
+        """Forget ``flight``, if it is still the one for ``key``."""
+        found = self._flights.pop(key, None)
+        if found is not None and found is not flight:
+            self._flights.setdefault(key, found)
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+
+def _waker(landed: anyio.Event) -> Callable[[Future[Outcome]], None]:
+    """A callback that any thread may call, and that wakes the task that waits for ``landed``.
+
+    ``asyncio.wrap_future`` would not do: there, one cancelled waiter cancels the future for everybody.
+    """
+    from anyio.lowlevel import current_token
+
+    loop = current_token().native_token
+    # asyncio's event loop and trio's token spell the same thing differently.
+    call_soon = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon  # type: ignore[attr-defined]
+
+    def wake(_: Future[Outcome]) -> None:
+        try:
+            call_soon(landed.set)
+        except RuntimeError:  # The waiter's event loop is closed (trio.RunFinishedError is one too): nobody waits there.
+            return
+
+    return wake

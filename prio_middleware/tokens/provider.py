@@ -1,0 +1,219 @@
+"""Where tokens come from: the protocol, and the client credentials grant (RFC 6749 §4.4)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Literal, Protocol
+
+from ..errors import TokenEndpointUnavailableError, TokenError
+from ..plain_http import insecure_url
+from .decision import Decision, Failure, Fetch, HoldBack, Use, UseAndRefresh, budget, decide
+from .effects import AsyncSend, Background, Pause, Post, Send, Steps, Wait, arun, run
+from .endpoint import TokenEndpoint
+from .failures import Failures
+from .flight import Flight, Flights, Outcome, Unanswered
+from .retrying import Attempts
+from .store import MemoryStore
+from .token import DEFAULT_OPTIONS, AccessToken, TokenOptions
+
+GRACE = 1.0
+"""Seconds past its budget after which a fetch is taken for lost."""
+
+
+class TokenProvider(Protocol):
+    """Gives the shells a token. One object serves threads, event loops, sync and async callers at once."""
+
+    def current(self, key: TokenOptions, stale: AccessToken | None, /) -> AccessToken | None:
+        """A token that is fresh and newer than ``stale``, if one is at hand: a look-up, made for every call."""
+
+    def get_token(self, key: TokenOptions, stale: AccessToken | None, send: Send, /) -> AccessToken:
+        """A token newer than ``stale``, fetched through ``send`` where need be.
+
+        Raises:
+            TokenError: none can be had.
+        """
+
+    async def aget_token(self, key: TokenOptions, stale: AccessToken | None, send: AsyncSend, /) -> AccessToken:
+        """The same, awaiting."""
+
+    def invalidate(self, token: AccessToken, /) -> None:
+        """Forget ``token``, if it is still the current one: a server refused it."""
+
+
+class ClientCredentialsProvider:
+    """Tokens of the client credentials grant: one token request for each lifetime, however many callers there are.
+
+    Args:
+        endpoint: the token endpoint and the credentials for it.
+        defaults: scope, audience, resource and parameters for requests that name none of their own.
+        refresh: ``"on_expiry"``: whoever needs a token when it is due waits for the new one. ``"ahead"``: the new one is
+            fetched beside the callers, who use the old one until it expires.
+        deadline: seconds that a fetch may take as a whole, retries and waiting for a connection included.
+        hold_back: seconds during which a permanent failure (wrong credentials, say) is not tried again.
+        loopback_http_hosts: hosts of this machine whose token endpoint may be reached over plain HTTP.
+        clock: seconds of a monotonic clock.
+
+    Raises:
+        InsecureTransportError: the token URL is plain HTTP.
+    """
+
+    def __init__(
+        self,
+        endpoint: TokenEndpoint,
+        *,
+        defaults: TokenOptions = DEFAULT_OPTIONS,
+        refresh: Literal["on_expiry", "ahead"] = "on_expiry",
+        deadline: float = 30.0,
+        hold_back: float = 10.0,
+        loopback_http_hosts: Iterable[str] = (),
+        store: MemoryStore | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        problem = insecure_url(endpoint.url, loopback_http_hosts, endpoint.client)
+        if problem:
+            raise problem
+        self.endpoint = endpoint
+        self.defaults = defaults
+        self.deadline = deadline
+        self._ahead = refresh == "ahead"
+        self._clock = clock
+        self._store = MemoryStore() if store is None else store
+        self._lookup = self._store.get
+        self._flights = Flights()
+        self._failures = Failures(hold_back)
+
+    @property
+    def token_url(self) -> str:
+        """Where tokens are asked for."""
+        return self.endpoint.url
+
+    def current(self, key: TokenOptions, stale: AccessToken | None, /) -> AccessToken | None:
+        """A fresh token newer than ``stale``, if one is kept. This is the hot path."""
+        token = self._lookup(self.defaults if key is DEFAULT_OPTIONS else key.over(self.defaults))
+        if token is None or token.fresh_until <= self._clock() or (stale and token.serial <= stale.serial):
+            return None
+        return token
+
+    def get_token(self, key: TokenOptions, stale: AccessToken | None, send: Send, /) -> AccessToken:
+        """A token newer than ``stale``: the one that is kept, or a new one.
+
+        Raises:
+            TokenError: none can be had within twice the deadline.
+        """
+        return _token_or_raise(run(self.acquire(key.over(self.defaults), stale), send))
+
+    async def aget_token(self, key: TokenOptions, stale: AccessToken | None, send: AsyncSend, /) -> AccessToken:
+        """The same, awaiting."""
+        return _token_or_raise(await arun(self.acquire(key.over(self.defaults), stale), send))
+
+    def invalidate(self, token: AccessToken, /) -> None:
+        """Forget ``token``, if it is still the current one of its key."""
+        self._store.drop(token)
+
+    def use(self, endpoint: TokenEndpoint) -> None:
+        """Take on new credentials: tokens of the old ones are dropped, and so is what held them back."""
+        self.endpoint = endpoint
+        self._flights = Flights()
+        self._store.clear()
+        self._failures.clear()
+
+    def __repr__(self) -> str:
+        return f"<ClientCredentialsProvider {self.endpoint.client!r} {self.token_url}>"
+
+    def acquire(self, key: TokenOptions, stale: AccessToken | None) -> Steps[AccessToken | TokenError]:
+        """The steps to a token: what is to be done, for :func:`run` or :func:`arun` to do. It ends with a token or an error."""
+        patience = self._clock() + 2 * (self.deadline + GRACE)
+        while self._clock() < patience:
+            match self._decide(key, stale):
+                case Use(token):
+                    return token
+                case UseAndRefresh(token):
+                    yield from self._refresh(key)
+                    return token
+                case HoldBack(failure):
+                    return self._held_back(failure)
+                case Fetch(fallback):
+                    outcome = yield from self._board(key, stale, fallback)
+            if isinstance(outcome, AccessToken) and (stale is None or outcome.serial > stale.serial):
+                return outcome
+            if isinstance(outcome, TokenError):
+                return fallback if fallback and self._clock() < fallback.expires_at else outcome
+        return TokenEndpointUnavailableError(
+            f"No token after waiting {2 * (self.deadline + GRACE):.0f} s for other callers' fetches.",
+            client=self.endpoint.client,
+            url=self.token_url,
+        )
+
+    def _board(self, key: TokenOptions, stale: AccessToken | None, fallback: AccessToken | None) -> Steps[Outcome]:
+        now = self._clock()
+        until = now + budget(self.deadline, fallback, now)
+        flight, leading = self._flights.board(key, until + GRACE)
+        if leading:
+            return (yield from self._lead(key, stale, flight, until))
+        outcome: Outcome = yield Wait(flight, max(0.0, flight.until - now))
+        if outcome is Unanswered.OWN_THREAD:
+            return (yield from self._fetch(key, until))
+        if outcome is Unanswered.OVERDUE:
+            self._flights.drop(key, flight)
+        return outcome
+
+    def _lead(self, key: TokenOptions, stale: AccessToken | None, flight: Flight, until: float) -> Steps[Outcome]:
+        outcome: Outcome = Unanswered.HANDED_OVER  # What the others hear if this caller is cancelled.
+        try:
+            match self._decide(key, stale):
+                # Another flight landed since this caller looked.
+                case Use(token):
+                    outcome = token
+                case HoldBack(failure):
+                    outcome = self._held_back(failure)
+                case _:
+                    outcome = yield from self._fetch(key, until)
+        finally:
+            self._flights.drop(key, flight)
+            flight.land(outcome)
+        return outcome
+
+    def _refresh(self, key: TokenOptions) -> Steps[None]:
+        until = self._clock() + self.deadline
+        flight, leading = self._flights.board(key, until + GRACE)
+        if leading:
+            started = yield Background(self._lead(key, None, flight, until), flight)
+            if not started:
+                self._flights.drop(key, flight)
+                flight.land(Unanswered.HANDED_OVER)
+
+    def _fetch(self, key: TokenOptions, until: float) -> Steps[AccessToken | TokenError]:
+        endpoint = self.endpoint
+        attempts = Attempts(until, self._clock)
+        while (pause := attempts.pause_before_next()) is not None:
+            if pause:
+                yield Pause(pause)
+            asked_at = self._clock()
+            request = endpoint.request(key, until, asked_at)
+            answer = yield Post(request)
+            attempts.record(endpoint.read(answer, asked_at, request))
+        if endpoint is self.endpoint:
+            self._remember(key, attempts.result)
+        return attempts.result
+
+    def _decide(self, key: TokenOptions, stale: AccessToken | None) -> Decision:
+        return decide(self._store.get(key), stale, self._failures.get(key), self._clock(), ahead=self._ahead)
+
+    def _remember(self, key: TokenOptions, result: AccessToken | TokenError) -> None:
+        now = self._clock()
+        if isinstance(result, AccessToken):
+            self._store.put(key, result, now)
+            self._failures.forget(key)
+        else:
+            self._failures.record(key, result, now)
+
+    def _held_back(self, failure: Failure) -> TokenError:
+        left = max(0.0, failure.until - self._clock())
+        return failure.error.copy(message=f"{failure.error.message} Held back since.", retry_after=left)
+
+
+def _token_or_raise(result: AccessToken | TokenError) -> AccessToken:
+    if isinstance(result, TokenError):
+        raise result.copy()  # A copy for each caller: twenty waiters must not share one traceback.
+    return result

@@ -1,0 +1,47 @@
+"""Where tokens are kept: in memory."""
+
+from __future__ import annotations
+
+from .token import AccessToken, TokenOptions
+
+
+class MemoryStore:
+    """The tokens of one provider, of which it keeps a bounded number.
+
+    Looking one up is a plain ``dict.get``: it is what every call does. Each change is one atomic step of the dictionary, so
+    there is no lock that a fork could leave locked.
+    """
+
+    def __init__(self, limit: int = 1024) -> None:
+        self._limit = limit
+        self._tokens: dict[TokenOptions, AccessToken] = {}
+        self.get = self._tokens.get
+
+    def put(self, key: TokenOptions, token: AccessToken, now: float) -> None:
+        """Keep ``token``, unless a newer one is there already or it is good for one call only."""
+        if token.expires_at <= now:
+            return
+        known = self._tokens.get(key)
+        if known is None or known.serial < token.serial:
+            self._tokens[key] = token
+        if len(self._tokens) > self._limit:
+            self._evict()
+
+    def drop(self, token: AccessToken) -> None:
+        """Forget ``token``, if it is still the current one of its key."""
+        for key, known in list(self._tokens.items()):
+            if known is token:
+                found = self._tokens.pop(key, token)
+                if found is not token:  # A newer one came in between.
+                    self._tokens.setdefault(key, found)
+
+    def clear(self) -> None:
+        """Forget every token."""
+        self._tokens.clear()
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def _evict(self) -> None:
+        soonest = min(list(self._tokens.items()), key=lambda entry: entry[1].expires_at)
+        self._tokens.pop(soonest[0], None)

@@ -1,0 +1,139 @@
+"""The async shell: prepare, send, judge, re-authenticate once. On asyncio and trio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Generic
+
+from ..errors import PrioError, TokenError, bind
+from ..pipeline import Exchange, Pipeline, Verdict
+from ..refusal import BODY_LIMIT
+from ..tokens.endpoint import ANSWER_LIMIT, TokenAnswer, TokenRequest
+from ..tokens.token import AccessToken, TokenOptions
+from .bodies import aread_head
+from .library import AsyncInner, RequestT, ResponseT
+from .shell import Shell, answer_of, describe, hand_on_without_token, second_try
+
+if TYPE_CHECKING:
+    from ..tokens.provider import TokenProvider
+
+
+class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
+    """A transport that wraps ``inner`` in a pipeline. The faces derive one class of it for each HTTP library.
+
+    Args:
+        inner: the transport that sends; closed with this one.
+        pipeline: the components, the token provider among them.
+        provider: a token provider alone: the default pipeline is put around it.
+        origins: with ``provider``: the origins that may have the token; without any, the token endpoint's own.
+        name: the client's name in errors and telemetry.
+    """
+
+    def __init__(
+        self,
+        inner: AsyncInner[RequestT, ResponseT],
+        *,
+        pipeline: Pipeline | None = None,
+        provider: TokenProvider | None = None,
+        origins: Iterable[str] = (),
+        name: str = "default",
+    ) -> None:
+        super().__init__(pipeline=pipeline, provider=provider, origins=origins, name=name)
+        self.inner = inner
+
+    async def handle_async_request(self, request: RequestT) -> ResponseT:
+        """Send ``request`` through the pipeline.
+
+        Raises:
+            PrioError: also an instance of the library's ``TransportError``.
+        """
+        try:
+            return await self._handle(request)
+        except PrioError as error:
+            failure = error
+        raise bind(failure, self.library.TransportError)
+
+    async def aclose(self) -> None:
+        """Close the inner transport."""
+        await self.inner.aclose()
+
+    async def _handle(self, request: RequestT) -> ResponseT:
+        exchange = self._open(request)
+        self.pipeline.admit(exchange)
+        options = self._options(exchange, request)
+        if options is not None:
+            exchange.token = self._provider.current(options, None) or await self._provider.aget_token(options, None, self._post)
+        response = await self._send(exchange, request)
+        stale = exchange.token
+        if stale is None or options is None or exchange.verdict is Verdict.DELIVER:
+            return response
+        self._provider.invalidate(stale)
+        if not self._can_send_again(exchange, request, response):
+            return response
+        return await self._reauthenticate(exchange, request, response, options, stale)
+
+    async def _send(self, exchange: Exchange, request: RequestT) -> ResponseT:
+        if not exchange.bare:
+            for on_request in self._inner_requests:
+                on_request(exchange)
+        own, request.headers = request.headers, exchange.headers
+        try:
+            response = await self.inner.handle_async_request(request)
+        finally:
+            request.headers = own
+        stream = response.stream
+        try:
+            if exchange.token is not None and response.status_code in self._statuses:
+                await self._look(exchange, response)
+            exchange.judge(response)
+        except BaseException:
+            await stream.aclose()
+            raise
+        return response
+
+    async def _look(self, exchange: Exchange, response: ResponseT) -> None:
+        stream = response.stream
+        head = await aread_head(stream, BODY_LIMIT)
+        if head.complete:
+            await stream.aclose()  # Gives the connection back before a new token is waited for.
+        exchange.refusal = self._put_back(head, response)
+
+    async def _reauthenticate(
+        self, exchange: Exchange, request: RequestT, refused: ResponseT, options: TokenOptions, stale: AccessToken
+    ) -> ResponseT:
+        import anyio
+        from tenacity import AsyncRetrying
+
+        in_hand = [refused]
+
+        async def attempt() -> ResponseT:
+            if in_hand:
+                return in_hand.pop()
+            try:
+                token = self._provider.current(options, stale) or await self._provider.aget_token(options, stale, self._post)
+            except TokenError as error:
+                return hand_on_without_token(exchange, refused, error)
+            exchange.begin_second(token)
+            return await self._send(exchange, request)
+
+        response: ResponseT = await second_try(AsyncRetrying, exchange, sleep=anyio.sleep)(attempt)
+        return response
+
+    async def _post(self, request: TokenRequest) -> TokenAnswer:
+        import anyio
+
+        try:
+            with anyio.fail_after(request.budget):
+                return await self._post_once(request)
+        except Exception as error:  # noqa: BLE001 - an inner transport may raise anything; the endpoint makes an error of it
+            return TokenAnswer(failure=describe(error))
+
+    async def _post_once(self, request: TokenRequest) -> TokenAnswer:
+        response = await self.inner.handle_async_request(self._token_request(request))
+        stream = response.stream
+        try:
+            head = await aread_head(stream, ANSWER_LIMIT)
+            await head.aclose()
+        finally:
+            await stream.aclose()
+        return answer_of(response, head)

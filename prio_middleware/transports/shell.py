@@ -1,0 +1,152 @@
+"""What the sync and the async shell share: everything but the sending."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
+
+from ..errors import BodyNotReplayableError, ConfigurationError, NewTokenUnavailableError, ReauthenticationError, TokenError
+from ..pipeline import Exchange, Pipeline, Verdict
+from ..refusal import Refusal, read_refusal
+from ..tokens.endpoint import TokenAnswer, TokenRequest
+from ..tokens.options import request_options
+from ..tokens.token import TokenOptions
+from .bodies import Head, refill
+from .library import HTTPLibrary, RequestT, Response, ResponseT
+from .replay import is_replayable
+
+if TYPE_CHECKING:
+    from ..tokens.provider import TokenProvider
+
+REASON = "prio_middleware.reason"
+"""The key in ``response.extensions`` that says why a refusal was handed on: a :class:`ReauthenticationError`."""
+
+
+class Shell(Generic[RequestT, ResponseT]):
+    """The parts of both shells that do no I/O.
+
+    Raises:
+        TypeError: both a pipeline and a provider are given, or neither.
+        ConfigurationError: see :class:`Pipeline`.
+    """
+
+    library: ClassVar[HTTPLibrary]
+
+    def __init__(
+        self,
+        *,
+        pipeline: Pipeline | None = None,
+        provider: TokenProvider | None = None,
+        origins: Iterable[str] = (),
+        name: str = "default",
+    ) -> None:
+        if (pipeline is None) == (provider is None):
+            raise TypeError("Give either pipeline= or provider=, which means the default pipeline around it.")
+        self.pipeline = pipeline or default_pipeline(provider, origins)
+        self.name = name
+        self._provider: TokenProvider = self.pipeline.provider
+        self._statuses = self.pipeline.statuses
+        self._inner_requests = self.pipeline.inner_requests
+
+    def _open(self, request: RequestT) -> Exchange:
+        # Headers(headers) copies the list; headers.copy() would look for the encoding first.
+        return Exchange(request, request.headers.__class__(request.headers), self.name)
+
+    def _options(self, exchange: Exchange, request: RequestT) -> TokenOptions | None:
+        """What the request asks of its token, or None: it goes without one of ours."""
+        if exchange.bare or _has_authorization(request.headers.raw):
+            return None
+        return request_options(request.extensions, self.name, request.url)
+
+    def _put_back(self, head: Head, response: ResponseT) -> Refusal:
+        """Make ``response`` whole again after its head was read, and say what it says."""
+        if head.complete:
+            response.stream = self.library.ByteStream(head.content)
+        else:
+            response.stream = refill(self.library, head, response.stream)
+        return read_refusal(response.status_code, response.headers, head.content if head.complete else None)
+
+    def _can_send_again(self, exchange: Exchange, request: RequestT, refused: ResponseT) -> bool:
+        if is_replayable(request.stream, self.library):
+            return True
+        message = "The server refused the token, and the request's body cannot be sent again."
+        hand_on(exchange, refused, BodyNotReplayableError(message, **_facts(exchange)))
+        return False
+
+    def _token_request(self, request: TokenRequest) -> Any:
+        # A request handed to a transport directly has no timeout but the one it carries.
+        timeout = dict.fromkeys(("connect", "read", "write", "pool"), request.timeout)
+        return self.library.Request(
+            "POST", request.url, headers=dict(request.headers), content=request.body, extensions={"timeout": timeout}
+        )
+
+
+def default_pipeline(provider: Any, origins: Iterable[str]) -> Pipeline:
+    """The default components around ``provider``, for the origins that may have the token.
+
+    Raises:
+        ConfigurationError: no origin is named, and the provider has no token URL whose origin could stand in.
+    """
+    from ..middleware import HeaderInjector, HTTPSEnforcer, OriginGuard, RevocationHandler
+    from ..presets import RFC6749
+
+    allowed = tuple(origins) or tuple(filter(None, [getattr(provider, "token_url", None)]))
+    if not allowed:
+        raise ConfigurationError(
+            "Nothing says which origins may have the token.", remedy='Name them: origins=["https://api.example.com"].'
+        )
+    return Pipeline([HTTPSEnforcer(), OriginGuard(allowed), RevocationHandler(RFC6749.refusals), provider, HeaderInjector()])
+
+
+def second_try(retrying: Callable[..., Any], exchange: Exchange, **options: Any) -> Any:
+    """tenacity's controller for one refusal: the refusal in hand is its first attempt, so it sends once more and no more."""
+    from tenacity import retry_if_result, stop_after_attempt, wait_none
+
+    return retrying(
+        stop=stop_after_attempt(2),
+        wait=wait_none(),
+        retry=retry_if_result(lambda _: exchange.verdict is Verdict.REAUTHENTICATE),
+        retry_error_callback=lambda state: state.outcome.result(),
+        **options,
+    )
+
+
+def hand_on(exchange: Exchange, refused: ResponseT, reason: ReauthenticationError) -> ResponseT:
+    """Deliver the server's own refusal, with the reason why it is not tried again."""
+    exchange.verdict = Verdict.DELIVER
+    refused.extensions[REASON] = reason
+    return refused
+
+
+def hand_on_without_token(exchange: Exchange, refused: ResponseT, error: TokenError) -> ResponseT:
+    """Deliver the server's own refusal: no new token could be had."""
+    message = f"The server refused the token, and no new one could be had. {error}"
+    facts = {**_facts(exchange), "retry_after": error.retry_after}
+    return hand_on(exchange, refused, NewTokenUnavailableError(message, **facts))
+
+
+def answer_of(response: Response, head: Head) -> TokenAnswer:
+    """What came back from the token endpoint."""
+    if head.broken:
+        return TokenAnswer(failure=describe(head.broken))
+    return TokenAnswer(response.status_code, response.headers, head.content, truncated=not head.complete)
+
+
+def describe(error: Exception) -> str:
+    """An error of the HTTP library as text: the error itself holds the request, with the credentials."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _facts(exchange: Exchange) -> dict[str, Any]:
+    refusal = exchange.refusal
+    return {
+        "client": exchange.client,
+        "url": exchange.request.url,
+        "status_code": refusal and refusal.status_code,
+        "code": refusal and (refusal.challenge or refusal.code),
+        "error_reference": refusal and refusal.error_reference,
+    }
+
+
+def _has_authorization(raw: list[tuple[bytes, bytes]]) -> bool:
+    return b"authorization" in [name.lower() for name, _ in raw]

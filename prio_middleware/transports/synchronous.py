@@ -1,0 +1,136 @@
+"""The sync shell: prepare, send, judge, re-authenticate once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Generic
+
+from ..errors import PrioError, TokenError, bind
+from ..pipeline import Exchange, Pipeline, Verdict
+from ..refusal import BODY_LIMIT
+from ..tokens.endpoint import ANSWER_LIMIT, TokenAnswer, TokenRequest
+from ..tokens.token import AccessToken, TokenOptions
+from .bodies import read_head
+from .library import RequestT, ResponseT, SyncInner
+from .shell import Shell, answer_of, describe, hand_on_without_token, second_try
+
+if TYPE_CHECKING:
+    from ..tokens.provider import TokenProvider
+
+
+class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
+    """A transport that wraps ``inner`` in a pipeline. The faces derive one class of it for each HTTP library.
+
+    Args:
+        inner: the transport that sends; closed with this one.
+        pipeline: the components, the token provider among them.
+        provider: a token provider alone: the default pipeline is put around it.
+        origins: with ``provider``: the origins that may have the token; without any, the token endpoint's own.
+        name: the client's name in errors and telemetry.
+    """
+
+    def __init__(
+        self,
+        inner: SyncInner[RequestT, ResponseT],
+        *,
+        pipeline: Pipeline | None = None,
+        provider: TokenProvider | None = None,
+        origins: Iterable[str] = (),
+        name: str = "default",
+    ) -> None:
+        super().__init__(pipeline=pipeline, provider=provider, origins=origins, name=name)
+        self.inner = inner
+
+    def handle_request(self, request: RequestT) -> ResponseT:
+        """Send ``request`` through the pipeline.
+
+        Raises:
+            PrioError: also an instance of the library's ``TransportError``.
+        """
+        try:
+            return self._handle(request)
+        except PrioError as error:
+            failure = error
+        raise bind(failure, self.library.TransportError)
+
+    def close(self) -> None:
+        """Close the inner transport."""
+        self.inner.close()
+
+    def _handle(self, request: RequestT) -> ResponseT:
+        exchange = self._open(request)
+        self.pipeline.admit(exchange)
+        options = self._options(exchange, request)
+        if options is not None:
+            exchange.token = self._provider.current(options, None) or self._provider.get_token(options, None, self._post)
+        response = self._send(exchange, request)
+        stale = exchange.token
+        if stale is None or options is None or exchange.verdict is Verdict.DELIVER:
+            return response
+        self._provider.invalidate(stale)
+        if not self._can_send_again(exchange, request, response):
+            return response
+        return self._reauthenticate(exchange, request, response, options, stale)
+
+    def _send(self, exchange: Exchange, request: RequestT) -> ResponseT:
+        if not exchange.bare:
+            for on_request in self._inner_requests:
+                on_request(exchange)
+        own, request.headers = request.headers, exchange.headers
+        try:
+            response = self.inner.handle_request(request)
+        finally:
+            request.headers = own
+        stream = response.stream
+        try:
+            if exchange.token is not None and response.status_code in self._statuses:
+                self._look(exchange, response)
+            exchange.judge(response)
+        except BaseException:
+            stream.close()
+            raise
+        return response
+
+    def _look(self, exchange: Exchange, response: ResponseT) -> None:
+        stream = response.stream
+        head = read_head(stream, BODY_LIMIT)
+        if head.complete:
+            stream.close()  # Gives the connection back before a new token is waited for.
+        exchange.refusal = self._put_back(head, response)
+
+    def _reauthenticate(
+        self, exchange: Exchange, request: RequestT, refused: ResponseT, options: TokenOptions, stale: AccessToken
+    ) -> ResponseT:
+        from tenacity import Retrying
+
+        in_hand = [refused]
+
+        def attempt() -> ResponseT:
+            if in_hand:
+                return in_hand.pop()
+            try:
+                token = self._provider.current(options, stale) or self._provider.get_token(options, stale, self._post)
+            except TokenError as error:
+                return hand_on_without_token(exchange, refused, error)
+            exchange.begin_second(token)
+            return self._send(exchange, request)
+
+        response: ResponseT = second_try(Retrying, exchange)(attempt)
+        return response
+
+    def _post(self, request: TokenRequest) -> TokenAnswer:
+        try:
+            return self._post_once(request, time.monotonic() + request.budget)
+        except Exception as error:  # noqa: BLE001 - an inner transport may raise anything; the endpoint makes an error of it
+            return TokenAnswer(failure=describe(error))
+
+    def _post_once(self, request: TokenRequest, until: float) -> TokenAnswer:
+        response = self.inner.handle_request(self._token_request(request))
+        stream = response.stream
+        try:
+            # The library bounds each read; this, their sum.
+            head = read_head(stream, ANSWER_LIMIT, until)
+        finally:
+            stream.close()
+        return answer_of(response, head)

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from prio_middleware import ConfigurationError, Settings
+
+OWN = {"client_id": "own", "client_secret": "s"}
+SANDBOX = "https://sandbox-distributor-api.prioticket.com/v3.8/distributor"
+
+
+def _named(top_level: dict[str, Any], **berlin: Any) -> Any:
+    return Settings.from_values(**top_level, clients={"berlin": {**OWN, **berlin}}).client("berlin")
+
+
+def test_a_named_client_inherits_the_top_level() -> None:
+    berlin = _named({"environment": "sandbox", "scope": "a", "app": {"name": "shop", "version": "1"}}, app={"version": "2"})
+    assert (berlin.name, berlin.base_url, berlin.scope) == ("berlin", SANDBOX, "a")
+    assert berlin.app.fields() == {"name": "shop", "version": "2"}
+
+
+def test_it_does_not_inherit_credentials() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_values(client_id="top", client_secret="s", clients={"berlin": {"scope": "a"}})
+    assert "client 'berlin': client_id: missing" in str(caught.value)
+    assert "Set PRIO_CLIENTS__BERLIN__CLIENT_ID, or client_id under [clients.berlin] in prio.toml" in str(caught.value)
+    assert "client 'berlin': client_secret: missing" in str(caught.value)
+    assert caught.value.client == "berlin"
+
+
+def test_the_default_client_has_the_top_levels_credentials() -> None:
+    settings = Settings.from_values(client_id="top", client_secret="s", scope="a", clients={"default": {"scope": "b"}})
+    assert (settings.client().client_id, settings.client().scope) == ("top", "b")
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        (OWN, ["default"]),
+        ({"clients": {"default": OWN}}, ["default"]),
+        ({"clients": {"berlin": OWN}}, ["berlin"]),
+        ({"scope": "shared", "clients": {"berlin": OWN, "paris": OWN}}, ["berlin", "paris"]),
+        ({**OWN, "clients": {"berlin": OWN}}, ["default", "berlin"]),
+    ],
+)
+def test_which_clients_there_are(values: dict[str, Any], names: list[str]) -> None:
+    settings = Settings.from_values(**values)
+    assert list(settings.clients) == names
+    assert [settings.client(name).name for name in names] == names
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("berlln", "no client is called 'berlln'; did you mean 'berlin'? there is berlin, paris."),
+        ("xyz", "no client is called 'xyz'; there is berlin, paris."),
+        (None, "no client is called 'default'; there is berlin, paris."),
+    ],
+)
+def test_a_client_that_does_not_exist(name: str | None, expected: str) -> None:
+    settings = Settings.from_values(clients={"berlin": OWN, "paris": OWN})
+    for ask in (settings.client, settings.origins):
+        with pytest.raises(ConfigurationError) as caught:
+            ask(name)
+        assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["Berlin", "2berlin", "ber-lin", "ber lin", "", "berlin_", "ber__lin", "berlin\n", "börlin", 3]
+)
+def test_names_that_the_environment_cannot_spell(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="expected a client name of lower-case letters"):
+        Settings.from_values(clients={name: OWN})
+
+
+@pytest.mark.parametrize("name", ["b", "berlin", "berlin_2", "a_b_c", "environment"])
+def test_names_that_will_do(name: str) -> None:
+    assert Settings.from_values(clients={name: OWN}).client(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("top_level", "berlin", "base_url", "token_url"),
+    [
+        ({"base_url": "https://a.example"}, {"environment": "sandbox"}, SANDBOX, f"{SANDBOX}/oauth2/token"),
+        ({"environment": "sandbox", "version": "v9"}, {"base_url": "https://a.example"}, "https://a.example", "https://a.example/oauth2/token"),
+        ({"base_url": "https://a.example", "token_url": "https://a.example/t"}, {"environment": "sandbox"}, SANDBOX, f"{SANDBOX}/oauth2/token"),
+        ({"token_url": "https://id.example/t"}, {"base_url": "https://a.example"}, "https://a.example", "https://id.example/t"),
+    ],
+)  # fmt: skip
+def test_a_clients_own_server_goes_before_the_shared_one(
+    top_level: dict[str, Any], berlin: dict[str, Any], base_url: str, token_url: str
+) -> None:
+    client = _named(top_level, **berlin)
+    assert (client.base_url, client.token_url) == (base_url, token_url)
+
+
+def test_a_higher_source_displaces_what_says_the_same(directory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (directory / "prio.toml").write_text('client_id = "a"\nclient_secret_file = "absent"\nbase_url = "https://a.example"\n')
+    monkeypatch.setenv("PRIO_CLIENT_SECRET", "s")
+    monkeypatch.setenv("PRIO_ENVIRONMENT", "sandbox")
+    client = Settings().client()
+    assert (client.base_url, client.client_secret_file) == (SANDBOX, None)
+
+
+def test_only_settings_are_displaced_not_parameters_of_the_same_name(directory: Any) -> None:
+    (directory / "prio.toml").write_text('[params]\nbase_url = "x"\n')
+    client = Settings(**OWN, params={"environment": "y"}).client()
+    assert client.params == (("base_url", "x"), ("environment", "y"))
+
+
+def test_a_wrong_value_is_reported_where_it_stands(directory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (directory / "prio.toml").write_text("read_timeout = -1\n[clients.berlin]\nclient_id='b'\nclient_secret='s'\nscope=''\n")
+    monkeypatch.setenv("PRIO_CLIENT_ID", "a")
+    monkeypatch.setenv("PRIO_CLIENT_SECRET", "a\nb")
+    with pytest.raises(ConfigurationError) as caught:
+        Settings()
+    assert [line for line in str(caught.value).splitlines() if line.startswith("  - ")] == [
+        "  - PRIO_CLIENT_SECRET: expected one line of text without control characters",
+        "  - prio.toml: read_timeout: expected a number greater than 0",
+        "  - prio.toml: clients.berlin.scope: expected a value, found an empty one: leave the key out where there is none",
+    ]
+    assert caught.value.client is None
+
+
+def test_equal_settings_are_equal_and_can_be_keys() -> None:
+    assert Settings.from_values(**OWN) == Settings.from_values(**OWN)
+    assert hash(Settings.from_values(**OWN)) == hash(Settings.from_values(**OWN))
+    assert Settings.from_values(**OWN) != Settings.from_values(**OWN, scope="a")
+    assert Settings.from_values(**OWN) != OWN
+    clients = {Settings.from_values(client_id="a", client_secret=secret, params={"x": "y"}).client() for secret in "ssst"}
+    assert len(clients) == 2
+
+
+def test_the_mappings_are_read_only() -> None:
+    settings = Settings.from_values(**OWN)
+    for mapping in (settings.clients, settings.origins()):
+        with pytest.raises(TypeError):
+            mapping["x"] = "y"  # type: ignore[index] # what is tested

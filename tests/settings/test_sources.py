@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from prio_middleware import ConfigurationError, Settings
+from prio_middleware.secret import Secret
+
+Write = Callable[[str, str], Path]
+
+TOML = 'client_id = "from-toml"\nclient_secret = "s"\n'
+
+
+def _source_of(key: str) -> str:
+    return Settings().origins()[key]
+
+
+def test_three_lines_make_a_client(write: Write) -> None:
+    write("prio.toml", 'environment = "sandbox"\nclient_id = "shop@example.com"\nclient_secret = "p@ss!#$%"\n')
+    client = Settings().client()
+    assert client.base_url == "https://sandbox-distributor-api.prioticket.com/v3.8/distributor"
+    assert client.client_id == "shop@example.com"
+    assert client.client_secret == Secret("p@ss!#$%")
+
+
+def test_variables_make_a_client(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRIO_CLIENT_ID", "shop")
+    monkeypatch.setenv("PRIO_CLIENT_SECRET", "s")
+    monkeypatch.setenv("PRIO_APP__NAME", "web shop")
+    monkeypatch.setenv("PRIO_READ_TIMEOUT", "12.5")
+    monkeypatch.setenv("PRIO_HTTP2", "true")
+    monkeypatch.setenv("PRIO_ALLOWED_ORIGINS", "https://a.example, https://b.example")
+    client = Settings().client()
+    assert (client.app.name, client.read_timeout, client.http2) == ("web shop", 12.5, True)
+    assert client.allowed_origins == ("https://a.example", "https://b.example")
+
+
+def test_variables_nest(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRIO_CLIENTS__BERLIN_2__CLIENT_ID", "berlin")
+    monkeypatch.setenv("PRIO_CLIENTS__BERLIN_2__CLIENT_SECRET", "s")
+    monkeypatch.setenv("PRIO_CLIENTS__BERLIN_2__APP__NAME", "kiosk")
+    client = Settings().client("berlin_2")
+    assert (client.client_id, client.app.name) == ("berlin", "kiosk")
+
+
+def test_precedence(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("secrets/prio_scope", "from-secrets")
+    monkeypatch.setenv("PRIO_SECRETS_DIR", "secrets")
+    write("prio.toml", TOML)
+    assert (Settings().client().scope, _source_of("scope")) == ("from-secrets", "PRIO_SCOPE in secrets")
+    write("prio.toml", TOML + 'scope = "from-toml"\n')
+    assert (Settings().client().scope, _source_of("scope")) == ("from-toml", "prio.toml: scope")
+    write(".env", "PRIO_SCOPE=from-dotenv\n")
+    assert (Settings().client().scope, _source_of("scope")) == ("from-dotenv", "PRIO_SCOPE in .env")
+    monkeypatch.setenv("PRIO_SCOPE", "from-environment")
+    assert (Settings().client().scope, _source_of("scope")) == ("from-environment", "PRIO_SCOPE")
+    settings = Settings(scope="from-argument")
+    assert (settings.client().scope, settings.origins()["scope"]) == ("from-argument", "argument scope")
+
+
+def test_tables_are_merged_across_sources(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("prio.toml", TOML + '[app]\nname = "shop"\nversion = "1"\n[params]\ntenant = "a"\n')
+    monkeypatch.setenv("PRIO_APP__VERSION", "2")
+    settings = Settings(params={"region": "eu"})
+    assert settings.client().app.fields() == {"name": "shop", "version": "2"}
+    assert settings.client().params == (("region", "eu"), ("tenant", "a"))
+    assert settings.origins() == {
+        "app.name": "prio.toml: app.name",
+        "app.version": "PRIO_APP__VERSION",
+        "client_id": "prio.toml: client_id",
+        "client_secret": "prio.toml: client_secret",
+        "params.region": "argument params.region",
+        "params.tenant": "prio.toml: params.tenant",
+    }
+
+
+def test_arguments_of_none_are_not_given(write: Write) -> None:
+    write("prio.toml", TOML + '[app]\nname = "shop"\n')
+    client = Settings(client_id=None, app={"name": None}).client()
+    assert (client.client_id, client.app.name) == ("from-toml", "shop")
+
+
+def test_from_values_reads_nothing_else(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("prio.toml", 'scope = "from-toml"\n')
+    write(".env", "PRIO_SCOPE=from-dotenv\n")
+    monkeypatch.setenv("PRIO_SCOPE", "from-environment")
+    assert Settings.from_values(client_id="shop", client_secret="s").client().scope is None
+
+
+class TestTomlFile:
+    def test_pyproject_has_a_table_for_it(self, write: Write) -> None:
+        write("pyproject.toml", '[project]\nname = "shop"\n[tool.prio_middleware]\n' + TOML)
+        assert Settings().client().client_id == "from-toml"
+        assert _source_of("client_id") == "pyproject.toml: client_id"
+
+    @pytest.mark.parametrize("text", ["", "[tool.other]\nx = 1\n", "tool = 3\n"])
+    def test_pyproject_may_have_none(self, write: Write, text: str) -> None:
+        write("pyproject.toml", text)
+        assert Settings(client_id="shop", client_secret="s").client().client_id == "shop"
+
+    def test_prio_toml_goes_before_pyproject(self, write: Write) -> None:
+        write("pyproject.toml", '[tool.prio_middleware]\nscope = "from-pyproject"\n')
+        write("prio.toml", TOML)
+        assert Settings().client().scope is None
+
+    @pytest.mark.parametrize("name", ["other.toml", "deep/pyproject.toml"])
+    def test_another_can_be_named(self, write: Write, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        write("prio.toml", 'scope = "from-prio-toml"\n')
+        path = write(name, ("[tool.prio_middleware]\n" if "pyproject" in name else "") + TOML)
+        monkeypatch.setenv("PRIO_CONFIG", name)
+        assert Settings().client().client_id == "from-toml"
+        monkeypatch.setenv("PRIO_CONFIG", "absent.toml")
+        assert Settings(config=path).client().scope is None
+
+    def test_dotenv_can_name_it(self, write: Write) -> None:
+        write(".env", "PRIO_CONFIG=other.toml\n")
+        write("other.toml", TOML)
+        assert Settings().client().client_id == "from-toml"
+
+    def test_file_names_are_relative_to_the_file(self, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+        write(
+            "etc/prio.toml",
+            'client_id = "shop"\nclient_secret_file = "secret"\n[clients.b]\nclient_id="b"\nclient_secret_file="b"\n',
+        )
+        write("etc/secret", "from-file")
+        write("etc/b", "from-b")
+        monkeypatch.setenv("PRIO_CONFIG", "etc/prio.toml")
+        secrets = [client.client_secret for client in Settings().clients.values()]
+        assert secrets == [Secret("from-file"), Secret("from-b")]
+        assert Settings().client().client_secret_file == Path.cwd() / "etc/secret"
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("client_id = \n", "prio.toml: expected TOML: Invalid value (at line 1, column 13)"),
+            ("a = " + "[" * 20_000, "prio.toml: expected TOML"),
+            ("clients = 3\n", "prio.toml: clients: expected a table for each client"),
+            ("[clients]\nberlin = 3\n", "prio.toml: clients.berlin: expected a table with this client's settings"),
+            (
+                "[clients]\nscop = 'x'\n",
+                "prio.toml: clients.scop: expected a table with this client's settings; did you mean 'scope'?",
+            ),
+            ("[client.berlin]\nscope = 'x'\n", "prio.toml: client: no such setting; did you mean 'clients'?"),
+            (
+                "[clients.berlin]\nbase_ulr = 'x'\n",
+                "prio.toml: clients.berlin.base_ulr: no such setting; did you mean 'base_url'?",
+            ),
+            ("[clients.berlin]\nclients = {}\n", "prio.toml: clients.berlin.clients: no such setting"),
+            ("name = 'x'\n", "prio.toml: name: no such setting"),
+            ("app = 'x'\n", "prio.toml: app: expected a table"),
+            ("app.nam = 'x'\n", "prio.toml: app.nam: no such setting; did you mean 'name'?"),
+            ("allowed_origins = ['https://a.example', 'b']\n", "prio.toml: allowed_origins: expected a URL"),
+        ],
+    )
+    def test_mistakes_name_file_key_and_what_was_expected(
+        self, write: Write, complaint: Callable[..., str], text: str, expected: str
+    ) -> None:
+        write("prio.toml", text)
+        assert expected in complaint()
+
+    def test_pyproject_table_that_is_none(self, write: Write, complaint: Callable[..., str]) -> None:
+        write("pyproject.toml", "[tool]\nprio_middleware = 3\n")
+        assert "pyproject.toml: tool.prio_middleware: expected a table" in complaint()
+
+    def test_a_file_that_is_named_must_be_there(self, complaint: Callable[..., str]) -> None:
+        assert "absent.toml cannot be read (No such file or directory)" in complaint(config="absent.toml")
+
+    def test_files_that_hold_no_text(self, directory: Path, complaint: Callable[..., str]) -> None:
+        (directory / "prio.toml").write_bytes(b"\xff\xfe")
+        assert "prio.toml is not text in UTF-8" in complaint()
+        (directory / "prio.toml").write_bytes(b"#" * 1024 * 1024 + b"#")
+        assert "prio.toml is longer than 1048576 bytes" in complaint()
+
+    def test_a_directory_is_no_file(self, directory: Path, complaint: Callable[..., str]) -> None:
+        (directory / "prio.toml").mkdir()
+        assert "prio.toml cannot be read (Is a directory)" in complaint()
+
+    def test_a_source_is_named_by_text(self, complaint: Callable[..., str]) -> None:
+        assert "argument config: expected a file name" in complaint(config=3)
+
+    def test_a_file_outside_is_shown_with_its_whole_path(
+        self, directory: Path, tmp_path_factory: pytest.TempPathFactory, complaint: Callable[..., str]
+    ) -> None:
+        path = tmp_path_factory.mktemp("etc") / "prio.toml"
+        path.write_text("scop = 'x'", encoding="utf-8")
+        assert f"{path}: scop: no such setting" in complaint(config=path)
+
+
+class TestDotenv:
+    def test_values_are_literal(self, write: Write) -> None:
+        write(".env", "OTHER=1\nexport PRIO_CLIENT_ID=shop\nPRIO_CLIENT_SECRET='a${HOME}#b$c'\nPRIO_SCOPE\n")
+        client = Settings().client()
+        assert client.client_secret == Secret("a${HOME}#b$c")
+        assert client.scope is None
+
+    def test_another_can_be_named(self, write: Write) -> None:
+        write("staging.env", "PRIO_CLIENT_ID=shop\nPRIO_CLIENT_SECRET=s\n")
+        assert Settings(env_file="staging.env").origins()["client_id"] == "PRIO_CLIENT_ID in staging.env"
+
+    def test_one_that_is_named_must_be_there(self, complaint: Callable[..., str]) -> None:
+        assert "absent.env cannot be read" in complaint(env_file="absent.env")
+
+    def test_a_directory_of_that_name_is_somebody_elses(self, directory: Path) -> None:
+        (directory / ".env").mkdir()
+        assert Settings(client_id="shop", client_secret="s").client().client_id == "shop"
+
+
+class TestSecretsDirectory:
+    def test_files_are_named_like_variables(self, write: Write) -> None:
+        write("run/prio_client_id", "shop\n")
+        write("run/PRIO_CLIENT_SECRET", "from-file\r\n")
+        write("run/prio_clients__berlin__client_id", "berlin")
+        write("run/prio_clients__berlin__client_secret", "s")
+        write("run/database_password", "x")
+        settings = Settings(secrets_dir="run")
+        assert settings.client().client_secret == Secret("from-file")
+        assert settings.client("berlin").client_id == "berlin"
+        assert settings.origins()["client_secret"] == "PRIO_CLIENT_SECRET in run"
+
+    def test_it_must_be_there(self, complaint: Callable[..., str]) -> None:
+        assert "absent cannot be read (No such file or directory); expected a directory" in complaint(secrets_dir="absent")
+
+    def test_it_must_be_a_directory(self, write: Write, complaint: Callable[..., str]) -> None:
+        write("file", "x")
+        assert "file cannot be read (Not a directory); expected a directory" in complaint(secrets_dir="file")
+
+    def test_an_empty_file_is_an_error(self, write: Write, complaint: Callable[..., str]) -> None:
+        write("run/prio_client_secret", "\n")
+        assert "run/prio_client_secret is empty; expected the secret" in complaint(secrets_dir="run")
+
+
+class TestNamesOfVariables:
+    @pytest.mark.parametrize(
+        ("name", "expected"),
+        [
+            ("PRIO_CLIENT_SECRETT", "PRIO_CLIENT_SECRETT: no such variable; did you mean 'PRIO_CLIENT_SECRET'?"),
+            ("PRIO_CLIENTSECRET", "PRIO_CLIENTSECRET: no such variable; did you mean 'PRIO_CLIENT_SECRET'?"),
+            ("PRIO_ENVIROMENT", "PRIO_ENVIROMENT: no such variable; did you mean 'PRIO_ENVIRONMENT'?"),
+            ("PRIO_CLIENT__BERLIN__SCOPE", "PRIO_CLIENT__BERLIN__SCOPE: no such variable; did you mean 'PRIO_CLIENTS'?"),
+            ("PRIO_CONFIGG", "PRIO_CONFIGG: no such variable; did you mean 'PRIO_CONFIG'?"),
+            ("PRIO_CLIENT_ID__X", "PRIO_CLIENT_ID__X: no such variable; did you mean 'PRIO_CLIENT_ID'?"),
+            ("PRIO_CLIENTS__BERLIN__SCOP", "PRIO_CLIENTS__BERLIN__SCOP: no such setting; did you mean 'scope'?"),
+            ("PRIO_CLIENTS__BERLIN", "PRIO_CLIENTS__BERLIN: expected a table with this client's settings"),
+            ("PRIO_CLIENTS", "PRIO_CLIENTS: expected a table for each client"),
+            ("PRIO_CLIENTS___BERLIN__SCOPE", "PRIO_CLIENTS___BERLIN: expected a client name"),
+            ("PRIO_APP__NAM", "PRIO_APP__NAM: no such setting; did you mean 'name'?"),
+            ("PRIO_NAME", None),
+            ("PRIO_HOME", None),
+            ("PRIO_PORT", None),
+            ("PRIO_PORT_443_TCP_ADDR", None),
+            ("PRIO_SERVICE_HOST", None),
+            ("PRIO_SERVICE_PORT_HTTPS", None),
+            ("PRIO_", None),
+            ("PRIO", None),
+            ("PRIORITY", None),
+        ],
+    )
+    def test_a_slip_is_an_error_and_a_foreign_name_is_not(
+        self, directory: Path, monkeypatch: pytest.MonkeyPatch, name: str, expected: str | None
+    ) -> None:
+        monkeypatch.setenv(name, "hush-canary")
+        if expected is None:
+            Settings(client_id="shop", client_secret="s")
+            return
+        with pytest.raises(ConfigurationError) as caught:
+            Settings(client_id="shop", client_secret="s")
+        assert expected in str(caught.value)
+        assert "canary" not in str(caught.value)
+
+    def test_foreign_names_are_told_when_something_is_missing(
+        self, complaint: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PRIO_SECRET", "x")
+        assert "set, but no settings of ours: PRIO_SECRET" in complaint(client_id="shop")
+        assert "PRIO_SECRET," not in complaint(client_id="shop", client_secret="s", read_timeout=-1)
+
+    def test_case_does_not_matter(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("prio_client_id", "shop")
+        monkeypatch.setenv("Prio_Client_Secret", "s")
+        assert Settings().client().client_id == "shop"

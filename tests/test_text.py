@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import base64
+import html
+import json
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prio_middleware.secret import Secret
+from prio_middleware.text import DESCRIPTION_LIMIT, WITHHELD, printable, safe_url, server_code, server_text
+
+CANARY = "p@ss wörd/+&%:!#canary"
+SECRETS = (Secret(CANARY),)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("The client is unknown.", "The client is unknown."),
+        ("line\r\nbreak\tand\x00more", "line break and more"),
+        ('a "quoted" \\ word', "a  quoted    word"),
+        ("\x1b[31mred", "[31mred"),
+        ("ünïcode", "n code"),
+        ("\ud800", ""),
+        ("", ""),
+    ],
+)
+def test_only_the_characters_of_rfc_6749_are_repeated(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_a_long_text_is_cut_and_marked() -> None:
+    assert printable("x" * 1_000_000) == "x" * (DESCRIPTION_LIMIT - 1) + "~"
+    assert printable("abcdef", 4) == "abc~"
+    assert printable("abcd", 4) == "abcd"
+
+
+@pytest.mark.parametrize("text", [None, 5, True, ["x"], {"a": "b"}, b"bytes", "", "   ", "\r\n"])
+def test_a_server_that_said_nothing_readable_is_not_repeated(text: object) -> None:
+    assert server_text(text, SECRETS) is None
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        CANARY,
+        CANARY.upper(),
+        CANARY[3:12],
+        CANARY[-8:],
+        quote(CANARY, safe=""),
+        quote(CANARY, safe="").lower(),
+        quote_plus(CANARY),
+        json.dumps(CANARY),
+        html.escape("<" + CANARY),
+        *(base64.b64encode(b"x" * before + CANARY.encode() + b"tail").decode() for before in range(4)),
+        *(base64.urlsafe_b64encode(b"x" * before + CANARY.encode()).decode() for before in range(4)),
+    ],
+)
+def test_a_text_that_echoes_a_secret_is_withheld(form: str) -> None:
+    assert server_text(f"Wrong: {form}!", SECRETS) == WITHHELD
+    assert server_code(form, SECRETS) is None
+
+
+@pytest.mark.parametrize("secret", ["s", "short", "exactly8"])
+def test_a_short_secret_counts_as_a_whole(secret: str) -> None:
+    assert server_text(f"Wrong: {secret}", [Secret(secret)]) == WITHHELD
+    assert server_text("Quite other: a b c", [Secret(secret + "!")]) == "Quite other: a b c"
+
+
+@pytest.mark.parametrize("secret", ["", "client-secret-1", CANARY, "\udcff-no-utf-8"])
+def test_other_words_are_repeated(secret: str) -> None:
+    assert server_text("The client secret is wrong.", [Secret(secret)]) == "The client secret is wrong."
+
+
+def test_what_lies_beyond_the_part_that_is_repeated_is_not_looked_at() -> None:
+    assert server_text("ok " + " " * 1_000_000 + CANARY, SECRETS) == "ok"
+
+
+@pytest.mark.parametrize(
+    ("code", "kept"), [("invalid_client", "invalid_client"), (None, None), (7, None), (["x"], None), ("a\nb", "a b")]
+)
+def test_a_code_is_a_text(code: object, kept: str | None) -> None:
+    assert server_code(code) == kept
+
+
+def test_a_code_is_cut() -> None:
+    assert len(server_code("x" * 1000) or "") == 64
+
+
+@given(st.text(), st.text())
+def test_whatever_a_server_says_is_bounded_and_printable(text: str, secret: str) -> None:
+    shown = server_text(text, [Secret(secret)]) or ""
+    assert len(shown) <= DESCRIPTION_LIMIT
+    assert shown.isprintable()
+    assert shown.isascii()
+
+
+@given(st.text(min_size=1), st.text(), st.text())
+def test_no_secret_is_repeated(secret: str, before: str, after: str) -> None:
+    assert secret not in (server_text(before + secret + after, [Secret(secret)]) or "").replace(WITHHELD, "")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://api.example/v3.8/token", "https://api.example/v3.8/token"),
+        ("https://api.example:8443/t?secret=x#frag", "https://api.example:8443/t"),
+        ("https://user:s3cret@api.example/t", "https://api.example/t"),
+        ("https://u:a@b@api.example/t", "https://api.example/t"),
+        ("https://[::1]:8443/t", "https://[::1]:8443/t"),
+        ("https://api.example/orders?email=me@example.com", "https://api.example/orders"),
+        ("https://api.example/@scope/x", "https://api.example/@scope/x"),
+        ("/relative/path?x=s3cret", "/relative/path"),
+        ("//api.example/t", "//api.example/t"),
+        ("", ""),
+        (None, "None"),
+        ("https:/user:s3cret@api.example/t", "https:api.example/t"),
+        ("user:s3cret@api.example", "user:api.example"),
+        ("https://user:s3c/ret@api.example/t", "(a URL that cannot be read)"),
+        ("https://user:123/s3cret@api.example/t", "https://user"),
+        ("https://user:123?s3cret@api.example/t", "https://user"),
+        ("https://[::1/t", "(a URL that cannot be read)"),
+        ("https://api.example:port/", "(a URL that cannot be read)"),
+        ("https://api.example/a\r\nb\x1b", "https://api.example/ab"),
+    ],
+)
+def test_a_url_is_shown_without_what_may_be_secret(url: object, shown: str) -> None:
+    assert safe_url(url) == shown
+
+
+@given(st.text())
+def test_any_url_can_be_shown(url: str) -> None:
+    assert len(safe_url(url)) <= 300
+
+
+@given(st.from_regex(r"https://[a-z]+:[!-~]{0,6}s3cret[!-~]{0,6}@[a-z]+/[a-z]*", fullmatch=True))
+def test_no_password_is_shown(url: str) -> None:
+    assert "s3cret" not in safe_url(url)

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import base64
+import copy
+import functools
+import pickle
+import subprocess
+import sys
+import traceback
+import urllib.parse
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prio_middleware.errors import ConfigurationError
+from prio_middleware.secret import Secret
+from prio_middleware.text import WITHHELD, server_text
+from prio_middleware.tokens.client_auth import ClientAuth, ClientSecretBasic, ClientSecretPost, Credentials
+
+URL = "https://auth.example/token"
+CLIENT_ID = "shop@example.com"
+CANARY = "c@n!ary#$ %:&+=/secret"
+
+Make = Callable[[str, Secret], ClientAuth]
+METHODS: list[Make] = [ClientSecretBasic, functools.partial(ClientSecretBasic, encoding="form"), ClientSecretPost]
+every_method = pytest.mark.parametrize("make", METHODS, ids=["basic-raw", "basic-form", "post"])
+
+
+def sent_in_basic(auth: ClientAuth) -> bytes:
+    scheme, _, encoded = auth.apply(URL).headers["Authorization"].partition(" ")
+    assert scheme == "Basic"
+    return base64.b64decode(encoded, validate=True)
+
+
+def test_raw_basic_sends_both_as_they_are() -> None:
+    assert sent_in_basic(ClientSecretBasic(CLIENT_ID, Secret(CANARY))) == f"{CLIENT_ID}:{CANARY}".encode()
+
+
+def test_form_encoded_basic_follows_rfc_6749() -> None:
+    sent = sent_in_basic(ClientSecretBasic("a:b c", Secret(CANARY), "form"))
+    assert sent == b"a%3Ab+c:c%40n%21ary%23%24+%25%3A%26%2B%3D%2Fsecret"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "sent"), [("raw", "zoë:пароль".encode()), ("form", b"zo%C3%AB:%D0%BF%D0%B0%D1%80%D0%BE%D0%BB%D1%8C")]
+)
+def test_basic_is_utf_8(encoding: Any, sent: bytes) -> None:
+    assert sent_in_basic(ClientSecretBasic("zoë", Secret("пароль"), encoding)) == sent
+
+
+def test_post_adds_to_the_body_and_no_header() -> None:
+    credentials = ClientSecretPost("zoë", Secret(CANARY + "пароль")).apply(URL)
+    assert credentials.body == (("client_id", "zoë"), ("client_secret", CANARY + "пароль"))
+    assert credentials.headers == {}
+
+
+visible = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1)
+
+
+@given(visible, visible)
+def test_any_visible_credentials_arrive_as_they_are(client_id: str, secret: str) -> None:
+    assert dict(ClientSecretPost(client_id, Secret(secret)).apply(URL).body) == {
+        "client_id": client_id,
+        "client_secret": secret,
+    }
+    form = sent_in_basic(ClientSecretBasic(client_id, Secret(secret), "form")).decode()
+    assert [urllib.parse.unquote_plus(part) for part in form.split(":")] == [client_id, secret]
+    if ":" not in client_id:
+        assert sent_in_basic(ClientSecretBasic(client_id, Secret(secret))).decode() == f"{client_id}:{secret}"
+
+
+def test_raw_basic_takes_no_client_id_with_a_colon() -> None:
+    with pytest.raises(ConfigurationError, match="colon") as caught:
+        ClientSecretBasic("a:b", Secret(CANARY))
+    assert "client_secret_post" in str(caught.value)
+
+
+def test_an_unknown_encoding_is_named() -> None:
+    wrong: Any = "utf-8"
+    with pytest.raises(ConfigurationError, match="'utf-8'; expected is raw or form"):
+        ClientSecretBasic(CLIENT_ID, Secret(CANARY), wrong)
+
+
+@every_method
+@pytest.mark.parametrize("bad", ["", "a\nb", "a\r\nb", "a\x00b", "a\x7fb", "a\u2028b", "trailing\n", "\udcff"])
+def test_what_is_empty_or_holds_control_characters_is_refused(make: Make, bad: str) -> None:
+    with pytest.raises(ConfigurationError, match="client id is empty"):
+        make(bad, Secret(CANARY))
+    with pytest.raises(ConfigurationError, match=f"secret of client id '{CLIENT_ID}' is empty"):
+        make(CLIENT_ID, Secret(bad))
+
+
+@every_method
+def test_a_mistake_shows_no_secret(make: Make) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        make(CLIENT_ID, Secret(CANARY + "\n"))
+    frames = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack
+    assert "n!ary" not in f"{[frame.locals for frame in frames if frame.filename != __file__]} {caught.value}"
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+@every_method
+def test_nothing_shows_the_secret(make: Make) -> None:
+    auth = make(CLIENT_ID, Secret(CANARY))
+    credentials = auth.apply(URL)
+    for shown in (repr(auth), str(auth), f"{[auth]}", repr(credentials), repr(credentials.secrets), auth.fingerprint):
+        assert "ary" not in shown
+        assert base64.b64encode(CANARY.encode()).decode()[:8] not in shown
+    assert CLIENT_ID in repr(auth)
+    with pytest.raises(TypeError):
+        pickle.dumps(auth)
+
+
+@every_method
+def test_whatever_is_sent_is_known_as_secret(make: Make) -> None:
+    credentials = make(CLIENT_ID, Secret(CANARY)).apply(URL)
+    header = credentials.headers.get("Authorization", "")
+    for echo in filter(None, [CANARY, urllib.parse.quote_plus(CANARY), header]):
+        assert server_text(f"you sent {echo}", credentials.secrets) == WITHHELD
+
+
+@every_method
+def test_the_fingerprint_tells_credentials_apart(make: Make) -> None:
+    fingerprint = make(CLIENT_ID, Secret(CANARY)).fingerprint
+    assert make(CLIENT_ID, Secret(CANARY)).fingerprint == fingerprint
+    assert make(CLIENT_ID, Secret(CANARY + "!")).fingerprint != fingerprint
+    assert make("other", Secret(CANARY)).fingerprint != fingerprint
+
+
+def test_methods_and_their_parts_cannot_be_taken_for_one_another() -> None:
+    pairs = [("ab", "c"), ("a", "bc"), ('a","b', "c")]
+    fingerprints = {make(client_id, Secret(secret)).fingerprint for make in METHODS for client_id, secret in pairs}
+    assert len(fingerprints) == len(METHODS) * len(pairs)
+
+
+def test_a_fingerprint_means_nothing_to_another_process() -> None:
+    code = (
+        "from prio_middleware.tokens.client_auth import ClientSecretPost; from prio_middleware.secret import Secret;"
+        "print(ClientSecretPost('id', Secret('secret')).fingerprint)"
+    )
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    assert len(other) == 64
+    assert other != ClientSecretPost("id", Secret("secret")).fingerprint
+
+
+@every_method
+def test_equal_credentials_are_equal(make: Make) -> None:
+    auth = make(CLIENT_ID, Secret(CANARY))
+    assert auth == make(CLIENT_ID, Secret(CANARY)) == copy.copy(auth)
+    assert len({auth, make(CLIENT_ID, Secret(CANARY)), make(CLIENT_ID, Secret("other"))}) == 2
+
+
+@pytest.mark.parametrize(
+    ("auth", "method"),
+    [
+        (ClientSecretBasic(CLIENT_ID, Secret(CANARY)), "client_secret_basic"),
+        (ClientSecretPost(CLIENT_ID, Secret(CANARY)), "client_secret_post"),
+    ],
+)
+def test_methods_have_their_registered_names(auth: ClientAuth, method: str) -> None:
+    assert auth.method == method
+
+
+def test_credentials_may_be_none_at_all() -> None:
+    assert Credentials() == Credentials({}, (), ())

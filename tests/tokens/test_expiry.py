@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prio_middleware.errors import ConfigurationError
+from prio_middleware.tokens.expiry import ExpiryPolicy
+
+POLICY = ExpiryPolicy(default_lifetime=300, max_lifetime=86_400, leeway_fraction=0.1, leeway_max=30)
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "seconds"),
+    [
+        (3600, 3600),
+        (3600.5, 3600.5),
+        ("3600", 3600),
+        (" 3600.5 ", 3600.5),
+        (None, 300),
+        (0, 0),
+        (-1, 0),
+        (-0.5, 0),
+        ("0", 0),
+        ("-7", 0),
+        (0.25, 0.25),
+        (86_400, 86_400),
+        (86_401, 86_400),
+        (1e300, 86_400),
+        (10**400, 86_400),
+        (-(10**400), 0),
+        ("9" * 30, 86_400),
+    ],
+)
+def test_what_servers_send_becomes_a_lifetime(expires_in: object, seconds: float) -> None:
+    lifetime = POLICY.lifetime(expires_in)
+    assert lifetime == seconds
+    assert isinstance(lifetime, float)
+
+
+@pytest.mark.parametrize(
+    "expires_in",
+    [
+        True,
+        False,
+        float("nan"),
+        float("inf"),
+        float("-inf"),
+        "",
+        " ",
+        "soon",
+        "1e3",
+        "0x10",
+        "1_000",
+        "inf",
+        "nan",
+        "+5",
+        ".5",
+        "5.",
+        "1,5",
+        "5 s",
+        "٣",
+        "9" * 31,
+        "2038-01-19T03:14:07Z",
+        [],
+        [3600],
+        {},
+        {"seconds": 5},
+        b"3600",
+    ],
+)
+def test_anything_else_is_no_lifetime(expires_in: object) -> None:
+    assert POLICY.lifetime(expires_in) is None
+
+
+def test_the_default_is_capped_too() -> None:
+    assert ExpiryPolicy(default_lifetime=300, max_lifetime=60).lifetime(None) == 60
+
+
+@pytest.mark.parametrize(("lifetime", "leeway"), [(0.0, 0.0), (3.0, 0.3), (300.0, 30.0), (3600.0, 30.0)])
+def test_the_leeway_is_proportional_up_to_a_bound(lifetime: float, leeway: float) -> None:
+    assert POLICY.leeway(lifetime) == pytest.approx(leeway)
+
+
+@given(
+    st.none() | st.integers() | st.floats() | st.text() | st.from_regex(r"-?[0-9]{0,40}(\.[0-9]*)?", fullmatch=True),
+    st.floats(0, 0.999),
+    st.floats(0, 1e9),
+)
+def test_a_leeway_never_reaches_the_lifetime(expires_in: object, fraction: float, longest: float) -> None:
+    policy = ExpiryPolicy(leeway_fraction=fraction, leeway_max=longest)
+    lifetime = policy.lifetime(expires_in)
+    if lifetime is not None:
+        assert 0 <= lifetime <= policy.max_lifetime
+        assert policy.leeway(lifetime) < max(lifetime, 1e-9)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"default_lifetime": 0},
+        {"default_lifetime": -1},
+        {"default_lifetime": float("inf")},
+        {"default_lifetime": float("nan")},
+        {"max_lifetime": 0},
+        {"max_lifetime": float("inf")},
+        {"leeway_fraction": -0.1},
+        {"leeway_fraction": 1},
+        {"leeway_fraction": float("nan")},
+        {"leeway_max": -1},
+        {"leeway_max": float("inf")},
+    ],
+)
+def test_rules_that_make_no_sense_are_named(rules: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(rules))):
+        ExpiryPolicy(**rules)

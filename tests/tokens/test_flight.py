@@ -1,0 +1,349 @@
+"""One fetch, many waiters: with real threads, real event loops and a real fork."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import anyio
+import pytest
+import trio
+
+from prio_middleware import AccessToken, ClientCredentialsProvider, CredentialsRefusedError, TokenError
+from prio_middleware.tokens import effects
+from prio_middleware.tokens.endpoint import TokenAnswer, TokenRequest
+from prio_middleware.tokens.token import DEFAULT_OPTIONS
+from tests.tokens.kit import Clock, Server, provider, refused, token
+
+
+class SlowServer(Server):
+    """Answers when the gate opens; says when the first request has come."""
+
+    def __init__(self, *script: TokenAnswer) -> None:
+        super().__init__(*script)
+        self.gate = threading.Event()
+        self.arrived = threading.Event()
+
+    def __call__(self, request: TokenRequest) -> TokenAnswer:
+        self.arrived.set()
+        assert self.gate.wait(10)
+        return super().__call__(request)
+
+    async def answer_task(self, request: TokenRequest) -> TokenAnswer:
+        self.arrived.set()
+        while not self.gate.is_set():
+            await anyio.sleep(0.001)
+        return super().__call__(request)
+
+
+async def aget(tokens: ClientCredentialsProvider, server: SlowServer) -> AccessToken:
+    return await tokens.aget_token(DEFAULT_OPTIONS, None, server.answer_task)
+
+
+def get(tokens: ClientCredentialsProvider, server: SlowServer) -> AccessToken:
+    return tokens.get_token(DEFAULT_OPTIONS, None, server)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    with anyio.fail_after(10):
+        while not condition():
+            await anyio.sleep(0.001)
+
+
+def test_sixty_four_threads_one_token_request() -> None:
+    tokens, server = provider(), SlowServer()
+    barrier = threading.Barrier(64)
+
+    def call() -> AccessToken:
+        barrier.wait()
+        return get(tokens, server)
+
+    with ThreadPoolExecutor(64) as pool:
+        calls = [pool.submit(call) for _ in range(64)]
+        assert server.arrived.wait(10)
+        server.gate.set()
+        serials = {call.result().serial for call in calls}
+
+    assert len(serials) == 1
+    assert len(server.requests) == 1
+
+
+@pytest.mark.anyio
+async def test_ten_thousand_tasks_one_token_request() -> None:
+    tokens, server = provider(), SlowServer()
+    serials: set[int] = set()
+
+    async def call() -> None:
+        serials.add((await aget(tokens, server)).serial)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(10_000):
+            group.start_soon(call)
+        await until(server.arrived.is_set)
+        server.gate.set()
+
+    assert len(serials) == 1
+    assert len(server.requests) == 1
+
+
+def test_threads_and_event_loops_of_both_kinds_share_one_flight() -> None:
+    tokens, server = provider(), SlowServer()
+    barrier = threading.Barrier(6)
+
+    def wait_together(call: Callable[[], AccessToken]) -> AccessToken:
+        barrier.wait()
+        return call()
+
+    runs: list[Callable[[], AccessToken]] = [
+        lambda: get(tokens, server),
+        lambda: get(tokens, server),
+        lambda: asyncio.run(aget(tokens, server)),
+        lambda: asyncio.run(aget(tokens, server)),
+        lambda: trio.run(aget, tokens, server),
+        lambda: trio.run(aget, tokens, server),
+    ]
+    with ThreadPoolExecutor(6) as pool:
+        calls = [pool.submit(wait_together, run) for run in runs]
+        assert server.arrived.wait(10)
+        time.sleep(0.05)
+        server.gate.set()
+        serials = {call.result(10).serial for call in calls}
+
+    assert len(serials) == 1
+    assert len(server.requests) == 1
+
+
+@pytest.mark.anyio
+async def test_a_cancelled_waiter_takes_nobody_along() -> None:
+    tokens, server = provider(), SlowServer()
+    got: list[AccessToken] = []
+
+    async def call() -> None:
+        got.append(await aget(tokens, server))
+
+    async def call_and_be_cancelled() -> None:
+        with anyio.move_on_after(0.01):
+            await aget(tokens, server)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(call)
+        await until(server.arrived.is_set)
+        group.start_soon(call)
+        group.start_soon(call_and_be_cancelled)
+        await anyio.sleep(0.05)
+        server.gate.set()
+
+    assert len(got) == 2
+    assert len(server.requests) == 1
+
+
+@pytest.mark.anyio
+async def test_a_cancelled_leader_hands_over() -> None:
+    tokens, server = provider(), SlowServer()
+    got: list[AccessToken] = []
+
+    async def call() -> None:
+        got.append(await aget(tokens, server))
+
+    leading = anyio.CancelScope()
+
+    async def lead() -> None:
+        with leading:
+            await aget(tokens, server)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(lead)
+        await until(server.arrived.is_set)
+        server.arrived.clear()
+        for _ in range(10):
+            group.start_soon(call)
+        await anyio.sleep(0.01)
+        leading.cancel()
+        await until(server.arrived.is_set)
+        server.gate.set()
+
+    assert len(got) == 10
+    assert len({token.serial for token in got}) == 1
+    assert len(server.requests) == 1
+
+
+@pytest.mark.anyio
+async def test_a_failure_reaches_every_waiter_once_each_with_an_error_of_its_own() -> None:
+    tokens, server = provider(), SlowServer(refused("invalid_client", 401))
+    errors: list[TokenError] = []
+
+    async def call() -> None:
+        with pytest.raises(CredentialsRefusedError) as caught:
+            await aget(tokens, server)
+        errors.append(caught.value)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(call)
+        await until(server.arrived.is_set)
+        server.gate.set()
+
+    assert len({id(error) for error in errors}) == 20
+    assert len({id(error.__traceback__) for error in errors}) == 20
+    assert len(server.requests) == 1
+
+
+def test_a_sync_call_on_the_loop_that_leads_fetches_for_itself() -> None:
+    tokens, server = provider(), SlowServer(token(), token())
+
+    async def main() -> tuple[AccessToken, AccessToken]:
+        leader = asyncio.create_task(aget(tokens, server))
+        await until(server.arrived.is_set)
+        server.gate.set()
+        mine = get(tokens, server)  # blocks the loop, so the leader cannot land meanwhile
+        return mine, await leader
+
+    mine, led = asyncio.run(main())
+
+    assert mine.serial != led.serial
+    assert len(server.requests) == 2
+
+
+def test_a_leader_whose_loop_was_stopped_is_waited_for_within_bounds() -> None:
+    tokens, server = provider(deadline=0.05), SlowServer()
+    loop = asyncio.new_event_loop()
+    leader = loop.create_task(aget(tokens, server))
+    loop.run_until_complete(until(server.arrived.is_set))
+
+    def call() -> AccessToken:
+        return asyncio.run(aget(tokens, server))
+
+    server.gate.set()  # the stopped loop does not notice
+    with ThreadPoolExecutor(2) as pool:
+        waiting, blocking = pool.submit(call), pool.submit(get, tokens, server)
+        assert waiting.result(10).serial == blocking.result(10).serial
+    assert len(server.requests) == 1
+    leader.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        loop.run_until_complete(leader)
+    loop.close()
+
+
+def test_a_waiter_whose_loop_is_closed_by_then_disturbs_nobody() -> None:
+    tokens, server = provider(), SlowServer()
+
+    async def give_up() -> None:
+        with anyio.move_on_after(0.01):
+            await aget(tokens, server)
+
+    with ThreadPoolExecutor(1) as pool:
+        leader = pool.submit(get, tokens, server)
+        assert server.arrived.wait(10)
+        asyncio.run(give_up())
+        trio.run(give_up)
+        server.gate.set()
+
+        assert isinstance(leader.result(10), AccessToken)
+
+
+@pytest.mark.anyio
+async def test_ahead_a_task_refreshes_beside_its_trigger() -> None:
+    clock = Clock()
+    tokens, server = provider(clock, refresh="ahead"), SlowServer(token(4), token())
+    server.gate.set()
+    first = await aget(tokens, server)
+    server.gate.clear()
+    server.arrived.clear()
+    clock.now += 3.7
+
+    assert await aget(tokens, server) is first
+    await until(server.arrived.is_set)
+    server.gate.set()
+    await until(lambda: tokens.current(DEFAULT_OPTIONS, None) is not None)
+
+    assert len(server.requests) == 2
+
+
+def test_ahead_a_thread_refreshes_beside_its_trigger() -> None:
+    clock = Clock()
+    tokens, server = provider(clock, refresh="ahead"), SlowServer(token(4), token())
+    server.gate.set()
+    first = get(tokens, server)
+    server.gate.clear()
+    server.arrived.clear()
+    clock.now += 3.7
+
+    assert get(tokens, server) is first
+    assert server.arrived.wait(10)
+    server.gate.set()
+    refreshed = tokens.current(DEFAULT_OPTIONS, None)
+    while refreshed is None:
+        time.sleep(0.001)
+        refreshed = tokens.current(DEFAULT_OPTIONS, None)
+
+    assert refreshed.serial > first.serial
+
+
+def test_where_no_thread_can_be_started_the_token_in_hand_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    tokens, server = provider(clock, refresh="ahead"), SlowServer(token(4), token())
+    server.gate.set()
+    first = get(tokens, server)
+    clock.now += 3.7
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(effects.threading.Thread, "start", refuse)
+        assert get(tokens, server) is first
+    clock.now += 1
+
+    assert get(tokens, server).serial > first.serial
+
+
+def test_a_child_forked_while_a_fetch_is_under_way_does_not_wait_for_it() -> None:
+    script = """
+        import os, threading, warnings
+        from tests.tokens.kit import provider
+        from tests.tokens.test_flight import SlowServer, get
+
+        warnings.simplefilter("ignore", DeprecationWarning)  # of fork beside threads: that is the point
+        tokens, server = provider(), SlowServer()
+        leader = threading.Thread(target=get, args=(tokens, server))
+        leader.start()
+        server.arrived.wait(10)
+        child = os.fork()
+        if child == 0:
+            server.gate = threading.Event()
+            server.gate.set()
+            get(tokens, server)
+            os._exit(len(server.requests))
+        _, status = os.waitpid(child, 0)
+        server.gate.set()
+        leader.join()
+        print("child asked", os.waitstatus_to_exitcode(status))
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=25, check=False
+    )
+
+    assert ended.stdout == "child asked 1\n", ended.stderr
+
+
+def test_a_thousand_fetches_leave_nothing_behind() -> None:
+    tokens = provider()
+    server = SlowServer(token(0))
+    server.gate.set()
+    for _ in range(100):
+        get(tokens, server)
+    gc.collect()
+    before = len(gc.get_objects())
+    for _ in range(1000):
+        get(tokens, server)
+        server.requests.clear()
+    gc.collect()
+
+    assert len(gc.get_objects()) - before < 100

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import json
+import time
+import traceback
+import warnings
+from typing import Any
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
+
+from prio_middleware.errors import ConfigurationError
+from prio_middleware.secret import Secret
+from prio_middleware.text import WITHHELD, server_text
+from prio_middleware.tokens.client_auth import PrivateKeyJWT
+
+URL = "https://auth.example/token"
+
+RSA = RSAKey.generate_key(2048)
+KEYS: dict[str, Any] = {
+    "RSA": RSA,
+    "P-256": ECKey.generate_key("P-256"),
+    "P-384": ECKey.generate_key("P-384"),
+    "P-521": ECKey.generate_key("P-521"),
+    "Ed25519": OKPKey.generate_key("Ed25519"),
+}
+FITTING = [
+    *(("RSA", name) for name in ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")),
+    ("P-256", "ES256"),
+    ("P-384", "ES384"),
+    ("P-521", "ES512"),
+    ("Ed25519", "EdDSA"),
+    ("Ed25519", "Ed25519"),
+]
+
+
+def pem(key: Any) -> Secret:
+    return Secret(key.as_pem(private=True).decode())
+
+
+def jwk(key: Any, **members: Any) -> Secret:
+    return Secret(json.dumps({**key.as_dict(private=True), **members}))
+
+
+def assertion(auth: PrivateKeyJWT, url: str = URL) -> str:
+    body = dict(auth.apply(url).body)
+    assert body.pop("client_assertion_type") == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+    (value,) = body.values()
+    return value
+
+
+def verified(auth: PrivateKeyJWT, key: Any, algorithm: str) -> jwt.Token:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return jwt.decode(assertion(auth), key, algorithms=[algorithm])
+
+
+@pytest.mark.parametrize("write", [pem, jwk])
+@pytest.mark.parametrize(("kind", "algorithm"), FITTING)
+def test_every_algorithm_signs_with_its_keys(kind: str, algorithm: str, write: Any) -> None:
+    token = verified(PrivateKeyJWT("shop", write(KEYS[kind]), algorithm), KEYS[kind], algorithm)
+    assert token.header == {"typ": "JWT", "alg": algorithm}
+
+
+@pytest.mark.parametrize(
+    ("kind", "algorithm"), [("RSA", "RS256"), ("P-256", "ES256"), ("P-384", "ES384"), ("P-521", "ES512"), ("Ed25519", "EdDSA")]
+)
+def test_the_algorithm_follows_from_the_key(kind: str, algorithm: str) -> None:
+    assert verified(PrivateKeyJWT("shop", pem(KEYS[kind])), KEYS[kind], algorithm).header["alg"] == algorithm
+
+
+def test_the_usual_pem_form_of_rsa_keys_is_read_too() -> None:
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key: Any = RSA.raw_value
+    text = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+    assert text.startswith("-----BEGIN RSA PRIVATE KEY-----")
+    verified(PrivateKeyJWT("shop", Secret(f"\n{text}\n")), RSA, "RS256")
+
+
+def test_a_jwk_names_its_own_algorithm_and_key_id() -> None:
+    auth = PrivateKeyJWT("shop", jwk(RSA, alg="PS512", kid="key-1", use="sig"))
+    assert verified(auth, RSA, "PS512").header == {"typ": "JWT", "alg": "PS512", "kid": "key-1"}
+
+
+def test_the_settings_key_id_counts_more_than_the_jwks() -> None:
+    auth = PrivateKeyJWT("shop", jwk(RSA, kid="key-1"), key_id="key-2")
+    assert verified(auth, RSA, "RS256").header["kid"] == "key-2"
+
+
+@pytest.mark.parametrize(("audience", "expected"), [(None, URL), ("https://issuer.example", "https://issuer.example")])
+def test_the_claims_are_those_of_rfc_7523(audience: str | None, expected: str) -> None:
+    before = int(time.time())
+    claims = verified(PrivateKeyJWT("shop", pem(RSA), audience=audience), RSA, "RS256").claims
+    assert claims.keys() == {"iss", "sub", "aud", "iat", "exp", "jti"}
+    assert claims["iss"] == claims["sub"] == "shop"
+    assert claims["aud"] == expected
+    assert before <= claims["iat"] <= time.time()
+    assert 0 < claims["exp"] - claims["iat"] <= 60
+
+
+def test_every_assertion_is_a_new_one() -> None:
+    auth = PrivateKeyJWT("shop", pem(KEYS["P-256"]))
+    jtis = {verified(auth, KEYS["P-256"], "ES256").claims["jti"] for _ in range(50)}
+    assert len(jtis) == 50
+
+
+def test_the_assertion_is_known_as_secret() -> None:
+    credentials = PrivateKeyJWT("shop", pem(RSA)).apply(URL)
+    sent = dict(credentials.body)["client_assertion"]
+    for part in sent.split("."):
+        assert server_text(f"bad assertion {part}", credentials.secrets) == WITHHELD
+    assert sent not in repr(credentials)
+
+
+def test_the_fingerprint_tells_keys_apart() -> None:
+    auth = PrivateKeyJWT("shop", pem(RSA))
+    others = [
+        PrivateKeyJWT("other", pem(RSA)),
+        PrivateKeyJWT("shop", pem(RSA), "RS512"),
+        PrivateKeyJWT("shop", pem(RSA), key_id="2"),
+        PrivateKeyJWT("shop", pem(KEYS["P-256"])),
+    ]
+    assert auth.fingerprint == PrivateKeyJWT("shop", pem(RSA)).fingerprint
+    assert len({auth.fingerprint, *(other.fingerprint for other in others)}) == 5
+    assert auth.method == "private_key_jwt"
+
+
+@pytest.mark.parametrize(
+    ("kind", "algorithm"),
+    [
+        ("RSA", "ES256"),
+        ("P-256", "ES384"),
+        ("P-384", "RS256"),
+        ("Ed25519", "ES256"),
+        ("RSA", "HS256"),
+        ("RSA", "none"),
+        ("RSA", "x"),
+    ],
+)
+def test_an_algorithm_that_does_not_fit_is_refused_with_those_that_do(kind: str, algorithm: str) -> None:
+    with pytest.raises(ConfigurationError, match="It fits ") as caught:
+        PrivateKeyJWT("shop", pem(KEYS[kind]), algorithm)
+    assert "'shop'" in str(caught.value)
+
+
+def unusable() -> dict[str, Secret]:
+    rsa = RSA.as_dict(private=True)
+    text = pem(RSA).reveal()
+    return {
+        "empty": Secret(""),
+        "no key": Secret("canary"),
+        "cut PEM": Secret(text[:500]),
+        "spoilt PEM": Secret(text.replace("M", "N")),
+        "encrypted PEM": Secret(RSA.as_pem(private=True, password="canary").decode()),
+        "public PEM": Secret(RSA.as_pem(private=False).decode()),
+        "public JWK": Secret(json.dumps(RSA.as_dict(private=False))),
+        "cut JWK": Secret(json.dumps(rsa)[:200]),
+        "JWK without kty": Secret(json.dumps({**rsa, "kty": None})),
+        "JWK of another kty": Secret(json.dumps({**rsa, "kty": "EC"})),
+        "JWK without members": Secret('{"kty": "RSA"}'),
+        "JWK with numbers": Secret(json.dumps({**rsa, "n": 5})),
+        "nested too deep": Secret('{"kty":' + "[" * 100_000),
+        "symmetric JWK": Secret(json.dumps(OctKey.generate_key(256).as_dict(private=True))),
+        "encryption JWK": jwk(RSA, use="enc"),
+        "verification JWK": jwk(RSA, key_ops=["verify"]),
+        "JWK of another algorithm": jwk(RSA, alg="RSA-OAEP"),
+        "Ed448": pem(OKPKey.generate_key("Ed448")),
+        "X25519": pem(OKPKey.generate_key("X25519")),
+        "lone surrogates": Secret("\ud800canary"),
+    }
+
+
+@pytest.mark.parametrize("material", unusable().values(), ids=unusable().keys())
+def test_a_key_that_cannot_be_used_is_refused_without_a_word_of_it(material: Secret) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        PrivateKeyJWT("shop", material)
+    error = caught.value
+    assert "private key" in str(error)
+    assert error.__cause__ is error.__context__ is None
+    frames = traceback.TracebackException.from_exception(error, capture_locals=True).stack
+    shown = f"{[frame.locals for frame in frames if frame.filename != __file__]} {error}"
+    assert not any(line in shown for line in material.reveal().split()[:20] if len(line) > 16)
+    assert "canary" not in shown
+
+
+def short_key() -> Secret:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pem(RSAKey.generate_key(1024))
+
+
+@pytest.mark.parametrize("action", ["ignore", "error"])
+def test_a_short_rsa_key_is_refused_whatever_becomes_of_warnings(action: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter(action)
+        with pytest.raises(ConfigurationError, match="2048 bits"):
+            PrivateKeyJWT("shop", short_key())
+
+
+def test_eddsa_signs_without_a_warning() -> None:
+    auth = PrivateKeyJWT("shop", pem(KEYS["Ed25519"]))
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        auth.apply(URL)
+    assert not seen
+
+
+def test_nothing_shows_the_key() -> None:
+    auth = PrivateKeyJWT("shop", pem(RSA), key_id="key-1")
+    assert repr(auth) == str(auth) == "<PrivateKeyJWT 'shop' **>"
+
+
+@pytest.mark.parametrize("client_id", ["", "a\nb"])
+def test_a_client_id_that_cannot_be_sent_is_refused(client_id: str) -> None:
+    with pytest.raises(ConfigurationError, match="client id"):
+        PrivateKeyJWT(client_id, pem(RSA))

@@ -1,0 +1,364 @@
+"""The life of a token in one provider, in virtual time."""
+
+from __future__ import annotations
+
+import pytest
+
+from prio_middleware import (
+    AccessToken,
+    ConfigurationError,
+    CredentialsRefusedError,
+    InvalidTokenResponseError,
+    Secret,
+    TokenEndpointUnavailableError,
+    TokenError,
+    TokenOptions,
+    TokenRequestRefusedError,
+)
+from prio_middleware.tokens.effects import Wait
+from prio_middleware.tokens.endpoint import TokenAnswer
+from prio_middleware.tokens.flight import Unanswered
+from prio_middleware.tokens.store import MemoryStore
+from prio_middleware.tokens.token import DEFAULT_OPTIONS
+
+from tests.tokens.kit import Clock, Server, answer, endpoint, play, provider, refused, token
+
+LOST = TokenAnswer(failure="ConnectError: refused")
+
+
+class Shop:
+    """A provider, its clock and its token endpoint."""
+
+    def __init__(self, *script: TokenAnswer, **options: object) -> None:
+        self.clock = Clock()
+        self.server = Server(*script)
+        self.tokens = provider(self.clock, **options)
+
+    def get(self, key: TokenOptions = DEFAULT_OPTIONS, stale: AccessToken | None = None) -> AccessToken | TokenError:
+        kept = self.tokens.current(key, stale)
+        return kept or play(self.tokens.acquire(key.over(self.tokens.defaults), stale), self.server, self.clock)
+
+    def token(self, key: TokenOptions = DEFAULT_OPTIONS, stale: AccessToken | None = None) -> AccessToken:
+        got = self.get(key, stale)
+        assert isinstance(got, AccessToken), got
+        return got
+
+    @property
+    def asked(self) -> int:
+        return len(self.server.requests)
+
+
+def test_one_token_request_for_each_lifetime() -> None:
+    shop = Shop(token(100), token(100))
+    first = shop.token()
+    shop.clock.now += 89.9
+    assert shop.token() is first
+    shop.clock.now += 0.2  # inside the leeway of a tenth
+
+    assert shop.token() is not first
+    assert shop.asked == 2
+
+
+def test_life_counts_from_before_the_request_left() -> None:
+    shop = Shop(token(100))
+    steps = shop.tokens.acquire(DEFAULT_OPTIONS, None)
+    next(steps)
+    shop.clock.now += 20
+    with pytest.raises(StopIteration) as end:
+        steps.send(shop.server(None))  # type: ignore[arg-type]  # the script looks at no request
+
+    assert end.value.value.expires_at == 1100.0
+
+
+def test_a_token_of_no_lifetime_is_good_for_one_call() -> None:
+    shop = Shop(token(0), token(-5), token(0))
+
+    assert len({shop.token().serial for _ in range(3)}) == 3
+    assert shop.asked == 3
+
+
+@pytest.mark.parametrize("failure", [LOST, answer(503), refused("invalid_client", 401), TokenAnswer(200)])
+def test_a_failed_fetch_inside_the_leeway_keeps_the_token_that_is_still_valid(failure: TokenAnswer) -> None:
+    shop = Shop(token(1000), failure)
+    first = shop.token()
+    shop.clock.now += 975
+
+    assert shop.token() is first
+
+
+def test_a_failed_early_fetch_is_not_repeated_by_every_call() -> None:
+    shop = Shop(token(1000), refused("invalid_client", 401))
+    shop.token()
+    shop.clock.now += 975
+    for _ in range(50):
+        shop.token()
+
+    assert shop.asked == 2
+
+
+def test_refreshed_ahead_nobody_waits_and_nobody_sees_a_failure() -> None:
+    shop = Shop(token(1000), answer(500), token(1000), refresh="ahead", deadline=0.1)
+    first = shop.token()
+    shop.clock.now += 975
+    assert shop.token() is first
+    shop.clock.now += 10.1  # the pause after a failed refresh
+    assert shop.token() is first
+    second = shop.token()
+
+    assert second.serial > first.serial
+    assert shop.asked == 3
+
+
+def test_a_refresh_that_cannot_be_started_leaves_no_flight_behind() -> None:
+    shop = Shop(token(1000), refresh="ahead")
+    first = shop.token()
+    shop.clock.now += 975
+    steps = shop.tokens.acquire(DEFAULT_OPTIONS, None)
+    next(steps)
+    with pytest.raises(StopIteration) as end:
+        steps.send(False)
+
+    assert end.value.value is first
+    shop.clock.now += 30
+    assert shop.token().serial > first.serial
+
+
+def test_ahead_one_refresh_at_a_time() -> None:
+    shop = Shop(token(1000), refresh="ahead")
+    first = shop.token()
+    shop.clock.now += 975
+    refreshing = shop.tokens.acquire(DEFAULT_OPTIONS, None)
+    next(refreshing)
+
+    assert shop.token() is first
+    assert shop.asked == 1
+    refreshing.close()
+
+
+@pytest.mark.parametrize(
+    ("refusal", "error"),
+    [
+        (refused("invalid_client", 401), CredentialsRefusedError),
+        (refused("invalid_scope"), TokenRequestRefusedError),
+        (TokenAnswer(200, {}, b"<html>"), InvalidTokenResponseError),
+    ],
+)
+def test_a_permanent_failure_is_held_back_and_then_tried_again(refusal: TokenAnswer, error: type[TokenError]) -> None:
+    shop = Shop(refusal, token())
+    assert isinstance(shop.get(), error)
+    shop.clock.now += 4
+    held = shop.get()
+    assert isinstance(held, error)
+    assert held.retry_after == 6
+    assert shop.asked == 1
+    shop.clock.now += 6
+
+    assert isinstance(shop.get(), AccessToken)
+
+
+def test_refused_credentials_hold_back_every_scope_but_a_refused_scope_only_itself() -> None:
+    narrow, wide = TokenOptions(scope="read"), TokenOptions(scope="write")
+    shop = Shop(refused("invalid_scope"), token(), refused("invalid_client", 401))
+    assert isinstance(shop.get(narrow), TokenError)
+    assert isinstance(shop.get(wide), AccessToken)
+    assert isinstance(shop.get(TokenOptions(scope="all")), CredentialsRefusedError)
+
+    assert isinstance(shop.get(TokenOptions(scope="none")), CredentialsRefusedError)
+    assert isinstance(shop.get(wide), AccessToken)
+    assert shop.asked == 3
+
+
+def test_changed_credentials_end_the_hold_back_and_drop_the_old_tokens() -> None:
+    shop = Shop(refused("invalid_client", 401), token(), token())
+    assert isinstance(shop.get(), CredentialsRefusedError)
+    shop.tokens.use(endpoint("rotated"))
+    first = shop.token()
+    shop.tokens.use(endpoint("rotated again"))
+
+    assert shop.token() is not first
+    assert shop.asked == 3
+
+
+def test_a_fetch_with_the_old_credentials_leaves_nothing_behind() -> None:
+    shop = Shop(token(), token())
+    steps = shop.tokens.acquire(DEFAULT_OPTIONS, None)
+    next(steps)
+    shop.tokens.use(endpoint("rotated"))
+    with pytest.raises(StopIteration):
+        steps.send(token())
+
+    assert shop.tokens.current(DEFAULT_OPTIONS, None) is None
+
+
+@pytest.mark.parametrize("failure", [LOST, answer(500), answer(503), answer(429), answer(429, retry_after="2")])
+def test_a_transient_failure_is_tried_again(failure: TokenAnswer) -> None:
+    shop = Shop(failure, failure, token())
+
+    assert isinstance(shop.get(), AccessToken)
+    assert shop.asked == 3
+
+
+def test_retry_after_is_honoured() -> None:
+    shop = Shop(answer(503, retry_after="7"), token())
+    shop.get()
+
+    assert shop.clock.now >= 1007
+
+
+def test_an_endpoint_that_says_come_back_at_once_is_not_hammered() -> None:
+    shop = Shop(answer(503, retry_after="0"))
+    shop.get()
+
+    assert shop.asked < 20
+
+
+def test_the_deadline_bounds_the_whole_fetch() -> None:
+    shop = Shop(LOST)
+
+    assert isinstance(shop.get(), TokenEndpointUnavailableError)
+    assert shop.clock.now <= 1030
+
+
+def test_a_retry_after_beyond_the_deadline_fails_at_once_and_holds_back_for_a_minute_at_most() -> None:
+    shop = Shop(answer(429, retry_after="4000"), token())
+    error = shop.get()
+    assert isinstance(error, TokenEndpointUnavailableError)
+    assert shop.clock.now == 1000.0
+    shop.clock.now += 59
+    assert isinstance(shop.get(), TokenEndpointUnavailableError)
+    assert shop.asked == 1
+    shop.clock.now += 1
+
+    assert isinstance(shop.get(), AccessToken)
+
+
+def test_after_a_transient_failure_the_next_call_tries_again() -> None:
+    shop = Shop(*[LOST] * 30, token(), deadline=1.0)
+    assert isinstance(shop.get(), TokenEndpointUnavailableError)
+    before = shop.asked
+    shop.get()
+
+    assert shop.asked > before
+
+
+def test_a_refused_token_is_replaced_once_however_many_were_refused() -> None:
+    shop = Shop(token(), token())
+    refused_token = shop.token()
+    shop.tokens.invalidate(refused_token)
+    replacement = shop.token(stale=refused_token)
+    shop.tokens.invalidate(refused_token)
+
+    assert shop.token(stale=refused_token) is replacement
+    assert shop.token() is replacement
+    assert shop.asked == 2
+
+
+def test_a_refused_token_is_not_taken_again_from_a_flight_that_landed_with_it() -> None:
+    shop = Shop(token(), token())
+    first = shop.token()
+    shop.tokens.invalidate(first)
+    leader = shop.tokens.acquire(DEFAULT_OPTIONS, first)
+    next(leader)
+    waiter = shop.tokens.acquire(DEFAULT_OPTIONS, first)
+    waiting = next(waiter)
+    assert isinstance(waiting, Wait)
+
+    got = waiter.send(first)  # an earlier flight's outcome
+
+    assert isinstance(got, Wait)
+    leader.close()
+    waiter.close()
+
+
+def test_each_of_scope_audience_resource_and_parameters_has_a_token_of_its_own() -> None:
+    shop = Shop(*[token() for _ in range(6)])
+    keys = [
+        DEFAULT_OPTIONS,
+        TokenOptions(scope="a"),
+        TokenOptions(audience="a"),
+        TokenOptions(resource="a"),
+        TokenOptions(params=(("tenant", "a"),)),
+        TokenOptions(params=(("tenant", "b"),)),
+    ]
+    assert len({shop.token(key).serial for key in keys}) == 6
+    assert len({shop.token(key).serial for key in keys}) == 6
+
+    assert shop.asked == 6
+
+
+def test_naming_the_default_scope_is_no_other_key() -> None:
+    shop = Shop(defaults=TokenOptions(scope="a", params=(("x", "1"),)))
+
+    assert shop.token() is shop.token(TokenOptions(scope="a"))
+    assert b"scope=a" in shop.server.requests[0].body
+
+
+def test_a_parameter_that_cannot_be_sent_is_a_configuration_error_and_leaves_no_flight_behind() -> None:
+    shop = Shop()
+    bad = TokenOptions(params=(("client_secret", "other"),))
+    for _ in range(2):
+        with pytest.raises(ConfigurationError):
+            shop.get(bad)
+
+
+def test_a_waiter_takes_over_when_the_leader_never_lands() -> None:
+    shop = Shop()
+    lost = shop.tokens.acquire(DEFAULT_OPTIONS, None)
+    next(lost)
+
+    assert isinstance(shop.get(), AccessToken)
+    assert shop.clock.now == 1031
+
+
+def test_waiting_for_leaders_that_never_land_ends_in_an_error() -> None:
+    shop = Shop()
+    lost = shop.tokens.acquire(DEFAULT_OPTIONS, None)
+    next(lost)
+    waiter = shop.tokens.acquire(DEFAULT_OPTIONS, None)
+    next(waiter)
+    shop.clock.now += 62
+    with pytest.raises(StopIteration) as end:
+        waiter.send(Unanswered.HANDED_OVER)
+
+    assert isinstance(end.value.value, TokenEndpointUnavailableError)
+
+
+def test_the_second_look_finds_a_token_that_came_meanwhile() -> None:
+    shop = Shop(token(), refused("invalid_client"))
+    first = shop.tokens.acquire(DEFAULT_OPTIONS, None)
+    next(first)
+    waiter = shop.tokens.acquire(DEFAULT_OPTIONS, None)
+    next(waiter)
+    with pytest.raises(StopIteration) as end:
+        first.send(token())
+    with pytest.raises(StopIteration) as late:
+        waiter.send(Unanswered.HANDED_OVER)
+
+    assert late.value.value is end.value.value
+
+
+def test_the_store_is_bounded_and_evicts_what_expires_first() -> None:
+    store = MemoryStore(limit=2)
+    tokens = [AccessToken(Secret("t"), expires_at=float(expiry)) for expiry in (30, 10, 20)]
+    for number, kept in enumerate(tokens):
+        store.put(TokenOptions(scope=str(number)), kept, now=0.0)
+
+    assert len(store) == 2
+    assert store.get(TokenOptions(scope="1")) is None
+
+
+def test_the_store_keeps_the_newer_of_two() -> None:
+    store = MemoryStore()
+    older, newer = (AccessToken(Secret("t"), expires_at=10.0) for _ in range(2))
+    store.put(DEFAULT_OPTIONS, newer, now=0.0)
+    store.put(DEFAULT_OPTIONS, older, now=0.0)
+
+    assert store.get(DEFAULT_OPTIONS) is newer
+
+
+def test_nothing_of_a_provider_shows_its_secret() -> None:
+    shop = Shop()
+    kept = shop.token()
+
+    assert "s3cret!" not in repr([shop.tokens, shop.tokens.endpoint, shop.server.requests])
+    assert "token-" not in repr(kept)
