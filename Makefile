@@ -12,9 +12,7 @@ export PIP_CACHE_DIR
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_NO_INPUT = 1
 export PIP_ROOT_USER_ACTION = ignore
-export COVERAGE_FILE = $(CURDIR)/.cache/coverage/data
 export HYPOTHESIS_STORAGE_DIRECTORY = $(CURDIR)/.cache/hypothesis
-export PYRIGHT_PYTHON_CACHE_DIR = $(CURDIR)/.cache/pyright
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 unexport PYTHONHOME PYTHONPATH
 
@@ -24,7 +22,7 @@ heading = @printf '\n== %s\n' '$(1)'
 .PHONY: help demo test test-all lint format types tests bench constraints clean
 
 help: ## what there is to make
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 21
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.demo ## the whole story against an embedded Prio API, in half a minute
 	@$(PYTHON) -m prio_middleware.demo

@@ -17,7 +17,7 @@ MEMBER_LIMIT = 64
 class Undecodable(enum.Enum):
     """Why a body could not be decoded."""
 
-    TOO_LONG = "longer than may be read"
+    TOO_LONG = "too long once it is decoded"
     UNSUPPORTED = "in a content encoding other than gzip and deflate"
     CORRUPT = "not in the content encoding it names"
 

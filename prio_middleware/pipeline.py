@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .errors import ConfigurationError
+from .tokens.token import DEFAULT_OPTIONS, AccessToken, TokenOptions
 
 if TYPE_CHECKING:
     from .refusal import Refusal
-    from .tokens.token import AccessToken
 
 
 class Verdict(enum.Enum):
@@ -24,6 +24,9 @@ class Verdict(enum.Enum):
 
     REAUTHENTICATE = "reauthenticate"
     """It is about the token: drop that token, get another and send the request once more."""
+
+
+REAUTHENTICATE = Verdict.REAUTHENTICATE  # Every call compares with it, and a name is cheaper than a class's attribute.
 
 
 class URLLike(Protocol):
@@ -71,24 +74,26 @@ class Exchange:
         client: the configured name of the client, for errors.
         token: the token of this attempt. None before the token provider, and for calls that are sent without one of ours.
         refusal: what was read of a response whose status some component judges; None for every other response.
+        options: what the request asks of its token. None: it goes without one of ours.
         bare: nothing of ours goes with this request: set by :meth:`pass_bare`.
         attempt: 1, or 2 after re-authentication.
         judges: who judges the response, innermost first.
-        verdict: what they made of the last response.
+        refused: the token that they want replaced; None: the caller gets the response.
     """
 
-    __slots__ = ("attempt", "bare", "client", "headers", "judges", "refusal", "request", "token", "verdict")
+    # What most calls leave as it is stands on the class: setting it on every object would cost every call.
+    token: AccessToken | None = None
+    refusal: Refusal | None = None
+    refused: AccessToken | None = None
+    options: TokenOptions | None = DEFAULT_OPTIONS
+    judges: tuple[OnResponse, ...] = ()
+    bare = False
+    attempt = 1
 
     def __init__(self, request: RequestLike, headers: MutableMapping[str, str], client: str = "default") -> None:
         self.request = request
         self.headers = headers
         self.client = client
-        self.token: AccessToken | None = None
-        self.refusal: Refusal | None = None
-        self.bare = False
-        self.attempt = 1
-        self.judges: tuple[OnResponse, ...] = ()
-        self.verdict = Verdict.DELIVER
 
     def pass_bare(self) -> None:
         """Send the request as the caller made it: no component further in is asked, and no token is fetched."""
@@ -105,10 +110,10 @@ class Exchange:
 
         It happens only where it could help: a token of ours was refused, and the refusal was read to its end.
         """
-        self.verdict = Verdict.DELIVER
+        self.refused = None
         for on_response in self.judges:
-            if on_response(self, response) is Verdict.REAUTHENTICATE and self.token and self.refusal and self.refusal.complete:
-                self.verdict = Verdict.REAUTHENTICATE
+            if on_response(self, response) is REAUTHENTICATE and self.refusal and self.refusal.complete:
+                self.refused = self.token
 
 
 class Component(Protocol):

@@ -48,7 +48,9 @@ def is_allowed(scheme: str, host: str, names: Collection[str]) -> bool:
 
 def insecure_transport(url: object, client: str | None) -> InsecureTransportError:
     """The error for a request that may not leave."""
-    return InsecureTransportError("Refused: the URL is not https://, so the request would travel in the clear.", client=client, url=url)
+    return InsecureTransportError(
+        "Refused: the URL is not https://, so the request would travel in the clear.", client=client, url=url
+    )
 
 
 def is_loopback(host: str) -> bool:

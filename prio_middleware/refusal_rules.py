@@ -68,5 +68,5 @@ PRIO_REFUSALS = RefusalRules(
         ),
     }
 )
-"""The Distributor API answers 403 to a revoked token and to a missing privilege alike, and 400 to a token it cannot read as well
-as to any other bad request: there the body decides. Its list of codes is not public, so the likely ones stand here."""
+"""The Distributor API answers 403 to a revoked token and to a missing privilege alike. It answers 400 to a token it cannot read
+and to any other bad request: there the code decides. Which codes those are is not documented, so the likely ones stand here."""

@@ -26,6 +26,9 @@ URL_LIMIT = 300
 # A run of a secret this long, found in a server's text, withholds the whole text. Shorter ones are words: "secret", "client".
 _RUN = 8
 
+# Characters of a secret that are looked for: tokens can be long, and looking must not take long.
+_SECRET_HEAD = 4096
+
 WITHHELD = "(withheld: it repeats a credential)"
 
 
@@ -79,7 +82,8 @@ def _head(text: str, limit: int) -> str:
 def _echoes(text: str, secrets: Iterable[Secret]) -> bool:
     text = text.lower()
     runs = set(_runs(text))
-    return any(_shares_a_run(text, runs, form.lower()) for secret in secrets for form in _forms(secret.reveal()))
+    forms = {form.lower() for secret in secrets for form in _forms(secret.reveal()[:_SECRET_HEAD])}
+    return any(_shares_a_run(text, runs, form) for form in forms)
 
 
 def _shares_a_run(text: str, runs: set[str], form: str) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 import prio_middleware
 
@@ -52,9 +52,9 @@ def declared() -> list[Requirement]:
     return [requirement for requirement in named if requirement.name != PYPROJECT["project"]["name"]]
 
 
-def closure(requirements: Iterable[Requirement]) -> set[str]:
-    """The names of ``requirements`` and of all that they bring along here, as far as they are installed."""
-    seen: set[tuple[str, frozenset[str]]] = set()
+def closure(requirements: Iterable[Requirement]) -> set[NormalizedName]:
+    """The names of ``requirements`` and of all that they bring along on this Python."""
+    seen: set[tuple[NormalizedName, frozenset[str]]] = set()
     waiting = [(canonicalize_name(requirement.name), frozenset(requirement.extras)) for requirement in requirements]
     while waiting:
         name, extras = waiting.pop()
@@ -65,12 +65,13 @@ def closure(requirements: Iterable[Requirement]) -> set[str]:
     return {name for name, _ in seen}
 
 
-def needs(name: str, extras: frozenset[str]) -> Iterator[Requirement]:
+def needs(name: NormalizedName, extras: frozenset[str]) -> Iterator[Requirement]:
+    """What a package brings along: known for those that are installed as pinned."""
     try:
-        lines = metadata.requires(name) or []
+        lines = metadata.requires(name) if metadata.version(name) == PINNED.get(name) else None
     except metadata.PackageNotFoundError:
         return
-    for requirement in map(Requirement, lines):
+    for requirement in map(Requirement, lines or []):
         if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in {"", *extras}):
             yield requirement
 

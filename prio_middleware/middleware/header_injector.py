@@ -14,4 +14,4 @@ class HeaderInjector:
     def on_request(self, exchange: Exchange) -> None:
         """Write the header."""
         if exchange.token is not None:
-            exchange.headers["Authorization"] = exchange.token.authorization()
+            exchange.headers["Authorization"] = exchange.token.header.reveal()

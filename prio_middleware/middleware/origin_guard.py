@@ -12,6 +12,8 @@ from ..errors import ConfigurationError, ForeignOriginError
 from ..origins import parse_origin
 from ..pipeline import Exchange, RequestLike, ResponseLike, URLLike
 
+_RawOrigin = tuple[str, bytes, int | None]
+
 LEFT_ORIGIN: Final = "prio_middleware.left_origin"
 """The key in a request's ``extensions`` that marks a redirect chain which has left the origins."""
 
@@ -22,10 +24,10 @@ _HOSTLESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?!//[^/?#])")
 class OriginGuard:
     """Lets a request to another origin pass bare, or refuses it; so too on redirects.
 
-    A redirect chain that has left the origins stays bare, also when it comes back: whoever it went through chose where it leads.
-    HTTP libraries copy a request's ``extensions`` to the redirect they make from it, so a mark there travels along. A hop itself
-    may travel through another transport of the client's, out of sight: therefore the redirect to a foreign place is marked, too.
-    The mark names the request it was put on: the same object sent once more starts a chain of its own.
+    A redirect chain that has left the origins stays bare, also when it comes back: others chose where it leads. The HTTP
+    libraries copy a request's ``extensions`` to the redirect they make from it, so a mark there travels along. It is put on as
+    soon as a redirect leads elsewhere, for the hop itself may go through another transport of the client's, unseen. It names
+    the request it was put on: the same object, sent once more, starts a chain of its own.
 
     Args:
         origins: URLs of which scheme, host and port count.
@@ -38,11 +40,11 @@ class OriginGuard:
     def __init__(self, origins: Iterable[str], foreign: Literal["bare", "refuse"] = "bare") -> None:
         if foreign not in {"bare", "refuse"}:
             raise ConfigurationError(f"Foreign origins can be passed 'bare', or one can 'refuse' them; {foreign!r} is neither.")
-        parsed = [parse_origin(origin) for origin in ([origins] if isinstance(origins, str) else origins)]
-        problems = [problem for problem in parsed if isinstance(problem, ConfigurationError)]
-        if problems or not parsed:
-            raise problems[0] if problems else ConfigurationError("No origin is named that may have the token.")
-        self._origins = frozenset((scheme, host.encode("ascii"), port) for scheme, host, port in parsed)
+        allowed = _parse([origins] if isinstance(origins, str) else origins)
+        del origins  # One may hold a password, which no traceback of ours is to show.
+        if isinstance(allowed, ConfigurationError):
+            raise allowed
+        self._origins = allowed
         self._refuse = foreign == "refuse"
 
     def on_request(self, exchange: Exchange) -> None:
@@ -70,14 +72,15 @@ class OriginGuard:
                 _mark(exchange.request)
 
     def _is_home(self, request: RequestLike) -> bool:
-        return self._holds(request.url) and (LEFT_ORIGIN not in request.extensions or not _has_left(request))
+        url = request.url
+        at_home = (url.scheme, url.raw_host, url.port) in self._origins or self._holds(url)
+        return at_home and (LEFT_ORIGIN not in request.extensions or not _has_left(request))
 
     def _holds(self, url: URLLike) -> bool:
-        scheme, host, port = url.scheme, url.raw_host, url.port
-        return (scheme, host, port) in self._origins or (
-            # The libraries leave an IPv6 address as it was written.
-            b":" in host and (scheme, IPv6Address(host.decode("ascii")).compressed.encode("ascii"), port) in self._origins
-        )
+        host = url.raw_host
+        if b":" in host:  # The libraries leave an IPv6 address as it was written.
+            host = IPv6Address(host.decode("ascii")).compressed.encode("ascii")
+        return (url.scheme, host, url.port) in self._origins
 
     def _leads_home(self, url: URLLike, location: str) -> bool:
         if url.port is not None and _HOSTLESS.match(location):
@@ -86,6 +89,16 @@ class OriginGuard:
             return self._holds(url.join(location))
         except Exception:  # noqa: BLE001 - InvalidURL is a class of whichever library it is; what it cannot read leads nowhere
             return False
+
+
+def _parse(urls: Iterable[str]) -> frozenset[_RawOrigin] | ConfigurationError:
+    allowed: set[_RawOrigin] = set()
+    for url in urls:
+        origin = parse_origin(url)
+        if isinstance(origin, ConfigurationError):
+            return origin
+        allowed.add((origin.scheme, origin.host.encode("ascii"), origin.port))
+    return frozenset(allowed) or ConfigurationError("No origin is named that may have the token.")
 
 
 def _mark(request: RequestLike) -> None:

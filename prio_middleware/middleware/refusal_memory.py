@@ -8,11 +8,11 @@ from typing import Final, NamedTuple
 
 from .stakes import Evidence, Stakes
 
-LESSON: Final = 90.0
-"""Seconds that a first lesson holds. Every further one of the same kind holds twice as long."""
+LESSON: Final = 300.0
+"""Seconds that a first lesson holds. Every further one at the same place holds twice as long."""
 
 LONGEST_LESSON: Final = 3600.0
-"""Seconds that a lesson holds at most: by then a token has usually expired, and a new one may bring new rights."""
+"""Seconds that a lesson holds at most: then the place gets another chance, for rights may have been granted."""
 
 PLACES: Final = 4096
 """Places that are remembered: the most recently used ones."""
@@ -22,7 +22,7 @@ CODES: Final = 8
 
 
 class Place(NamedTuple):
-    """Where a call goes."""
+    """Where a call goes: the query is no part of it."""
 
     method: str
     host: bytes
@@ -34,10 +34,10 @@ class _Lesson:
     """What one error code has taught at one place.
 
     Attributes:
-        refused: serial of the first token that was refused so.
-        useless: serial of the last newer one that was refused as well.
-        lost: how many newer ones were.
-        until: until when a new token is taken for useless.
+        refused: serial of the token that was refused first, or of the newest that taught something.
+        useless: serial of the newest that taught something.
+        lost: how many did.
+        until: until when no new token is expected to help here.
     """
 
     refused: int
@@ -46,11 +46,13 @@ class _Lesson:
     until: float = float("-inf")
 
     def learn(self, serial: int, now: float, forgiven: int) -> None:
-        if serial != self.useless:
-            self.useless = serial
-            self.lost += 1
-            if self.lost > forgiven:
-                self.until = now + min(LESSON * 2.0 ** (self.lost - forgiven - 1), LONGEST_LESSON)
+        """A newer token did not help. A thousand calls that find this out with the same token find it out once."""
+        if serial == self.useless:
+            return
+        self.refused = self.useless = serial
+        self.lost += 1
+        if self.lost > forgiven:
+            self.until = now + min(LESSON * 2.0 ** (self.lost - forgiven - 1), LONGEST_LESSON)
 
 
 @dataclass(slots=True)
@@ -69,15 +71,16 @@ class _Record:
 class RefusalMemory:
     """Decides which refusals are worth a new token. It hears of every refusal, and of successes.
 
-    A refusal has two explanations: the token is dead, or this call is refused whatever the token. A new token cures the first
-    only, and the answers look alike. So a new token is a bet, and how bets end is what there is to learn:
+    A refusal has two explanations: the token is dead, or this call is refused whatever the token. A new token cures only the
+    first, and the answers look alike. So asking for one is a bet, and how bets end is what there is to learn:
 
-    - Where a newer token is there already, or on its way, trying again costs no token request: always do.
+    - Where the token was given up already, trying again costs no token request: always do.
     - A place that has answered before and now refuses: that is most likely the token. If two new ones did not help, it is not,
       and for a while this place is not believed. (Two, because a token may be revoked as soon as it is made.)
-    - A place that never answered may be closed to this client. If a second token is refused there, that is the lesson.
-    - Before that lesson a bet is due, for the token may be dead after all. But a client may know hundreds of closed places, so
-      only few such bets may be lost in a minute: see :class:`Stakes`.
+    - A place that never answered may be closed to this client. If a second token is refused there, that is the lesson, and for
+      a while it is not tried again.
+    - Before that lesson a bet may be due: the token may be dead after all. But a client may know hundreds of closed places, so
+      few such bets may be lost in a minute: see :class:`Stakes`.
 
     Serials rise: the larger, the newer the token. Times are seconds of the caller's clock. Not thread-safe.
     """
@@ -85,7 +88,7 @@ class RefusalMemory:
     def __init__(self) -> None:
         self._records: OrderedDict[Place, _Record] = OrderedDict()
         self._stakes = Stakes()
-        self._replaced = 0
+        self._given_up = 0
 
     def accepted(self, place: Place, serial: int, *, second: bool = False) -> None:
         """A call was answered. ``second``: it had been refused before, with an older token."""
@@ -95,35 +98,35 @@ class RefusalMemory:
         if second or not record.worked:
             record.lessons.clear()
         record.worked = True
-        if serial > self._replaced:
+        if serial > self._given_up:
             self._stakes.token_works()
 
     def refused(self, place: Place, code: str | None, serial: int, now: float, *, second: bool = False) -> bool:
-        """A call was refused. Returns whether to try it again with another token than ``serial``."""
+        """A call was refused. Returns whether to try it again, with a newer token than ``serial``."""
         record = self._recall(place)
         lesson = record.lesson(code, serial)
-        learnt = now < lesson.until
-        if second or not (record.worked or learnt or serial <= lesson.refused):
+        if second or (serial > lesson.refused and not record.worked):
             lesson.learn(serial, now, forgiven=int(record.worked))
             return False
+        learnt = now < lesson.until
         if learnt and not record.worked:
             return False
-        if serial <= self._replaced:
+        if serial <= self._given_up:
             return True
-        if not self._stakes.bet(serial, now, _evidence(record.worked, learnt)):
-            return False
-        self._replaced = serial
-        return True
+        if self._stakes.bet(serial, now, _evidence(worked=record.worked, learnt=learnt)):
+            self._given_up = serial
+            return True
+        return False
 
     def _recall(self, place: Place) -> _Record:
-        record = self._records.setdefault(place, _Record())
-        self._records.move_to_end(place)
+        record = self._records.pop(place, None) or _Record()
+        self._records[place] = record
         if len(self._records) > PLACES:
             self._records.popitem(last=False)
         return record
 
 
-def _evidence(worked: bool, learnt: bool) -> Evidence:
+def _evidence(*, worked: bool, learnt: bool) -> Evidence:
     if not worked:
         return Evidence.WEAK
     return Evidence.SPENT if learnt else Evidence.STRONG

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shlex
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 
 from ..errors import ConfigurationError
 from .accounts import Account, default_accounts
@@ -28,17 +29,19 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, and that ends this process
         obey(sys.stdin, sys.stdout)
         return 0
-    try:
-        sandbox = Sandbox(_options(asked, environment), host=asked.host, port=asked.port, tls=asked.tls).start()
-    except ConfigurationError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    try:
-        sys.stdout.write(_describe(sandbox))
-        sys.stdout.flush()
-        _wait_for_signal()
-    finally:
-        sandbox.stop()
+    with _signals() as ended:
+        try:
+            sandbox = Sandbox(_options(asked, environment), host=asked.host, port=asked.port, tls=asked.tls).start()
+        except ConfigurationError as error:
+            sys.stderr.write(f"{error}\n")
+            return 2
+        try:
+            sys.stdout.write(_describe(sandbox))
+            sys.stdout.flush()
+            while not ended.wait(_TICK):
+                pass
+        finally:
+            sandbox.stop()
     return 0
 
 
@@ -72,12 +75,16 @@ def _describe(sandbox: Sandbox) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _wait_for_signal() -> None:
+@contextlib.contextmanager
+def _signals() -> Generator[threading.Event, None, None]:
+    """An event that SIGINT and SIGTERM set instead of what they did before."""
     ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    while not ended.wait(_TICK):
-        pass
+    before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield ended
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

@@ -122,6 +122,8 @@ async def redirect(request: Request) -> Response:
     if not (status.isascii() and status.isdigit() and 300 <= int(status) <= 399):
         return bad_request("status has to be a number from 300 to 399.").response()
     to = request.query_params.get("to", "")
+    if not to.isprintable() or to != to.strip():
+        return bad_request("to has to be what a header can hold.").response()
     return Response(status_code=int(status), headers={"Location": to.encode().decode("latin-1")})
 
 

@@ -171,7 +171,7 @@ class Authenticator:
 
 
 def _seconds(claim: object) -> float:
-    return float(claim) if isinstance(claim, int | float) else 0.0
+    return claim if isinstance(claim, int | float) else 0
 
 
 def _invalid_client(description: str) -> OAuthError:

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp
 
 from .fault_plan import Fault, Spoilt
-from .problems import Problem, forbidden
+from .problems import Problem, bad_request, forbidden
 from .wire import Drop, Raw, Stall, Stream, Truncated, endless, gzip_bomb, gzipped
 
 _HTML = "<!doctype html><title>Gateway</title><h1>Something is wrong</h1>"
@@ -26,12 +26,11 @@ def _redirect(status: int) -> Fault:
 
 def _busy(status: int) -> Fault:
     def answer(spoilt: Spoilt) -> Response:
+        response = Problem(status, "TRY_AGAIN_LATER", "The server is busy.").response()
         wait = spoilt.options.retry_after
-        return JSONResponse(
-            Problem(status, "TRY_AGAIN_LATER", "The server is busy.").body(),
-            status,
-            {} if wait is None else {"Retry-After": wait if isinstance(wait, str) else f"{wait:g}"},
-        )
+        if wait is not None:
+            response.headers["Retry-After"] = wait if isinstance(wait, str) else f"{wait:g}"
+        return response
 
     return answer
 
@@ -48,16 +47,24 @@ def _json_text(text: str | bytes) -> Fault:
     return _fixed(Response(text, media_type="application/json"))
 
 
+def _json(document: object) -> Response:
+    return Response(json.dumps(document), headers=_JSON)
+
+
+def _problem(problem: Problem) -> Fault:
+    return lambda _spoilt: problem.response(challenges=True)
+
+
 def _oauth_error(code: str, status: int = 400) -> Fault:
     return _fixed(JSONResponse({"error": code, "error_description": f"This is {code}."}, status))
 
 
 def _changed(**members: object) -> Fault:
-    return lambda spoilt: JSONResponse({**spoilt.token, **members})
+    return lambda spoilt: _json({**spoilt.token, **members})
 
 
 def _without(name: str) -> Fault:
-    return lambda spoilt: JSONResponse({key: value for key, value in spoilt.token.items() if key != name})
+    return lambda spoilt: _json({key: value for key, value in spoilt.token.items() if key != name})
 
 
 def _echo(spoilt: Spoilt) -> Response:
@@ -101,7 +108,7 @@ def _endless_refusal(spoilt: Spoilt) -> ASGIApp:
 
 
 def _challenge(status: int, error: str) -> Fault:
-    return lambda _spoilt: Problem(status, error.upper(), "The token will not do.", challenge=error).response(challenges=True)
+    return _problem(Problem(status, error.upper(), "The token will not do.", challenge=error))
 
 
 def _seconds(spoilt: Spoilt, default: float) -> float:
@@ -171,9 +178,9 @@ TOKEN_FAULTS: Mapping[str, Fault] = {
 
 API_FAULTS: Mapping[str, Fault] = {
     **_BOTH,
-    "refused_400": _fixed(Problem(400, "INVALID_REQUEST", "The request is wrong.").response()),
-    "refused_401": _fixed(Problem(401, "AUTHORIZATION_FAILURE", "Not authorized.").response()),
-    "refused_403": _fixed(forbidden("Not authorized.").response()),
+    "refused_400": _problem(bad_request("The request is wrong.")),
+    "refused_401": _problem(Problem(401, "AUTHORIZATION_FAILURE", "Not authorized.")),
+    "refused_403": _problem(forbidden("Not authorized.")),
     "invalid_token": _challenge(401, "invalid_token"),
     "insufficient_scope": _challenge(403, "insufficient_scope"),
     "long_refusal": lambda spoilt: Raw(403, _refusal(spoilt, 100_000), _JSON),

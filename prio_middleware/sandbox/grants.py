@@ -76,6 +76,7 @@ def grant(account: Account, parameters: Mapping[str, str], expires_at: float) ->
 def _json_pairs(body: bytes) -> list[tuple[str, str]] | None:
     try:
         pairs = json.loads(body, object_pairs_hook=list)
+        json.dumps(pairs, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except (ValueError, RecursionError):
         return None
     if not isinstance(pairs, list) or not all(isinstance(pair, tuple) and isinstance(pair[1], str) for pair in pairs):

@@ -24,7 +24,8 @@ class Listen:
         certificate: what to show; something other than ``valid`` is for trying out what clients make of it.
 
     Raises:
-        ConfigurationError: the host is not a loopback one: the sandbox gives away tokens to anybody who can reach it.
+        ConfigurationError: the host is not a loopback one: nobody else should reach a server with test credentials; the port
+            is none.
     """
 
     host: str = "127.0.0.1"
@@ -38,6 +39,8 @@ class Listen:
                 f"The sandbox does not listen on {self.host!r}: it is for this machine alone.",
                 remedy="Choose 127.0.0.1, ::1 or localhost.",
             )
+        if not 0 <= self.port <= 65535:
+            raise ConfigurationError(f"{self.port} is no port.", remedy="Choose one up to 65535; 0 finds one that is free.")
 
     def bind(self) -> socket.socket:
         """A socket that is bound, and listens once the server starts.
@@ -71,6 +74,10 @@ def is_loopback(host: str) -> bool:
 
 def _bound(address: str, port: int, family: socket.AddressFamily) -> socket.socket | None:
     try:
-        return socket.create_server((address, port), family=family)
-    except (OSError, OverflowError):
+        sock = socket.create_server((address, port), family=family)
+    except OSError:
         return None
+    # Accepted connections inherit it. asyncio sets it only where a socket names its protocol, and this one does not: without,
+    # each answer of two packets waits 40 ms for the client's delayed ACK.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock

@@ -48,6 +48,9 @@ class _Server(uvicorn.Server):
         self.ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        self.servers = []  # uvicorn would wait for connections that never finish their TLS handshake
         last_call = asyncio.get_running_loop().call_later(_GRACE, self._abort)
         await super().shutdown(sockets)
         last_call.cancel()

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
 from .client_auth import Authenticator, OAuthError
 from .counts import SeenTokenRequest
 from .fault_plan import Spoilt
 from .grants import Ask, Decision, decide
-from .options import SandboxOptions
 from .state import State
 from .tokens import Grant
 
@@ -37,15 +35,24 @@ class TokenEndpoint:
         fault = state.token_faults.next("")
         state.tally.token_request(_seen(request, decision, fault[0] if fault else None))
         await state.pauses.sleep(options.token_delay)
-        if isinstance(decision.outcome, Grant):
-            token = _token_response(state.tokens.issue(decision.outcome), decision.outcome, options)
-            answer = JSONResponse(token, headers=_NO_STORE)
+        if isinstance(decision.outcome, OAuthError):
+            text, app = "{}", _error_response(decision.outcome)
         else:
-            token, answer = {}, _error_response(decision.outcome, challenge=ask.authorization is not None)
+            text = self._issue(decision.outcome)
+            app = Response(text, headers={**_NO_STORE, "Content-Type": "application/json"})
         if fault is None:
-            return answer
+            return app
         name, how = fault
-        return state.token_faults.spoil(name, Spoilt(how, state.pauses, answer, token, decision.credentials.secret))
+        spoilt = Spoilt(how, state.pauses, app, json.loads(text), decision.credentials.secret)
+        return state.token_faults.spoil(name, spoilt)
+
+    def _issue(self, grant: Grant) -> str:
+        """RFC 6749 §5.1, as text: what is announced as ``expires_in`` may be a number that Python cannot hold."""
+        options = self._state.options
+        token = self._state.tokens.issue(grant)
+        text = json.dumps({"access_token": token, "token_type": "Bearer", "scope": " ".join(sorted(grant.scopes))})
+        announced = f"{options.lifetime:.15g}" if options.expires_in is None else options.expires_in
+        return f'{text[:-1]}, "expires_in": {announced}}}' if announced else text
 
     def _authenticator(self, request: Request) -> Authenticator:
         state = self._state
@@ -54,23 +61,14 @@ class TokenEndpoint:
         return Authenticator(state.options, state.accounts, audiences, state.assertions, time.time())
 
 
-def method_not_allowed() -> JSONResponse:
+def method_not_allowed() -> Response:
     """The answer to anything but POST."""
-    return _error_response(OAuthError("invalid_request", "A token request is a POST.", 405), challenge=False)
+    return _error_response(OAuthError("invalid_request", "A token request is a POST.", 405))
 
 
-def _token_response(token: str, grant: Grant, options: SandboxOptions) -> dict[str, Any]:
-    response: dict[str, Any] = {"access_token": token, "token_type": "Bearer"}
-    if options.expires_in is None:
-        response["expires_in"] = int(options.lifetime) if options.lifetime == int(options.lifetime) else options.lifetime
-    elif options.expires_in:
-        response["expires_in"] = json.loads(options.expires_in)
-    return {**response, "scope": " ".join(sorted(grant.scopes))}
-
-
-def _error_response(error: OAuthError, *, challenge: bool) -> JSONResponse:
-    """RFC 6749 §5.2: a 401 to a client that used ``Authorization`` says which scheme would do."""
-    headers = {**_NO_STORE, "WWW-Authenticate": 'Basic realm="prio"'} if challenge and error.status == 401 else _NO_STORE
+def _error_response(error: OAuthError) -> Response:
+    """RFC 6749 §5.2: a 401 names the scheme that a client may use with ``Authorization``."""
+    headers = {**_NO_STORE, "WWW-Authenticate": 'Basic realm="prio"'} if error.status == 401 else _NO_STORE
     body = {
         "error": error.code,
         "error_description": error.description,

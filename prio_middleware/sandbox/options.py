@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,14 @@ _CHOICES = {
     "body_formats": ("json", "form"),
     "basic_encodings": ("raw", "form"),
     "client_auth_methods": ("client_secret_basic", "client_secret_post", "private_key_jwt"),
+}
+
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "bool": bool,
+    "float": (int, float),
+    "int": int,
+    "str": str,
+    "str | None": (str, type(None)),
 }
 
 
@@ -46,7 +55,8 @@ class SandboxOptions:
         api_delay: seconds that every other answer waits.
 
     Raises:
-        ConfigurationError: no account; a format, encoding or method that does not exist.
+        ConfigurationError: a value of the wrong type; no account; an ``expires_in`` that is not JSON; a format, encoding or
+            method that does not exist.
     """
 
     version: str = "v3.8"
@@ -71,8 +81,13 @@ class SandboxOptions:
     api_delay: float = 0
 
     def __post_init__(self) -> None:
+        for option in dataclasses.fields(self):
+            if not _fits(getattr(self, option.name), str(option.type)):
+                raise ConfigurationError(f"The sandbox's option {option.name} is not of type {option.type}.")
         if not self.accounts:
             raise ConfigurationError("The sandbox has no account.", remedy="Give it one, or leave accounts out.")
+        if self.expires_in and not _is_json(self.expires_in):
+            raise ConfigurationError(f"expires_in={self.expires_in!r} is not JSON text.", remedy="Quote it as JSON does.")
         for name, valid in _CHOICES.items():
             chosen = tuple(getattr(self, name))
             object.__setattr__(self, name, chosen)
@@ -119,6 +134,21 @@ class SandboxOptions:
         accounts = tuple(account_from_json(account) for account in document["accounts"])
         values: dict[str, Any] = {**document, "accounts": accounts}
         return cls(**values)
+
+
+def _fits(value: object, annotation: str) -> bool:
+    """Whether a value is of the type of its option; options of other types are looked at one by one."""
+    if isinstance(value, bool):
+        return annotation == "bool"
+    return isinstance(value, _TYPES.get(annotation, object))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def account_from_json(document: Mapping[str, Any]) -> Account:

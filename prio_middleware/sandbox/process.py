@@ -46,6 +46,7 @@ class ServerProcess:
     def __init__(self, options: SandboxOptions, listen: Listen, command: Sequence[str] = COMMAND) -> None:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - our own command
         self._lock = threading.Lock()
+        self.pid = self._process.pid
         self.admin = Admin(self._perform)
         try:
             reached = self._exchange({"options": options.to_json(), "listen": dataclasses.asdict(listen)})
@@ -72,10 +73,9 @@ class ServerProcess:
 
     def _exchange(self, message: Mapping[str, Any]) -> Any:
         with self._lock:
-            line = _ask(self._process, json.dumps(message).encode())
-        if not line:
+            reply = _ask(self._process, json.dumps(message).encode())
+        if reply is None:
             raise ConfigurationError("The sandbox's process has ended.", remedy="Its standard error output says why.")
-        reply = json.loads(line)
         if "result" not in reply:
             raise ConfigurationError(reply["message"], remedy=reply["remedy"])
         return reply["result"]
@@ -107,14 +107,15 @@ def _write(replies: IO[str], document: Mapping[str, Any]) -> None:
     replies.flush()
 
 
-def _ask(process: subprocess.Popen[bytes], line: bytes) -> bytes:
-    """The process's reply to a line; nothing where it has ended."""
+def _ask(process: subprocess.Popen[bytes], line: bytes) -> Mapping[str, Any] | None:
+    """The process's reply to a line; None where it has ended, or is not what it should be."""
     try:
         _pipe(process.stdin).write(line + b"\n")
         _pipe(process.stdin).flush()
-        return _pipe(process.stdout).readline()
+        reply: Mapping[str, Any] = json.loads(_pipe(process.stdout).readline())
     except (OSError, ValueError):
-        return b""
+        return None
+    return reply
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:

@@ -9,10 +9,10 @@ from types import MappingProxyType
 from typing import Any, NoReturn, Self
 
 from ..errors import ConfigurationError
+from ..nearest import did_you_mean
 from .application import Application
 from .client import ClientSettings
 from .loading import Loaded, load, read_arguments, read_everything
-from .problems import configuration_error, did_you_mean
 
 __all__ = ["Application", "ClientSettings", "Settings"]
 
@@ -81,13 +81,13 @@ class Settings:
             raise self._unknown(name or "default")
         return found
 
-    def origins(self, name: str | None = None) -> Mapping[str, str]:
+    def provenance(self, name: str | None = None) -> Mapping[str, str]:
         """Where each setting that was given came from: ``PRIO_SCOPE``, ``prio.toml: scope``. The others are defaults.
 
         Raises:
             ConfigurationError: there is no client of that name.
         """
-        return MappingProxyType(self._loaded.origins[self.client(name).name])
+        return MappingProxyType(self._loaded.provenance[self.client(name).name])
 
     def __eq__(self, other: object) -> bool:
         return self._loaded.clients == other._loaded.clients if isinstance(other, Settings) else NotImplemented
@@ -105,7 +105,10 @@ class Settings:
 
     def _unknown(self, name: str) -> ConfigurationError:
         known = self._loaded.clients
-        return configuration_error([f"no client is called {name!r}{did_you_mean(name, known)}; there is {', '.join(known)}"])
+        return ConfigurationError(
+            f"No client is called {name!r}{did_you_mean(name, known) or '.'}",
+            remedy=f"Ask for one that is configured ({', '.join(known)}), or configure it.",
+        )
 
 
 def _or_raise(loaded: Loaded | ConfigurationError) -> Loaded:

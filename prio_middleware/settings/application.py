@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict
 
 from .values import Pairs, Text
@@ -40,8 +38,3 @@ class Application(BaseModel):
 
     extra: Pairs = ()
     """Further headers: the name's part after "App-", and its value."""
-
-    def fields(self) -> dict[str, Any]:
-        """What is given, by name; ``extra`` as a table."""
-        given = {key: getattr(self, key) for key in type(self).model_fields}
-        return {key: dict(value) if key == "extra" else value for key, value in given.items() if value}

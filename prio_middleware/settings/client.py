@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -13,13 +13,14 @@ from .application import Application
 from .checks import check
 from .connection import Connection
 from .credentials import Credentials
+from .pipeline import DeclaredPipeline
 from .problems import KeyPath, Problem, configuration_error, read_problems
 from .secret_files import read_secret_file
 from .server import Server
 from .token_requests import TokenRequests
 
 
-class ClientTable(Connection, TokenRequests, Credentials, Server):
+class ClientTable(DeclaredPipeline, Connection, TokenRequests, Credentials, Server):
     """All that can be written about one client."""
 
     app: Application = Field(default_factory=Application)
@@ -41,9 +42,16 @@ class ClientSettings(ClientTable):
 
     def __init__(self, **values: Any) -> None:
         problems = fill(self, values)
-        del values  # crash reporters print the locals of this frame
+        del self, values  # crash reporters print the locals of this frame
         if problems:
             raise configuration_error(f"{'.'.join(problem.path)}: {problem.text}" for problem in problems)
+
+    def __hash__(self) -> int:
+        return hash(tuple(vars(self).values()))
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        del value  # pydantic's own error would hold it
+        raise TypeError(f"Settings do not change: make new ones to give {name} another value.")
 
 
 KEYS: Mapping[KeyPath, tuple[str, ...]] = {(): tuple(ClientTable.model_fields), ("app",): tuple(Application.model_fields)}
@@ -57,7 +65,7 @@ def fill(client: ClientSettings, values: Mapping[str, Any]) -> list[Problem]:
     """Give a new, blank client its values. Returns what is wrong with them."""
     secrets, problems = _read_secret_files(values)
     try:
-        BaseModel.__init__(client, **values, **secrets)
+        BaseModel.__init__(client, **{**values, **secrets})
     except ValidationError as error:
         return [*problems, *read_problems(error, KEYS)]
     return problems or list(check(client))
@@ -68,7 +76,7 @@ def _read_secret_files(values: Mapping[str, Any]) -> tuple[dict[str, Secret], li
     problems: list[Problem] = []
     for key, file_key in SECRET_FILES.items():
         path = values.get(file_key)
-        if key in values and path is not None:
+        if values.get(key) is not None and path is not None:
             problems.append(Problem((file_key,), f"{key} is given too: keep one of them"))
         elif isinstance(path, str | Path):
             secret = read_secret_file(Path(path))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from .server import Preset, from_preset
+from .server import PresetBased, from_preset
 from .values import Count, ReadableFile, Seconds, SecretProxy, SecretText
 
 
-class Connection(Preset):
+class Connection(PresetBased):
     """Connections to the API; token requests travel over the same ones."""
 
     library: Literal["httpx", "httpx2"] = "httpx"

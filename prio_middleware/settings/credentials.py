@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ..presets import PRESETS, BasicEncoding, ClientAuthMethod
-from .server import Preset, from_preset
+from .server import PresetBased, from_preset
 from .values import SecretLines, SecretText, Text
 
 SigningAlgorithm = Literal[
@@ -20,8 +20,8 @@ def _client_auth(data: dict[str, Any]) -> ClientAuthMethod:
     return "private_key_jwt" if data["private_key"] is not None else PRESETS[data["preset"]].client_auth
 
 
-class Credentials(Preset):
-    """Who the client is. Named clients do not inherit these from the top level: each has its own."""
+class Credentials(PresetBased):
+    """Who the client is. Named clients inherit how to show it, but each has its own id, secret or key."""
 
     client_id: Text = ""
     """The client's identifier, as the server issued it."""

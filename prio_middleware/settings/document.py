@@ -9,8 +9,9 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ..nearest import did_you_mean
 from .client import KEYS, ClientTable
-from .problems import KeyPath, Problem, did_you_mean, unknown_key
+from .problems import KeyPath, Problem, unknown_key
 
 # No double underscore, and none at the end: the environment could not tell it from its own.
 NAME_PATTERN = r"^[a-z](_?[a-z0-9])*$"

@@ -14,14 +14,14 @@ class Content(NamedTuple):
     mode: int
 
 
-class Text(NamedTuple):
+class FileText(NamedTuple):
     """What a text file says, and its permission bits."""
 
     text: str
     mode: int
 
 
-def read_text(path: Path, limit: int) -> Text | str:
+def read_text(path: Path, limit: int) -> FileText | str:
     """The text of a file of at most ``limit`` bytes in UTF-8, or why it cannot be had."""
     found = _read(path, limit + 1)
     if isinstance(found, str):
@@ -29,7 +29,7 @@ def read_text(path: Path, limit: int) -> Text | str:
     if len(found.raw) > limit:
         return f"is longer than {limit} bytes"
     try:
-        return Text(found.raw.decode("utf-8-sig"), found.mode)
+        return FileText(found.raw.decode("utf-8-sig"), found.mode)
     except UnicodeDecodeError:
         return "is not text in UTF-8"
 

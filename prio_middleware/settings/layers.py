@@ -44,13 +44,11 @@ class Layer:
 
     def spell(self, path: KeyPath) -> str:
         """The key, as whoever wrote it will find it again."""
-        match self.spelling:
-            case "argument":
-                return f"argument {'.'.join(path)}"
-            case "variable":
-                return f"{variable(path)}{f' in {self.source}' if self.source else ''}"
-            case "table":
-                return f"{self.source}: {'.'.join(path)}"
+        if self.spelling == "argument":
+            return f"argument {'.'.join(path)}"
+        if self.spelling == "variable":
+            return f"{variable(path)} in {self.source}" if self.source else variable(path)
+        return f"{self.source}: {'.'.join(path)}"
 
 
 def variable(path: KeyPath) -> str:

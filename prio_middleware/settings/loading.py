@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from ..errors import ConfigurationError
 from .client import ClientSettings, fill
 from .layers import CREDENTIALS, Table, inherit, merge
-from .origins import origins, where
 from .problems import Problem, configuration_error
+from .provenance import provenance, where
 from .sources import Sources
 
 
@@ -18,7 +18,7 @@ class Loaded(NamedTuple):
     """Every client by name, and for each where its values came from."""
 
     clients: Mapping[str, ClientSettings]
-    origins: Mapping[str, Mapping[str, str]]
+    provenance: Mapping[str, Mapping[str, str]]
 
 
 def read_arguments(arguments: Table, directory: Path) -> Sources:
@@ -53,7 +53,7 @@ def load(sources: Sources) -> Loaded | ConfigurationError:
         problems += [(name, problem) for problem in fill(clients[name], {**table, "name": name})]
     if problems:
         return _error(sources, problems)
-    return Loaded(clients, {name: origins(sources.layers, name, table) for name, table in tables.items()})
+    return Loaded(clients, {name: provenance(sources.layers, name, table) for name, table in tables.items()})
 
 
 def _error(sources: Sources, problems: list[tuple[str, Problem]]) -> ConfigurationError:

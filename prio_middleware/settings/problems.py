@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from ..errors import ConfigurationError
+from ..nearest import did_you_mean
 from .values import CONTROL
 
 KeyPath = tuple[str, ...]
@@ -30,17 +30,6 @@ class Problem(NamedTuple):
     path: KeyPath
     text: str
     missing: bool = False
-
-
-def nearest(word: str, valid: Iterable[str], cutoff: float = 0.5) -> str | None:
-    """The valid name that ``word`` was most likely meant to be."""
-    return next(iter(difflib.get_close_matches(word.lower(), list(valid), n=1, cutoff=cutoff)), None)
-
-
-def did_you_mean(word: str, valid: Iterable[str]) -> str:
-    """`` Did you mean ...?``, or nothing where no valid name is near."""
-    match = nearest(word, valid)
-    return f"; did you mean {match!r}?" if match else ""
 
 
 def unknown_key(path: KeyPath, valid: Iterable[str]) -> Problem:
@@ -68,6 +57,8 @@ def _expected(kind: str, message: str, context: Mapping[str, Any], given: object
             return f"expected {expected}{hint}"
         case "model_type":
             return "expected a table"
+        case "path_type":
+            return "expected a file name"
         case "greater_than" | "greater_than_equal" | "less_than":
             return message.replace("Input should be", "expected a number")
         case _:
@@ -77,6 +68,7 @@ def _expected(kind: str, message: str, context: Mapping[str, Any], given: object
 def configuration_error(lines: Iterable[str], client: str | None = None) -> ConfigurationError:
     """One error for everything that is wrong, so that it can be mended in one go."""
     wrong = [CONTROL.sub(" ", line)[:_LINE_LIMIT] for line in dict.fromkeys(lines)]
-    if len(wrong) == 1:
-        return ConfigurationError(f"The settings are not right: {wrong[0]}.".replace("?.", "?"), client=client)
-    return ConfigurationError("\n  - ".join(["The settings are not right:", *wrong]) + "\n", client=client)
+    if len(wrong) > 1:
+        return ConfigurationError("\n  - ".join(["The settings are not right:", *wrong]) + "\n", client=client)
+    stop = "" if wrong[0].endswith("?") else "."
+    return ConfigurationError(f"The settings are not right: {wrong[0]}{stop}", client=client)

@@ -15,7 +15,7 @@ def from_preset(key: str) -> Any:
     return Field(default_factory=lambda data: getattr(PRESETS[data["preset"]], key))
 
 
-class Preset(BaseModel):
+class PresetBased(BaseModel):
     """What every group of settings takes its defaults from."""
 
     model_config = ConfigDict(
@@ -31,7 +31,7 @@ def _base_url(data: dict[str, Any]) -> str:
     return PRESETS[data["preset"]].base_url(data["environment"], data["version"])
 
 
-class Server(Preset):
+class Server(PresetBased):
     """Which server, and which origins may have the token."""
 
     environment: EnvironmentName | None = None

@@ -13,11 +13,12 @@ from typing import Any
 from dotenv import dotenv_values
 from pydantic_settings import EnvSettingsSource
 
+from ..nearest import nearest
 from ..secret import Secret
 from .document import TOP_LEVEL_KEYS, Document, check_structure
-from .files import Text, os_reason, read_text
+from .files import FileText, os_reason, read_text
 from .layers import Layer, Table, variable
-from .problems import KeyPath, nearest
+from .problems import KeyPath
 from .secret_files import read_secret_file
 
 SIZE_LIMIT = 1024 * 1024
@@ -118,7 +119,7 @@ class Sources:
 
     def _text(self, path: Path) -> str:
         found = read_text(path, SIZE_LIMIT)
-        if isinstance(found, Text):
+        if isinstance(found, FileText):
             return found.text
         self.wrong.append(f"{self._short(path)} {found}")
         return ""

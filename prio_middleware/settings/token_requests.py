@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ..presets import BodyFormat
-from .server import Preset, from_preset
+from .server import PresetBased, from_preset
 from .values import Fraction, Pairs, Seconds, SecondsOrZero, Text
 
 
@@ -15,7 +15,7 @@ def _by_refresh(**defaults: float) -> Any:
     return Field(default_factory=lambda data: defaults[data["refresh"]])
 
 
-class TokenRequests(Preset):
+class TokenRequests(PresetBased):
     """What is asked for; a single call can ask for something else through its ``extensions``."""
 
     scope: Text | None = None

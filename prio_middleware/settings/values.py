@@ -14,13 +14,14 @@ from ..secret import Secret
 from .files import why_unreadable
 from .urls import base_url, endpoint_url, origin, proxy_url
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-"""What no value may hold, and no error repeats."""
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What no value may hold, and no error repeats: control characters, and lone surrogates, which stand for undecodable bytes."""
 
 _LINE_BREAKS = str.maketrans("", "", "\r\n\t")
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """A text that is not empty and has no control characters."""
     if not text.strip():
         raise ValueError("expected a value, found an empty one: leave the key out where there is none")
     if CONTROL.search(text):
@@ -29,17 +30,17 @@ def _one_line(text: str) -> str:
 
 
 def _secret(value: object) -> Secret:
-    return Secret(_one_line(_revealed(value)))
+    return Secret(one_line(_revealed(value)))
 
 
 def _secret_lines(value: object) -> Secret:
     text = _revealed(value)
-    _one_line(text.translate(_LINE_BREAKS))
+    one_line(text.translate(_LINE_BREAKS))
     return Secret(text)
 
 
 def _secret_proxy(value: object) -> Secret:
-    return Secret(proxy_url(_one_line(_revealed(value))))
+    return Secret(proxy_url(one_line(_revealed(value))))
 
 
 def _revealed(value: object) -> str:
@@ -49,15 +50,23 @@ def _revealed(value: object) -> str:
     return text
 
 
-def _items(value: object) -> object:
+def split_items(value: object) -> object:
+    """A list, where it is given as one string, as variables must."""
     return [item for item in re.split(r"[,\s]+", value) if item] if isinstance(value, str) else value
 
 
 def _pairs(value: object) -> tuple[tuple[str, str], ...]:
-    table = _decoded(value) if isinstance(value, str) else dict(value) if isinstance(value, tuple) else value
-    if not isinstance(table, Mapping) or not all(isinstance(part, str) for pair in table.items() for part in pair):
-        raise ValueError("expected a table of strings")
-    return tuple(sorted((_one_line(key), _one_line(text)) for key, text in table.items()))
+    table = _decoded(value) if isinstance(value, str) else value
+    items = table if isinstance(table, tuple) else tuple(table.items()) if isinstance(table, Mapping) else (None,)
+    return tuple(sorted(map(_pair, items)))
+
+
+def _pair(item: object) -> tuple[str, str]:
+    match item:
+        case (str() as key, str() as text):
+            return one_line(key), one_line(text)
+        case _:
+            raise ValueError("expected a table of strings")
 
 
 def _decoded(text: str) -> object:
@@ -74,12 +83,13 @@ def _no_bool(value: Any) -> Any:
 
 
 def _readable(path: Path) -> Path:
+    one_line(str(path))
     if reason := why_unreadable(path):
         raise ValueError(f"{path} {reason}; expected a file")
     return path
 
 
-Text = Annotated[str, AfterValidator(_one_line)]
+Text = Annotated[str, AfterValidator(one_line)]
 """One line of text, not empty."""
 
 _MASKED = PlainSerializer(str, when_used="json")
@@ -96,7 +106,7 @@ SecretProxy = Annotated[Secret, PlainValidator(_secret_proxy, json_schema_input_
 BaseUrl = Annotated[Text, AfterValidator(base_url)]
 EndpointUrl = Annotated[Text, AfterValidator(endpoint_url)]
 
-_LISTED = BeforeValidator(_items, json_schema_input_type=list[str] | str)
+_LISTED = BeforeValidator(split_items, json_schema_input_type=list[str] | str)
 
 Items = Annotated[tuple[Text, ...], _LISTED]
 """A list, or one string with commas or spaces between the items, which is all a variable can hold."""

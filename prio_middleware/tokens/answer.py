@@ -36,7 +36,7 @@ _REQUEST_CODES = frozenset({"invalid_request", "invalid_grant", "invalid_scope",
 
 _WRONG_URL = "Check the token URL: this is not where the server takes token requests."
 _REMEDIES = {
-    403: "Check the credentials and what the client may do; some servers answer a bare 403 to a wrong secret.",
+    403: "Check the credentials, and the scopes that the client may ask for: some servers say a bare 403 to a wrong secret.",
     404: _WRONG_URL,
     405: _WRONG_URL,
     407: "Set the proxy's credentials: it was the proxy that refused.",
@@ -101,7 +101,7 @@ def read_answer(
 def _content(answer: TokenAnswer) -> dict[str, object] | str:
     """The members of the answer's JSON object, or why there are none."""
     if answer.truncated:
-        return f"the body is {Undecodable.TOO_LONG.value}"
+        return "the body is too long"
     body = decode(answer.body, answer.header("content-encoding"), ANSWER_LIMIT)
     if isinstance(body, Undecodable):
         return f"the body is {body.value}"
@@ -163,8 +163,7 @@ class _Reading:
         message = f"The token endpoint refused the request: {self._said()}."
         if self._is_about_credentials():
             return self._error(CredentialsRefusedError, message)
-        remedy = None if self.code in _REQUEST_CODES else _REMEDIES.get(self._answer.status_code)
-        return self._error(TokenRequestRefusedError, message, remedy)
+        return self._error(TokenRequestRefusedError, message, _REMEDIES.get(self._answer.status_code))
 
     def invalid(self, problem: str, remedy: str | None = None) -> TokenError:
         answer = self._answer

@@ -15,11 +15,13 @@ class Failure:
 
     Attributes:
         error: what went wrong.
+        at: when, on the provider's clock.
         until: no early refresh is tried before this moment of the provider's clock.
         holds_back: nor is any other fetch: the server would say the same again.
     """
 
     error: TokenError
+    at: float
     until: float
     holds_back: bool
 

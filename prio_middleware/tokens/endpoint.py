@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -65,6 +66,9 @@ class TokenEndpoint:
         timeout: seconds that each step of an attempt may take.
         expiry: what to make of ``expires_in``.
         client: the configured name of the client, for errors.
+
+    Raises:
+        ConfigurationError: the body format is unknown, or the timeout is not positive and finite.
     """
 
     url: str
@@ -73,6 +77,12 @@ class TokenEndpoint:
     timeout: float = 10.0
     expiry: ExpiryPolicy = field(default_factory=ExpiryPolicy)
     client: str = "default"
+
+    def __post_init__(self) -> None:
+        if self.body_format not in _CONTENT_TYPES:
+            raise self._mistake(f"The body format is {self.body_format!r}; expected is json or form.")
+        if not 0 < self.timeout < math.inf:
+            raise self._mistake(f"The timeout of token requests is {self.timeout}; expected is a positive number of seconds.")
 
     def request(self, options: TokenOptions, deadline: float, now: float) -> TokenRequest:
         """A request for one attempt, with credentials of its own.

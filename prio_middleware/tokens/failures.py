@@ -46,5 +46,5 @@ class Failures:
     def _judge(self, error: TokenError, now: float) -> Failure:
         transient = isinstance(error, TokenEndpointUnavailableError)
         if transient and error.retry_after:
-            return Failure(error, now + min(error.retry_after, RETRY_AFTER_LIMIT), holds_back=True)
-        return Failure(error, now + self._hold_back, holds_back=not transient)
+            return Failure(error, now, now + min(error.retry_after, RETRY_AFTER_LIMIT), holds_back=True)
+        return Failure(error, now, now + self._hold_back, holds_back=not transient)

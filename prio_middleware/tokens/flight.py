@@ -99,8 +99,9 @@ class Flights:
         if found is not None and found is not flight:
             self._flights.setdefault(key, found)
 
-    def __len__(self) -> int:
-        return len(self._flights)
+    def is_open(self, key: TokenOptions) -> bool:
+        """Whether a fetch for ``key`` is under way, in this process."""
+        return key in self._flights and self._pid == os.getpid()
 
 
 def _waker(landed: anyio.Event) -> Callable[[Future[Outcome]], None]:

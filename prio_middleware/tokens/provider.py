@@ -6,19 +6,27 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Literal, Protocol
 
-from ..errors import TokenEndpointUnavailableError, TokenError
+from ..errors import CredentialsRefusedError, TokenEndpointUnavailableError, TokenError
 from ..plain_http import insecure_url
 from .decision import Decision, Failure, Fetch, HoldBack, Use, UseAndRefresh, budget, decide
 from .effects import AsyncSend, Background, Pause, Post, Send, Steps, Wait, arun, run
 from .endpoint import TokenEndpoint
 from .failures import Failures
 from .flight import Flight, Flights, Outcome, Unanswered
+from .report import TokenReport
 from .retrying import Attempts
 from .store import MemoryStore
 from .token import DEFAULT_OPTIONS, AccessToken, TokenOptions
 
 GRACE = 1.0
 """Seconds past its budget after which a fetch is taken for lost."""
+
+
+class Renewal(Protocol):
+    """Where new credentials may come from."""
+
+    def __call__(self, *, force: bool) -> TokenEndpoint | None:
+        """The endpoint with new credentials, if there are any. ``force``: look closely, for the present ones were refused."""
 
 
 class TokenProvider(Protocol):
@@ -52,6 +60,8 @@ class ClientCredentialsProvider:
         deadline: seconds that a fetch may take as a whole, retries and waiting for a connection included.
         hold_back: seconds during which a permanent failure (wrong credentials, say) is not tried again.
         loopback_http_hosts: hosts of this machine whose token endpoint may be reached over plain HTTP.
+        renewal: where new credentials may come from. It is asked whenever a token is not at hand, and once more, with
+            ``force``, when the server refuses the credentials.
         clock: seconds of a monotonic clock.
 
     Raises:
@@ -67,6 +77,7 @@ class ClientCredentialsProvider:
         deadline: float = 30.0,
         hold_back: float = 10.0,
         loopback_http_hosts: Iterable[str] = (),
+        renewal: Renewal | None = None,
         store: MemoryStore | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -76,6 +87,7 @@ class ClientCredentialsProvider:
         self.endpoint = endpoint
         self.defaults = defaults
         self.deadline = deadline
+        self._renewal = renewal
         self._ahead = refresh == "ahead"
         self._clock = clock
         self._store = MemoryStore() if store is None else store
@@ -118,11 +130,24 @@ class ClientCredentialsProvider:
         self._store.clear()
         self._failures.clear()
 
+    def report(self, key: TokenOptions = DEFAULT_OPTIONS) -> TokenReport:
+        """What is known of the token for ``key``, by default the client's own."""
+        key, now = key.over(self.defaults), self._clock()
+        token, failure = self._store.get(key), self._failures.get(key)
+        return TokenReport(
+            expires_in=token and token.expires_at - now,
+            failure=failure and failure.error,
+            failed_ago=failure and now - failure.at,
+            held_back=failure.until - now if failure and failure.holds_back and failure.until > now else None,
+            fetching=self._flights.is_open(key),
+        )
+
     def __repr__(self) -> str:
         return f"<ClientCredentialsProvider {self.endpoint.client!r} {self.token_url}>"
 
     def acquire(self, key: TokenOptions, stale: AccessToken | None) -> Steps[AccessToken | TokenError]:
         """The steps to a token: what is to be done, for :func:`run` or :func:`arun` to do. It ends with a token or an error."""
+        self._take_on_new_credentials(force=False)
         patience = self._clock() + 2 * (self.deadline + GRACE)
         while self._clock() < patience:
             match self._decide(key, stale):
@@ -183,7 +208,7 @@ class ClientCredentialsProvider:
                 self._flights.drop(key, flight)
                 flight.land(Unanswered.HANDED_OVER)
 
-    def _fetch(self, key: TokenOptions, until: float) -> Steps[AccessToken | TokenError]:
+    def _fetch(self, key: TokenOptions, until: float, *, may_renew: bool = True) -> Steps[AccessToken | TokenError]:
         endpoint = self.endpoint
         attempts = Attempts(until, self._clock)
         while (pause := attempts.pause_before_next()) is not None:
@@ -193,9 +218,18 @@ class ClientCredentialsProvider:
             request = endpoint.request(key, until, asked_at)
             answer = yield Post(request)
             attempts.record(endpoint.read(answer, asked_at, request))
+        if isinstance(attempts.result, CredentialsRefusedError) and may_renew and self._take_on_new_credentials(force=True):
+            return (yield from self._fetch(key, until, may_renew=False))
         if endpoint is self.endpoint:
             self._remember(key, attempts.result)
         return attempts.result
+
+    def _take_on_new_credentials(self, *, force: bool) -> bool:
+        endpoint = self._renewal(force=force) if self._renewal else None
+        if endpoint is None:
+            return False
+        self.use(endpoint)
+        return True
 
     def _decide(self, key: TokenOptions, stale: AccessToken | None) -> Decision:
         return decide(self._store.get(key), stale, self._failures.get(key), self._clock(), ahead=self._ahead)

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Generic
 
 from ..errors import PrioError, TokenError, bind
-from ..pipeline import Exchange, Pipeline, Verdict
+from ..pipeline import Exchange, Pipeline
 from ..refusal import BODY_LIMIT
 from ..tokens.endpoint import ANSWER_LIMIT, TokenAnswer, TokenRequest
-from ..tokens.token import AccessToken, TokenOptions
+from ..tokens.token import DEFAULT_OPTIONS, AccessToken
 from .bodies import aread_head
 from .library import AsyncInner, RequestT, ResponseT
 from .shell import Shell, answer_of, describe, hand_on_without_token, second_try
@@ -48,7 +48,26 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
             PrioError: also an instance of the library's ``TransportError``.
         """
         try:
-            return await self._handle(request)
+            exchange = self._admit(request)
+            if exchange.options is not None:
+                exchange.token = self._provider.current(exchange.options, None) or await self._fetch(exchange, None)
+            response = await self._send(exchange, request)
+            stale = exchange.refused
+            return response if stale is None else await self._reauthenticate(exchange, request, response, stale)
+        except PrioError as error:
+            failure = error
+        raise bind(failure, self.library.TransportError)
+
+    async def authenticate(self) -> AccessToken:
+        """Have a token ready, so that the first request need not wait for it, nor be the first to see wrong credentials.
+
+        Raises:
+            TokenError: none can be had; also an instance of the library's ``TransportError``.
+        """
+        try:
+            return self._provider.current(DEFAULT_OPTIONS, None) or await self._provider.aget_token(
+                DEFAULT_OPTIONS, None, self._post
+            )
         except PrioError as error:
             failure = error
         raise bind(failure, self.library.TransportError)
@@ -57,20 +76,8 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         """Close the inner transport."""
         await self.inner.aclose()
 
-    async def _handle(self, request: RequestT) -> ResponseT:
-        exchange = self._open(request)
-        self.pipeline.admit(exchange)
-        options = self._options(exchange, request)
-        if options is not None:
-            exchange.token = self._provider.current(options, None) or await self._provider.aget_token(options, None, self._post)
-        response = await self._send(exchange, request)
-        stale = exchange.token
-        if stale is None or options is None or exchange.verdict is Verdict.DELIVER:
-            return response
-        self._provider.invalidate(stale)
-        if not self._can_send_again(exchange, request, response):
-            return response
-        return await self._reauthenticate(exchange, request, response, options, stale)
+    async def _fetch(self, exchange: Exchange, stale: AccessToken | None) -> AccessToken:
+        return await self._provider.aget_token(exchange.options or DEFAULT_OPTIONS, stale, self._post)
 
     async def _send(self, exchange: Exchange, request: RequestT) -> ResponseT:
         if not exchange.bare:
@@ -98,19 +105,20 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
             await stream.aclose()  # Gives the connection back before a new token is waited for.
         exchange.refusal = self._put_back(head, response)
 
-    async def _reauthenticate(
-        self, exchange: Exchange, request: RequestT, refused: ResponseT, options: TokenOptions, stale: AccessToken
-    ) -> ResponseT:
+    async def _reauthenticate(self, exchange: Exchange, request: RequestT, refused: ResponseT, stale: AccessToken) -> ResponseT:
         import anyio
         from tenacity import AsyncRetrying
 
+        self._provider.invalidate(stale)
+        if not self._can_send_again(exchange, request, refused):
+            return refused
         in_hand = [refused]
 
         async def attempt() -> ResponseT:
             if in_hand:
                 return in_hand.pop()
             try:
-                token = self._provider.current(options, stale) or await self._provider.aget_token(options, stale, self._post)
+                token = await self._fetch(exchange, stale)
             except TokenError as error:
                 return hand_on_without_token(exchange, refused, error)
             exchange.begin_second(token)

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from ..errors import BodyNotReplayableError, ConfigurationError, NewTokenUnavailableError, ReauthenticationError, TokenError
-from ..pipeline import Exchange, Pipeline, Verdict
+from ..pipeline import Exchange, Pipeline
 from ..refusal import Refusal, read_refusal
 from ..tokens.endpoint import TokenAnswer, TokenRequest
-from ..tokens.options import request_options
-from ..tokens.token import TokenOptions
+from ..tokens.options import EXTENSION, request_options
 from .bodies import Head, refill
 from .library import HTTPLibrary, RequestT, Response, ResponseT
 from .replay import is_replayable
@@ -48,15 +47,16 @@ class Shell(Generic[RequestT, ResponseT]):
         self._statuses = self.pipeline.statuses
         self._inner_requests = self.pipeline.inner_requests
 
-    def _open(self, request: RequestT) -> Exchange:
+    def _admit(self, request: RequestT) -> Exchange:
+        """Run what comes before the token, and note what the request asks of it."""
         # Headers(headers) copies the list; headers.copy() would look for the encoding first.
-        return Exchange(request, request.headers.__class__(request.headers), self.name)
-
-    def _options(self, exchange: Exchange, request: RequestT) -> TokenOptions | None:
-        """What the request asks of its token, or None: it goes without one of ours."""
-        if exchange.bare or _has_authorization(request.headers.raw):
-            return None
-        return request_options(request.extensions, self.name, request.url)
+        exchange = Exchange(request, request.headers.__class__(request.headers), self.name)
+        self.pipeline.admit(exchange)
+        if exchange.bare or b"authorization" in [name.lower() for name, _ in request.headers.raw]:
+            exchange.options = None
+        elif EXTENSION in request.extensions:
+            exchange.options = request_options(request.extensions, self.name, request.url)
+        return exchange
 
     def _put_back(self, head: Head, response: ResponseT) -> Refusal:
         """Make ``response`` whole again after its head was read, and say what it says."""
@@ -105,7 +105,7 @@ def second_try(retrying: Callable[..., Any], exchange: Exchange, **options: Any)
     return retrying(
         stop=stop_after_attempt(2),
         wait=wait_none(),
-        retry=retry_if_result(lambda _: exchange.verdict is Verdict.REAUTHENTICATE),
+        retry=retry_if_result(lambda _: exchange.refused is not None),
         retry_error_callback=lambda state: state.outcome.result(),
         **options,
     )
@@ -113,7 +113,7 @@ def second_try(retrying: Callable[..., Any], exchange: Exchange, **options: Any)
 
 def hand_on(exchange: Exchange, refused: ResponseT, reason: ReauthenticationError) -> ResponseT:
     """Deliver the server's own refusal, with the reason why it is not tried again."""
-    exchange.verdict = Verdict.DELIVER
+    exchange.refused = None
     refused.extensions[REASON] = reason
     return refused
 
@@ -146,7 +146,3 @@ def _facts(exchange: Exchange) -> dict[str, Any]:
         "code": refusal and (refusal.challenge or refusal.code),
         "error_reference": refusal and refusal.error_reference,
     }
-
-
-def _has_authorization(raw: list[tuple[bytes, bytes]]) -> bool:
-    return b"authorization" in [name.lower() for name, _ in raw]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +57,7 @@ class Call:
         began: when.
         allowed: whether the API answers it, given a token that is alive.
         sent: how often it was sent.
+        ended: when.
         answered: whether the caller got an answer, and no refusal.
     """
 
@@ -64,6 +65,7 @@ class Call:
     began: float
     allowed: bool
     sent: int = 0
+    ended: float = 0.0
     answered: bool = False
 
 
@@ -93,7 +95,7 @@ class World:
         self.calls: list[Call] = []
         self.token_requests: list[float] = []
         self.never_valid = False
-        self._allows = allows
+        self.allows = allows
         self._refusal = refusal
         self._latency = latency
         self._fetch = fetch
@@ -117,11 +119,10 @@ class World:
 
     def at(self, moment: float, action: Callable[[], None]) -> None:
         def task() -> Task:
+            yield moment
             action()
-            return
-            yield
 
-        self.start(task(), moment)
+        self.start(task())
 
     # The server.
 
@@ -131,7 +132,7 @@ class World:
     # The client.
 
     def call(self, path: str) -> Task:
-        call = Call(path, self.now, self._allows(path))
+        call = Call(path, self.now, self.allows(path))
         self.calls.append(call)
         exchange = Exchange(Request(URL(path)), {})
         exchange.token = yield from self._get_token(0)
@@ -139,8 +140,8 @@ class World:
             call.sent += 1
             response = yield from self._send(exchange, call)
             verdict = self.handler.on_response(exchange, response)
-            if verdict is Verdict.DELIVER:
-                call.answered = response.status_code == 200
+            if verdict is not Verdict.REAUTHENTICATE:
+                call.ended, call.answered = self.now, response.status_code == 200
                 return
             if self._token is exchange.token:
                 self._token = None
@@ -175,7 +176,7 @@ class World:
     # Load.
 
     def load(self, tasks: int, calls: int, pause: float, path: Callable[[random.Random], str]) -> None:
-        """``tasks`` tasks make ``calls`` calls together, each with a random pause of ``pause`` seconds on average between two."""
+        """``tasks`` tasks make ``calls`` calls together; each pauses for ``pause`` seconds on average between two."""
         left = itertools.count()
 
         def task() -> Task:
@@ -193,6 +194,3 @@ class World:
     def lost(self) -> list[Call]:
         """Calls that the API allows and that got a refusal."""
         return [call for call in self.calls if call.allowed and not call.answered]
-
-    def tries(self) -> Iterator[int]:
-        return (call.sent for call in self.calls)

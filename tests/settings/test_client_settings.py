@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from prio_middleware.secret import Secret
 
 OWN = {"client_id": "shop", "client_secret": "s"}
 JWT = {"client_id": "shop", "private_key": "-----BEGIN PRIVATE KEY-----\nMC4=\n-----END PRIVATE KEY-----\n"}
-RFC = {**OWN, "preset": "rfc6749", "base_url": "https://api.example.com", "token_url": "https://id.example.com/token"}
+API = "https://api.example.com"
+RFC = {**OWN, "preset": "rfc6749", "base_url": API, "token_url": "https://id.example.com/token"}
 
 
 def test_preset_prio_fills_in_what_is_not_given() -> None:
@@ -98,7 +100,7 @@ URL = "expected a URL such as https://api.example.com/v1, without user name and 
         ("client_secret", "", EMPTY),
         ("client_secret", "a\nb", ONE_LINE),
         ("client_secret", 3, "expected a string"),
-        ("client_secret_file", 3, "expected a path"),
+        ("client_secret_file", 3, "expected a file name"),
         ("private_key", "\n", EMPTY),
         ("private_key", "a\x00b", ONE_LINE),
         ("scope", "a\tb", ONE_LINE),
@@ -143,7 +145,11 @@ URL = "expected a URL such as https://api.example.com/v1, without user name and 
         ("http2", "perhaps", "expected a valid boolean"),
         ("ca_file", "/absent/ca.pem", "/absent/ca.pem cannot be read (No such file or directory); expected a file"),
         ("ca_file", "/", "/ cannot be read (Is a directory); expected a file"),
-        ("cert_file", "a\x00b", "cannot be read; expected a file"),
+        ("cert_file", "a\x00b", ONE_LINE),
+        ("cert_file", "a\ud800b", ONE_LINE),
+        ("client_id", "a\ud800b", ONE_LINE),
+        ("client_secret", "a\ud800b", ONE_LINE),
+        ("params", (1,), "expected a table of strings"),
         ("app", "shop", "expected a table"),
         ("algorithm", "HS256", "expected 'RS256'"),
         ("base_ulr", "x", "no such setting; did you mean 'base_url'?"),
@@ -153,10 +159,8 @@ URL = "expected a URL such as https://api.example.com/v1, without user name and 
 def test_values_that_will_not_do(key: str, value: object, expected: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         ClientSettings(**{**OWN, key: value})
-    assert f"{key}: " in caught.value.message
+    assert re.search(rf"\b{key}(\.0)?: ", caught.value.message)
     assert expected in caught.value.message
-    if isinstance(value, str) and not value.startswith("/"):
-        assert f": {value}" not in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -167,19 +171,22 @@ def test_values_that_will_not_do(key: str, value: object, expected: str) -> None
         ({"client_id": "a", "client_auth": "private_key_jwt"}, "private_key: missing; client_auth 'private_key_jwt' needs it"),
         ({**OWN, "preset": "rfc6749"}, "base_url: missing; preset 'rfc6749' knows no default. Set PRIO_BASE_URL"),
         ({**OWN, "preset": "rfc6749"}, "token_url: missing; preset 'rfc6749' knows no default. Set PRIO_TOKEN_URL"),
-        ({**OWN, "name": "berlin", "preset": "rfc6749"}, "Set PRIO_CLIENTS__BERLIN__BASE_URL, or base_url under [clients.berlin] in prio.toml"),
-        ({**OWN, "client_auth": "private_key_jwt"}, "client_secret: client_auth 'private_key_jwt' takes private_key, not client_secret"),
+        ({"name": "berlin"}, "Set PRIO_CLIENTS__BERLIN__CLIENT_ID, or client_id under [clients.berlin] in prio.toml"),
+        ({**OWN, "client_auth": "private_key_jwt"}, "client_secret: client_auth 'private_key_jwt' takes private_key, not"),
         ({**OWN, **JWT}, "client_secret: client_auth 'private_key_jwt' takes private_key, not client_secret"),
-        ({**JWT, "client_auth": "client_secret_post"}, "private_key: client_auth 'client_secret_post' takes client_secret, not private_key"),
+        (
+            {**JWT, "client_auth": "client_secret_post"},
+            "private_key: client_auth 'client_secret_post' takes client_secret, not",
+        ),
         ({**OWN, "key_id": "k1"}, "key_id: client_auth 'client_secret_basic' has no use for it"),
-        ({**OWN, "base_url": "https://a.example", "environment": "sandbox"}, "environment: base_url is given too, and says the same"),
-        ({**OWN, "base_url": "https://a.example", "version": "v1"}, "version: base_url is given too, and says the same"),
-        ({**RFC, "base_url": "https://a.example", "client_secret_file": "x"}, "client_secret_file: client_secret is given too: keep one"),
-        ({**OWN, "preset": "rfc6749", "environment": "sandbox"}, "environment: only preset 'prio' has it; preset 'rfc6749' takes base_url"),
+        ({**OWN, "base_url": API, "environment": "sandbox"}, "environment: base_url is given too, and says the same"),
+        ({**OWN, "base_url": API, "version": "v1"}, "version: base_url is given too, and says the same"),
+        ({**RFC, "client_secret_file": "x"}, "client_secret_file: client_secret is given too: keep one of them"),
+        ({**OWN, "preset": "rfc6749", "environment": "sandbox"}, "environment: only preset 'prio' has it"),
         ({**OWN, "default_lifetime": 100, "max_lifetime": 50}, "default_lifetime: expected at most max_lifetime"),
         ({**OWN, "token_timeout": 31}, "token_timeout: expected at most token_deadline"),
     ],
-)  # fmt: skip
+)
 def test_what_is_missing_or_contradictory(values: dict[str, Any], expected: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         ClientSettings(**values)
@@ -225,6 +232,11 @@ class TestSecretFiles:
         assert expected in str(caught.value)
         assert "client_secret: missing" not in str(caught.value)
 
+    @pytest.mark.parametrize("name", ["a\x00b", "a\ud800b"])
+    def test_names_that_no_file_has(self, name: str) -> None:
+        with pytest.raises(ConfigurationError, match="cannot be read; expected a file with nothing but the secret"):
+            ClientSettings(client_id="shop", client_secret_file=name)
+
     @pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o400, False), (0o640, True), (0o604, True)])
     def test_one_that_others_may_read_draws_a_warning(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, warned: bool
@@ -241,7 +253,7 @@ class TestSecretFiles:
 def test_they_do_not_change() -> None:
     client = ClientSettings(**OWN)
     with pytest.raises(TypeError, match="Settings do not change"):
-        client.scope = "a"  # type: ignore[misc] # what is tested
+        client.scope = "a"
 
 
 def test_dumps_are_masked() -> None:

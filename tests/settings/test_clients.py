@@ -7,6 +7,7 @@ import pytest
 from prio_middleware import ConfigurationError, Settings
 
 OWN = {"client_id": "own", "client_secret": "s"}
+OTHER = "https://other.example"
 SANDBOX = "https://sandbox-distributor-api.prioticket.com/v3.8/distributor"
 
 
@@ -17,7 +18,7 @@ def _named(top_level: dict[str, Any], **berlin: Any) -> Any:
 def test_a_named_client_inherits_the_top_level() -> None:
     berlin = _named({"environment": "sandbox", "scope": "a", "app": {"name": "shop", "version": "1"}}, app={"version": "2"})
     assert (berlin.name, berlin.base_url, berlin.scope) == ("berlin", SANDBOX, "a")
-    assert berlin.app.fields() == {"name": "shop", "version": "2"}
+    assert (berlin.app.name, berlin.app.version) == ("shop", "2")
 
 
 def test_it_does_not_inherit_credentials() -> None:
@@ -53,14 +54,14 @@ def test_which_clients_there_are(values: dict[str, Any], names: list[str]) -> No
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("berlln", "no client is called 'berlln'; did you mean 'berlin'? there is berlin, paris."),
-        ("xyz", "no client is called 'xyz'; there is berlin, paris."),
-        (None, "no client is called 'default'; there is berlin, paris."),
+        ("berlln", "No client is called 'berlln'; did you mean 'berlin'? Ask for one that is configured (berlin, paris)"),
+        ("xyz", "No client is called 'xyz'. Ask for one that is configured (berlin, paris)"),
+        (None, "No client is called 'default'. Ask for one that is configured (berlin, paris)"),
     ],
 )
 def test_a_client_that_does_not_exist(name: str | None, expected: str) -> None:
     settings = Settings.from_values(clients={"berlin": OWN, "paris": OWN})
-    for ask in (settings.client, settings.origins):
+    for ask in (settings.client, settings.provenance):
         with pytest.raises(ConfigurationError) as caught:
             ask(name)
         assert expected in str(caught.value)
@@ -82,12 +83,12 @@ def test_names_that_will_do(name: str) -> None:
 @pytest.mark.parametrize(
     ("top_level", "berlin", "base_url", "token_url"),
     [
-        ({"base_url": "https://a.example"}, {"environment": "sandbox"}, SANDBOX, f"{SANDBOX}/oauth2/token"),
-        ({"environment": "sandbox", "version": "v9"}, {"base_url": "https://a.example"}, "https://a.example", "https://a.example/oauth2/token"),
-        ({"base_url": "https://a.example", "token_url": "https://a.example/t"}, {"environment": "sandbox"}, SANDBOX, f"{SANDBOX}/oauth2/token"),
-        ({"token_url": "https://id.example/t"}, {"base_url": "https://a.example"}, "https://a.example", "https://id.example/t"),
+        ({"base_url": OTHER}, {"environment": "sandbox"}, SANDBOX, f"{SANDBOX}/oauth2/token"),
+        ({"environment": "sandbox", "version": "v9"}, {"base_url": OTHER}, OTHER, f"{OTHER}/oauth2/token"),
+        ({"base_url": OTHER, "token_url": f"{OTHER}/t"}, {"environment": "sandbox"}, SANDBOX, f"{SANDBOX}/oauth2/token"),
+        ({"token_url": "https://id.example/t"}, {"base_url": OTHER}, OTHER, "https://id.example/t"),
     ],
-)  # fmt: skip
+)
 def test_a_clients_own_server_goes_before_the_shared_one(
     top_level: dict[str, Any], berlin: dict[str, Any], base_url: str, token_url: str
 ) -> None:
@@ -134,6 +135,6 @@ def test_equal_settings_are_equal_and_can_be_keys() -> None:
 
 def test_the_mappings_are_read_only() -> None:
     settings = Settings.from_values(**OWN)
-    for mapping in (settings.clients, settings.origins()):
+    for mapping in (settings.clients, settings.provenance()):
         with pytest.raises(TypeError):
             mapping["x"] = "y"  # type: ignore[index] # what is tested

@@ -14,7 +14,7 @@ TOML = 'client_id = "from-toml"\nclient_secret = "s"\n'
 
 
 def _source_of(key: str) -> str:
-    return Settings().origins()[key]
+    return Settings().provenance()[key]
 
 
 def test_three_lines_make_a_client(write: Write) -> None:
@@ -57,16 +57,16 @@ def test_precedence(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRIO_SCOPE", "from-environment")
     assert (Settings().client().scope, _source_of("scope")) == ("from-environment", "PRIO_SCOPE")
     settings = Settings(scope="from-argument")
-    assert (settings.client().scope, settings.origins()["scope"]) == ("from-argument", "argument scope")
+    assert (settings.client().scope, settings.provenance()["scope"]) == ("from-argument", "argument scope")
 
 
 def test_tables_are_merged_across_sources(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     write("prio.toml", TOML + '[app]\nname = "shop"\nversion = "1"\n[params]\ntenant = "a"\n')
     monkeypatch.setenv("PRIO_APP__VERSION", "2")
     settings = Settings(params={"region": "eu"})
-    assert settings.client().app.fields() == {"name": "shop", "version": "2"}
+    assert (settings.client().app.name, settings.client().app.version) == ("shop", "2")
     assert settings.client().params == (("region", "eu"), ("tenant", "a"))
-    assert settings.origins() == {
+    assert settings.provenance() == {
         "app.name": "prio.toml: app.name",
         "app.version": "PRIO_APP__VERSION",
         "client_id": "prio.toml: client_id",
@@ -197,7 +197,7 @@ class TestDotenv:
 
     def test_another_can_be_named(self, write: Write) -> None:
         write("staging.env", "PRIO_CLIENT_ID=shop\nPRIO_CLIENT_SECRET=s\n")
-        assert Settings(env_file="staging.env").origins()["client_id"] == "PRIO_CLIENT_ID in staging.env"
+        assert Settings(env_file="staging.env").provenance()["client_id"] == "PRIO_CLIENT_ID in staging.env"
 
     def test_one_that_is_named_must_be_there(self, complaint: Callable[..., str]) -> None:
         assert "absent.env cannot be read" in complaint(env_file="absent.env")
@@ -217,7 +217,7 @@ class TestSecretsDirectory:
         settings = Settings(secrets_dir="run")
         assert settings.client().client_secret == Secret("from-file")
         assert settings.client("berlin").client_id == "berlin"
-        assert settings.origins()["client_secret"] == "PRIO_CLIENT_SECRET in run"
+        assert settings.provenance()["client_secret"] == "PRIO_CLIENT_SECRET in run"
 
     def test_it_must_be_there(self, complaint: Callable[..., str]) -> None:
         assert "absent cannot be read (No such file or directory); expected a directory" in complaint(secrets_dir="absent")

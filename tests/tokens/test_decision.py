@@ -14,9 +14,9 @@ FRESH = AccessToken(Secret("fresh"), expires_at=NOW + 100, fresh_until=NOW + 90)
 DUE = AccessToken(Secret("due"), expires_at=NOW + 5, fresh_until=NOW)
 OVER = AccessToken(Secret("over"), expires_at=NOW, fresh_until=NOW - 10)
 NEWEST = AccessToken(Secret("newest"), expires_at=NOW + 100, fresh_until=NOW + 90)
-PERMANENT = Failure(TokenError("wrong secret"), until=NOW + 1, holds_back=True)
-TRANSIENT = Failure(TokenError("no connection"), until=NOW + 1, holds_back=False)
-PAST = Failure(TokenError("long ago"), until=NOW, holds_back=True)
+PERMANENT = Failure(TokenError("wrong secret"), at=NOW - 9, until=NOW + 1, holds_back=True)
+TRANSIENT = Failure(TokenError("no connection"), at=NOW - 9, until=NOW + 1, holds_back=False)
+PAST = Failure(TokenError("long ago"), at=NOW - 9, until=NOW, holds_back=True)
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,19 @@ def test_control_characters_are_refused(options: Any, bad: str) -> None:
     assert CANARY not in shown
 
 
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"body_format": "xml"}, "body format is 'xml'"),
+        *(({"timeout": timeout}, "positive number of seconds") for timeout in (0, -1, float("inf"), float("nan"))),
+    ],
+)
+def test_an_endpoint_that_makes_no_sense_is_refused(options: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem) as caught:
+        endpoint(**options)
+    assert (caught.value.client, caught.value.url) == ("berlin", SHOWN_URL)
+
+
 @pytest.mark.parametrize("auth", [BASIC, POST])
 def test_nothing_shows_what_is_sent(auth: ClientAuth) -> None:
     asked = endpoint(auth)

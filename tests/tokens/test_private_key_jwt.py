@@ -7,6 +7,8 @@ import warnings
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.dsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
@@ -71,8 +73,6 @@ def test_the_algorithm_follows_from_the_key(kind: str, algorithm: str) -> None:
 
 
 def test_the_usual_pem_form_of_rsa_keys_is_read_too() -> None:
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
     key: Any = RSA.raw_value
     text = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
     assert text.startswith("-----BEGIN RSA PRIVATE KEY-----")
@@ -147,6 +147,7 @@ def test_an_algorithm_that_does_not_fit_is_refused_with_those_that_do(kind: str,
 
 def unusable() -> dict[str, Secret]:
     rsa = RSA.as_dict(private=True)
+    dsa = generate_private_key(1024)
     text = pem(RSA).reveal()
     return {
         "empty": Secret(""),
@@ -167,12 +168,16 @@ def unusable() -> dict[str, Secret]:
         "verification JWK": jwk(RSA, key_ops=["verify"]),
         "JWK of another algorithm": jwk(RSA, alg="RSA-OAEP"),
         "Ed448": pem(OKPKey.generate_key("Ed448")),
+        "DSA": Secret(dsa.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()),
         "X25519": pem(OKPKey.generate_key("X25519")),
         "lone surrogates": Secret("\ud800canary"),
     }
 
 
-@pytest.mark.parametrize("material", unusable().values(), ids=unusable().keys())
+UNUSABLE = unusable()
+
+
+@pytest.mark.parametrize("material", UNUSABLE.values(), ids=UNUSABLE.keys())
 def test_a_key_that_cannot_be_used_is_refused_without_a_word_of_it(material: Secret) -> None:
     with pytest.raises(ConfigurationError) as caught:
         PrivateKeyJWT("shop", material)

@@ -362,3 +362,31 @@ def test_nothing_of_a_provider_shows_its_secret() -> None:
 
     assert "s3cret!" not in repr([shop.tokens, shop.tokens.endpoint, shop.server.requests])
     assert "token-" not in repr(kept)
+
+
+def test_a_report_says_what_is_known_and_no_more() -> None:
+    shop = Shop(token(100), refused("invalid_client", 401))
+    idle = shop.tokens.report()
+    shop.token()
+    shop.clock.now += 40
+    warm = shop.tokens.report()
+    shop.clock.now += 61
+    shop.get()
+    shop.clock.now += 4
+    failing = shop.tokens.report()
+
+    assert (idle.expires_in, idle.failure, idle.is_usable, idle.fetching) == (None, None, False, False)
+    assert (warm.expires_in, warm.failure, warm.is_usable) == (60, None, True)
+    assert (failing.expires_in, failing.is_usable) == (-5, False)
+    assert isinstance(failing.failure, CredentialsRefusedError)
+    assert (failing.failed_ago, failing.held_back) == (4, 6)
+
+
+def test_a_report_says_that_a_fetch_is_under_way() -> None:
+    shop = Shop()
+    steps = shop.tokens.acquire(DEFAULT_OPTIONS, None)
+    next(steps)
+
+    assert shop.tokens.report().fetching
+    steps.close()
+    assert not shop.tokens.report().fetching

@@ -9,7 +9,7 @@ from .layers import Layer, Table, inherits
 from .problems import KeyPath
 
 
-def origins(layers: Sequence[Layer], name: str, table: Table) -> Mapping[str, str]:
+def provenance(layers: Sequence[Layer], name: str, table: Table) -> Mapping[str, str]:
     """For every setting in a client's table: where it came from. Keys within tables are joined by dots."""
     return {".".join(path): where(layers, name, path) for path in sorted(_leaves(table))}
 
@@ -17,12 +17,12 @@ def origins(layers: Sequence[Layer], name: str, table: Table) -> Mapping[str, st
 def where(layers: Sequence[Layer], name: str, path: KeyPath) -> str:
     """Where the value of a client's key stands; for one that stands nowhere, its name."""
     prefix = "" if name == "default" else f"client {name!r}: "
-    return _origin(layers, name, path) or f"{prefix}{'.'.join(path)}"
+    return _place(layers, name, path) or f"{prefix}{'.'.join(path)}"
 
 
-def _origin(layers: Sequence[Layer], name: str, path: KeyPath) -> str | None:
-    places = ((layer, place) for place in _places(name, path) for layer in layers)
-    return next((layer.spell(place) for layer, place in places if layer.has(place)), None)
+def _place(layers: Sequence[Layer], name: str, path: KeyPath) -> str | None:
+    spelt = (layer.spell(place) for place in _places(name, path) for layer in layers if layer.has(place))
+    return next(spelt, None)
 
 
 def _places(name: str, path: KeyPath) -> Iterator[KeyPath]:

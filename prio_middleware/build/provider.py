@@ -1,0 +1,71 @@
+"""The token provider that the settings describe, with credentials that may change in their file."""
+
+from __future__ import annotations
+
+from ..errors import ConfigurationError
+from ..secret import Secret
+from ..settings import ClientSettings
+from ..settings.secret_files import read_secret_file
+from ..tokens.client_auth import ClientAuth, ClientSecretBasic, ClientSecretPost, PrivateKeyJWT
+from ..tokens.endpoint import TokenEndpoint
+from ..tokens.expiry import ExpiryPolicy
+from ..tokens.provider import ClientCredentialsProvider
+from ..tokens.token import TokenOptions
+from .rotation import RotatingCredentials
+
+
+def build_provider(settings: ClientSettings) -> ClientCredentialsProvider:
+    """A new token provider for ``settings``.
+
+    Raises:
+        ConfigurationError: the credentials cannot be used.
+    """
+    endpoint = _endpoint(settings, settings.private_key or settings.client_secret or Secret(""))
+    return ClientCredentialsProvider(
+        endpoint,
+        defaults=TokenOptions(settings.scope, settings.audience, settings.resource, settings.params),
+        refresh=settings.refresh,
+        deadline=settings.token_deadline,
+        hold_back=settings.hold_back,
+        loopback_http_hosts=settings.loopback_http_hosts,
+        renewal=_renewal(settings, endpoint),
+    )
+
+
+def _endpoint(settings: ClientSettings, secret: Secret) -> TokenEndpoint:
+    return TokenEndpoint(
+        url=settings.token_url,
+        auth=_client_auth(settings, secret),
+        body_format=settings.body_format,
+        timeout=settings.token_timeout,
+        expiry=ExpiryPolicy(settings.default_lifetime, settings.max_lifetime, settings.leeway_fraction, settings.leeway_max),
+        client=settings.name,
+    )
+
+
+def _client_auth(settings: ClientSettings, secret: Secret) -> ClientAuth:
+    match settings.client_auth:
+        case "private_key_jwt":
+            audience = settings.assertion_audience or settings.issuer
+            return PrivateKeyJWT(settings.client_id, secret, settings.algorithm, settings.key_id, audience)
+        case "client_secret_post":
+            return ClientSecretPost(settings.client_id, secret)
+        case "client_secret_basic":
+            return ClientSecretBasic(settings.client_id, secret, settings.basic_encoding)
+
+
+def _renewal(settings: ClientSettings, endpoint: TokenEndpoint) -> RotatingCredentials | None:
+    path = settings.private_key_file or settings.client_secret_file
+    if path is None:
+        return None
+
+    def load() -> TokenEndpoint | ConfigurationError:
+        secret = read_secret_file(path)
+        if isinstance(secret, str):
+            return ConfigurationError(secret, client=settings.name)
+        try:
+            return _endpoint(settings, secret)
+        except ConfigurationError as error:
+            return error.copy(client=settings.name)
+
+    return RotatingCredentials(path, load, endpoint)

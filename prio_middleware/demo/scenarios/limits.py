@@ -1,0 +1,70 @@
+"""Forbidden calls with the API's limits on: more than 60 answers 4xx in a minute, and every call is blocked for another."""
+
+from __future__ import annotations
+
+import httpx
+
+from ...httpx import client
+from ...sandbox import Counts
+from ..calls import Calls
+from ..crews import SyncClient
+from ..naive import NaiveAuth
+from ..scenario import TOKEN_REQUESTS, Observed, Scenario, at_most, exactly
+from ..stage import Stage
+
+FORBIDDEN, ALLOWED = "/reports/daily", "/products/1004"
+PAIRS = 40
+REFUSALS = "answers 4xx"
+BLOCKED = "requests blocked"
+
+
+def inside_the_limits() -> Scenario:
+    """With httpx; then the same calls by a naive client."""
+    return Scenario(
+        "Inside the limits",
+        "sync httpx",
+        f"{PAIRS} forbidden calls and {PAIRS} allowed ones in turn. The API's limits are on: 60 answers 4xx in a minute, then it blocks.",
+        (at_most(60, REFUSALS), exactly(0, BLOCKED), at_most(3, TOKEN_REQUESTS)),
+        _play,
+        calls=2 * PAIRS,
+    )
+
+
+def _play(stage: Stage) -> Observed:
+    calls = stage.calls([FORBIDDEN, ALLOWED] * PAIRS)
+    with client(settings=stage.settings()) as ours:
+        _make(calls, ours)
+    counted = _counted(stage.admin.counts())
+    stage.admin.reset_counts()
+    return Observed(counted, calls.made, calls.seconds, (_compare(_naive(stage)),))
+
+
+def _make(calls: Calls, maker: SyncClient) -> None:
+    for path in calls:
+        maker.get(path)
+        calls.ended()
+
+
+def _naive(stage: Stage) -> dict[str, int]:
+    """What the sandbox counts for a client that takes every 403 for a dead token."""
+    sandbox = stage.sandbox
+    auth = NaiveAuth(sandbox.token_url, sandbox.client_id, sandbox.client_secret)
+    with httpx.Client(base_url=sandbox.base_url, verify=sandbox.ssl_context(), trust_env=False, auth=auth) as naive:
+        for path in [FORBIDDEN, ALLOWED] * PAIRS:
+            naive.get(path)
+    return _counted(stage.admin.counts())
+
+
+def _counted(counts: Counts) -> dict[str, int]:
+    return {
+        REFUSALS: sum(number for status, number in counts.calls_by_status.items() if 400 <= status <= 499),
+        BLOCKED: counts.blocked,
+        TOKEN_REQUESTS: counts.token_requests,
+    }
+
+
+def _compare(naive: dict[str, int]) -> str:
+    return (
+        "The same calls, by a client that meets every 403 with a new token and a second try: "
+        f"{naive[TOKEN_REQUESTS]} token requests, {naive[REFUSALS]} answers 4xx, {naive[BLOCKED]} requests blocked."
+    )

@@ -1,0 +1,72 @@
+"""A URL without TLS: the call is refused before a byte leaves, and before a token is asked for."""
+
+from __future__ import annotations
+
+import socket
+
+import anyio
+
+from ... import httpx as with_httpx
+from ...errors import InsecureTransportError
+from ...settings import ClientSettings
+from ..scenario import TOKEN_REQUESTS, Observed, Scenario, exactly
+from ..stage import Stage
+
+CONNECTIONS = "connections at the plain port"
+
+
+def plain_http() -> Scenario:
+    """With both libraries, sync and async."""
+    return Scenario(
+        "Plain HTTP",
+        "sync + async, httpx + httpx2",
+        "Four calls to http:// where somebody listens.",
+        (exactly(0, CONNECTIONS), exactly(0, TOKEN_REQUESTS)),
+        _play,
+    )
+
+
+def _play(stage: Stage) -> Observed:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v3.8/distributor/products"
+        refusals = [*_try_sync(stage.settings(), url), *anyio.run(_try_async, stage.settings(), url)]
+        counted = {CONNECTIONS: _connections(listener), TOKEN_REQUESTS: stage.admin.counts().token_requests}
+    return Observed(counted, notes=tuple(sorted(set(refusals))))
+
+
+def _try_sync(settings: ClientSettings, url: str) -> list[str]:
+    from ... import httpx2 as with_httpx2
+
+    refusals: list[str] = []
+    for make in (with_httpx.client, with_httpx2.client):
+        with make(settings=settings) as client:
+            try:
+                client.get(url)
+            except InsecureTransportError as error:
+                refusals.append(f"{type(error).__name__}: {error}")
+    return refusals
+
+
+async def _try_async(settings: ClientSettings, url: str) -> list[str]:
+    from ... import httpx2 as with_httpx2
+
+    refusals: list[str] = []
+    for make in (with_httpx.async_client, with_httpx2.async_client):
+        async with make(settings=settings) as client:
+            try:
+                await client.get(url)
+            except InsecureTransportError as error:
+                refusals.append(f"{type(error).__name__}: {error}")
+    return refusals
+
+
+def _connections(listener: socket.socket) -> int:
+    """How many connections wait to be accepted."""
+    listener.setblocking(False)
+    number = 0
+    while True:
+        try:
+            listener.accept()[0].close()
+        except BlockingIOError:
+            return number
+        number += 1

@@ -1,0 +1,48 @@
+"""A body that can be sent once only, and a token that was revoked meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import anyio
+
+from ...httpx import async_client
+from ..scenario import TOKEN_REQUESTS, Observed, Scenario, exactly
+from ..stage import Stage
+
+PATH = "/echo"
+REFUSED = "answers 403, handed to the caller"
+NEXT = "answers 200 to the next call"
+
+
+def one_way_body() -> Scenario:
+    """With httpx, async."""
+    return Scenario(
+        "One-way body",
+        "async httpx",
+        "A generator is uploaded, and its token was revoked. The body is gone: the caller gets the refusal and the reason, then calls again.",
+        (exactly(1, REFUSED), exactly(1, NEXT), exactly(2, TOKEN_REQUESTS)),
+        _play,
+    )
+
+
+def _play(stage: Stage) -> Observed:
+    reason = anyio.run(_upload, stage)
+    counts = stage.admin.counts()
+    statuses = counts.calls_by_route[PATH]
+    counted = {REFUSED: statuses.get(403, 0), NEXT: statuses.get(200, 0), TOKEN_REQUESTS: counts.token_requests}
+    return Observed(counted, notes=(f'response.extensions["prio_middleware.reason"] is {type(reason).__name__}: {reason}',))
+
+
+async def _upload(stage: Stage) -> object:
+    async with async_client(settings=stage.settings()) as client:
+        await client.get("/products")
+        stage.admin.revoke()
+        refused = await client.post(PATH, content=_body())
+        await client.post(PATH, content=_body())
+        return refused.extensions.get("prio_middleware.reason")
+
+
+async def _body() -> AsyncIterator[bytes]:
+    for line in range(3):
+        yield b"line %d\n" % line

@@ -1,0 +1,53 @@
+"""One sandbox in a process of its own serves all tests, each of which finds it as it was at its start."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+
+import pytest
+
+from prio_middleware import build
+from prio_middleware.sandbox import Sandbox, SandboxOptions, create_app
+from tests.e2e.place import EVERYWHERE, Place
+from tests.transports.world import World
+
+DESCRIPTORS = 4096
+"""A thousand connections need as many."""
+
+
+@pytest.fixture(scope="session")
+def _served() -> Iterator[Sandbox]:
+    before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if before < DESCRIPTORS:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, most))
+    # A thousand calls at once exceed the API's limits by construction, so they are off where a test does not say otherwise.
+    with Sandbox(SandboxOptions(limits=False), process=True) as sandbox:
+        yield sandbox
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))
+
+
+@pytest.fixture
+def sandbox(_served: Sandbox) -> Iterator[Sandbox]:
+    _served.admin.reset()
+    yield _served
+    _served.admin.clear_faults()
+    _served.admin.release()
+
+
+@pytest.fixture(params=EVERYWHERE)
+def place(request: pytest.FixtureRequest) -> Place:
+    """A sandbox and a kind of client: ``httpx-trio in process``. A test that needs other places names them."""
+    world, _, how = str(request.param).partition(" ")
+    served = how == "over TLS"
+    return Place(World(world), request.getfixturevalue("sandbox") if served else create_app(SandboxOptions(limits=False)))
+
+
+@pytest.fixture
+def anyio_backend(place: Place) -> str:
+    return place.world.backend
+
+
+@pytest.fixture(autouse=True)
+def _no_pipelines_of_other_tests() -> None:
+    build.forget()

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from prio_middleware.errors import ConfigurationError
+from prio_middleware.middleware import ApplicationInfo
+
+from .conftest import MakeExchange
+
+
+def test_every_field_is_a_header(exchange_for: MakeExchange) -> None:
+    exchange = exchange_for("https://api.example.com")
+    ApplicationInfo(
+        name="Box Office",
+        version="1.2.3",
+        flavor="retail",
+        package_name="com.example.box",
+        build_number="42",
+        platform="linux",
+        reference="till-7",
+        machine_id="m-1",
+        extra={"Channel": "web"},
+    ).on_request(exchange)
+    assert {name: value for name, value in exchange.headers.items() if name.lower().startswith("app-")} == {
+        "app-name": "Box Office",
+        "app-version": "1.2.3",
+        "app-flavor": "retail",
+        "app-package-name": "com.example.box",
+        "app-build-number": "42",
+        "app-platform": "linux",
+        "app-reference": "till-7",
+        "app-machine-id": "m-1",
+        "app-channel": "web",
+    }
+
+
+def test_what_is_not_given_is_not_sent(exchange_for: MakeExchange) -> None:
+    exchange = exchange_for("https://api.example.com", headers={"Accept": "*/*"})
+    before = list(exchange.headers.items())
+    ApplicationInfo().on_request(exchange)
+    assert list(exchange.headers.items()) == before
+
+
+def test_a_header_of_the_caller_s_own_wins(exchange_for: MakeExchange) -> None:
+    exchange = exchange_for("https://api.example.com", headers={"APP-VERSION": "own"})
+    ApplicationInfo(name="box", version="1").on_request(exchange)
+    assert exchange.headers["App-Version"] == "own"
+    assert exchange.headers["App-Name"] == "box"
+
+
+@pytest.mark.parametrize("extra", [{"Channel": "web"}, (("Channel", "web"),)])
+def test_extra_headers_come_as_a_table_or_as_pairs(exchange_for: MakeExchange, extra: Any) -> None:
+    exchange = exchange_for("https://api.example.com")
+    ApplicationInfo(extra=extra).on_request(exchange)
+    assert exchange.headers["App-Channel"] == "web"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        " ",
+        " box",
+        "box ",
+        "a\r\nX-Evil: 1",
+        "a\nb",
+        "a\rb",
+        "a\x00",
+        "a\x7f",
+        "a\tb",
+        "Zürich",
+        "票",
+        "a\u2028b",
+        7,
+        b"box",
+    ],
+)
+def test_a_value_that_cannot_stand_in_a_header_is_refused(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match="'App-Reference' has a value"):
+        ApplicationInfo(reference=value)
+    with pytest.raises(ConfigurationError, match="'App-Channel' has a value"):
+        ApplicationInfo(extra={"Channel": value})
+
+
+@pytest.mark.parametrize("key", ["", "a b", "a:b", "a\r\nb", "ä", "App-Channel", "app-Channel"])
+def test_a_name_that_will_not_do_is_refused(key: str) -> None:
+    with pytest.raises(ConfigurationError, match="has a name"):
+        ApplicationInfo(extra={key: "x"})
+
+
+def test_a_header_cannot_be_given_twice() -> None:
+    with pytest.raises(ConfigurationError, match="'App-NAME' is given twice"):
+        ApplicationInfo(name="box", extra={"NAME": "other"})

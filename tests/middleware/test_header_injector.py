@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from prio_middleware.middleware import HeaderInjector
+from prio_middleware.secret import Secret
+from prio_middleware.tokens.token import AccessToken
+
+from .conftest import MakeExchange
+
+
+def test_the_token_is_presented_with_its_type(exchange_for: MakeExchange) -> None:
+    exchange = exchange_for("https://api.example.com")
+    exchange.token = AccessToken(Secret("abc"), "bearer")
+    HeaderInjector().on_request(exchange)
+    assert exchange.headers["authorization"] == "bearer abc"
+
+
+def test_a_second_attempt_replaces_the_first_one_s_token(exchange_for: MakeExchange) -> None:
+    exchange = exchange_for("https://api.example.com")
+    for value in ("old", "new"):
+        exchange.token = AccessToken(Secret(value))
+        HeaderInjector().on_request(exchange)
+    assert [value for name, value in exchange.headers.items() if name.lower() == "authorization"] == ["Bearer new"]
+
+
+def test_the_caller_s_own_request_stays_as_it_is(exchange_for: MakeExchange) -> None:
+    exchange = exchange_for("https://api.example.com")
+    exchange.token = AccessToken(Secret("abc"))
+    HeaderInjector().on_request(exchange)
+    assert "authorization" not in exchange.request.headers  # type: ignore[attr-defined]  # components need not see them
+
+
+def test_a_request_without_a_token_of_ours_is_left_alone(exchange_for: MakeExchange) -> None:
+    exchange = exchange_for("https://api.example.com", headers={"Authorization": "Basic own"})
+    HeaderInjector().on_request(exchange)
+    assert exchange.headers["Authorization"] == "Basic own"

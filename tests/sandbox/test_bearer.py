@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from prio_middleware.sandbox import Clock, SandboxApp, SandboxOptions
+from prio_middleware.sandbox.accounts import BOOKING, PRODUCTS
+
+from .kit import Caller, bearer, code
+
+pytestmark = pytest.mark.anyio
+
+CHALLENGES = SandboxOptions(
+    challenges=True, missing_status=401, invalid_status=401, revoked_status=401, revoked_code="TOKEN_REVOKED"
+)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, "MISSING_TOKEN"),
+        ({"Authorization": ""}, "INVALID_TOKEN"),
+        ({"Authorization": "Bearer"}, "INVALID_TOKEN"),
+        ({"Authorization": "Bearer "}, "INVALID_TOKEN"),
+        (bearer("never-issued"), "INVALID_TOKEN"),
+        ({"Authorization": "Basic abc"}, "INVALID_TOKEN"),
+    ],
+)
+async def test_a_call_without_a_proper_token(caller: Caller, headers: dict[str, str], expected: str) -> None:
+    response = await caller.send("GET", "/products", headers=headers)
+
+    assert response.status_code == 400
+    assert code(response) == expected
+    assert "www-authenticate" not in response.headers
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+async def test_the_scheme_is_read_without_regard_to_case(caller: Caller, scheme: str) -> None:
+    headers = {"Authorization": f"{scheme} {await caller.token()}"}
+
+    assert (await caller.send("GET", "/products", headers=headers)).status_code == 200
+
+
+async def test_several_tokens_are_good_at_once(caller: Caller) -> None:
+    first, second = await caller.token(), await caller.token()
+
+    assert (await caller.call("GET", "/products", first)).status_code == 200
+    assert (await caller.call("GET", "/products", second)).status_code == 200
+
+
+async def test_a_token_expires(caller: Caller, clock: Clock) -> None:
+    token = await caller.token()
+    clock.advance(3599)
+    before = await caller.call("GET", "/products", token)
+    clock.advance(1)
+    after = await caller.call("GET", "/products", token)
+
+    assert before.status_code == 200
+    assert (after.status_code, code(after)) == (401, "TOKEN_EXPIRED")
+
+
+async def test_revoked_and_forbidden_look_alike(caller: Caller, app: SandboxApp) -> None:
+    token = await caller.token()
+    forbidden = await caller.call("GET", "/reports/sales", token)
+    app.admin.revoke()
+    revoked = await caller.call("GET", "/products", token)
+
+    assert (forbidden.status_code, code(forbidden)) == (403, "AUTHORIZATION_FAILURE")
+    assert (revoked.status_code, code(revoked)) == (403, "AUTHORIZATION_FAILURE")
+
+
+async def test_the_tokens_of_one_client_are_revoked_or_expired(caller: Caller, app: SandboxApp) -> None:
+    ours, theirs = app.options.accounts[:2]
+    one, another, kept = await caller.token(ours), await caller.token(ours), await caller.token(theirs)
+
+    assert app.admin.revoke(ours.client_id) == 2
+    assert app.admin.revoke(ours.client_id) == 0
+    assert app.admin.expire(ours.client_id) == 2
+    assert app.admin.expire() == 1
+    assert app.admin.revoke() == 1
+    statuses = [(await caller.call("GET", "/products", token)).status_code for token in (one, another, kept)]
+    assert statuses == [403, 403, 403]
+
+
+async def test_an_expired_token_that_was_not_revoked(caller: Caller, app: SandboxApp) -> None:
+    token = await caller.token()
+    app.admin.expire()
+
+    assert (await caller.call("GET", "/products", token)).status_code == 401
+
+
+async def test_a_token_without_the_scope_that_a_call_needs(caller: Caller) -> None:
+    token = await caller.token(scope=PRODUCTS)
+    response = await caller.call("POST", "/reservations", token, json={})
+
+    assert (response.status_code, code(response)) == (403, "AUTHORIZATION_FAILURE")
+    assert (await caller.call("GET", "/products", token)).status_code == 200
+
+
+@pytest.mark.parametrize("options", [CHALLENGES])
+async def test_challenges(caller: Caller, app: SandboxApp) -> None:
+    missing = await caller.send("GET", "/products")
+    invalid = await caller.send("GET", "/products", headers=bearer("unknown"))
+    lacking = await caller.call("POST", "/orders", await caller.token(scope=PRODUCTS), json={})
+    forbidden = await caller.call("GET", "/reports/sales")
+    token = await caller.token()
+    app.admin.revoke()
+    revoked = await caller.call("GET", "/products", token)
+
+    assert missing.headers["www-authenticate"] == 'Bearer realm="prio"'
+    assert invalid.headers["www-authenticate"] == 'Bearer realm="prio", error="invalid_token"'
+    assert 'error="insufficient_scope", scope="' in lacking.headers["www-authenticate"]
+    assert BOOKING in lacking.headers["www-authenticate"]
+    assert "www-authenticate" not in forbidden.headers
+    assert (revoked.status_code, code(revoked)) == (401, "TOKEN_REVOKED")
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [(SandboxOptions(missing_status=403), 403), (SandboxOptions(missing_status=401), 401)],
+)
+async def test_the_status_for_a_missing_token_is_a_choice(caller: Caller, status: int) -> None:
+    assert (await caller.send("GET", "/products")).status_code == status
+
+
+@pytest.mark.parametrize("changes", [{"revoked_status": 401}, {"revoked_status": 400, "revoked_code": "INVALID_TOKEN"}])
+async def test_the_status_for_a_revoked_token_is_a_choice(caller: Caller, app: SandboxApp, changes: dict[str, Any]) -> None:
+    token = await caller.token()
+    app.admin.configure(**changes)
+    app.admin.revoke()
+    response = await caller.call("GET", "/products", token)
+
+    assert response.status_code == changes["revoked_status"]
+    assert code(response) == changes.get("revoked_code", "AUTHORIZATION_FAILURE")
+
+
+async def test_the_error_body(caller: Caller) -> None:
+    first, second = [(await caller.call("GET", "/reports/sales")).json() for _ in range(2)]
+
+    assert list(first) == ["error", "error_reference", "error_message", "error_description", "error_uri", "errors"]
+    assert first["error_reference"] != second["error_reference"]
+    assert first["errors"] == [first["error_message"]]
+
+
+async def test_only_the_latest_tokens_are_remembered(caller: Caller, app: SandboxApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prio_middleware.sandbox.tokens._KEPT", 1)
+    first, second = await caller.token(), await caller.token()
+
+    assert code(await caller.call("GET", "/products", first)) == "INVALID_TOKEN"
+    assert (await caller.call("GET", "/products", second)).status_code == 200

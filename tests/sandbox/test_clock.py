@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import time
+
+import anyio
+import pytest
+
+from prio_middleware.sandbox.clock import Clock, Pauses
+
+pytestmark = pytest.mark.anyio
+
+
+def test_the_clock_moves_on_by_itself_and_when_told() -> None:
+    clock = Clock()
+    before = clock()
+    clock.advance(60)
+
+    assert before <= time.monotonic()
+    assert clock() >= before + 60
+
+
+async def test_a_pause_ends() -> None:
+    await Pauses().sleep(0.001)
+
+
+async def test_a_pause_is_released_by_another_thread() -> None:
+    pauses = Pauses()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(pauses.sleep, 3600)
+        await anyio.wait_all_tasks_blocked()
+        await anyio.to_thread.run_sync(pauses.release)
+
+
+async def test_after_the_close_nothing_pauses() -> None:
+    pauses = Pauses()
+    pauses.close()
+
+    await pauses.sleep(3600)

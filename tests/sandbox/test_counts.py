@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+
+import anyio
+import pytest
+
+from prio_middleware.sandbox import Counts, SandboxApp, SandboxOptions, SeenRequest
+from prio_middleware.sandbox.counts import Tally
+
+from .kit import URL, Caller, bearer
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_what_is_counted(caller: Caller, app: SandboxApp) -> None:
+    token = await caller.token()
+    await caller.ask(scope="unknown")
+    app.admin.fail_tokens("html")
+    await caller.ask(app.options.accounts[1])
+    await caller.call("GET", "/products", token)
+    await caller.call("GET", "/products?page=2", token)
+    await caller.call("GET", "/reports/sales", token)
+    await caller.send("GET", "/products")
+    await caller.send("GET", f"{URL}/echo")
+
+    assert app.admin.counts() == Counts(
+        token_requests=3,
+        tokens_issued=1,
+        token_refusals=1,
+        token_faults=1,
+        token_requests_by_client={app.options.accounts[0].client_id: 2, app.options.accounts[1].client_id: 1},
+        max_concurrent_token_requests=1,
+        calls=5,
+        calls_by_status={200: 3, 403: 1, 400: 1},
+        calls_by_route={"/products": {200: 2, 400: 1}, "/reports/sales": {403: 1}, "/echo": {200: 1}},
+        calls_without_token=2,
+        max_concurrent_calls=1,
+        max_per_second=8,
+        refusals_last_minute=3,
+    )
+
+
+async def test_counts_survive_the_way_through_json(caller: Caller, app: SandboxApp) -> None:
+    await caller.call("GET", "/products")
+    document = app.operations.counts()
+
+    assert Counts.from_json(json.loads(json.dumps(document))) == app.admin.counts()
+
+
+async def test_requests_are_kept_with_what_they_carried(caller: Caller, app: SandboxApp) -> None:
+    token = await caller.token()
+    headers = {**bearer(token), "App-Name": "shop", "App-Version": "1.2", "Other": "x"}
+    await caller.send("GET", "/products?page=2", headers=headers)
+    await caller.send("GET", f"{URL}/echo")
+    asked, called, echoed = app.admin.requests()
+
+    assert asked.token_request
+    assert asked.authorization is not None
+    assert asked.authorization.startswith("Basic ")
+    assert called == SeenRequest(
+        method="GET",
+        path=f"{app.base_path}/products?page=2",
+        route="/products",
+        host="sandbox.test",
+        authorization=f"Bearer {token}",
+        app_headers={"app-name": "shop", "app-version": "1.2"},
+        status=200,
+    )
+    assert (echoed.route, echoed.authorization, echoed.app_headers) == ("/echo", None, {})
+
+
+@pytest.mark.parametrize("options", [SandboxOptions(api_delay=3600, token_delay=3600)])
+async def test_how_many_were_under_way_at_one_time(caller: Caller, app: SandboxApp) -> None:
+    async with anyio.create_task_group() as tasks:
+        for _ in range(5):
+            tasks.start_soon(caller.send, "GET", "/system/ping")
+        for _ in range(3):
+            tasks.start_soon(caller.ask)
+        await anyio.wait_all_tasks_blocked()
+        app.admin.release()
+    counts = app.admin.counts()
+
+    assert (counts.max_concurrent_calls, counts.max_concurrent_token_requests) == (5, 3)
+
+
+async def test_counts_start_again(caller: Caller, app: SandboxApp) -> None:
+    await caller.call("GET", "/reports/sales")
+    app.admin.reset_counts()
+
+    assert app.admin.counts() == Counts()
+    assert app.admin.requests() == []
+    assert app.admin.token_requests() == []
+
+
+def test_the_busiest_second() -> None:
+    tally = Tally()
+    seen = SeenRequest("GET", "/", "/", "", None, {})
+    for now in (0.0, 0.1, 0.2, 1.1, 5.0):
+        tally.arrived(seen, now)
+
+    assert tally.counts(0).max_per_second == 3
+
+
+def test_routes_beyond_a_bound_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prio_middleware.sandbox.counts._PATHS", 2)
+    tally = Tally()
+    for route in ("/a", "/b", "/c", "/d", "/a"):
+        tally.answered(SeenRequest("GET", route, route, "", None, {}), 200)
+
+    assert tally.counts(0).calls_by_route == {"/a": {200: 2}, "/b": {200: 1}, "(other)": {200: 2}}

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from prio_middleware import ConfigurationError
+from prio_middleware.sandbox import Clock, Sandbox, SandboxOptions
+from prio_middleware.sandbox.listen import Listen
+from prio_middleware.sandbox.process import ServerProcess, obey
+
+from .kit import CLIENT_CREDENTIALS, basic, bearer
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(SandboxOptions(lifetime=90), process=True) as running:
+        yield running
+
+
+def test_it_is_served_and_driven_like_any_other(sandbox: Sandbox) -> None:
+    headers = basic(sandbox.client_id, sandbox.client_secret)
+    with httpx.Client(verify=sandbox.ssl_context(), base_url=sandbox.base_url) as client:
+        answer = client.post(sandbox.token_url, json=CLIENT_CREDENTIALS, headers=headers).json()
+        before = client.get("/products", headers=bearer(answer["access_token"]))
+        revoked = sandbox.admin.revoke()
+        after = client.get("/products", headers=bearer(answer["access_token"]))
+
+    assert answer["expires_in"] == 90
+    assert (before.status_code, revoked, after.status_code) == (200, 1, 403)
+    assert sandbox.admin.counts().calls_by_route == {"/products": {200: 1, 403: 1}}
+    assert [seen.status for seen in sandbox.admin.requests()] == [200, 200, 403]
+    assert [seen.client_id for seen in sandbox.admin.token_requests()] == [sandbox.client_id]
+
+
+def test_a_mistake_is_told(sandbox: Sandbox) -> None:
+    with pytest.raises(ConfigurationError, match="Did you mean 'drop'"):
+        sandbox.admin.fail_api("dorp")
+
+
+def test_the_process_says_why_it_cannot_serve(sandbox: Sandbox) -> None:
+    port = int(sandbox.url.rpartition(":")[2])
+
+    with pytest.raises(ConfigurationError, match="cannot listen"):
+        Sandbox(process=True, port=port).start()
+
+
+@pytest.mark.parametrize("program", ["", "print()", "import os; os._exit(3)"])
+def test_a_process_that_ends_without_a_word(program: str) -> None:
+    with pytest.raises(ConfigurationError, match="process has ended"):
+        ServerProcess(SandboxOptions(), Listen(), (sys.executable, "-c", program))
+
+
+def test_a_process_that_was_killed() -> None:
+    served = ServerProcess(SandboxOptions(), Listen())
+    os.kill(served.pid, signal.SIGKILL)
+
+    with pytest.raises(ConfigurationError, match="process has ended"):
+        served.admin.revoke()
+    served.stop()
+
+
+def test_a_process_that_does_not_end_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prio_middleware.sandbox.process._STOP_TIMEOUT", 0.1)
+    reply = {"result": {"url": "https://localhost:1", "ca_pem": None, "admin_key": ""}}
+    program = f"import time; print({json.dumps(json.dumps(reply))}, flush=True); time.sleep(3600)"
+    served = ServerProcess(SandboxOptions(), Listen(), (sys.executable, "-c", program))
+    served.stop()
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(served.pid, 0)
+
+
+def test_a_clock_stays_in_its_process() -> None:
+    with pytest.raises(ConfigurationError, match="another process"):
+        Sandbox(process=True, clock=Clock())
+
+
+def conversation(*lines: object) -> list[dict[str, Any]]:
+    """What the child replies to the parent's lines."""
+    replies = io.StringIO()
+    obey(io.StringIO("".join(f"{json.dumps(line)}\n" for line in lines)), replies)
+    return [json.loads(line) for line in replies.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_the_childs_side_of_the_conversation(tls: bool) -> None:
+    order = {"options": SandboxOptions().to_json(), "listen": {"host": "localhost", "tls": tls}}
+    reached, revoked, mistaken = conversation(
+        order, {"name": "revoke", "arguments": {}}, {"name": "revoke", "arguments": {"x": 1}}
+    )
+
+    assert reached["result"]["url"].startswith("https://localhost:" if tls else "http://localhost:")
+    assert bool(reached["result"]["ca_pem"]) is tls
+    assert revoked == {"result": 0}
+    assert "with these arguments" in mistaken["message"]
+
+
+def test_the_child_says_why_it_cannot_serve() -> None:
+    (reply,) = conversation({"options": SandboxOptions().to_json(), "listen": {"host": "0.0.0.0"}})
+
+    assert "for this machine alone" in reply["message"]

@@ -1,0 +1,260 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from prio_middleware import ConfigurationError
+from prio_middleware.sandbox import Clock, Sandbox, SandboxOptions
+from prio_middleware.sandbox.listen import Certificate
+
+from .kit import CLIENT_CREDENTIALS, basic, bearer, until
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(SandboxOptions(limits=False)) as running:
+        yield running
+
+
+@pytest.fixture
+def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
+    sandbox.admin.reset()
+    with open_client(sandbox) as client:
+        yield client
+
+
+def open_client(sandbox: Sandbox) -> httpx.Client:
+    return httpx.Client(verify=sandbox.ssl_context(), base_url=sandbox.base_url)
+
+
+def ask(client: httpx.Client, sandbox: Sandbox) -> httpx.Response:
+    headers = basic(sandbox.client_id, sandbox.client_secret)
+    return client.post(sandbox.token_url, json=CLIENT_CREDENTIALS, headers=headers)
+
+
+def test_a_token_and_a_call_over_tls(client: httpx.Client, sandbox: Sandbox) -> None:
+    token = ask(client, sandbox).json()["access_token"]
+
+    assert client.get("/products", headers=bearer(token)).status_code == 200
+    assert sandbox.admin.counts().calls_by_status == {200: 1}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+@pytest.mark.parametrize("tls", [True, False])
+def test_every_loopback_address(host: str, tls: bool) -> None:
+    with Sandbox(host=host, tls=tls) as sandbox:
+        response = httpx.get(f"{sandbox.base_url}/system/ping", verify=sandbox.ssl_context())
+
+        assert response.status_code == 200
+        assert sandbox.url.startswith("https://" if tls else "http://")
+        assert urlsplit(sandbox.url).hostname == host
+
+
+def test_the_addresses_and_settings_fit_together(sandbox: Sandbox) -> None:
+    assert sandbox.base_url == f"{sandbox.url}/v3.8/distributor"
+    assert sandbox.token_url == f"{sandbox.base_url}/oauth2/token"
+    assert sandbox.environment() == {
+        "PRIO_BASE_URL": sandbox.base_url,
+        "PRIO_CLIENT_ID": sandbox.client_id,
+        "PRIO_CLIENT_SECRET": sandbox.client_secret,
+        "PRIO_CA_FILE": str(sandbox.ca_file),
+    }
+
+
+def test_the_settings_of_a_sandbox_without_tls() -> None:
+    with Sandbox(tls=False, host="localhost") as sandbox:
+        assert sandbox.ca_file is None
+        assert sandbox.environment()["PRIO_LOOPBACK_HTTP_HOSTS"] == "localhost"
+
+
+def test_the_authority_is_a_file_while_the_sandbox_runs() -> None:
+    with Sandbox() as sandbox:
+        file = sandbox.ca_file
+        assert isinstance(file, Path)
+        context = ssl.create_default_context(cafile=file)
+        assert httpx.get(f"{sandbox.base_url}/system/ping", verify=context).status_code == 200
+
+    assert not file.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("certificate", "message"),
+    [("expired", "expired"), ("foreign", "self-signed|self signed|unable to get local issuer"), ("wrong_host", "mismatch")],
+)
+def test_certificates_that_nobody_should_accept(certificate: Certificate, message: str) -> None:
+    with Sandbox(certificate=certificate) as sandbox, pytest.raises(httpx.ConnectError, match=message):
+        httpx.get(f"{sandbox.base_url}/system/ping", verify=sandbox.ssl_context())
+
+
+def test_nobody_else_trusts_the_authority(sandbox: Sandbox) -> None:
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{sandbox.base_url}/system/ping")
+
+
+def test_a_connection_that_is_dropped(client: httpx.Client, sandbox: Sandbox) -> None:
+    sandbox.admin.fail_api("drop")
+
+    with pytest.raises(httpx.RemoteProtocolError):
+        client.get("/system/ping")
+    assert client.get("/system/ping").status_code == 200
+    assert [seen.status for seen in sandbox.admin.requests()] == [None, 200]
+
+
+def test_an_answer_that_is_cut_short(client: httpx.Client, sandbox: Sandbox) -> None:
+    sandbox.admin.fail_tokens("truncated")
+
+    with pytest.raises(httpx.RemoteProtocolError, match="without sending complete"):
+        ask(client, sandbox)
+    assert ask(client, sandbox).status_code == 200
+
+
+def test_an_answer_that_does_not_come(client: httpx.Client, sandbox: Sandbox) -> None:
+    sandbox.admin.fail_api("stall")
+
+    with pytest.raises(httpx.ReadTimeout):
+        client.get("/system/ping", timeout=0.1)
+    sandbox.admin.release()
+    assert client.get("/system/ping").status_code == 200
+
+
+def test_a_stall_that_is_released_ends_without_an_answer(client: httpx.Client, sandbox: Sandbox) -> None:
+    sandbox.admin.fail_tokens("stall")
+    outcome: list[Exception] = []
+
+    def stalled() -> None:
+        try:
+            ask(client, sandbox)
+        except httpx.RemoteProtocolError as failure:
+            outcome.append(failure)
+
+    thread = threading.Thread(target=stalled)
+    thread.start()
+    while thread.is_alive():
+        sandbox.admin.release()
+        thread.join(0.01)
+
+    assert len(outcome) == 1
+
+
+def test_a_bomb_is_small_on_the_wire(client: httpx.Client, sandbox: Sandbox) -> None:
+    sandbox.admin.fail_tokens("gzip_bomb")
+
+    with client.stream("POST", sandbox.token_url) as response:
+        assert int(response.headers["content-length"]) < 200_000
+
+
+def test_two_sandboxes_know_nothing_of_each_other(client: httpx.Client, sandbox: Sandbox) -> None:
+    token = ask(client, sandbox).json()["access_token"]
+    with Sandbox() as foreign:
+        headers = {**bearer(token), "App-Name": "shop"}
+        response = httpx.get(f"{foreign.base_url}/products", headers=headers, verify=foreign.ssl_context())
+        seen = foreign.admin.requests()[0]
+
+    assert response.status_code == 400
+    assert (seen.authorization, seen.app_headers) == (f"Bearer {token}", {"app-name": "shop"})
+    assert sandbox.admin.counts().calls == 0
+
+
+def test_a_thousand_connections_at_once(sandbox: Sandbox) -> None:
+    sandbox.admin.reset()
+    address = urlsplit(sandbox.url)
+    context = sandbox.ssl_context()
+
+    async def ping() -> bytes:
+        reader, writer = await asyncio.open_connection(address.hostname, address.port, ssl=context)
+        writer.write(b"GET /v3.8/distributor/system/ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        status = await reader.readline()
+        writer.transport.abort()
+        return status
+
+    async def all_at_once() -> list[bytes]:
+        statuses = await asyncio.gather(*(ping() for _ in range(1000)))
+        await asyncio.sleep(0)  # for the connections to be closed
+        return statuses
+
+    assert set(asyncio.run(all_at_once())) == {b"HTTP/1.1 200 OK\r\n"}
+    assert sandbox.admin.counts().calls == 1000
+
+
+def serving() -> int:
+    """How many threads serve."""
+    return sum(thread.name == "prio-sandbox" for thread in threading.enumerate())
+
+
+def test_the_stop_waits_for_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    before = serving()
+    with Sandbox() as sandbox, open_client(sandbox) as client:
+        silent = socket.create_connection(("127.0.0.1", urlsplit(sandbox.url).port or 0))
+        sandbox.admin.fail_api("endless_refusal", size=2**30, path="/products")
+        sandbox.admin.fail_api("stall", path="/system")
+        unread = client.send(client.build_request("GET", "/products"), stream=True)
+        with pytest.raises(httpx.ReadTimeout):
+            client.get("/system/ping", timeout=0.1)
+        client.get("/orders")
+        sandbox.stop()
+        sandbox.stop()
+        silent.close()
+        unread.close()
+
+    assert serving() == before
+    assert caplog.messages == []
+
+
+def test_an_answer_on_its_way_is_finished_at_the_stop() -> None:
+    answers: list[httpx.Response] = []
+    with Sandbox() as stopping:
+        stopping.admin.fail_api("slow", seconds=3600)
+        context, url = stopping.ssl_context(), f"{stopping.base_url}/system/ping"
+        thread = threading.Thread(target=lambda: answers.append(httpx.get(url, verify=context)))
+        thread.start()
+        until(lambda: stopping.admin.counts().calls)
+    thread.join()
+
+    assert [answer.status_code for answer in answers] == [200]
+
+
+def test_a_sandbox_that_does_not_run() -> None:
+    sandbox = Sandbox()
+
+    for read in (lambda: sandbox.url, lambda: sandbox.admin, lambda: sandbox.ca_file, sandbox.ssl_context):
+        with pytest.raises(ConfigurationError, match="does not run"):
+            read()
+
+
+def test_a_sandbox_runs_once_at_a_time_and_can_be_started_again() -> None:
+    sandbox = Sandbox()
+    with sandbox, pytest.raises(ConfigurationError, match="runs already"):
+        sandbox.start()
+    with sandbox:
+        assert httpx.get(f"{sandbox.base_url}/system/ping", verify=sandbox.ssl_context()).status_code == 200
+
+
+def test_it_listens_on_this_machine_alone() -> None:
+    with pytest.raises(ConfigurationError, match="for this machine alone"):
+        Sandbox(host="0.0.0.0")
+
+
+def test_the_clock_of_a_served_sandbox() -> None:
+    with Sandbox(SandboxOptions(lifetime=60), clock=Clock(lambda: 0.0)) as sandbox, open_client(sandbox) as client:
+        token = ask(client, sandbox).json()["access_token"]
+        sandbox.admin.advance(60)
+        response = client.get("/products", headers=bearer(token))
+
+    assert response.status_code == 401
+
+
+@pytest.mark.parametrize("name", ["uvicorn", "trustme"])
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+
+    with pytest.raises(ConfigurationError, match=rf"without {name}\..*prio-middleware\[sandbox\]"):
+        Sandbox().start()

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from prio_middleware.settings.client import ClientTable
+from prio_middleware.settings.schema import json_schema, schema_text
+
+
+def test_the_checked_in_schema_is_true() -> None:
+    checked_in = (files("prio_middleware.settings") / "schema.json").read_text(encoding="utf-8")
+    assert checked_in == schema_text(), "write it anew: python -m prio_middleware.settings.schema > .../settings/schema.json"
+
+
+def test_it_is_what_the_module_prints(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "prio_middleware.settings.schema")
+    runpy.run_module("prio_middleware.settings.schema", run_name="__main__")
+    assert json.loads(capsys.readouterr().out) == json_schema()
+
+
+def _keys(schema: dict[str, Any]) -> dict[str, Any]:
+    return {**schema["properties"], **schema["$defs"]["Application"]["properties"]}
+
+
+def test_every_key_is_described() -> None:
+    assert not [key for key, described in _keys(json_schema()).items() if not described.get("description")]
+
+
+def test_every_time_says_its_unit() -> None:
+    times = {
+        key: value for key, value in _keys(json_schema()).items() if key.endswith(("_timeout", "_lifetime", "_max", "_expiry"))
+    }
+    assert len(times) == 9
+    assert not [key for key, described in times.items() if "second" not in described["description"].lower()]
+
+
+def test_nothing_is_required_and_nothing_unknown_allowed() -> None:
+    schema = json_schema()
+    for table in (schema, *schema["$defs"].values()):
+        assert "required" not in table
+        assert table["additionalProperties"] is False
+    assert schema["properties"].keys() - {"clients"} == ClientTable.model_fields.keys()
+
+
+def test_it_has_no_null_which_toml_has_not() -> None:
+    assert "null" not in schema_text()

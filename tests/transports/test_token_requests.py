@@ -1,0 +1,103 @@
+"""Token requests on their way through the shells: bounded in time and size, and one token for each kind of client."""
+
+from __future__ import annotations
+
+import gzip
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from prio_middleware import InvalidTokenResponseError
+from tests.transports.world import Server, World, settings
+
+pytestmark = pytest.mark.anyio
+
+MEBIBYTE = 1024 * 1024
+BOMB = gzip.compress(bytes(64 * MEBIBYTE))
+
+
+@contextmanager
+def little_memory() -> Iterator[None]:
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < 16 * MEBIBYTE
+    finally:
+        tracemalloc.stop()
+
+
+def bomb(world: World, status: int) -> Any:
+    return world.library.Response(status, headers={"content-encoding": "gzip"}, stream=world.bodies(BOMB))
+
+
+@pytest.mark.pitfall(id="no-timeout")
+async def test_a_token_request_carries_a_timeout_for_every_step(world: World, server: Server) -> None:
+    await world.client(server, settings=settings(token_timeout=0.75)).get()
+
+    (_, _, extensions), *_ = server.token_requests
+    assert extensions["timeout"] == dict.fromkeys(["connect", "read", "write", "pool"], 0.75)
+
+
+@pytest.mark.pitfall(id="unfolding-answer")
+async def test_a_token_answer_that_unfolds_to_megabytes_is_refused_unfolded(world: World) -> None:
+    server = Server(world, token=lambda _: bomb(world, 200))
+    client = world.client(server)
+    with little_memory(), pytest.raises(InvalidTokenResponseError, match="too long once it is decoded"):
+        await client.get()
+
+    assert server.calls == []
+
+
+@pytest.mark.pitfall(id="unfolding-answer")
+async def test_a_refusal_that_unfolds_to_megabytes_is_delivered_as_it_came(world: World) -> None:
+    server = Server(world, respond=lambda _: bomb(world, 401))
+    client = world.client(server)
+    with little_memory():
+        response, chunks = await client.stream("GET", "/products")
+
+    assert (response.status_code, b"".join(chunks)) == (401, BOMB)
+    assert len(server.calls) == 1
+
+
+@pytest.mark.pitfall(id="odd-answers")
+async def test_a_token_answer_of_ten_megabytes_is_not_read_to_its_end(world: World) -> None:
+    closed: list[str] = []
+    too_far = AssertionError("It was read to its end.")
+    server = Server(
+        world,
+        token=lambda _: world.library.Response(200, stream=world.bodies(*[bytes(MEBIBYTE)] * 10, error=too_far, closed=closed)),
+    )
+    with pytest.raises(InvalidTokenResponseError, match="more than 1048576 bytes"):
+        await world.client(server).get()
+
+    assert closed
+
+
+@pytest.mark.pitfall(id="cache-key")
+@pytest.mark.parametrize(
+    ("other", "tokens"),
+    [
+        ({}, 1),
+        ({"client_id": "other@example.com"}, 2),
+        ({"client_secret": "rotated"}, 2),
+        ({"basic_encoding": "raw"}, 2),
+        ({"client_auth": "client_secret_post"}, 2),
+        ({"token_url": "https://id.example/token"}, 2),
+        ({"scope": "orders"}, 2),
+        ({"audience": "https://api.example"}, 2),
+        ({"resource": "https://api.example"}, 2),
+        ({"params": {"tenant": "1"}}, 2),
+    ],
+    ids=lambda value: next(iter(value), "nothing") if isinstance(value, dict) else None,
+)
+async def test_clients_share_a_token_where_nothing_sets_them_apart(
+    world: World, server: Server, other: dict[str, Any], tokens: int
+) -> None:
+    for changes in ({}, other, {}, other):
+        await world.client(server, settings=settings(**changes)).get()
+
+    assert len(server.token_requests) == tokens
+    assert len({authorization for authorization in server.authorizations}) == tokens
