@@ -1,4 +1,4 @@
-"""``python -m prio_middleware.demo``: play the whole story. Exit status 0: all was as expected; 1: not all; 2: it cannot run."""
+"""``python -m prio_middleware.demo``: play the whole story. Exit status 0: all is as expected; 1: not all; 2: it cannot run."""
 
 from __future__ import annotations
 

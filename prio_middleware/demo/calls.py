@@ -17,7 +17,7 @@ class Calls:
     Attributes:
         made: calls that ended.
         failures: what became of those that ended without an answer.
-        seconds: from the start to the end of the latest call.
+        started, ended: moments of ``time.perf_counter()``: of the beginning, and of the end of the latest call.
         over: no more are handed out.
     """
 
@@ -25,10 +25,9 @@ class Calls:
         self._paths = iter(paths)
         self._tick = tick
         self._lock = threading.Lock()
-        self._started = time.perf_counter()
         self.made = 0
         self.failures: list[str] = []
-        self.seconds = 0.0
+        self.started = self.ended = time.perf_counter()
         self.over = False
 
     def __iter__(self) -> Iterator[str]:
@@ -40,11 +39,11 @@ class Calls:
                 raise StopIteration
             return next(self._paths)
 
-    def ended(self, failure: Exception | None = None) -> None:
-        """A call ended: with an answer, or without one."""
+    def end(self, failure: Exception | None = None) -> None:
+        """A call ended: with an answer, or with ``failure``."""
         with self._lock:
             self.made += 1
-            self.seconds = time.perf_counter() - self._started
+            self.ended = time.perf_counter()
             if failure:
                 self.failures.append(f"{type(failure).__name__}: {failure}")
         self._tick()
@@ -53,9 +52,14 @@ class Calls:
         """Hand out no more."""
         self.over = True
 
+    def pace(self) -> str:
+        """How many there were, and how fast."""
+        seconds = self.ended - self.started
+        return f"{self.made:,} calls in {seconds:.1f} s, {self.made / seconds:,.0f} a second"
+
     def notes(self) -> tuple[str, ...]:
         """How many calls had no answer, and why the first of them had none."""
-        return (f"{len(self.failures)} without an answer: {self.failures[0]}",) if self.failures else ()
+        return (f"{len(self.failures):,} calls had no answer. {self.failures[0]}",) if self.failures else ()
 
 
 def marked(path: str, number: int) -> Iterator[str]:

@@ -69,9 +69,9 @@ def _call(client: SyncClient, calls: Calls) -> None:
         try:
             client.get(path)
         except Exception as error:  # noqa: BLE001 - whatever a call fails with, it is one failed call
-            calls.ended(error)
+            calls.end(error)
         else:
-            calls.ended()
+            calls.end()
 
 
 async def _acall(client: AsyncClient, calls: Calls) -> None:
@@ -79,6 +79,6 @@ async def _acall(client: AsyncClient, calls: Calls) -> None:
         try:
             await client.get(path)
         except Exception as error:  # noqa: BLE001 - whatever a call fails with, it is one failed call
-            calls.ended(error)
+            calls.end(error)
         else:
-            calls.ended()
+            calls.end()

@@ -51,14 +51,12 @@ class Observed:
 
     Attributes:
         counted: what the sandbox counted, by the names that the expectations give it.
-        calls: how many calls were made, where it is worth saying.
-        seconds: how long they took.
+        pace: how many calls there were, and how fast, where that says something.
         notes: what a user of the clients saw, in words.
     """
 
     counted: Mapping[str, int]
-    calls: int = 0
-    seconds: float = 0.0
+    pace: str = ""
     notes: tuple[str, ...] = ()
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.padding import Padding
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -17,15 +17,16 @@ from .scenario import Finding, Observed, Scenario
 WIDTH = 100
 """Columns that are used at most: longer lines are hard to read."""
 
-INDENT = 4
-BLUE, GREEN, RED = "cyan", "green", "bold red"
+GOOD, BAD, ASIDE = "green", "bold red", "dim"
+
+_MARGIN = " " * 4
 
 
 class Screen:
-    """Writes to a console: plain lines where it is a pipe, and moving ones besides where it is a terminal.
+    """Writes to a console: plain lines where it is a pipe, and a moving one besides where it is a terminal.
 
     Args:
-        console: where to write; none but the colours of the terminal's own palette are used.
+        console: where to write. Its own palette is used, so that it looks right on a light and on a dark ground.
     """
 
     def __init__(self, console: Console) -> None:
@@ -36,18 +37,18 @@ class Screen:
 
     def open(self) -> None:
         """Say what this is."""
-        self._print()
-        self._print(Text("prio_middleware: httpx clients that see to their own OAuth 2.0 tokens.", "bold"))
-        self._print(Text("An embedded Prio API expires, revokes and refuses, over real TLS, and keeps count."))
+        self._console.print()
+        self._write("prio_middleware: httpx clients that see to their own OAuth 2.0 tokens.", "bold", margin="")
+        self._write("An embedded Prio API expires, revokes and refuses, over real TLS, and counts.", margin="")
 
     @contextmanager
-    def scene(self, number: int, scenario: Scenario) -> Iterator[None]:
+    def scene(self, number: int, scenario: Scenario) -> Generator[None]:
         """Tell what is about to happen, and show it happening."""
-        self._print()
-        self._print(_heading(number, scenario))
-        self._indented(Text(scenario.story))
+        self._console.print()
+        self._console.print(_heading(number, scenario), width=self._width)
+        self._write(scenario.story)
         if scenario.no_limits:
-            self._indented(Text(f"The API's limits are off for this: {scenario.no_limits}.", "dim"))
+            self._write(f"The API's limits are off here: {scenario.no_limits}.", ASIDE)
         with self._moving(scenario.calls):
             yield
 
@@ -56,32 +57,41 @@ class Screen:
         if self._progress:
             self._progress.advance(self._task)
 
+    def say(self, text: str) -> None:
+        """Something happened that is no call."""
+        if self._progress:
+            self._progress.update(self._task, description=text)
+
     def outcome(self, found: Sequence[Finding], observed: Observed | None, failure: str | None = None) -> None:
         """Tell how it ended."""
         for note in observed.notes if observed else ():
-            self._indented(Text(f"> {note}", BLUE))
+            self._write(note, margin=f"{_MARGIN}| ")
         if failure:
-            self._indented(Text(failure, RED))
-        self._indented(_verdict(found, observed))
+            self._write(failure, BAD)
+        for finding in found:
+            self._console.print(Text.assemble(_MARGIN, _word(finding), f"{_counted(finding):>7}  {finding.expected.what}"))
+        if observed and observed.pace:
+            self._write(observed.pace, ASIDE)
 
     def close(self, results: Sequence[tuple[Scenario, Sequence[Finding]]], seconds: float) -> None:
         """Sum up, and say where to go from here."""
         found = [finding for _, findings in results for finding in findings]
         met = sum(finding.met for finding in found)
-        self._print()
-        self._print(_table(results))
-        style = GREEN if met == len(found) else RED
-        self._print(Text(f"{met} of {len(found)} expectations met, in {seconds:.1f} s.", style))
-        self._print(Text("Next: README.md has the first lines of your own client; `make test` runs every proof."))
+        self._console.print()
+        self._console.print(_table(results), width=self._width)
+        self._console.print()
+        self._write(
+            f"{met} of {len(found)} expectations met, in {seconds:.1f} s.", GOOD if met == len(found) else BAD, margin=""
+        )
+        self._write("Next: `make test` runs every proof; README.md starts your own client.", margin="")
 
     @contextmanager
-    def _moving(self, calls: int | None) -> Iterator[None]:
+    def _moving(self, calls: int | None) -> Generator[None]:
         progress = Progress(
-            TextColumn(" " * (INDENT - 1)),
-            SpinnerColumn("line", style=BLUE),
-            BarColumn(bar_width=30, style="dim", complete_style=BLUE, finished_style=BLUE, pulse_style=BLUE),
-            MofNCompleteColumn(),
-            TextColumn("calls"),
+            TextColumn(_MARGIN[:-1]),
+            SpinnerColumn("line", style=""),
+            BarColumn(bar_width=30, style=ASIDE, complete_style=GOOD, finished_style=GOOD, pulse_style=GOOD),
+            TextColumn("{task.completed:,} answered{task.description}"),
             TimeElapsedColumn(),
             console=self._console,
             transient=True,
@@ -89,49 +99,33 @@ class Screen:
         )
         with progress:
             self._progress, self._task = progress, progress.add_task("", total=calls)
-            yield
-        self._progress = None
+            try:
+                yield
+            finally:
+                self._progress = None
 
-    def _indented(self, text: Text) -> None:
-        self._print(Padding(text, (0, 0, 0, INDENT)))
-
-    def _print(self, *things: object) -> None:
-        self._console.print(*things, width=self._width)
+    def _write(self, text: str, style: str = "", *, margin: str = _MARGIN) -> None:
+        self._console.print(Text(textwrap.fill(text, self._width, initial_indent=margin, subsequent_indent=margin), style))
 
 
 def _heading(number: int, scenario: Scenario) -> Table:
     row = Table.grid(expand=True)
-    row.add_column(width=INDENT)
+    row.add_column(width=len(_MARGIN))
     row.add_column(ratio=1)
     row.add_column(justify="right")
-    row.add_row(Text(f"{number:>2}"), Text(scenario.title, "bold"), Text(scenario.clients, "dim"))
+    row.add_row(f"{number:>2}", Text(scenario.title, "bold"), Text(scenario.clients, ASIDE))
     return row
 
 
-def _verdict(found: Sequence[Finding], observed: Observed | None) -> Text:
-    missed = [finding for finding in found if not finding.met]
-    text = Text("FAILED", RED) if missed else Text("ok", GREEN)
-    text.append(_pace(observed), "default")
-    for finding in missed:
-        text.append(f"\n{finding.expected.what}: {_counted(finding)} counted, {finding.expected} expected", RED)
-    return text
-
-
-def _pace(observed: Observed | None) -> str:
-    if not (observed and observed.calls):
-        return ""
-    return f"  {observed.calls:,} calls in {observed.seconds:.2f} s: {observed.calls / observed.seconds:,.0f} a second"
-
-
 def _table(results: Sequence[tuple[Scenario, Sequence[Finding]]]) -> Table:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    table.add_column("Step")
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("Step", no_wrap=True)
     table.add_column("What the server counted")
     table.add_column("Expected", justify="right")
     table.add_column("Counted", justify="right")
     table.add_column("Verdict")
     for number, (scenario, findings) in enumerate(results, 1):
-        label = f"{number:>2}  {scenario.title}"
+        label = f"{number:>2} {scenario.title}"
         for finding in findings:
             table.add_row(label, finding.expected.what, str(finding.expected), _counted(finding), _word(finding))
             label = ""
@@ -139,8 +133,8 @@ def _table(results: Sequence[tuple[Scenario, Sequence[Finding]]]) -> Table:
 
 
 def _counted(finding: Finding) -> str:
-    return "nothing" if finding.counted is None else f"{finding.counted:,}"
+    return "-" if finding.counted is None else f"{finding.counted:,}"
 
 
 def _word(finding: Finding) -> Text:
-    return Text("ok", GREEN) if finding.met else Text("FAILED", RED)
+    return Text("ok", GOOD) if finding.met else Text("FAILED", BAD)

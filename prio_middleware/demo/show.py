@@ -25,7 +25,7 @@ def show(scenarios: Sequence[Scenario], screen: Screen) -> bool:
     results: list[tuple[Scenario, list[Finding]]] = []
     # A process of its own: it neither waits for this one's interpreter, nor shares its files.
     with Sandbox(process=True) as sandbox:
-        stage = Stage(sandbox, screen.tick)
+        stage = Stage(sandbox, screen)
         for number, scenario in enumerate(scenarios, 1):
             with screen.scene(number, scenario):
                 observed, failure = _play(scenario, stage)

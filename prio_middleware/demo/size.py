@@ -29,5 +29,5 @@ class Size:
 FULL = Size()
 """Half a minute at most, on two cores."""
 
-QUICK = Size(calls=60, threads=20, connections=3, lifetime=1.0, forbidden=100, callers=20)
+QUICK = Size(calls=80, threads=20, connections=3, lifetime=1.0, forbidden=100, callers=20)
 """The same story told with a few calls."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 from ..build import forget
 from ..sandbox import Admin, Sandbox
@@ -14,17 +14,27 @@ PATIENCE = 60.0
 """Seconds that clients wait for a connection: a thousand TLS handshakes take their time on a small machine."""
 
 
+class Audience(Protocol):
+    """Whoever is told what happens while it happens, from any thread."""
+
+    def tick(self) -> None:
+        """A call ended."""
+
+    def say(self, text: str) -> None:
+        """Something happened that is no call."""
+
+
 class Stage:
     """The sandbox, and what a scenario needs beside it.
 
     Args:
         sandbox: one that runs.
-        tick: told of every call that ended.
+        audience: told what happens.
     """
 
-    def __init__(self, sandbox: Sandbox, tick: Callable[[], None]) -> None:
+    def __init__(self, sandbox: Sandbox, audience: Audience) -> None:
         self.sandbox = sandbox
-        self._tick = tick
+        self.audience = audience
 
     @property
     def admin(self) -> Admin:
@@ -53,4 +63,4 @@ class Stage:
 
     def calls(self, paths: Iterable[str]) -> Calls:
         """Calls that are shown as they are made."""
-        return Calls(paths, self._tick)
+        return Calls(paths, self.audience.tick)

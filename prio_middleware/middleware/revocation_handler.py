@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import threading
 import time
@@ -18,9 +17,6 @@ from .refusal_memory import Place, RefusalMemory
 
 WATCH: Final = 120.0
 """Seconds after a refusal during which every success is noted."""
-
-SAMPLE: Final = 16
-"""In quiet times, one success in so many is noted: it costs next to nothing, and tells which places answer."""
 
 MEMORIES: Final = 64
 """Kinds of tokens (by scope, audience, ...) that are learnt about: the most recently used ones."""
@@ -47,13 +43,12 @@ class RevocationHandler:
         self._memories = _Memories()
         self._watching = False
         self._watch_until = float("-inf")
-        self._sample = itertools.cycle([True, *[False] * (SAMPLE - 1)])
 
     def on_response(self, exchange: Exchange, response: ResponseLike) -> Verdict | None:
-        """Judge a refusal, or take note of a success."""
+        """Judge a refusal, or take note of a success. In quiet times successes are not noted: then nobody waits for a lock."""
         if exchange.refusal is not None:
             return self._judge(exchange, exchange.refusal)
-        if self._watching or next(self._sample):
+        if self._watching:
             self._note(exchange, response)
         return None
 

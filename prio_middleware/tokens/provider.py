@@ -135,9 +135,9 @@ class ClientCredentialsProvider:
         key, now = key.over(self.defaults), self._clock()
         token, failure = self._store.get(key), self._failures.get(key)
         return TokenReport(
-            expires_in=token and token.expires_at - now,
-            failure=failure and failure.error,
-            failed_ago=failure and now - failure.at,
+            expires_in=None if token is None else token.expires_at - now,
+            failure=None if failure is None else failure.error,
+            failed_ago=None if failure is None else now - failure.at,
             held_back=failure.until - now if failure and failure.holds_back and failure.until > now else None,
             fetching=self._flights.is_open(key),
         )

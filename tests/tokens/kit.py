@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +32,7 @@ def endpoint(secret: str = "s3cret!") -> TokenEndpoint:
 
 
 def provider(clock: Callable[[], float] | None = None, **options: Any) -> ClientCredentialsProvider:
-    return ClientCredentialsProvider(endpoint(), **({"clock": clock} if clock else {}), **options)
+    return ClientCredentialsProvider(endpoint(), clock=clock or time.monotonic, **options)
 
 
 _numbers = itertools.count(1)

@@ -16,11 +16,16 @@ import anyio
 import pytest
 import trio
 
-from prio_middleware import AccessToken, ClientCredentialsProvider, CredentialsRefusedError, TokenError
-from prio_middleware.tokens import effects
+from prio_middleware import (
+    AccessToken,
+    ClientCredentialsProvider,
+    CredentialsRefusedError,
+    TokenEndpointUnavailableError,
+    TokenError,
+)
 from prio_middleware.tokens.endpoint import TokenAnswer, TokenRequest
 from prio_middleware.tokens.token import DEFAULT_OPTIONS
-from tests.tokens.kit import Clock, Server, provider, refused, token
+from tests.tokens.kit import Clock, Server, answer, provider, refused, token
 
 
 class SlowServer(Server):
@@ -38,8 +43,7 @@ class SlowServer(Server):
 
     async def answer_task(self, request: TokenRequest) -> TokenAnswer:
         self.arrived.set()
-        while not self.gate.is_set():
-            await anyio.sleep(0.001)
+        await until(self.gate.is_set)
         return super().__call__(request)
 
 
@@ -53,7 +57,7 @@ def get(tokens: ClientCredentialsProvider, server: SlowServer) -> AccessToken:
 
 async def until(condition: Callable[[], bool]) -> None:
     with anyio.fail_after(10):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for happens in other threads too
             await anyio.sleep(0.001)
 
 
@@ -195,6 +199,26 @@ async def test_a_failure_reaches_every_waiter_once_each_with_an_error_of_its_own
     assert len(server.requests) == 1
 
 
+@pytest.mark.anyio
+async def test_waiters_do_not_try_again_one_by_one_what_failed_for_all() -> None:
+    tokens, server = provider(deadline=0.15), SlowServer(answer(503), token())
+    errors: list[TokenError] = []
+
+    async def call() -> None:
+        with pytest.raises(TokenEndpointUnavailableError) as caught:
+            await aget(tokens, server)
+        errors.append(caught.value)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(call)
+        await until(server.arrived.is_set)
+        server.gate.set()
+
+    assert len(errors) == 20
+    assert len(server.requests) == 1
+
+
 def test_a_sync_call_on_the_loop_that_leads_fetches_for_itself() -> None:
     tokens, server = provider(), SlowServer(token(), token())
 
@@ -297,7 +321,7 @@ def test_where_no_thread_can_be_started_the_token_in_hand_is_used(monkeypatch: p
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patched:
-        patched.setattr(effects.threading.Thread, "start", refuse)
+        patched.setattr(threading.Thread, "start", refuse)
         assert get(tokens, server) is first
     clock.now += 1
 

@@ -20,7 +20,6 @@ from prio_middleware.tokens.endpoint import TokenAnswer
 from prio_middleware.tokens.flight import Unanswered
 from prio_middleware.tokens.store import MemoryStore
 from prio_middleware.tokens.token import DEFAULT_OPTIONS
-
 from tests.tokens.kit import Clock, Server, answer, endpoint, play, provider, refused, token
 
 LOST = TokenAnswer(failure="ConnectError: refused")

@@ -8,7 +8,7 @@ import anyio
 import pytest
 import tenacity
 
-from tests.transports.world import BASE, Caller, Server, World
+from tests.transports.world import BASE, Server, World
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from prio_middleware import BodyNotReplayableError, HeaderInjector, NewTokenUnavailableError, Pipeline, StaticTokenProvider, Verdict
+from prio_middleware import (
+    BodyNotReplayableError,
+    HeaderInjector,
+    NewTokenUnavailableError,
+    Pipeline,
+    StaticTokenProvider,
+    Verdict,
+)
 from prio_middleware.transports import shell
 from tests.transports.world import BASE, Caller, Server, World, settings
 
@@ -91,6 +98,14 @@ async def test_a_body_that_cannot_is_not_sent_again_and_the_refusal_says_why(
     assert (await client.get()).json() == {"authorization": "Bearer token-2"}
 
 
+async def test_a_refused_token_is_dropped_though_the_body_could_not_be_sent_again(world: World, server: Server) -> None:
+    client = await _unread(world, server)
+    await client.post(content=_once(world))
+    await client.get()
+
+    assert server.authorizations == ["Bearer token-1", "Bearer token-2"]
+
+
 async def _unread(world: World, server: Server) -> Caller:
     """A client with a revoked token whose transport streams the request as a real one does."""
     client = world.caller(world.transport(Streaming(world, server), pipeline=_pipeline()))
@@ -108,7 +123,9 @@ class Streaming:
         self._server = server
 
     def handle_request(self, request: Any) -> Any:
-        return self._server(self._library.Request(request.method, request.url, headers=request.headers.raw, content=b"".join(request.stream)))
+        return self._server(
+            self._library.Request(request.method, request.url, headers=request.headers.raw, content=b"".join(request.stream))
+        )
 
     async def handle_async_request(self, request: Any) -> Any:
         content = b"".join([chunk async for chunk in request.stream])
@@ -187,7 +204,9 @@ async def test_the_refused_response_is_closed_before_the_second_try(world: World
 async def test_a_streamed_refusal_arrives_raw_and_whole(world: World) -> None:
     packed = gzip.compress(b'{"error": "insufficient_scope"}' * 10)
     headers = {"content-encoding": "gzip", "www-authenticate": 'Bearer error="insufficient_scope"'}
-    server = Server(world, respond=lambda _: world.library.Response(403, headers=headers, stream=world.bodies(packed[:9], packed[9:])))
+    server = Server(
+        world, respond=lambda _: world.library.Response(403, headers=headers, stream=world.bodies(packed[:9], packed[9:]))
+    )
     response, chunks = await world.client(server).stream("GET", "/products")
 
     assert response.status_code == 403
@@ -208,7 +227,9 @@ async def test_a_long_refusal_streams_through_and_is_never_tried_again(world: Wo
 
 async def test_a_long_refusal_can_be_closed_half_read(world: World) -> None:
     closed: list[str] = []
-    server = Server(world, respond=lambda _: world.library.Response(401, stream=world.bodies(*[b"x" * 40_000] * 4, closed=closed)))
+    server = Server(
+        world, respond=lambda _: world.library.Response(401, stream=world.bodies(*[b"x" * 40_000] * 4, closed=closed))
+    )
     client = world.client(server)
     response = await client.send(client.client.build_request("GET", "/x"), stream=True)
     assert closed == []
@@ -251,7 +272,9 @@ async def test_a_component_of_ones_own_may_ask_for_a_new_token(world: World) -> 
 
     server = Server(world, respond=lambda _: world.library.Response(418, json={}))
     provider = _pipeline().provider
-    client = world.caller(world.transport(world.library.MockTransport(server), pipeline=Pipeline([Teapot(), provider, HeaderInjector()])))
+    client = world.caller(
+        world.transport(world.library.MockTransport(server), pipeline=Pipeline([Teapot(), provider, HeaderInjector()]))
+    )
     response = await client.get()
 
     assert response.status_code == 418

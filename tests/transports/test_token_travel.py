@@ -91,7 +91,9 @@ async def test_the_way_back_stays_bare_when_the_hop_went_through_another_mount(w
     back = f"{API}/v1/back"
     server = Server(world, respond=redirecting(world, {f"{API}/v1/products": FOREIGN, FOREIGN: back}))
     transport = world.transport(world.library.MockTransport(server), pipeline=_pipeline())
-    client = world.caller(transport, mounts={"https://elsewhere.example": world.library.MockTransport(server)}, follow_redirects=True)
+    client = world.caller(
+        transport, mounts={"https://elsewhere.example": world.library.MockTransport(server)}, follow_redirects=True
+    )
     await client.get()
 
     assert server.authorizations == ["Bearer token-1", None, None]
@@ -179,7 +181,9 @@ async def test_the_callers_options_are_read_and_never_written(world: World, serv
 
 
 async def test_nothing_is_sent_when_no_token_can_be_had(world: World) -> None:
-    server = Server(world, token=lambda _: world.library.Response(401, json={"error": "invalid_client", "error_description": SECRET}))
+    server = Server(
+        world, token=lambda _: world.library.Response(401, json={"error": "invalid_client", "error_description": SECRET})
+    )
     with pytest.raises(world.library.HTTPError) as caught:
         await world.client(server).get()
 

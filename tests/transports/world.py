@@ -102,8 +102,9 @@ class World:
     def bodies(self, *chunks: bytes, error: Exception | None = None, closed: list[str] | None = None) -> Any:
         """A stream of the library that arrives in chunks, may break at its end, and notes that it was closed."""
         notes = [] if closed is None else closed
+        Sync, Async = self.library.SyncByteStream, self.library.AsyncByteStream  # noqa: N806 - they are classes
 
-        class Body(self.library.SyncByteStream, self.library.AsyncByteStream):  # type: ignore[misc]
+        class Body(Sync, Async):  # type: ignore[valid-type, misc]  # which library's is known at run time only
             def __iter__(self) -> Any:
                 yield from chunks
                 if error:

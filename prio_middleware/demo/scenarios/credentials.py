@@ -9,7 +9,7 @@ from ..scenario import TOKEN_REQUESTS, Observed, Scenario, exactly
 from ..stage import Stage
 
 CALLS = 20
-SENT = "calls that reached the API"
+SENT = "calls to the API"
 
 
 def wrong_credentials() -> Scenario:
@@ -17,7 +17,7 @@ def wrong_credentials() -> Scenario:
     return Scenario(
         "Wrong credentials",
         "async httpx2",
-        f"{CALLS} calls with a secret that is wrong: ten at once, ten more after them. Trying again would burn the 4xx budget.",
+        f"{CALLS} calls with a wrong secret. Every further token request would be one more answer 4xx.",
         (exactly(1, TOKEN_REQUESTS), exactly(0, SENT)),
         _play,
     )

@@ -23,7 +23,7 @@ def inside_the_limits() -> Scenario:
     return Scenario(
         "Inside the limits",
         "sync httpx",
-        f"{PAIRS} forbidden calls and {PAIRS} allowed ones in turn. The API's limits are on: 60 answers 4xx in a minute, then it blocks.",
+        f"{PAIRS} forbidden calls and {PAIRS} allowed ones in turn. After 60 answers 4xx in a minute, the API blocks a client.",
         (at_most(60, REFUSALS), exactly(0, BLOCKED), at_most(3, TOKEN_REQUESTS)),
         _play,
         calls=2 * PAIRS,
@@ -36,23 +36,23 @@ def _play(stage: Stage) -> Observed:
         _make(calls, ours)
     counted = _counted(stage.admin.counts())
     stage.admin.reset_counts()
-    return Observed(counted, calls.made, calls.seconds, (_compare(_naive(stage)),))
+    return Observed(counted, notes=(_compare(_naive(stage)),))
 
 
 def _make(calls: Calls, maker: SyncClient) -> None:
     for path in calls:
         maker.get(path)
-        calls.ended()
+        calls.end()
 
 
-def _naive(stage: Stage) -> dict[str, int]:
+def _naive(stage: Stage) -> Counts:
     """What the sandbox counts for a client that takes every 403 for a dead token."""
     sandbox = stage.sandbox
     auth = NaiveAuth(sandbox.token_url, sandbox.client_id, sandbox.client_secret)
     with httpx.Client(base_url=sandbox.base_url, verify=sandbox.ssl_context(), trust_env=False, auth=auth) as naive:
         for path in [FORBIDDEN, ALLOWED] * PAIRS:
             naive.get(path)
-    return _counted(stage.admin.counts())
+    return stage.admin.counts()
 
 
 def _counted(counts: Counts) -> dict[str, int]:
@@ -63,8 +63,9 @@ def _counted(counts: Counts) -> dict[str, int]:
     }
 
 
-def _compare(naive: dict[str, int]) -> str:
+def _compare(naive: Counts) -> str:
     return (
-        "The same calls, by a client that meets every 403 with a new token and a second try: "
-        f"{naive[TOKEN_REQUESTS]} token requests, {naive[REFUSALS]} answers 4xx, {naive[BLOCKED]} requests blocked."
+        "The same calls by a client that meets every 403 with a new token and a second try: "
+        f"{naive.token_requests} token requests and {naive.calls_by_status[403]} answers 403. "
+        f"Then it was blocked, with {naive.blocked} of its requests."
     )

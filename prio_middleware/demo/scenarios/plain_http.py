@@ -12,7 +12,7 @@ from ...settings import ClientSettings
 from ..scenario import TOKEN_REQUESTS, Observed, Scenario, exactly
 from ..stage import Stage
 
-CONNECTIONS = "connections at the plain port"
+CONNECTIONS = "connections to the port"
 
 
 def plain_http() -> Scenario:
@@ -20,7 +20,7 @@ def plain_http() -> Scenario:
     return Scenario(
         "Plain HTTP",
         "sync + async, httpx + httpx2",
-        "Four calls to http:// where somebody listens.",
+        "Four calls to a port on which somebody listens, without TLS.",
         (exactly(0, CONNECTIONS), exactly(0, TOKEN_REQUESTS)),
         _play,
     )
@@ -62,7 +62,7 @@ async def _try_async(settings: ClientSettings, url: str) -> list[str]:
 
 def _connections(listener: socket.socket) -> int:
     """How many connections wait to be accepted."""
-    listener.setblocking(False)
+    listener.settimeout(0)
     number = 0
     while True:
         try:

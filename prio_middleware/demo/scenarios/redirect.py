@@ -12,11 +12,11 @@ from ...sandbox.counts import SeenRequest
 from ..scenario import Observed, Scenario, exactly
 from ..stage import Stage
 
-AT_HOME = "at home: sent with token"
+LEFT = "first hop: with token"
 ABROAD = "abroad: requests"
-EXPOSED = "abroad: with token or App-*"
-BACK = "back home: requests"
-BACK_EXPOSED = "back home: with either"
+EXPOSED = "abroad: token or App-*"
+BACK = "return: requests"
+BACK_EXPOSED = "return: token or App-*"
 
 
 def foreign_redirect() -> Scenario:
@@ -24,8 +24,8 @@ def foreign_redirect() -> Scenario:
     return Scenario(
         "Foreign redirect",
         "sync httpx",
-        "The API redirects a call to another host, and that host redirects it back. It may have bent the URL: it gets nothing.",
-        (exactly(1, AT_HOME), exactly(1, ABROAD), exactly(0, EXPOSED), exactly(1, BACK), exactly(0, BACK_EXPOSED)),
+        "A call is redirected to another host, and from there back. That host chose the way: the return is not trusted either.",
+        (exactly(1, LEFT), exactly(1, ABROAD), exactly(0, EXPOSED), exactly(1, BACK), exactly(0, BACK_EXPOSED)),
         _play,
     )
 
@@ -54,7 +54,7 @@ def _counted(at_home: Iterable[SeenRequest], abroad: list[SeenRequest]) -> dict[
     calls = [seen for seen in at_home if not seen.token_request]
     back = [seen for seen in calls if seen.route == "/echo"]
     return {
-        AT_HOME: sum(seen.route == "/redirect" and _exposed(seen) for seen in calls),
+        LEFT: sum(seen.route == "/redirect" and seen.authorization is not None for seen in calls),
         ABROAD: len(abroad),
         EXPOSED: sum(map(_exposed, abroad)),
         BACK: len(back),

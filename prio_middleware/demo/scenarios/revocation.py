@@ -16,8 +16,8 @@ from ..size import Size
 from ..stage import Stage
 
 PATH = "/products/1004"
-IN_FLIGHT = "calls in flight, then revoked"
-ANSWERS = "calls answered 200"
+IN_FLIGHT = "calls in flight"
+ANSWERS = "answers 200"
 SENDS = "sends of a single call"
 HELD = 20.0  # seconds that calls are held in flight for; at most, since the revocation ends it
 POLL = 0.02
@@ -29,11 +29,11 @@ def revocation_in_flight(size: Size) -> Scenario:
     return Scenario(
         "Revocation in flight",
         "sync httpx + async httpx2",
-        f"{size.threads:,} threads and {tasks:,} tasks have a call in flight each when their token is revoked.",
+        f"{size.threads:,} threads and {tasks:,} tasks have a call in flight each. Then their token is revoked.",
         (exactly(size.calls, IN_FLIGHT), exactly(1, TOKEN_REQUESTS), exactly(size.calls, ANSWERS), at_most(2, SENDS)),
         partial(_play, size),
         calls=size.calls,
-        no_limits=f"it is {size.calls:,} answers 403 at once, where 60 a minute are allowed",
+        no_limits=f"they allow 60 answers 4xx a minute, and this is {size.calls:,} at once",
     )
 
 
@@ -47,7 +47,7 @@ def _play(size: Size, stage: Stage) -> Observed:
     stage.admin.configure(api_delay=HELD)
     calls = stage.calls(marked(PATH, size.calls))
     with ThreadPoolExecutor(1) as aside:
-        in_flight = aside.submit(_revoke, stage.admin, calls, size.calls)
+        in_flight = aside.submit(_revoke, stage, calls, size.calls)
         from_both(
             lambda: client(settings=settings),
             size.threads,
@@ -55,18 +55,25 @@ def _play(size: Size, stage: Stage) -> Observed:
             size.calls - size.threads,
             calls,
         )
-    return Observed(_counted(stage.admin, in_flight.result()), calls.made, calls.seconds, calls.notes())
+    number, revoked = in_flight.result()
+    answered = f"the last call was answered {calls.ended - revoked:.1f} s after the revocation"
+    return Observed(_counted(stage.admin, number), answered, calls.notes())
 
 
-def _revoke(admin: Admin, calls: Calls, number: int) -> int:
-    """Wait until so many calls are in flight, revoke their token, and let them go on. Returns how many there were."""
-    while not calls.over and admin.counts().max_concurrent_calls < number:
+def _revoke(stage: Stage, calls: Calls, number: int) -> tuple[int, float]:
+    """Wait until so many calls are in flight, revoke their token, and let them go on. Returns how many there were, and when."""
+    admin = stage.admin
+    in_flight = 0
+    while not calls.over and in_flight < number:
         time.sleep(POLL)
-    in_flight = admin.counts().max_concurrent_calls
+        in_flight = admin.counts().max_concurrent_calls
+        stage.audience.say(f", {in_flight:,} in flight")
+    revoked = time.perf_counter()
     admin.configure(api_delay=0)
     admin.revoke()
     admin.release()
-    return in_flight
+    stage.audience.say(", revoked")
+    return in_flight, revoked
 
 
 def _counted(admin: Admin, in_flight: int) -> dict[str, int]:
@@ -76,5 +83,5 @@ def _counted(admin: Admin, in_flight: int) -> dict[str, int]:
         IN_FLIGHT: in_flight,
         TOKEN_REQUESTS: counts.token_requests,
         ANSWERS: counts.calls_by_status.get(200, 0),
-        SENDS: max(sends.values()),
+        SENDS: max(sends.values(), default=0),
     }

@@ -11,7 +11,7 @@ from ..stage import Stage
 if TYPE_CHECKING:
     from httpx2 import Client
 
-ANSWERED = "calls answered 200 or 201"
+ANSWERED = "answers 200 and 201"
 
 
 def sale() -> Scenario:
@@ -42,4 +42,4 @@ def _buy(prio: Client) -> str:
     wish = {"product_id": product["product_id"], "date": tomorrow.isoformat(), "quantity": 2}
     held = prio.post("/reservations", json=wish).json()["data"]["reservation"]
     order = prio.post("/orders", json={"reservation_reference": held["reservation_reference"]}).json()["data"]["order"]
-    return f"2 x {product['product_title']}, {product['product_city']}: order {order['order_reference']} is {order['order_status']}."
+    return f"2 x {product['product_title']}: order {order['order_reference']} is {order['order_status']}."
