@@ -44,14 +44,12 @@ def _endpoint(settings: ClientSettings, secret: Secret) -> TokenEndpoint:
 
 
 def _client_auth(settings: ClientSettings, secret: Secret) -> ClientAuth:
-    match settings.client_auth:
-        case "private_key_jwt":
-            audience = settings.assertion_audience or settings.issuer
-            return PrivateKeyJWT(settings.client_id, secret, settings.algorithm, settings.key_id, audience)
-        case "client_secret_post":
-            return ClientSecretPost(settings.client_id, secret)
-        case "client_secret_basic":
-            return ClientSecretBasic(settings.client_id, secret, settings.basic_encoding)
+    if settings.client_auth == "private_key_jwt":
+        audience = settings.assertion_audience or settings.issuer
+        return PrivateKeyJWT(settings.client_id, secret, settings.algorithm, settings.key_id, audience)
+    if settings.client_auth == "client_secret_post":
+        return ClientSecretPost(settings.client_id, secret)
+    return ClientSecretBasic(settings.client_id, secret, settings.basic_encoding)
 
 
 def _renewal(settings: ClientSettings, endpoint: TokenEndpoint) -> RotatingCredentials | None:

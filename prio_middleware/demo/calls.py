@@ -55,7 +55,7 @@ class Calls:
     def pace(self) -> str:
         """How many there were, and how fast."""
         seconds = self.ended - self.started
-        return f"{self.made:,} calls in {seconds:.1f} s, {self.made / seconds:,.0f} a second"
+        return f"{self.made:,} calls in {seconds:.1f} s, {self.made / seconds:,.0f} a second."
 
     def notes(self) -> tuple[str, ...]:
         """How many calls had no answer, and why the first of them had none."""

@@ -10,6 +10,7 @@ from typing import Protocol
 import anyio
 
 from .calls import Calls
+from .event_loop import run_async
 
 CLIENTS = 10
 
@@ -42,7 +43,7 @@ def from_threads(make_client: MakeClient, calls: Calls, callers: int) -> None:
 
 def from_tasks(make_client: MakeAsyncClient, calls: Calls, callers: int) -> None:
     """Make ``calls`` from so many tasks of one event loop."""
-    anyio.run(_from_tasks, make_client, calls, callers)
+    run_async(_from_tasks, make_client, calls, callers)
 
 
 def from_both(sync: MakeClient, threads: int, asynchronous: MakeAsyncClient, tasks: int, calls: Calls) -> None:

@@ -51,12 +51,12 @@ class Observed:
 
     Attributes:
         counted: what the sandbox counted, by the names that the expectations give it.
-        pace: how many calls there were, and how fast, where that says something.
+        timing: how long it took, where that says something.
         notes: what a user of the clients saw, in words.
     """
 
     counted: Mapping[str, int]
-    pace: str = ""
+    timing: str = ""
     notes: tuple[str, ...] = ()
 
 

@@ -70,8 +70,8 @@ class Screen:
             self._write(failure, BAD)
         for finding in found:
             self._console.print(Text.assemble(_MARGIN, _word(finding), f"{_counted(finding):>7}  {finding.expected.what}"))
-        if observed and observed.pace:
-            self._write(observed.pace, ASIDE)
+        if observed and observed.timing:
+            self._write(observed.timing, ASIDE)
 
     def close(self, results: Sequence[tuple[Scenario, Sequence[Finding]]], seconds: float) -> None:
         """Sum up, and say where to go from here."""
@@ -120,10 +120,10 @@ def _heading(number: int, scenario: Scenario) -> Table:
 def _table(results: Sequence[tuple[Scenario, Sequence[Finding]]]) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("Step", no_wrap=True)
-    table.add_column("What the server counted")
-    table.add_column("Expected", justify="right")
-    table.add_column("Counted", justify="right")
-    table.add_column("Verdict")
+    table.add_column("What the server counted", overflow="fold")
+    table.add_column("Expected", justify="right", overflow="fold")
+    table.add_column("Counted", justify="right", overflow="fold")
+    table.add_column("Verdict", overflow="fold")
     for number, (scenario, findings) in enumerate(results, 1):
         label = f"{number:>2} {scenario.title}"
         for finding in findings:

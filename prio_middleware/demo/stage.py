@@ -10,6 +10,9 @@ from ..sandbox import Admin, Sandbox
 from ..settings import ClientSettings
 from .calls import Calls
 
+PRODUCT = "/products/1004"
+"""A product that never sells out."""
+
 PATIENCE = 60.0
 """Seconds that clients wait for a connection: a thousand TLS handshakes take their time on a small machine."""
 

@@ -65,6 +65,11 @@ class TokenAnswer:
     truncated: bool = False
     failure: str | None = None
 
+    @property
+    def is_unavailable(self) -> bool:
+        """Nothing arrived, or what says that the server cannot answer now: worth another try later."""
+        return self.failure is not None or self.status_code in _BUSY or self.status_code >= 500
+
     def header(self, name: str) -> str | None:
         """A header's value, where there is one."""
         return None if self.headers is None else self.headers.get(name)
@@ -84,10 +89,10 @@ def read_answer(
         expiry: what to make of ``expires_in``.
         secrets: what was sent, and must not be repeated if the server echoes it.
     """
-    content = _content(answer)
+    content = json_members(answer)
     reading = _Reading(answer, content if isinstance(content, dict) else {}, tuple(secrets))
     status = answer.status_code
-    if answer.failure is not None or status in _BUSY or status >= 500 or reading.code in _BUSY_CODES:
+    if answer.is_unavailable or reading.code in _BUSY_CODES:
         return reading.unavailable()
     if 300 <= status < 400:
         return reading.redirected()
@@ -98,7 +103,7 @@ def read_answer(
     return reading.token(asked_at, expiry)
 
 
-def _content(answer: TokenAnswer) -> dict[str, object] | str:
+def json_members(answer: TokenAnswer) -> dict[str, object] | str:
     """The members of the answer's JSON object, or why there are none."""
     if answer.truncated:
         return "the body is too long"

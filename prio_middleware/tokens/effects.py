@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any, NamedTuple, TypeVar
 
 from .endpoint import TokenAnswer, TokenRequest
-from .flight import Flight
+from .flight import Flight, Outcome
 
 T = TypeVar("T")
 
@@ -23,16 +23,32 @@ AsyncSend = Callable[[TokenRequest], Awaitable[TokenAnswer]]
 
 
 class Post(NamedTuple):
-    """Send this token request; the result is a :class:`TokenAnswer`."""
+    """Send this token request. The result is the answer."""
 
     request: TokenRequest
 
+    def do(self, send: Send) -> TokenAnswer:
+        """Blocking."""
+        return send(self.request)
+
+    async def ado(self, send: AsyncSend) -> TokenAnswer:
+        """Awaiting."""
+        return await send(self.request)
+
 
 class Wait(NamedTuple):
-    """Wait for this flight, at most so many seconds; the result is its outcome, or None when it has not landed."""
+    """Wait for this flight, at most so many seconds. The result is its outcome."""
 
     flight: Flight
     seconds: float
+
+    def do(self, send: Send) -> Outcome:
+        """Blocking."""
+        return self.flight.wait(self.seconds)
+
+    async def ado(self, send: AsyncSend) -> Outcome:
+        """Awaiting."""
+        return await self.flight.await_(self.seconds)
 
 
 class Pause(NamedTuple):
@@ -40,13 +56,52 @@ class Pause(NamedTuple):
 
     seconds: float
 
+    def do(self, send: Send) -> None:
+        """Blocking."""
+        time.sleep(self.seconds)
+
+    async def ado(self, send: AsyncSend) -> None:
+        """Awaiting."""
+        import anyio
+
+        await anyio.sleep(self.seconds)
+
 
 class Background(NamedTuple):
-    """Run these steps beside the caller, who does not wait for them; the result says whether they could be started."""
+    """Run these steps beside the caller, who does not wait for them. The result says whether they could be started."""
 
     steps: Steps[Any]
     flight: Flight
 
+    def do(self, send: Send) -> bool:
+        """In a thread that ends with them."""
+        try:
+            threading.Thread(target=self._lead, args=(send,), name="prio_middleware.refresh", daemon=True).start()
+        except RuntimeError:  # No more threads, or the interpreter is shutting down.
+            return False
+        return True
+
+    def _lead(self, send: Send) -> None:
+        self.flight.thread = threading.get_ident()
+        run(self.steps, send)
+
+    async def ado(self, send: AsyncSend) -> bool:
+        """In a task of the caller's event loop."""
+        from anyio.lowlevel import current_token
+
+        loop: Any = current_token().native_token
+        if hasattr(loop, "create_task"):
+            task = loop.create_task(arun(self.steps, send))
+            _tasks.add(task)
+            task.add_done_callback(_tasks.discard)
+        else:
+            import trio
+
+            trio.lowlevel.spawn_system_task(arun, self.steps, send)
+        return True
+
+
+_tasks: set[Any] = set()  # asyncio keeps weak references only.
 
 Effect = Post | Wait | Pause | Background
 Steps = Generator[Effect, Any, T]
@@ -57,7 +112,7 @@ def run(steps: Steps[T], send: Send) -> T:
     result: Any = None
     try:
         while True:
-            result = _do(steps.send(result), send)
+            result = steps.send(result).do(send)
     except StopIteration as stop:
         done: T = stop.value
         return done
@@ -70,67 +125,9 @@ async def arun(steps: Steps[T], send: AsyncSend) -> T:
     result: Any = None
     try:
         while True:
-            result = await _ado(steps.send(result), send)
+            result = await steps.send(result).ado(send)
     except StopIteration as stop:
         done: T = stop.value
         return done
     finally:
         steps.close()  # Nor must a cancellation.
-
-
-def _do(effect: Effect, send: Send) -> Any:
-    match effect:
-        case Post(request):
-            return send(request)
-        case Wait(flight, seconds):
-            return flight.wait(seconds)
-        case Pause(seconds):
-            time.sleep(seconds)
-        case Background(steps, flight):
-            return _in_thread(steps, flight, send)
-    return None
-
-
-async def _ado(effect: Effect, send: AsyncSend) -> Any:
-    match effect:
-        case Post(request):
-            return await send(request)
-        case Wait(flight, seconds):
-            return await flight.await_(seconds)
-        case Pause(seconds):
-            import anyio
-
-            await anyio.sleep(seconds)
-        case Background(steps, _):
-            return _in_task(steps, send)
-    return None
-
-
-def _in_thread(steps: Steps[Any], flight: Flight, send: Send) -> bool:
-    def lead() -> None:
-        flight.thread = threading.get_ident()
-        run(steps, send)
-
-    try:
-        threading.Thread(target=lead, name="prio_middleware.refresh", daemon=True).start()
-    except RuntimeError:  # No more threads, or the interpreter is shutting down.
-        return False
-    return True
-
-
-_tasks: set[Any] = set()  # asyncio keeps weak references only.
-
-
-def _in_task(steps: Steps[Any], send: AsyncSend) -> bool:
-    from anyio.lowlevel import current_token
-
-    loop: Any = current_token().native_token
-    if hasattr(loop, "create_task"):
-        task = loop.create_task(arun(steps, send))
-        _tasks.add(task)
-        task.add_done_callback(_tasks.discard)
-    else:
-        import trio
-
-        trio.lowlevel.spawn_system_task(arun, steps, send)
-    return True

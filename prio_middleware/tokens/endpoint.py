@@ -33,15 +33,16 @@ _RESERVED = frozenset(
 
 @dataclass(frozen=True, slots=True, repr=False)
 class TokenRequest:
-    """A token request, ready to be sent: a POST. It prints itself without headers and body.
+    """A request to the authorization server, ready to be sent. It prints itself without headers and body.
 
     Attributes:
-        url: the token URL.
+        url: the token URL, or where the server's metadata are.
         headers: header names and values, the credentials among them.
         body: the encoded body.
         timeout: seconds that each of connect, read, write and waiting for a connection may take.
         budget: seconds that the attempt may take as a whole.
         secrets: whatever of this the server might echo, and no error may repeat.
+        method: ``POST`` for a token, ``GET`` for metadata.
     """
 
     url: str
@@ -50,9 +51,10 @@ class TokenRequest:
     timeout: float
     budget: float
     secrets: tuple[Secret, ...] = ()
+    method: Literal["POST", "GET"] = "POST"
 
     def __repr__(self) -> str:
-        return f"<TokenRequest POST {safe_url(self.url)}>"
+        return f"<TokenRequest {self.method} {safe_url(self.url)}>"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

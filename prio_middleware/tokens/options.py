@@ -27,7 +27,8 @@ def request_options(extensions: Mapping[str, Any], client: str, url: object) -> 
         raise ConfigurationError(
             f'extensions["{EXTENSION}"]: {problem}', client=client, url=url, remedy="Correct the options of this request."
         )
-    return TokenOptions(**{**given, "params": tuple(sorted(dict(given.get("params", {})).items()))})
+    params = tuple(sorted(given.get("params", {}).items()))
+    return TokenOptions(given.get("scope"), given.get("audience"), given.get("resource"), params)
 
 
 def _problem(given: object) -> str | None:

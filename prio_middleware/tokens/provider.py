@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from ..errors import CredentialsRefusedError, TokenEndpointUnavailableError, TokenError
 from ..plain_http import insecure_url
-from .decision import Decision, Failure, Fetch, HoldBack, Use, UseAndRefresh, budget, decide
+from .decision import Decision, Failure, HoldBack, Use, UseAndRefresh, budget, decide
 from .effects import AsyncSend, Background, Pause, Post, Send, Steps, Wait, arun, run
 from .endpoint import TokenEndpoint
 from .failures import Failures
@@ -27,6 +27,7 @@ class Renewal(Protocol):
 
     def __call__(self, *, force: bool) -> TokenEndpoint | None:
         """The endpoint with new credentials, if there are any. ``force``: look closely, for the present ones were refused."""
+        ...
 
 
 class TokenProvider(Protocol):
@@ -34,6 +35,7 @@ class TokenProvider(Protocol):
 
     def current(self, key: TokenOptions, stale: AccessToken | None, /) -> AccessToken | None:
         """A token that is fresh and newer than ``stale``, if one is at hand: a look-up, made for every call."""
+        ...
 
     def get_token(self, key: TokenOptions, stale: AccessToken | None, send: Send, /) -> AccessToken:
         """A token newer than ``stale``, fetched through ``send`` where need be.
@@ -41,9 +43,11 @@ class TokenProvider(Protocol):
         Raises:
             TokenError: none can be had.
         """
+        ...
 
     async def aget_token(self, key: TokenOptions, stale: AccessToken | None, send: AsyncSend, /) -> AccessToken:
         """The same, awaiting."""
+        ...
 
     def invalidate(self, token: AccessToken, /) -> None:
         """Forget ``token``, if it is still the current one: a server refused it."""
@@ -150,20 +154,18 @@ class ClientCredentialsProvider:
         self._take_on_new_credentials(force=False)
         patience = self._clock() + 2 * (self.deadline + GRACE)
         while self._clock() < patience:
-            match self._decide(key, stale):
-                case Use(token):
-                    return token
-                case UseAndRefresh(token):
-                    yield from self._refresh(key)
-                    return token
-                case HoldBack(failure):
-                    return self._held_back(failure)
-                case Fetch(fallback):
-                    outcome = yield from self._board(key, stale, fallback)
-            if isinstance(outcome, AccessToken) and (stale is None or outcome.serial > stale.serial):
-                return outcome
-            if isinstance(outcome, TokenError):
-                return fallback if fallback and self._clock() < fallback.expires_at else outcome
+            decision = self._decide(key, stale)
+            if isinstance(decision, Use):
+                return decision.token
+            if isinstance(decision, HoldBack):
+                return self._held_back(decision.failure)
+            if isinstance(decision, UseAndRefresh):
+                yield from self._refresh(key)
+                return decision.token
+            outcome = yield from self._board(key, stale, decision.fallback)
+            result = _answer(outcome, stale, decision.fallback, self._clock())
+            if result is not None:
+                return result
         return TokenEndpointUnavailableError(
             f"No token after waiting {2 * (self.deadline + GRACE):.0f} s for other callers' fetches.",
             client=self.endpoint.client,
@@ -186,14 +188,13 @@ class ClientCredentialsProvider:
     def _lead(self, key: TokenOptions, stale: AccessToken | None, flight: Flight, until: float) -> Steps[Outcome]:
         outcome: Outcome = Unanswered.HANDED_OVER  # What the others hear if this caller is cancelled.
         try:
-            match self._decide(key, stale):
-                # Another flight landed since this caller looked.
-                case Use(token):
-                    outcome = token
-                case HoldBack(failure):
-                    outcome = self._held_back(failure)
-                case _:
-                    outcome = yield from self._fetch(key, until)
+            decision = self._decide(key, stale)  # Another flight may have landed since this caller looked.
+            if isinstance(decision, Use):
+                outcome = decision.token
+            elif isinstance(decision, HoldBack):
+                outcome = self._held_back(decision.failure)
+            else:
+                outcome = yield from self._fetch(key, until)
         finally:
             self._flights.drop(key, flight)
             flight.land(outcome)
@@ -245,6 +246,17 @@ class ClientCredentialsProvider:
     def _held_back(self, failure: Failure) -> TokenError:
         left = max(0.0, failure.until - self._clock())
         return failure.error.copy(message=f"{failure.error.message} Held back since.", retry_after=left)
+
+
+def _answer(
+    outcome: Outcome, stale: AccessToken | None, fallback: AccessToken | None, now: float
+) -> AccessToken | TokenError | None:
+    """What a flight's outcome is to a caller; None: he has to look again."""
+    if isinstance(outcome, AccessToken):
+        return outcome if stale is None or outcome.serial > stale.serial else None
+    if isinstance(outcome, TokenError):
+        return fallback if fallback and now < fallback.expires_at else outcome
+    return None
 
 
 def _token_or_raise(result: AccessToken | TokenError) -> AccessToken:

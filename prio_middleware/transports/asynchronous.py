@@ -141,7 +141,7 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         stream = response.stream
         try:
             head = await aread_head(stream, ANSWER_LIMIT)
-            await head.aclose()
         finally:
             await stream.aclose()
+        await head.aclose()
         return answer_of(response, head)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import time
@@ -9,6 +10,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from typing import Any
 
 from .library import HTTPLibrary
+
+_STEPS = 1000
+"""How many chunks a closed connection may still have at hand."""
 
 
 class Head:
@@ -42,9 +46,16 @@ class Head:
         return b"".join(self.chunks)
 
     async def aclose(self) -> None:
-        """End the async iteration where it stands: trio warns of async generators that are left to the garbage collector."""
+        """End the async iteration, once its stream is closed: trio warns of generators that are left to the garbage collector.
+
+        The HTTP library's generators are nested, and closing the outermost leaves the inner ones as they are. So they are
+        stepped on, until they meet the closed connection.
+        """
         if isinstance(self.rest, AsyncGenerator):
-            await self.rest.aclose()
+            with contextlib.suppress(Exception):
+                for _ in range(_STEPS):
+                    await anext(self.rest)
+                await self.rest.aclose()
 
 
 def read_head(stream: Iterable[bytes], limit: int, until: float = math.inf) -> Head:
@@ -106,8 +117,8 @@ class Refilled:
 
     async def aclose(self) -> None:
         """The same, awaiting."""
-        await self._head.aclose()
         await self._stream.aclose()
+        await self._head.aclose()
 
 
 def refill(library: HTTPLibrary, head: Head, stream: Any) -> Any:

@@ -77,7 +77,7 @@ class Shell(Generic[RequestT, ResponseT]):
         # A request handed to a transport directly has no timeout but the one it carries.
         timeout = dict.fromkeys(("connect", "read", "write", "pool"), request.timeout)
         return self.library.Request(
-            "POST", request.url, headers=dict(request.headers), content=request.body, extensions={"timeout": timeout}
+            request.method, request.url, headers=dict(request.headers), content=request.body, extensions={"timeout": timeout}
         )
 
 
@@ -121,8 +121,7 @@ def hand_on(exchange: Exchange, refused: ResponseT, reason: ReauthenticationErro
 def hand_on_without_token(exchange: Exchange, refused: ResponseT, error: TokenError) -> ResponseT:
     """Deliver the server's own refusal: no new token could be had."""
     message = f"The server refused the token, and no new one could be had. {error}"
-    facts = {**_facts(exchange), "retry_after": error.retry_after}
-    return hand_on(exchange, refused, NewTokenUnavailableError(message, **facts))
+    return hand_on(exchange, refused, NewTokenUnavailableError(message, **_facts(exchange), retry_after=error.retry_after))
 
 
 def answer_of(response: Response, head: Head) -> TokenAnswer:
@@ -133,8 +132,14 @@ def answer_of(response: Response, head: Head) -> TokenAnswer:
 
 
 def describe(error: Exception) -> str:
-    """An error of the HTTP library as text: the error itself holds the request, with the credentials."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    """An error of the HTTP library as text: the error itself holds the request, with the credentials.
+
+    Where its own text is empty, as when TLS fails under trio, its cause's is taken.
+    """
+    said: BaseException | None = error
+    while said and not str(said):
+        said = said.__cause__ or said.__context__
+    return f"{type(error).__name__}: {said}".rstrip(".") if said else type(error).__name__
 
 
 def _facts(exchange: Exchange) -> dict[str, Any]:

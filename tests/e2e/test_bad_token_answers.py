@@ -15,12 +15,16 @@ from prio_middleware import (
     TokenRequestRefusedError,
 )
 from prio_middleware.sandbox import TOKEN_FAULTS
-from tests.e2e.place import OVER_TLS, PRODUCT, Place, assert_works_again, token_failure
+from tests.e2e.place import OVER_TLS, PRODUCT, SOME_OVER_TLS, SOON, TWO_TRIES, Place, assert_works_again, token_failure
 
 pytestmark = pytest.mark.anyio
 
 MIB = 1024 * 1024
-OPTIONS: dict[str, dict[str, Any]] = {"slow": {"seconds": 0.05}, "huge_body": {"size": 2 * MIB}, "gzip_bomb": {"size": 20 * MIB}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "slow": {"seconds": 0.05},
+    "huge_body": {"size": 2 * MIB},
+    "gzip_bomb": {"size": 20 * MIB},
+}
 
 UNAVAILABLE = ["too_many_requests", "unavailable", "server_error", "bad_gateway", "drop", "truncated", "stall", "drip"]
 CREDENTIALS = ["bare_401", "invalid_client", "invalid_client_400", "secret_echo", "unauthorized_client"]
@@ -29,11 +33,13 @@ NO_TOKEN = [
     *(f"redirect_{status}" for status in (301, 302, 303, 307, 308)),
     *("empty", "html", "huge_body", "gzip_bomb", "corrupt_gzip", "invalid_utf8", "no_access_token"),
     *(f"json_{kind}" for kind in ("array", "number", "string", "null", "deep", "huge_number")),
-    *(f"access_token_{kind}" for kind in ("null", "number", "object", "empty", "space", "control", "crlf", "non_ascii", "long")),
+    *(
+        f"access_token_{kind}"
+        for kind in ("null", "number", "object", "empty", "space", "control", "crlf", "non_ascii", "long")
+    ),
     *(f"token_type_{kind}" for kind in ("mac", "crlf", "number")),
 ]
-ERRORS: dict[str, type[TokenError]] = {
-    **dict.fromkeys(UNAVAILABLE, TokenEndpointUnavailableError),
+FINAL: dict[str, type[TokenError]] = {
     **dict.fromkeys(CREDENTIALS, CredentialsRefusedError),
     **dict.fromkeys([*REFUSED, "unsupported_grant_type"], TokenRequestRefusedError),
     **dict.fromkeys(NO_TOKEN, InvalidTokenResponseError),
@@ -43,16 +49,24 @@ GOOD = ["slow", "no_token_type", "token_type_odd_case", "unasked_gzip"]
 
 
 def test_the_tables_know_every_fault() -> None:
-    assert {*ERRORS, *GOOD} == TOKEN_FAULTS.keys()
+    assert {*UNAVAILABLE, *FINAL, *GOOD} == TOKEN_FAULTS.keys()
 
 
 @pytest.mark.parametrize("place", OVER_TLS, indirect=True)
-@pytest.mark.parametrize(("fault", "expected"), ERRORS.items())
-async def test_an_answer_without_a_token(place: Place, fault: str, expected: type[TokenError]) -> None:
-    # What passes is tried again until the deadline; for the rest, a busy machine must not meet it.
-    deadline = {"token_deadline": 0.3, "token_timeout": 0.3} if expected is TokenEndpointUnavailableError else {}
-    # One connection: were it not given back, the next call would not get any.
-    settings = place.settings(max_connections=1, **deadline)
+@pytest.mark.parametrize(("fault", "expected"), FINAL.items())
+async def test_an_answer_that_will_not_do(place: Place, fault: str, expected: type[TokenError]) -> None:
+    await assert_told_and_over(place, fault, expected)
+
+
+@pytest.mark.parametrize("place", SOME_OVER_TLS, indirect=True)
+@pytest.mark.parametrize("fault", UNAVAILABLE)
+async def test_no_answer_until_the_deadline(place: Place, fault: str) -> None:
+    await assert_told_and_over(place, fault, TokenEndpointUnavailableError, **SOON)
+
+
+async def assert_told_and_over(place: Place, fault: str, expected: type[TokenError], **limits: float) -> None:
+    # One connection: were it not given back, the next call would get none.
+    settings = place.settings(max_connections=1, **limits)
     async with place.client(settings) as client:
         place.admin.fail_tokens(fault, times=None, **OPTIONS.get(fault, {}))
         assert type(await token_failure(place, client)).__name__ == expected.__name__
@@ -73,6 +87,15 @@ async def test_an_odd_answer_with_a_token(place: Place, fault: str) -> None:
     assert place.admin.counts().calls_without_token == 0
 
 
+@pytest.mark.parametrize("place", SOME_OVER_TLS, indirect=True)
+async def test_it_is_tried_again_until_the_deadline(place: Place) -> None:
+    place.admin.fail_tokens("server_error", times=None)
+    async with place.client(place.settings(**TWO_TRIES)) as client:
+        assert (await token_failure(place, client)).status_code == 500
+    assert place.admin.counts().token_requests == 2
+
+
+@pytest.mark.parametrize("place", SOME_OVER_TLS, indirect=True)
 async def test_failures_that_pass_are_not_noticed(place: Place) -> None:
     place.admin.fail_tokens("server_error")
     place.admin.fail_tokens("unavailable", retry_after=0.1)
@@ -99,7 +122,7 @@ async def test_wrong_credentials_are_held_back(place: Place) -> None:
 
 
 async def test_twenty_callers_hear_of_one_failure_each_by_an_error_of_its_own(place: Place) -> None:
-    place.admin.configure(token_delay=0.2)
+    place.admin.configure(token_delay=0.1)
     place.admin.fail_tokens("invalid_client", times=None)
     errors: list[TokenError] = []
     async with place.client(place.settings(hold_back=3600)) as client:

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.e2e.place import ASYNC_OVER_TLS, IN_PROCESS, PRODUCT, SYNC, Place
+from tests.e2e.place import IN_PROCESS, PRODUCT, SYNC, Place
 from tests.transports.world import Caller
 
 pytestmark = pytest.mark.anyio
@@ -34,6 +34,7 @@ def assert_one_token_served(place: Place, statuses: list[int], calls: int) -> No
     assert (counts.token_requests, counts.calls, counts.calls_without_token) == (1, calls, 0)
 
 
+@pytest.mark.usefixtures("no_garbage_collection")
 @pytest.mark.parametrize("place", IN_PROCESS, indirect=True)
 async def test_ten_thousand_tasks(place: Place) -> None:
     place.admin.configure(token_delay=0.2)
@@ -43,6 +44,7 @@ async def test_ten_thousand_tasks(place: Place) -> None:
     assert_one_token_served(place, statuses, 10_000)
 
 
+@pytest.mark.usefixtures("no_garbage_collection")
 @pytest.mark.parametrize("place", ["httpx-asyncio over TLS", "httpx2-trio over TLS"], indirect=True)
 async def test_a_thousand_tasks_over_tls_with_ten_clients(place: Place) -> None:
     place.admin.configure(token_delay=0.2)

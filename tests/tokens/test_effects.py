@@ -1,56 +1,91 @@
-"""The loops that do what a provider wants done."""
+"""The two loops that do what the provider wants done."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-
-import anyio
 import pytest
 
-from prio_middleware.tokens.effects import Effect, Pause, Post, Steps, Wait, arun
+from prio_middleware import TokenError
+from prio_middleware.tokens.effects import Pause, Post, Steps, arun, run
 from prio_middleware.tokens.endpoint import TokenAnswer, TokenRequest
-from prio_middleware.tokens.flight import Flight, Unanswered
-from prio_middleware.tokens.token import DEFAULT_OPTIONS
-from tests.tokens.kit import endpoint
+from prio_middleware.tokens.failures import Failures
+from prio_middleware.tokens.flight import Flights
+from prio_middleware.tokens.token import DEFAULT_OPTIONS, TokenOptions
 
-pytestmark = pytest.mark.anyio
-
-
-def flight_of_another_thread() -> Flight:
-    made: list[Flight] = []
-    thread = threading.Thread(target=lambda: made.append(Flight(until=1000.0)))
-    thread.start()
-    thread.join()
-    return made[0]
+REQUEST = TokenRequest("https://auth.example/token", {}, b"", timeout=1, budget=1)
 
 
-EFFECTS: dict[str, Callable[[Flight], Effect]] = {
-    "post": lambda _: Post(endpoint().request(DEFAULT_OPTIONS, 2.0, 1.0)),
-    "wait": lambda flight: Wait(flight, 2.0),
-    "pause": lambda _: Pause(0.001),
-}
+def steps(log: list[str]) -> Steps[str]:
+    try:
+        yield Pause(0.001)
+        answer = yield Post(REQUEST)
+        return f"answered {answer.status_code}"
+    finally:
+        log.append("closed")
 
 
-@pytest.mark.pitfall(id="blocked-event-loop")
-@pytest.mark.parametrize("effect", EFFECTS)
-async def test_other_tasks_go_on_whatever_one_waits_for(effect: str) -> None:
-    flight, gate = flight_of_another_thread(), anyio.Event()
+class Interrupted(BaseException):
+    """As a signal or a cancellation is: no ``Exception``."""
 
-    def steps() -> Steps[object]:
-        return (yield EFFECTS[effect](flight))
 
+def test_blocking() -> None:
+    assert run(steps([]), lambda _: TokenAnswer(200)) == "answered 200"
+
+
+@pytest.mark.anyio
+async def test_awaiting() -> None:
     async def send(_: TokenRequest) -> TokenAnswer:
-        await gate.wait()
         return TokenAnswer(200)
 
-    async def go_on() -> None:
-        gate.set()
-        flight.land(Unanswered.HANDED_OVER)
+    assert await arun(steps([]), send) == "answered 200"
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(go_on)
-        outcome = await arun(steps(), send)
-        assert gate.is_set()
 
-    assert outcome is not Unanswered.OVERDUE
+def test_an_interrupt_ends_the_steps() -> None:
+    log: list[str] = []
+
+    def send(_: TokenRequest) -> TokenAnswer:
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        run(steps(log), send)
+
+    assert log == ["closed"]
+
+
+@pytest.mark.anyio
+async def test_an_interrupt_ends_the_awaited_steps() -> None:
+    log: list[str] = []
+
+    async def send(_: TokenRequest) -> TokenAnswer:
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        await arun(steps(log), send)
+
+    assert log == ["closed"]
+
+
+def test_dropping_a_flight_leaves_its_successor() -> None:
+    flights = Flights()
+    first, _ = flights.board(DEFAULT_OPTIONS, 0.0)
+    flights.drop(DEFAULT_OPTIONS, first)
+    second, _ = flights.board(DEFAULT_OPTIONS, 0.0)
+    flights.drop(DEFAULT_OPTIONS, first)
+
+    assert flights.board(DEFAULT_OPTIONS, 0.0) == (second, False)
+
+
+def test_a_forked_child_starts_without_the_parents_flights(monkeypatch: pytest.MonkeyPatch) -> None:
+    flights = Flights()
+    flights.board(DEFAULT_OPTIONS, 0.0)
+    monkeypatch.setattr("os.getpid", lambda: -1)
+
+    assert not flights.is_open(DEFAULT_OPTIONS)
+    assert flights.board(DEFAULT_OPTIONS, 0.0)[1]
+
+
+def test_the_number_of_remembered_failures_is_bounded() -> None:
+    failures = Failures(10.0, limit=5)
+    for number in range(50):
+        failures.record(TokenOptions(scope=str(number)), TokenError("no"), 0.0)
+
+    assert sum(failures.get(TokenOptions(scope=str(number))) is not None for number in range(50)) <= 5

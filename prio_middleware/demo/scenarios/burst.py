@@ -11,9 +11,8 @@ from ..calls import Calls
 from ..crews import from_tasks, from_threads
 from ..scenario import TOKEN_REQUESTS, Observed, Scenario, exactly
 from ..size import Size
-from ..stage import Stage
+from ..stage import PRODUCT, Stage
 
-PATH = "/products/1004"
 ANSWERS = "answers 200"
 Crew = Callable[[ClientSettings, Calls], None]
 
@@ -47,7 +46,7 @@ def _scenario(title: str, clients: str, story: str, size: Size, crew: Crew) -> S
 
 def _play(size: Size, crew: Crew, stage: Stage) -> Observed:
     settings = stage.settings(max_connections=size.connections)
-    calls = stage.calls([PATH] * size.calls)
+    calls = stage.calls([PRODUCT] * size.calls)
     crew(settings, calls)
     counts = stage.admin.counts()
     counted = {TOKEN_REQUESTS: counts.token_requests, ANSWERS: counts.calls_by_status.get(200, 0)}

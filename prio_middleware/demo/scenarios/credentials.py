@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import anyio
 
-from ...errors import CredentialsRefusedError
+from ...errors import PrioError
+from ..event_loop import run_async
 from ..scenario import TOKEN_REQUESTS, Observed, Scenario, exactly
 from ..stage import Stage
 
@@ -24,7 +25,7 @@ def wrong_credentials() -> Scenario:
 
 
 def _play(stage: Stage) -> Observed:
-    errors = anyio.run(_call, stage)
+    errors = run_async(_call, stage)
     counts = stage.admin.counts()
     return Observed({TOKEN_REQUESTS: counts.token_requests, SENT: counts.calls}, notes=tuple(errors[:1]))
 
@@ -38,7 +39,7 @@ async def _call(stage: Stage) -> list[str]:
         async def call() -> None:
             try:
                 await client.get("/products")
-            except CredentialsRefusedError as error:
+            except PrioError as error:
                 errors.append(f"{type(error).__name__}: {error}")
 
         for _ in range(2):

@@ -9,9 +9,8 @@ from ..calls import until
 from ..crews import from_both
 from ..scenario import TOKEN_REQUESTS, Observed, Scenario, at_most, exactly
 from ..size import Size
-from ..stage import Stage
+from ..stage import PRODUCT, Stage
 
-PATH = "/products/1004"
 LOST = "calls without a 200"
 LIFETIMES = 2
 USED = 0.9  # of its life: then a token is replaced
@@ -39,7 +38,7 @@ def _play(size: Size, stage: Stage) -> Observed:
 
     stage.admin.configure(lifetime=size.lifetime)
     settings = stage.settings()
-    calls = stage.calls(until(PATH, _seconds(size)))
+    calls = stage.calls(until(PRODUCT, _seconds(size)))
     from_both(lambda: client(settings=settings), CALLERS, lambda: async_client(settings=settings), CALLERS, calls)
     counts = stage.admin.counts()
     counted = {TOKEN_REQUESTS: counts.token_requests, LOST: calls.made - counts.calls_by_status.get(200, 0)}

@@ -10,9 +10,8 @@ from ...sandbox import Counts
 from ..crews import from_tasks
 from ..scenario import TOKEN_REQUESTS, Observed, Scenario, at_most, exactly
 from ..size import Size
-from ..stage import Stage
+from ..stage import PRODUCT, Stage
 
-ALLOWED = "/products/1004"
 REPORTS = [
     f"/reports/{name}"
     for name in ("daily", "weekly", "monthly", "refunds", "guides", "sales", "stock", "staff", "tax", "audit")
@@ -51,16 +50,17 @@ def _play(size: Size, stage: Stage) -> Observed:
     from ...httpx2 import async_client
 
     settings = stage.settings()
-    learning, calls = stage.calls(_paths(_learning(size))), stage.calls(_paths(_mixed(size.forbidden)))
+    learning = stage.calls(_paths(_learning(size)))
     from_tasks(lambda: async_client(settings=settings), learning, size.callers)
     before = stage.admin.counts()
+    calls = stage.calls(_paths(_mixed(size.forbidden)))
     from_tasks(lambda: async_client(settings=settings), calls, size.callers)
     counted = _counted(before, stage.admin.counts(), size.forbidden)
     return Observed(counted, calls.pace(), learning.notes() + calls.notes())
 
 
 def _paths(number: int) -> Iterator[str]:
-    return islice(cycle([*REPORTS, ALLOWED]), number)
+    return islice(cycle([*REPORTS, PRODUCT]), number)
 
 
 def _counted(before: Counts, after: Counts, forbidden: int) -> dict[str, int]:

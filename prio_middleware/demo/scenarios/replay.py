@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import anyio
-
 from ...httpx import async_client
+from ..event_loop import run_async
 from ..scenario import TOKEN_REQUESTS, Observed, Scenario, exactly
 from ..stage import Stage
 
@@ -27,7 +26,7 @@ def one_way_body() -> Scenario:
 
 
 def _play(stage: Stage) -> Observed:
-    reason = anyio.run(_upload, stage)
+    reason = run_async(_upload, stage)
     counts = stage.admin.counts()
     statuses = counts.calls_by_route.get(PATH, {})
     counted = {REFUSED: statuses.get(403, 0), NEXT: statuses.get(200, 0), TOKEN_REQUESTS: counts.token_requests}

@@ -13,9 +13,8 @@ from ..calls import Calls, marked
 from ..crews import from_both
 from ..scenario import TOKEN_REQUESTS, Observed, Scenario, at_most, exactly
 from ..size import Size
-from ..stage import Stage
+from ..stage import PRODUCT, Stage
 
-PATH = "/products/1004"
 IN_FLIGHT = "calls in flight"
 ANSWERS = "answers 200"
 SENDS = "sends of a single call"
@@ -42,10 +41,10 @@ def _play(size: Size, stage: Stage) -> Observed:
 
     settings = stage.settings(max_keepalive_connections=100)
     with client(settings=settings) as early:
-        early.get(PATH)
+        early.get(PRODUCT)
     stage.admin.reset_counts()
     stage.admin.configure(api_delay=HELD)
-    calls = stage.calls(marked(PATH, size.calls))
+    calls = stage.calls(marked(PRODUCT, size.calls))
     with ThreadPoolExecutor(1) as aside:
         in_flight = aside.submit(_revoke, stage, calls, size.calls)
         from_both(
@@ -56,7 +55,7 @@ def _play(size: Size, stage: Stage) -> Observed:
             calls,
         )
     number, revoked = in_flight.result()
-    answered = f"the last call was answered {calls.ended - revoked:.1f} s after the revocation"
+    answered = f"The last call was answered {calls.ended - revoked:.1f} s after the revocation."
     return Observed(_counted(stage.admin, number), answered, calls.notes())
 
 

@@ -1,0 +1,45 @@
+"""What a request may ask of its token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from prio_middleware import ConfigurationError, TokenOptions
+from prio_middleware.tokens.options import request_options
+from prio_middleware.tokens.token import DEFAULT_OPTIONS
+
+URL = "https://api.example/products"
+
+
+def test_without_options_it_asks_for_what_the_client_does() -> None:
+    assert request_options({"timeout": {}}, "shop", URL) is DEFAULT_OPTIONS
+
+
+def test_every_option_is_taken() -> None:
+    given = {"scope": "a b", "audience": "api", "resource": "https://r", "params": {"z": "1", "a": "2"}}
+
+    assert request_options({"prio": given}, "shop", URL) == TokenOptions("a b", "api", "https://r", (("a", "2"), ("z", "1")))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("scope", "expected a dict of options, got str"),
+        ({"scop": "a"}, "there is no option 'scop'. Did you mean 'scope'?"),
+        ({"zzz": "a"}, "There are scope, audience, resource, params"),
+        ({7: "a"}, "there is no option 7"),
+        ({"scope": ["a", "b"]}, "'scope' is a text, not list"),
+        ({"scope": None}, "'scope' is a text, not NoneType"),
+        ({"params": [("a", "b")]}, "'params' is a dict of texts, not list"),
+        ({"params": {"a": 1}}, "'params' is a dict of texts, not dict"),
+    ],
+)
+def test_what_is_wrong_is_said(given: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        request_options({"prio": given}, "shop", URL)
+
+    assert message in str(caught.value)
+    assert caught.value.client == "shop"
+    assert caught.value.url == URL
