@@ -64,7 +64,7 @@ class PrioMiddleware:
         self._warm_up = warm_up
         self._retry_after = retry_after
         # The server's own; each request should have a copy, but not every server makes one.
-        self._lifespan_state: object = None
+        self._lifespan_state: dict[str, Any] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, or the lifespan."""
@@ -91,7 +91,7 @@ class PrioMiddleware:
     def _equip(self, scope: Scope) -> None:
         on_loop, on_threads = self._clients
         here = on_loop.here()
-        given = {"prio_clients": here, "prio_sync_clients": on_threads}
+        given: dict[str, Any] = {"prio_clients": here, "prio_sync_clients": on_threads}
         if DEFAULT in here:
             given |= {"prio": here[DEFAULT], "prio_sync": on_threads[DEFAULT]}
         state = scope.get("state")

@@ -116,7 +116,7 @@ class PrioMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self._get_response = get_response
-        if iscoroutinefunction(get_response):
+        if iscoroutinefunction(get_response):  # pyright: ignore[reportDeprecated]  # asgiref knows which one to use
             markcoroutinefunction(self)
         settings = _settings()
         if isinstance(settings, ConfigurationError):

@@ -11,7 +11,8 @@
     │   ├── TokenEndpointUnavailableError  no connection, a timeout, 429 or 5xx: worth another try later
     │   ├── TokenRequestRefusedError       the server refused the token request (RFC 6749 §5.2)
     │   │   └── CredentialsRefusedError    ... because of the client's credentials
-    │   └── InvalidTokenResponseError      the server answered with something that is no token
+    │   ├── InvalidTokenResponseError      the server answered with something that is no token
+    │   └── DiscoveryError                 the server's metadata do not say where to ask for one
     └── ReauthenticationError              why a refusal was handed on: in response.extensions, never raised
         ├── BodyNotReplayableError         the request's body can be sent once only
         └── NewTokenUnavailableError       no new token could be had
@@ -134,6 +135,12 @@ class InvalidTokenResponseError(TokenError):
     """The token endpoint's answer is not a token response of RFC 6749 §5.1."""
 
     default_remedy = "Check the token URL: what answers there is not, or not only, a token endpoint."
+
+
+class DiscoveryError(TokenError):
+    """The authorization server's metadata (RFC 8414) are missing, are another server's, or name no token endpoint to be used."""
+
+    default_remedy = "Set discovery to the issuer identifier, exactly as the server spells it, or set token_url instead."
 
 
 class ReauthenticationError(PrioError):

@@ -22,8 +22,7 @@ from .clients import DEFAULT
 from .extras import needs
 
 try:
-    from fastapi import Depends
-    from fastapi.params import Depends as Dependency
+    from fastapi.params import Depends
     from starlette.requests import HTTPConnection
 except ModuleNotFoundError as error:
     raise needs("fastapi", error) from None
@@ -31,8 +30,8 @@ except ModuleNotFoundError as error:
 __all__ = ["PrioClient", "PrioMiddleware", "PrioSyncClient", "ReadyApp", "prio_client", "prio_sync_client"]
 
 
-def prio_client(name: str = DEFAULT) -> Dependency:
-    """The dependency on an async client: ``berlin: Annotated[httpx.AsyncClient, prio_client("berlin")]``.
+def prio_client(name: str = DEFAULT) -> Depends:
+    """Depend on an async client: ``berlin: Annotated[httpx.AsyncClient, prio_client("berlin")]``.
 
     With the setting ``library = "httpx2"`` it is a client of httpx2, so write ``httpx2.AsyncClient`` there.
 
@@ -44,8 +43,8 @@ def prio_client(name: str = DEFAULT) -> Dependency:
     return Depends(_async_client(name))
 
 
-def prio_sync_client(name: str = DEFAULT) -> Dependency:
-    """The same for a sync client, in path operations that are declared with ``def``."""
+def prio_sync_client(name: str = DEFAULT) -> Depends:
+    """Depend on a sync client, in path operations that are declared with ``def``; the rest is as for :func:`prio_client`."""
     return Depends(_sync_client(name))
 
 

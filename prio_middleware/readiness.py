@@ -11,6 +11,7 @@ from .build import pipeline_for
 from .tokens.report import TokenReport
 
 if TYPE_CHECKING:
+    from .errors import TokenError
     from .settings import ClientSettings, Settings
 
 FAILURE_COUNTS = 30.0
@@ -109,11 +110,15 @@ def _look(settings: ClientSettings) -> ClientReadiness:
     return ClientReadiness(
         ready=is_ready(report),
         expires_in=report.expires_in,
-        failure=report.failure and (report.failure.code or type(report.failure).__name__),
+        failure=None if report.failure is None else _code(report.failure),
         failed_ago=report.failed_ago,
         held_back=report.held_back,
         source=getattr(provider, "token_url", None),
     )
+
+
+def _code(failure: TokenError) -> str:
+    return failure.code or type(failure).__name__
 
 
 def _shown(client: ClientReadiness) -> dict[str, Any]:

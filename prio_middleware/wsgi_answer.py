@@ -13,11 +13,7 @@ if TYPE_CHECKING:
 
 
 def serve(app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse, retry_after: float) -> Iterable[bytes]:
-    """Run ``app`` for one request.
-
-    Args:
-        retry_after: seconds to announce with a 503 where the failure knows of none.
-    """
+    """Run ``app`` for one request. ``retry_after``: seconds to announce with a 503 where the failure knows of none."""
     answer = _Answer(start_response, retry_after)
     try:
         body = app(environ, answer.start_response)

@@ -7,8 +7,10 @@ from ..secret import Secret
 from ..settings import ClientSettings
 from ..settings.secret_files import read_secret_file
 from ..tokens.client_auth import ClientAuth, ClientSecretBasic, ClientSecretPost, PrivateKeyJWT
+from ..tokens.discovery import Discovery
 from ..tokens.endpoint import TokenEndpoint
 from ..tokens.expiry import ExpiryPolicy
+from ..tokens.metadata import Issuer
 from ..tokens.provider import ClientCredentialsProvider
 from ..tokens.token import TokenOptions
 from .rotation import RotatingCredentials
@@ -28,13 +30,14 @@ def build_provider(settings: ClientSettings) -> ClientCredentialsProvider:
         deadline=settings.token_deadline,
         hold_back=settings.hold_back,
         loopback_http_hosts=settings.loopback_http_hosts,
+        discovery=_discovery(settings),
         renewal=_renewal(settings, endpoint),
     )
 
 
 def _endpoint(settings: ClientSettings, secret: Secret) -> TokenEndpoint:
     return TokenEndpoint(
-        url=settings.token_url,
+        url=settings.discovery or settings.token_url,
         auth=_client_auth(settings, secret),
         body_format=settings.body_format,
         timeout=settings.token_timeout,
@@ -45,11 +48,17 @@ def _endpoint(settings: ClientSettings, secret: Secret) -> TokenEndpoint:
 
 def _client_auth(settings: ClientSettings, secret: Secret) -> ClientAuth:
     if settings.client_auth == "private_key_jwt":
-        audience = settings.assertion_audience or settings.issuer
+        audience = settings.assertion_audience or settings.issuer or settings.discovery
         return PrivateKeyJWT(settings.client_id, secret, settings.algorithm, settings.key_id, audience)
     if settings.client_auth == "client_secret_post":
         return ClientSecretPost(settings.client_id, secret)
     return ClientSecretBasic(settings.client_id, secret, settings.basic_encoding)
+
+
+def _discovery(settings: ClientSettings) -> Discovery | None:
+    if settings.discovery is None:
+        return None
+    return Discovery(Issuer(settings.discovery, settings.allowed_token_origins, settings.loopback_http_hosts))
 
 
 def _renewal(settings: ClientSettings, endpoint: TokenEndpoint) -> RotatingCredentials | None:

@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from .client import ClientSettings
 
 
+_URLS = frozenset({"base_url", "token_url", "discovery", "allowed_origins", "allowed_token_origins"})
+
+
 def check(client: ClientSettings) -> Iterator[Problem]:
     """Everything that is missing or contradictory."""
     yield from _server(client)
+    yield from _discovery(client)
     yield from _credentials(client)
     yield from _plain_http(client)
     yield from _numbers(client)
@@ -28,9 +32,20 @@ def _server(client: ClientSettings) -> Iterator[Problem]:
             yield Problem((key,), "base_url is given too, and says the same: keep one of them")
         elif key in given and client.preset != "prio":
             yield Problem((key,), f"only preset 'prio' has it; preset {client.preset!r} takes base_url and token_url")
-    for key in ("base_url", "token_url"):
+    for key in ("base_url",) if client.discovery else ("base_url", "token_url"):
         if not getattr(client, key):
             yield _missing(client, key, f"preset {client.preset!r} knows no default")
+
+
+def _discovery(client: ClientSettings) -> Iterator[Problem]:
+    if client.discovery is None:
+        if client.allowed_token_origins:
+            yield Problem(("allowed_token_origins",), "only discovery has a use for it: token_url says where the token endpoint is")
+        return
+    if client.token_url:
+        yield Problem(("token_url",), "discovery is given too, and finds it: keep one of them")
+    if client.issuer not in {None, client.discovery}:
+        yield Problem(("issuer",), "discovery names another one: keep one of them")
 
 
 def _credentials(client: ClientSettings) -> Iterator[Problem]:
@@ -53,9 +68,9 @@ def _plain_http(client: ClientSettings) -> Iterator[Problem]:
         expected = "expected loopback hosts only (localhost, 127.0.0.1, ::1), without scheme and port"
         yield Problem(("loopback_http_hosts",), expected)
         return
-    urls = {"base_url": [client.base_url], "token_url": [client.token_url], "allowed_origins": client.allowed_origins}
-    for key in sorted(urls.keys() & client.model_fields_set):
-        if any(insecure_url(url, hosts) for url in urls[key]):
+    for key in sorted(_URLS & client.model_fields_set):
+        value = getattr(client, key)
+        if any(insecure_url(url, hosts) for url in ([value] if isinstance(value, str) else value or ())):
             yield Problem((key,), "expected https://: plain HTTP is for loopback hosts that loopback_http_hosts names")
 
 

@@ -54,4 +54,4 @@ class Credentials(PresetBased):
     """The authorization server's issuer identifier (RFC 8414 §2), as it spells it."""
 
     assertion_audience: Text | None = None
-    """private_key_jwt: the `aud` of the assertion. Default: the issuer where given, else token_url."""
+    """private_key_jwt: the `aud` of the assertion. Default: the issuer where given or discovered, else token_url."""

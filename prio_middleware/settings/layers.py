@@ -16,10 +16,14 @@ _SECRETS = frozenset({"client_secret", "client_secret_file", "private_key", "pri
 CREDENTIALS = _SECRETS | {"client_id", "key_id"}
 """What a named client does not inherit from the top level: one account's secret must not go to another's server."""
 
+_DISCOVERY = frozenset({"discovery", "allowed_token_origins"})
+
 # A key that a higher layer gives does away with these of the lower ones, which say the same in another way.
 _DISPLACES: Mapping[str, frozenset[str]] = {
     "base_url": frozenset({"environment", "version"}),
-    "environment": frozenset({"base_url", "token_url"}),
+    "environment": frozenset({"base_url", "token_url"}) | _DISCOVERY,
+    "token_url": _DISCOVERY,
+    "discovery": frozenset({"token_url", "issuer"}),
     **{key: _SECRETS - {key} for key in _SECRETS},
 }
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..presets import PRESETS, EnvironmentName, PresetName
-from .values import BaseUrl, EndpointUrl, Items, Origins, Text
+from .values import BaseUrl, EndpointUrl, IssuerUrl, Items, Origins, Text
 
 
 def from_preset(key: str) -> Any:
@@ -31,6 +31,10 @@ def _base_url(data: dict[str, Any]) -> str:
     return PRESETS[data["preset"]].base_url(data["environment"], data["version"])
 
 
+def _token_url(data: dict[str, Any]) -> str:
+    return "" if data["discovery"] else PRESETS[data["preset"]].token_url(data["base_url"])
+
+
 class Server(PresetBased):
     """Which server, and which origins may have the token."""
 
@@ -43,8 +47,16 @@ class Server(PresetBased):
     base_url: BaseUrl = Field(default_factory=_base_url)
     """The API's URL: relative URLs of calls are joined to it. Preset prio: follows from environment and version."""
 
-    token_url: EndpointUrl = Field(default_factory=lambda data: PRESETS[data["preset"]].token_url(data["base_url"]))
-    """The token endpoint's URL. Preset prio: /oauth2/token below base_url."""
+    discovery: IssuerUrl | None = None
+    """The authorization server's issuer identifier, to the letter as the server spells it: the token endpoint's URL is taken from
+    its metadata (RFC 8414, or OpenID Connect Discovery) when the first token is needed. It stands in place of token_url."""
+
+    allowed_token_origins: Origins = ()
+    """With discovery: origins (https://host:port), besides that of the issuer, where the token endpoint may be. The client's
+    credentials go there."""
+
+    token_url: EndpointUrl = Field(default_factory=_token_url)
+    """The token endpoint's URL. Preset prio: /oauth2/token below base_url. Empty where discovery finds it."""
 
     allowed_origins: Origins = ()
     """Further origins (https://host:port) whose requests get the token. That of base_url always does."""

@@ -23,6 +23,14 @@ def endpoint_url(text: str) -> str:
     return text
 
 
+def issuer_url(text: str) -> str:
+    """An issuer identifier (RFC 8414 §2). Not a character of it changes: it is compared with what the server says."""
+    _split(text)
+    if "?" in text or "#" in text:
+        raise ValueError("expected an issuer identifier, which has neither a query (?...) nor a fragment (#...)")
+    return text
+
+
 def origin(text: str) -> str:
     """Scheme, host and port (RFC 6454 §4)."""
     parts = _split(text)

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Pl
 
 from ..secret import Secret
 from .files import why_unreadable
-from .urls import base_url, endpoint_url, origin, proxy_url
+from .urls import base_url, endpoint_url, issuer_url, origin, proxy_url
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """What no value may hold, and no error repeats: control characters, and lone surrogates, which stand for undecodable bytes."""
@@ -105,6 +105,7 @@ SecretProxy = Annotated[Secret, PlainValidator(_secret_proxy, json_schema_input_
 
 BaseUrl = Annotated[Text, AfterValidator(base_url)]
 EndpointUrl = Annotated[Text, AfterValidator(endpoint_url)]
+IssuerUrl = Annotated[Text, AfterValidator(issuer_url)]
 
 _LISTED = BeforeValidator(split_items, json_schema_input_type=list[str] | str)
 

@@ -36,6 +36,10 @@ class Post(NamedTuple):
         return await send(self.request)
 
 
+class Get(Post):
+    """Send this request for metadata: another method, and all the rest alike."""
+
+
 class Wait(NamedTuple):
     """Wait for this flight, at most so many seconds. The result is its outcome."""
 

@@ -8,8 +8,10 @@ from typing import Literal, Protocol
 
 from ..errors import CredentialsRefusedError, TokenEndpointUnavailableError, TokenError
 from ..plain_http import insecure_url
+from .attempt import request_token
 from .decision import Decision, Failure, HoldBack, Use, UseAndRefresh, budget, decide
-from .effects import AsyncSend, Background, Pause, Post, Send, Steps, Wait, arun, run
+from .discovery import Discovery
+from .effects import AsyncSend, Background, Pause, Send, Steps, Wait, arun, run
 from .endpoint import TokenEndpoint
 from .failures import Failures
 from .flight import Flight, Flights, Outcome, Unanswered
@@ -64,6 +66,7 @@ class ClientCredentialsProvider:
         deadline: seconds that a fetch may take as a whole, retries and waiting for a connection included.
         hold_back: seconds during which a permanent failure (wrong credentials, say) is not tried again.
         loopback_http_hosts: hosts of this machine whose token endpoint may be reached over plain HTTP.
+        discovery: finds the token endpoint in the server's metadata; until then, ``endpoint`` has the issuer for its URL.
         renewal: where new credentials may come from. It is asked whenever a token is not at hand, and once more, with
             ``force``, when the server refuses the credentials.
         clock: seconds of a monotonic clock.
@@ -72,7 +75,7 @@ class ClientCredentialsProvider:
         InsecureTransportError: the token URL is plain HTTP.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each of them can be chosen on its own
         self,
         endpoint: TokenEndpoint,
         *,
@@ -81,6 +84,7 @@ class ClientCredentialsProvider:
         deadline: float = 30.0,
         hold_back: float = 10.0,
         loopback_http_hosts: Iterable[str] = (),
+        discovery: Discovery | None = None,
         renewal: Renewal | None = None,
         store: MemoryStore | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -91,6 +95,8 @@ class ClientCredentialsProvider:
         self.endpoint = endpoint
         self.defaults = defaults
         self.deadline = deadline
+        self._discovery = discovery
+        self._request_token = discovery.request_token if discovery else request_token
         self._renewal = renewal
         self._ahead = refresh == "ahead"
         self._clock = clock
@@ -101,8 +107,8 @@ class ClientCredentialsProvider:
 
     @property
     def token_url(self) -> str:
-        """Where tokens are asked for."""
-        return self.endpoint.url
+        """Where tokens are asked for; the issuer, as long as the token endpoint is not discovered."""
+        return (self._discovery and self._discovery.token_url) or self.endpoint.url
 
     def current(self, key: TokenOptions, stale: AccessToken | None, /) -> AccessToken | None:
         """A fresh token newer than ``stale``, if one is kept. This is the hot path."""
@@ -215,10 +221,7 @@ class ClientCredentialsProvider:
         while (pause := attempts.pause_before_next()) is not None:
             if pause:
                 yield Pause(pause)
-            asked_at = self._clock()
-            request = endpoint.request(key, until, asked_at)
-            answer = yield Post(request)
-            attempts.record(endpoint.read(answer, asked_at, request))
+            attempts.record((yield from self._request_token(endpoint, key, until, self._clock)))
         if isinstance(attempts.result, CredentialsRefusedError) and may_renew and self._take_on_new_credentials(force=True):
             return (yield from self._fetch(key, until, may_renew=False))
         if endpoint is self.endpoint:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Generic
+from typing import TYPE_CHECKING, Generic, Self
 
 from ..errors import PrioError, TokenError, bind
 from ..pipeline import Exchange, Pipeline
@@ -55,8 +55,8 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
             stale = exchange.refused
             return response if stale is None else await self._reauthenticate(exchange, request, response, stale)
         except PrioError as error:
-            failure = error
-        raise bind(failure, self.library.TransportError)
+            failure = bind(error, self.library.TransportError)
+        raise failure
 
     async def authenticate(self) -> AccessToken:
         """Have a token ready, so that the first request need not wait for it, nor be the first to see wrong credentials.
@@ -69,8 +69,15 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
                 DEFAULT_OPTIONS, None, self._post
             )
         except PrioError as error:
-            failure = error
-        raise bind(failure, self.library.TransportError)
+            failure = bind(error, self.library.TransportError)
+        raise failure
+
+    async def __aenter__(self) -> Self:
+        await self.inner.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.inner.__aexit__(*exc_info)
 
     async def aclose(self) -> None:
         """Close the inner transport."""
@@ -131,8 +138,9 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         import anyio
 
         try:
-            with anyio.fail_after(request.budget):
+            with anyio.move_on_after(request.budget):
                 return await self._post_once(request)
+            return TokenAnswer(failure=f"no whole answer within {request.budget:.1f} s")
         except Exception as error:  # noqa: BLE001 - an inner transport may raise anything; the endpoint makes an error of it
             return TokenAnswer(failure=describe(error))
 

@@ -12,7 +12,7 @@ from typing import Any
 from .library import HTTPLibrary
 
 _STEPS = 1000
-"""How many chunks a closed connection may still have at hand."""
+"""Chunks that a stream may have at hand before it comes to a wait, where it can be cancelled."""
 
 
 class Head:
@@ -46,16 +46,20 @@ class Head:
         return b"".join(self.chunks)
 
     async def aclose(self) -> None:
-        """End the async iteration, once its stream is closed: trio warns of generators that are left to the garbage collector.
+        """End the async iteration where it stands: trio warns of generators that are left to the garbage collector.
 
-        The HTTP library's generators are nested, and closing the outermost leaves the inner ones as they are. So they are
-        stepped on, until they meet the closed connection.
+        The HTTP library's generators are nested, and closing the outermost leaves the inner ones as they are. A cancellation
+        goes to the innermost.
         """
-        if isinstance(self.rest, AsyncGenerator):
-            with contextlib.suppress(Exception):
-                for _ in range(_STEPS):
-                    await anext(self.rest)
-                await self.rest.aclose()
+        if not isinstance(self.rest, AsyncGenerator):
+            return
+        import anyio
+
+        with anyio.CancelScope() as scope, contextlib.suppress(Exception):
+            scope.cancel()
+            for _ in range(_STEPS):
+                await anext(self.rest)
+        await self.rest.aclose()
 
 
 def read_head(stream: Iterable[bytes], limit: int, until: float = math.inf) -> Head:
@@ -67,7 +71,7 @@ def read_head(stream: Iterable[bytes], limit: int, until: float = math.inf) -> H
             if head.add(chunk, limit):
                 return head
             if time.monotonic() > until:
-                raise TimeoutError("The body did not arrive in time.")
+                raise TimeoutError("no whole answer in time")
     except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to who reads the body
         head.broken = error
         return head

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Generic
+from typing import TYPE_CHECKING, Generic, Self
 
 from ..errors import PrioError, TokenError, bind
 from ..pipeline import Exchange, Pipeline
@@ -56,8 +56,8 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
             stale = exchange.refused
             return response if stale is None else self._reauthenticate(exchange, request, response, stale)
         except PrioError as error:
-            failure = error
-        raise bind(failure, self.library.TransportError)
+            failure = bind(error, self.library.TransportError)
+        raise failure
 
     def authenticate(self) -> AccessToken:
         """Have a token ready, so that the first request need not wait for it, nor be the first to see wrong credentials.
@@ -68,8 +68,15 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         try:
             return self._provider.current(DEFAULT_OPTIONS, None) or self._provider.get_token(DEFAULT_OPTIONS, None, self._post)
         except PrioError as error:
-            failure = error
-        raise bind(failure, self.library.TransportError)
+            failure = bind(error, self.library.TransportError)
+        raise failure
+
+    def __enter__(self) -> Self:
+        self.inner.__enter__()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.inner.__exit__(*exc_info)
 
     def close(self) -> None:
         """Close the inner transport."""

@@ -1,0 +1,60 @@
+"""Options that several commands share, and the settings they lead to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ..settings import ClientSettings, Settings
+
+
+def client_names(incomplete: str) -> list[str]:
+    """The configured clients, for the shell's completion: which says nothing where the settings are wrong."""
+    from ..errors import ConfigurationError
+    from ..settings import Settings
+
+    try:
+        names = list(Settings().clients)
+    except ConfigurationError:
+        return []
+    return [name for name in names if name.startswith(incomplete)]
+
+
+ClientArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="CLIENT", help="A client's name. Default: every client.", autocompletion=client_names),
+]
+ClientOption = Annotated[
+    str | None,
+    typer.Option("--client", "-c", metavar="NAME", help="A client's name.", show_default="default", autocompletion=client_names),
+]
+AskSecret = Annotated[bool, typer.Option("--ask-secret", help="Ask for the client's secret; it is not shown, and not kept.")]
+
+
+def load(name: str | None, *, ask_secret: bool = False) -> Settings:
+    """The settings, with the secret of the client ``name`` from whoever is at the keyboard if ``ask_secret``.
+
+    Raises:
+        ConfigurationError: the settings are incomplete or wrong.
+    """
+    from ..settings import Settings
+
+    return Settings(**(_asked(name) if ask_secret else {}))
+
+
+def load_client(name: str | None, *, ask_secret: bool = False) -> ClientSettings:
+    """The settings of one client.
+
+    Raises:
+        ConfigurationError: the settings are incomplete or wrong, or there is no such client.
+    """
+    return load(name, ask_secret=ask_secret).client(name)
+
+
+def _asked(name: str | None) -> dict[str, Any]:
+    from ..secret import Secret
+
+    answer = {"client_secret": Secret(typer.prompt("Client secret", hide_input=True, err=True))}
+    return answer if name in {None, "default"} else {"clients": {name: answer}}

@@ -1,0 +1,66 @@
+"""Writing to a terminal, a pipe or a file: what a server said is shown as text, whatever it was meant to do to a terminal."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import NoReturn
+
+from rich.console import Console
+
+WIDE = 1_000_000
+"""Columns of what is no terminal: lines that are searched and compared are not to be broken."""
+
+# Control characters (C0 but for tab and line feed, DEL, C1), those that turn the direction of writing, lone surrogates.
+_UNSAFE = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\U000e0000-\U000e007f]"
+)
+
+
+def visible(text: str) -> str:
+    r"""``text`` with every character that would steer a terminal written as JSON writes it: ``\u001b``.
+
+    So a JSON document stays one, and means the same.
+    """
+    return _UNSAFE.sub(_escaped, text.replace("\r\n", "\n"))
+
+
+def output() -> Console:
+    """Standard output. Colours are left out in a pipe and where NO_COLOR says so."""
+    return _console(sys.stdout)
+
+
+def messages() -> Console:
+    """Standard error: for people, so that what is piped on stays clean."""
+    return _console(sys.stderr)
+
+
+@contextmanager
+def waiting(what: str) -> Generator[None]:
+    """Show on a terminal that something is going on. Print nothing meanwhile."""
+    with messages().status(visible(what), spinner="line"):
+        yield
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> NoReturn:
+        """Leave it to whoever runs the command, as for any other writing."""
+        raise BrokenPipeError
+
+
+def _console(stream: io.TextIOBase | object) -> Console:
+    if isinstance(stream, io.TextIOWrapper):
+        # A terminal that cannot show a character shows its number.
+        stream.reconfigure(errors="backslashreplace")
+    console = _Console(stderr=stream is sys.stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = WIDE
+    return console
+
+
+def _escaped(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))

@@ -1,0 +1,134 @@
+"""What is closed, cancelled or interrupted leaves nothing behind: no descriptor, thread or task, and nobody waiting."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.e2e.place import EVERYWHERE, OVER_TLS, PATIENCE, PRODUCT, SYNC, Place, does_not_hang
+from tests.transports.world import Caller
+
+pytestmark = pytest.mark.anyio
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    with anyio.fail_after(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - threads and another process are waited for
+            await anyio.sleep(0.01)
+
+
+def descriptors() -> int:
+    return len(os.listdir("/dev/fd"))  # noqa: PTH208 - it is no folder of ours, and the count is all
+
+
+def refreshing() -> bool:
+    return any(thread.name == "prio_middleware.refresh" for thread in threading.enumerate())
+
+
+async def warm(place: Place) -> int:
+    """How many descriptors are open once everything that stays is there."""
+    async with place.client(place.settings(name="warm")) as client:
+        await client.get(PRODUCT)
+    open_now = descriptors()
+    place.admin.reset_counts()
+    return open_now
+
+
+@pytest.mark.parametrize("place", OVER_TLS, indirect=True)
+@pytest.mark.parametrize("fault", [None, "server_error", "truncated", "stall", "drip", "huge_body", "invalid_client"])
+async def test_a_closed_client_leaves_no_descriptor_open(place: Place, fault: str | None) -> None:
+    before = await warm(place)
+    async with place.client(place.settings(token_deadline=0.2, token_timeout=0.2)) as client:
+        if fault:
+            place.admin.fail_tokens(fault, times=None)
+
+        async def call() -> None:
+            with pytest.raises(place.world.library.TransportError) if fault else does_not_hang():
+                await client.get(PRODUCT)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(5):
+                group.start_soon(call)
+    await until(lambda: descriptors() == before)
+
+
+@pytest.mark.parametrize("place", [place for place in EVERYWHERE if "-sync" not in place], indirect=True)
+async def test_cancelled_callers_take_nobody_down(place: Place) -> None:
+    before = await warm(place)
+    place.admin.configure(token_delay=60)
+    statuses: list[int] = []
+    async with place.client() as client:
+
+        async def call(scope: anyio.CancelScope) -> None:
+            with scope:
+                statuses.append((await client.get(PRODUCT)).status_code)
+
+        scopes = [anyio.CancelScope() for _ in range(20)]
+        async with anyio.create_task_group() as group:
+            for scope in scopes:
+                group.start_soon(call, scope)
+            await until(lambda: place.admin.counts().token_requests == 1)
+            for scope in scopes[::2]:  # The first of them leads the fetch.
+                scope.cancel()
+            await until(lambda: place.admin.counts().token_requests == 2)
+            place.admin.configure(token_delay=0)
+            place.admin.release()
+    assert statuses == [200] * 10
+    assert place.admin.counts().calls_without_token == 0
+    await until(lambda: descriptors() == before)
+
+
+@pytest.mark.parametrize("place", SYNC, indirect=True)
+def test_an_interrupt_during_the_fetch_leaves_the_next_call_unharmed(place: Place) -> None:
+    library = place.world.library
+    interrupted, waiting = threading.Event(), threading.Event()
+
+    class Interrupted(library.HTTPTransport):  # type: ignore[misc, name-defined] # of either library
+        def handle_request(self, request: Any) -> Any:
+            if not interrupted.is_set():
+                interrupted.set()
+                waiting.wait(PATIENCE)
+                raise KeyboardInterrupt
+            return super().handle_request(request)
+
+    transport = Interrupted(verify=place.sandbox.ssl_context())
+    with place.make(transport=transport).client as client, ThreadPoolExecutor(1) as pool:
+        leader = pool.submit(client.get, PRODUCT)
+        interrupted.wait(PATIENCE)
+        threading.Timer(0.05, waiting.set).start()
+        assert client.get(PRODUCT).status_code == 200
+        with pytest.raises(KeyboardInterrupt):
+            leader.result(PATIENCE)
+    assert place.admin.counts().token_requests == 1
+
+
+async def due(place: Place, client: Caller) -> None:
+    """Let the client's token be due for a refresh ahead of its expiry, and start that: it hangs at the server."""
+    assert (await client.get(PRODUCT)).status_code == 200
+    place.admin.configure(token_delay=60)
+    await anyio.sleep(0.1)
+    assert (await client.get(PRODUCT)).status_code == 200
+    await until(lambda: place.admin.counts().token_requests == 2)
+
+
+AHEAD = {"refresh": "ahead", "leeway_fraction": 0.9999, "leeway_max": 3600}
+"""With a lifetime of 600 s, a new token is due 0.06 s after the last."""
+
+
+@pytest.mark.parametrize("place", OVER_TLS, indirect=True)
+async def test_a_client_is_closed_while_its_token_is_refreshed(place: Place) -> None:
+    before = await warm(place)
+    place.admin.configure(expires_in="600")
+    async with place.client(place.settings(**AHEAD)) as client:
+        await due(place, client)
+    place.admin.configure(token_delay=0)
+    await until(lambda: not refreshing() and descriptors() == before)
+
+    async with place.client(place.settings(**AHEAD)) as client:
+        assert (await client.get(PRODUCT)).status_code == 200
