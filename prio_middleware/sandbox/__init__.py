@@ -11,12 +11,13 @@ from .admin import Admin
 from .app import SandboxApp, create_app
 from .clock import Clock
 from .counts import Counts, SeenRequest, SeenTokenRequest
-from .faults import API_FAULTS, TOKEN_FAULTS
+from .faults import API_FAULTS, METADATA_FAULTS, TOKEN_FAULTS
 from .options import SandboxOptions
 from .server import Sandbox
 
 __all__ = [
     "API_FAULTS",
+    "METADATA_FAULTS",
     "TOKEN_FAULTS",
     "Account",
     "Admin",

@@ -75,6 +75,31 @@ class Admin:
         options = FaultOptions(location, retry_after, seconds, size)
         self._perform("fail_tokens", {"fault": fault, "times": times, "options": dataclasses.asdict(options)})
 
+    def fail_metadata(
+        self,
+        fault: str,
+        *,
+        times: int | None = 1,
+        path: str = "",
+        location: str = _DEFAULT_LOCATION,
+        retry_after: float | str | None = None,
+        seconds: float | None = None,
+        size: int | None = None,
+    ) -> None:
+        """Spoil the next answers with the authorization server's metadata, as ``METADATA_FAULTS[fault]`` does.
+
+        Args:
+            fault: the name of a fault.
+            times: how many answers, of which there is one for each place that a client looks at; None for all.
+            path: where: ``/.well-known/oauth-authorization-server``, ``/.well-known/openid-configuration``; empty for both.
+            location: where redirects lead, and where a moved token endpoint is.
+            retry_after: the ``Retry-After`` header; text is sent as it is.
+            seconds: how long slow faults take.
+            size: bytes of the bodies that are too large.
+        """
+        options = FaultOptions(location, retry_after, seconds, size)
+        self._perform("fail_metadata", {"fault": fault, "times": times, "path": path, "options": dataclasses.asdict(options)})
+
     def fail_api(
         self,
         fault: str,

@@ -18,6 +18,7 @@ from .api import DistributorApi, open_echo, redirect
 from .clock import Clock
 from .counts import TOKEN_ROUTE
 from .gate import ADMIN, Gate
+from .metadata import MetadataEndpoint
 from .oauth import TokenEndpoint, method_not_allowed
 from .operations import Operations, perform
 from .options import SandboxOptions
@@ -61,6 +62,7 @@ def create_app(options: SandboxOptions | None = None, clock: Clock | None = None
 def _routes(operations: Operations, state: State, base: str) -> list[Route | Mount]:
     token = Route(TOKEN_ROUTE, TokenEndpoint(state).answer, methods=["POST"])
     return [
+        *MetadataEndpoint(state, base).routes(),
         Mount(base, routes=[token, *DistributorApi(state).routes()]),
         Route("/echo", open_echo, methods=_METHODS),
         Route("/redirect", redirect, methods=_METHODS),

@@ -114,7 +114,7 @@ class Authenticator:
     Attributes:
         options: what is accepted.
         accounts: by client id.
-        audiences: what an assertion may name as ``aud``: the token URL, and the issuer where there is one.
+        audiences: what an assertion may name as ``aud``: the token URL, and the issuer.
         assertions: those that were used already.
         now: the Unix time, in seconds.
     """

@@ -12,6 +12,10 @@ from typing import Any
 TOKEN_ROUTE = "/oauth2/token"
 """The token endpoint's path below the API's root."""
 
+METADATA_ROUTE = "/.well-known/"
+"""What the paths of the authorization server's metadata begin with."""
+
+_OPEN = ("/system/", METADATA_ROUTE)
 _KEPT = 20_000
 _PATHS = 5_000
 _OTHER = "(other)"
@@ -82,7 +86,7 @@ class Counts:
         calls: all other requests.
         calls_by_status: by the status of the answer.
         calls_by_route: by path and status.
-        calls_without_token: calls without ``Authorization``, but for ``system/*``.
+        calls_without_token: calls without ``Authorization``, but for ``system/*`` and metadata.
         max_concurrent_calls: the most that were under way at one time.
         max_per_second: the most requests of any kind that arrived within one second.
         blocked: requests of any kind that were answered 429 because a limit was exceeded.
@@ -157,7 +161,7 @@ class Tally:
         with self._lock:
             self._requests.append(seen)
             self._total["token_requests" if seen.token_request else "calls"] += 1
-            if not seen.token_request and seen.authorization is None and not seen.route.startswith("/system/"):
+            if not seen.token_request and seen.authorization is None and not seen.route.startswith(_OPEN):
                 self._total["calls_without_token"] += 1
             self._gauge(seen).enter()
             self._last_second.append(now)

@@ -18,7 +18,7 @@ class FaultOptions:
     """What a fault may be told.
 
     Attributes:
-        location: where redirects lead.
+        location: where redirects lead, and where metadata may say that the token endpoint is.
         retry_after: the ``Retry-After`` header; text is sent as it is: a date, or nonsense.
         seconds: how long slow faults take.
         size: bytes of the bodies that are too large.
@@ -38,14 +38,14 @@ class Spoilt:
         options: what it was told.
         pauses: how to wait.
         app: the answer that would have been given.
-        token: the token response that would have been given; empty at the API.
+        document: the token response, or the metadata, that would have been given; empty at the API.
         secret: the secret that was presented; empty at the API.
     """
 
     options: FaultOptions
     pauses: Pauses
     app: ASGIApp
-    token: Mapping[str, Any] = field(default_factory=dict)
+    document: Mapping[str, Any] = field(default_factory=dict)
     secret: str = ""
 
 

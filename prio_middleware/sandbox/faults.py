@@ -1,6 +1,6 @@
-"""The faults, by name: what the token endpoint and the API answer instead of what they should.
+"""The faults, by name: what the token endpoint, the metadata and the API answer instead of what they should.
 
-``TOKEN_FAULTS`` and ``API_FAULTS`` list them all, so that a test can go through them.
+``TOKEN_FAULTS``, ``METADATA_FAULTS`` and ``API_FAULTS`` list them all, so that a test can go through them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp
 
 from .fault_plan import Fault, Spoilt
-from .problems import Problem, bad_request, forbidden
+from .problems import Problem, bad_request, forbidden, not_found
 from .wire import Drop, Raw, Stall, Stream, Truncated, endless, gzip_bomb, gzipped
 
 _HTML = "<!doctype html><title>Gateway</title><h1>Something is wrong</h1>"
@@ -60,11 +60,23 @@ def _oauth_error(code: str, status: int = 400) -> Fault:
 
 
 def _changed(**members: object) -> Fault:
-    return lambda spoilt: _json({**spoilt.token, **members})
+    return lambda spoilt: _json({**spoilt.document, **members})
 
 
 def _without(name: str) -> Fault:
-    return lambda spoilt: _json({key: value for key, value in spoilt.token.items() if key != name})
+    return lambda spoilt: _json({key: value for key, value in spoilt.document.items() if key != name})
+
+
+def _slashed_issuer(spoilt: Spoilt) -> Response:
+    return _json({**spoilt.document, "issuer": f"{spoilt.document['issuer']}/"})
+
+
+def _plain_token_endpoint(spoilt: Spoilt) -> Response:
+    return _json({**spoilt.document, "token_endpoint": spoilt.document["token_endpoint"].replace("https:", "http:")})
+
+
+def _moved_token_endpoint(spoilt: Spoilt) -> Response:
+    return _json({**spoilt.document, "token_endpoint": spoilt.options.location})
 
 
 def _echo(spoilt: Spoilt) -> Response:
@@ -73,7 +85,7 @@ def _echo(spoilt: Spoilt) -> Response:
 
 
 def _unasked_gzip(spoilt: Spoilt) -> Response:
-    return Response(gzipped(json.dumps(spoilt.token).encode()), headers={**_JSON, "content-encoding": "gzip"})
+    return Response(gzipped(json.dumps(spoilt.document).encode()), headers={**_JSON, "content-encoding": "gzip"})
 
 
 def _gzip_bomb(spoilt: Spoilt) -> Response:
@@ -82,11 +94,11 @@ def _gzip_bomb(spoilt: Spoilt) -> Response:
 
 def _huge(spoilt: Spoilt) -> Response:
     padding = b" " * (spoilt.options.size or 10 * _MIB)
-    return Response(padding + json.dumps(spoilt.token).encode(), headers=_JSON)
+    return Response(padding + json.dumps(spoilt.document).encode(), headers=_JSON)
 
 
 def _drip(spoilt: Spoilt) -> ASGIApp:
-    body = json.dumps(spoilt.token or {"slow": True}).encode()
+    body = json.dumps(spoilt.document or {"slow": True}).encode()
     pieces = tuple(body[place : place + 1] for place in range(len(body)))
     return Stream(200, _JSON, pieces, spoilt.pauses, _seconds(spoilt, 60))
 
@@ -115,7 +127,7 @@ def _seconds(spoilt: Spoilt, default: float) -> float:
     return default if spoilt.options.seconds is None else spoilt.options.seconds
 
 
-_BOTH: Mapping[str, Fault] = {
+_ANYWHERE: Mapping[str, Fault] = {
     "redirect_301": _redirect(301),
     "redirect_302": _redirect(302),
     "redirect_303": _redirect(303),
@@ -127,14 +139,14 @@ _BOTH: Mapping[str, Fault] = {
     "bad_gateway": _html(502),
     "bare_403": _fixed(Raw(403)),
     "drop": _fixed(Drop()),
-    "truncated": lambda spoilt: Truncated(200, json.dumps(spoilt.token).encode()),
+    "truncated": lambda spoilt: Truncated(200, json.dumps(spoilt.document).encode()),
     "slow": lambda spoilt: Stall(spoilt.pauses, _seconds(spoilt, 1), spoilt.app),
     "stall": lambda spoilt: Stall(spoilt.pauses, _seconds(spoilt, 60)),
     "drip": _drip,
 }
 
 TOKEN_FAULTS: Mapping[str, Fault] = {
-    **_BOTH,
+    **_ANYWHERE,
     "empty": _json_text(""),
     "html": _html(200),
     "error_under_200": _oauth_error("invalid_grant", 200),
@@ -176,8 +188,26 @@ TOKEN_FAULTS: Mapping[str, Fault] = {
     "gzip_bomb": _gzip_bomb,
 }
 
+METADATA_FAULTS: Mapping[str, Fault] = {
+    **_ANYWHERE,
+    "not_found": _problem(not_found("There is no such call.")),
+    "empty": _json_text(""),
+    "html": _html(200),
+    "json_array": _json_text("[]"),
+    "invalid_utf8": _json_text(b'{"issuer": "\xff\xfe"}'),
+    "no_issuer": _without("issuer"),
+    "other_issuer": _changed(issuer="https://elsewhere.example"),
+    "slashed_issuer": _slashed_issuer,
+    "no_token_endpoint": _without("token_endpoint"),
+    "plain_token_endpoint": _plain_token_endpoint,
+    "moved_token_endpoint": _moved_token_endpoint,
+    "other_auth_methods": _changed(token_endpoint_auth_methods_supported=["tls_client_auth"]),
+    "huge_body": _huge,
+    "gzip_bomb": _gzip_bomb,
+}
+
 API_FAULTS: Mapping[str, Fault] = {
-    **_BOTH,
+    **_ANYWHERE,
     "refused_400": _problem(bad_request("The request is wrong.")),
     "refused_401": _problem(Problem(401, "AUTHORIZATION_FAILURE", "Not authorized.")),
     "refused_403": _problem(forbidden("Not authorized.")),

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
 from .client_auth import Authenticator, OAuthError
-from .counts import SeenTokenRequest
+from .counts import TOKEN_ROUTE, SeenTokenRequest
 from .fault_plan import Spoilt
 from .grants import Ask, Decision, decide
 from .state import State
@@ -57,8 +57,8 @@ class TokenEndpoint:
     def _authenticator(self, request: Request) -> Authenticator:
         state = self._state
         token_url = str(request.url.replace(query=""))
-        audiences = (token_url, state.options.issuer) if state.options.issuer else (token_url,)
-        return Authenticator(state.options, state.accounts, audiences, state.assertions, time.time())
+        issuer = state.options.issuer or token_url.removesuffix(TOKEN_ROUTE)
+        return Authenticator(state.options, state.accounts, (token_url, issuer), state.assertions, time.time())
 
 
 def method_not_allowed() -> Response:

@@ -47,11 +47,15 @@ class Operations:
     def fail_tokens(self, fault: str, times: int | None, options: Mapping[str, Any]) -> None:
         self._state.token_faults.add(fault, FaultOptions(**options), times)
 
+    def fail_metadata(self, fault: str, times: int | None, path: str, options: Mapping[str, Any]) -> None:
+        self._state.metadata_faults.add(fault, FaultOptions(**options), times, path)
+
     def fail_api(self, fault: str, times: int | None, path: str, options: Mapping[str, Any]) -> None:
         self._state.api_faults.add(fault, FaultOptions(**options), times, path)
 
     def clear_faults(self) -> None:
         self._state.token_faults.clear()
+        self._state.metadata_faults.clear()
         self._state.api_faults.clear()
 
     def release(self) -> None:

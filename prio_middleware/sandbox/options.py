@@ -47,7 +47,7 @@ class SandboxOptions:
         body_formats: the token request bodies that are understood: ``json``, ``form``.
         basic_encodings: how Basic credentials may be encoded: ``raw`` (RFC 7617), ``form`` (RFC 6749 §2.3.1).
         client_auth_methods: ``client_secret_basic``, ``client_secret_post``, ``private_key_jwt``.
-        issuer: an ``aud`` that assertions may name besides the token URL.
+        issuer: the issuer identifier, which assertions may name as ``aud`` besides the token URL; None for the API's root.
         assertion_lifetime: seconds that an assertion may be valid for at most.
         refuse_credentials: answer every token request with ``invalid_client``.
         limits: block a caller after more than 60 answers 4xx or 1,000 requests in a minute.

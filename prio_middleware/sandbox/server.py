@@ -120,6 +120,11 @@ class Sandbox:
         return f"{self.base_url}{TOKEN_ROUTE}"
 
     @property
+    def issuer(self) -> str:
+        """The issuer identifier, for discovery."""
+        return self.options.issuer or self.base_url
+
+    @property
     def client_id(self) -> str:
         """The first account's identifier."""
         return self.options.accounts[0].client_id

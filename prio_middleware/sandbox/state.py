@@ -10,7 +10,7 @@ from .client_auth import Assertions
 from .clock import Clock, Pauses
 from .counts import Tally
 from .fault_plan import FaultPlan
-from .faults import API_FAULTS, TOKEN_FAULTS
+from .faults import API_FAULTS, METADATA_FAULTS, TOKEN_FAULTS
 from .limits import Limits
 from .options import SandboxOptions
 from .tokens import Tokens
@@ -37,6 +37,7 @@ class State:
         self.limits = Limits()
         self.tally = Tally()
         self.token_faults = FaultPlan(TOKEN_FAULTS)
+        self.metadata_faults = FaultPlan(METADATA_FAULTS)
         self.api_faults = FaultPlan(API_FAULTS)
         self.bookings = Bookings()
         self.admin_key = secrets.token_urlsafe(24)
@@ -46,6 +47,7 @@ class State:
         self.options = self._initial
         self.accounts = _by_id(self._initial)
         self.token_faults.clear()
+        self.metadata_faults.clear()
         self.api_faults.clear()
         self.tokens.reset()
         self.bookings.reset()
