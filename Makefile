@@ -14,18 +14,23 @@ export PIP_NO_INPUT = 1
 export PIP_ROOT_USER_ACTION = ignore
 export HYPOTHESIS_STORAGE_DIRECTORY = $(CURDIR)/.cache/hypothesis
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
+export NO_MKDOCS_2_WARNING = 1
 unexport PYTHONHOME PYTHONPATH
 
 heading = @printf '\n== %s\n' '$(1)'
 
 .NOTPARALLEL:
-.PHONY: help demo test test-all lint format types tests bench constraints clean
+.PHONY: help demo docs test test-all lint format types tests bench constraints clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.demo ## the whole story against an embedded Prio API, in half a minute
 	@$(PYTHON) -m prio_middleware.demo
+
+docs: $(VENV)/.docs ## the documentation as a site, in .cache/site
+	@$(PYTHON) -m mkdocs build --strict --quiet
+	@echo 'To read it: $(PYTHON) -m http.server --bind 127.0.0.1 --directory .cache/site'
 
 test: lint types tests ## lint, types, and the tests with full branch coverage
 
@@ -52,8 +57,9 @@ format: $(VENV)/.test ## format the code and mend what ruff can
 	@$(PYTHON) -m ruff check --fix
 	@$(PYTHON) -m ruff format
 
-bench: $(VENV)/.test ## what a call costs, beside the same call without this library
+bench: $(VENV)/.test ## what a call and an import cost, beside the same without this library
 	@$(PYTHON) benchmarks/overhead.py
+	@$(PYTHON) benchmarks/import_time.py
 
 constraints: ## renew constraints.txt: the newest versions of everything the tests need
 	@scripts/renew_constraints
@@ -73,6 +79,11 @@ $(VENV)/.pip: $(VENV)/.made constraints.txt
 $(VENV)/.demo: $(VENV)/.pip pyproject.toml
 	@echo "  installing prio-middleware and its sandbox ..."
 	@$(PROJECT_INSTALL) '.[cli,httpx2,sandbox]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.pip pyproject.toml
+	@echo "  installing what makes the documentation ..."
+	@$(PROJECT_INSTALL) . --group docs
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo

@@ -133,7 +133,7 @@ class PrioMiddleware:
 class ReadyApp:
     """Answers whether the clients of this process can serve: 200 or 503, with the details as JSON. See :func:`readiness`.
 
-    Mount it inside a :class:`PrioMiddleware`: ``Route("/ready", ReadyApp())``, or ``app.add_route("/ready", ReadyApp())``.
+    It belongs inside a :class:`PrioMiddleware`: ``Route("/ready", ReadyApp())``.
 
     Args:
         names: the clients that matter; all of them if left out.

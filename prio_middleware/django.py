@@ -87,11 +87,8 @@ class PrioClient:
             raise AttributeError(name)
         return getattr(self._clients[DEFAULT], name)
 
-    if not TYPE_CHECKING:
-
-        @property
-        def __class__(self):  # noqa: ANN204 - as isinstance() sees it
-            return type(self._clients[DEFAULT])
+    # For isinstance().
+    __class__ = property(lambda self: type(self._clients[DEFAULT]))  # as Django's own lazy objects have it
 
 
 class PrioMiddleware:

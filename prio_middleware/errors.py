@@ -138,7 +138,7 @@ class InvalidTokenResponseError(TokenError):
 
 
 class DiscoveryError(TokenError):
-    """The authorization server's metadata (RFC 8414) are missing, are another server's, or name no token endpoint to be used."""
+    """The authorization server's metadata (RFC 8414) are missing or another server's, or name no token endpoint to be used."""
 
     default_remedy = "Set discovery to the issuer identifier, exactly as the server spells it, or set token_url instead."
 

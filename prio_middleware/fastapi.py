@@ -17,21 +17,31 @@ from typing import Annotated, Any
 
 import httpx
 
-from .asgi import PrioMiddleware, ReadyApp, clients_of
+from .asgi import PrioMiddleware, clients_of
 from .clients import DEFAULT
 from .extras import needs
+from .readiness import answer, readiness
 
 try:
     from fastapi.params import Depends
-    from starlette.requests import HTTPConnection
+    from starlette.requests import HTTPConnection, Request
+    from starlette.responses import Response
 except ModuleNotFoundError as error:
     raise needs("fastapi", error) from None
 
-__all__ = ["PrioClient", "PrioMiddleware", "PrioSyncClient", "ReadyApp", "prio_client", "prio_sync_client"]
+__all__ = ["ClientDependency", "PrioClient", "PrioMiddleware", "PrioSyncClient", "prio_client", "prio_sync_client", "ready"]
 
 
-def prio_client(name: str = DEFAULT) -> Depends:
-    """Depend on an async client: ``berlin: Annotated[httpx.AsyncClient, prio_client("berlin")]``.
+class ClientDependency(Depends):
+    """What ``Annotated`` takes. Tests override its ``dependency``."""
+
+    dependency: Callable[[HTTPConnection], Awaitable[Any]]
+
+
+def prio_client(name: str = DEFAULT) -> ClientDependency:
+    """Depend on a named async client.
+
+    ``berlin: Annotated[httpx.AsyncClient, prio_client("berlin")]``
 
     With the setting ``library = "httpx2"`` it is a client of httpx2, so write ``httpx2.AsyncClient`` there.
 
@@ -40,12 +50,21 @@ def prio_client(name: str = DEFAULT) -> Depends:
     Raises:
         ConfigurationError: when a request is served: there is no such client, or no :class:`PrioMiddleware`.
     """
-    return Depends(_async_client(name))
+    return ClientDependency(_async_client(name))
 
 
-def prio_sync_client(name: str = DEFAULT) -> Depends:
-    """Depend on a sync client, in path operations that are declared with ``def``; the rest is as for :func:`prio_client`."""
-    return Depends(_sync_client(name))
+def prio_sync_client(name: str = DEFAULT) -> ClientDependency:
+    """Depend on a named sync client, in path operations that are declared with ``def``. The rest is as for the async one."""
+    return ClientDependency(_sync_client(name))
+
+
+async def ready(request: Request) -> Response:
+    """Answer whether the clients of this process can serve; see :func:`readiness`.
+
+    ``app.add_route("/ready", ready)``.
+    """
+    status, headers, body = answer(readiness(clients_of(request.scope)))
+    return Response(body, status, headers)
 
 
 @functools.cache  # One function for each name: tests override it by its identity.

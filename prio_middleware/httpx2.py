@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, ClassVar, Unpack
 
 import httpx2
 
-from .transports.assembly import assemble
 from .transports.asynchronous import AsyncShell
 from .transports.library import HTTPLibrary
-from .transports.options import ClientOptions
 from .transports.synchronous import SyncShell
 
 if TYPE_CHECKING:
     from .settings import ClientSettings, Settings
+    from .transports.options import ClientOptions
 
 __all__ = ["AsyncAuthTransport", "AuthTransport", "async_client", "client"]
 
@@ -45,6 +44,7 @@ def client(
         ConfigurationError: the settings are incomplete or wrong, or an option would route around the pipeline.
     """
     from .build import plan
+    from .transports.assembly import assemble
 
     made = plan(name, settings, httpx2)
 
@@ -60,6 +60,7 @@ def async_client(
 ) -> httpx2.AsyncClient:
     """The same as :func:`client`, as an ordinary ``httpx2.AsyncClient`` for asyncio and trio."""
     from .build import plan
+    from .transports.assembly import assemble
 
     made = plan(name, settings, httpx2)
 

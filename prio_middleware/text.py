@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -98,6 +97,8 @@ def _runs(text: str) -> Iterator[str]:
 
 def _forms(secret: str) -> Iterator[str]:
     """The secret as a server may echo it: as it is, percent-encoded, JSON- or HTML-escaped, in base64 at any alignment."""
+    import html  # Its table of entities takes as long to load as a module of ours.
+
     raw = secret.encode("utf-8", "surrogatepass")
     yield secret
     yield quote(raw, safe="")

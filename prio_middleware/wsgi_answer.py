@@ -63,7 +63,8 @@ class _Answer:
             return None
         unavailable.log(failure)
         headers = unavailable.headers(failure, self._retry_after)
-        self._start_response(f"{unavailable.STATUS} {unavailable.REASON}", list(headers.items()))
+        self._head = f"{unavailable.STATUS} {unavailable.REASON}", list(headers.items())
+        self.begin()
         return unavailable.BODY
 
     def _begin_and_write(self, data: bytes) -> object:

@@ -28,8 +28,9 @@ ClientArgument = Annotated[
 ]
 ClientOption = Annotated[
     str | None,
-    typer.Option("--client", "-c", metavar="NAME", help="A client's name.", show_default="default", autocompletion=client_names),
+    typer.Option("--client", "-c", metavar="NAME", help="A client's name.", autocompletion=client_names, show_default=False),
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 AskSecret = Annotated[bool, typer.Option("--ask-secret", help="Ask for the client's secret; it is not shown, and not kept.")]
 
 

@@ -6,8 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ..build import client_options, pipeline_for
-from ..clients.face import face
-from ..errors import ConfigurationError
+from ..clients.opening import face, open_client
 
 if TYPE_CHECKING:
     from ..settings import ClientSettings
@@ -26,21 +25,15 @@ class Route:
         client: the configured client.
 
     Raises:
-        ConfigurationError: the settings cannot be used: a certificate, a key or a package is missing or wrong.
+        ConfigurationError: the settings cannot be used: a certificate or a package is missing, a key does not fit.
     """
 
     def __init__(self, settings: ClientSettings) -> None:
-        made = face(settings)
-        self.library: Any = made.AuthTransport.library
-        try:
-            self.bare = self.library.Client(**client_options(settings, self.library))
-            self.client = made.client(settings=settings)
-        except ImportError as error:  # HTTP/2 and SOCKS need packages of their own.
-            problem = str(error)
-        else:
-            self._transport = made.AuthTransport(_Through(self.bare), pipeline=pipeline_for(settings), name=settings.name)
-            return
-        raise ConfigurationError(problem, client=settings.name, remedy="Install it, or leave the setting out.")
+        transport: Any = face(settings).AuthTransport
+        self.client: Any = open_client(settings)
+        self.library: Any = transport.library
+        self.bare: Any = self.library.Client(**client_options(settings, self.library))
+        self._transport = transport(_Through(self.bare), pipeline=pipeline_for(settings), name=settings.name)
 
     def authenticate(self) -> AccessToken:
         """The client's token, from its provider or from the server.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import sys
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -13,6 +15,9 @@ from rich.console import Console
 
 WIDE = 1_000_000
 """Columns of what is no terminal: lines that are searched and compared are not to be broken."""
+
+PATIENCE = 0.5
+"""Seconds before anything is shown: what is done by then needs no spinner, and no flicker."""
 
 # Control characters (C0 but for tab and line feed, DEL, C1), those that turn the direction of writing, lone surrogates.
 _UNSAFE = re.compile(
@@ -38,11 +43,27 @@ def messages() -> Console:
     return _console(sys.stderr)
 
 
+def print_json(value: object) -> None:
+    """Write ``value`` as JSON, for programs."""
+    sys.stdout.write(visible(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
+
+
 @contextmanager
 def waiting(what: str) -> Generator[None]:
-    """Show on a terminal that something is going on. Print nothing meanwhile."""
-    with messages().status(visible(what), spinner="line"):
+    """Show on a terminal that something is going on, if it takes its time. Print nothing meanwhile."""
+    console = messages()
+    if not console.is_terminal:
         yield
+        return
+    status = console.status(visible(what), spinner="line")
+    late = threading.Timer(PATIENCE, status.start)
+    late.start()
+    try:
+        yield
+    finally:
+        late.cancel()
+        late.join()  # It may be starting just now.
+        status.stop()
 
 
 class _Console(Console):

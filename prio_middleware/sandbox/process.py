@@ -44,13 +44,16 @@ class ServerProcess:
     """
 
     def __init__(self, options: SandboxOptions, listen: Listen, command: Sequence[str] = COMMAND) -> None:
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - our own command
+        # In a group of its own, Ctrl-C goes to the parent alone, which then ends it.
+        self._process = subprocess.Popen(  # noqa: S603 - our own command
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
+        )
         self._lock = threading.Lock()
         self.pid = self._process.pid
         self.admin = Admin(self._perform)
         try:
             reached = self._exchange({"options": options.to_json(), "listen": dataclasses.asdict(listen)})
-        except ConfigurationError:
+        except BaseException:
             self.stop()
             raise
         self.url: str = reached["url"]

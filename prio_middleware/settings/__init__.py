@@ -33,8 +33,8 @@ class Settings:
     variable whose name is close to one of ours; any other ``PRIO_...`` variable is left alone.
 
     A key of a higher source does away with those of lower ones that say the same in another way: ``base_url`` with
-    ``environment`` and ``version``, ``environment`` with ``base_url``, ``token_url`` and ``discovery``, the latter two with each
-    other, and so secrets and their files.
+    ``environment`` and ``version``, ``environment`` with ``base_url``, ``token_url`` and ``discovery``, the latter two with
+    each other, and secrets and their files with each other.
 
     Named clients inherit the top level's settings, except for the credentials, which each has of its own.
 

@@ -40,7 +40,7 @@ def _server(client: ClientSettings) -> Iterator[Problem]:
 def _discovery(client: ClientSettings) -> Iterator[Problem]:
     if client.discovery is None:
         if client.allowed_token_origins:
-            yield Problem(("allowed_token_origins",), "only discovery has a use for it: token_url says where the token endpoint is")
+            yield Problem(("allowed_token_origins",), "only discovery has a use for it: token_url says where to ask")
         return
     if client.token_url:
         yield Problem(("token_url",), "discovery is given too, and finds it: keep one of them")

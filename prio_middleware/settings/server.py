@@ -48,8 +48,8 @@ class Server(PresetBased):
     """The API's URL: relative URLs of calls are joined to it. Preset prio: follows from environment and version."""
 
     discovery: IssuerUrl | None = None
-    """The authorization server's issuer identifier, to the letter as the server spells it: the token endpoint's URL is taken from
-    its metadata (RFC 8414, or OpenID Connect Discovery) when the first token is needed. It stands in place of token_url."""
+    """The authorization server's issuer identifier, to the letter as the server spells it. It stands in place of token_url,
+    which is read from the server's metadata (RFC 8414, or OpenID Connect Discovery) when the first token is needed."""
 
     allowed_token_origins: Origins = ()
     """With discovery: origins (https://host:port), besides that of the issuer, where the token endpoint may be. The client's

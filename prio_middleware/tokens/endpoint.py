@@ -62,7 +62,7 @@ class TokenEndpoint:
     """Makes token requests for one client, and reads what comes back.
 
     Attributes:
-        url: the token URL.
+        url: the token URL; the issuer, where that is still to be discovered.
         auth: how the client authenticates.
         body_format: how the request's body is encoded. RFC 6749 §4.4.2 says ``"form"``, Prio wants ``"json"``.
         timeout: seconds that each step of an attempt may take.

@@ -45,7 +45,7 @@ class Unusable(NamedTuple):
 
 
 def well_known_urls(issuer: str) -> tuple[str, str]:
-    """Where the metadata may be: as RFC 8414 §3.1 has it, before the path; then as OpenID Connect Discovery 1.0 §4, behind it."""
+    """Where the metadata may be: before the path (RFC 8414 §3.1); else behind it (OpenID Connect Discovery 1.0 §4)."""
     whole = issuer.removesuffix("/")
     parts = urlsplit(whole)
     origin = f"{parts.scheme}://{parts.netloc}"

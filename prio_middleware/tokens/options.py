@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,6 +43,8 @@ def _problem(given: object) -> str | None:
 
 
 def _nearest(name: object) -> str:
+    import difflib
+
     near = difflib.get_close_matches(str(name), TokenOptions._fields, n=1)
     return f" Did you mean {near[0]!r}?" if near else f" There are {', '.join(TokenOptions._fields)}."
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Generic, Self
 
 from ..errors import PrioError, TokenError, bind
 from ..pipeline import Exchange, Pipeline
-from ..refusal import BODY_LIMIT
-from ..tokens.endpoint import ANSWER_LIMIT, TokenAnswer, TokenRequest
 from ..tokens.token import DEFAULT_OPTIONS, AccessToken
 from .bodies import aread_head
 from .library import AsyncInner, RequestT, ResponseT
-from .shell import Shell, answer_of, describe, hand_on_without_token, second_try
+from .shell import Shell, answer_of, describe, hand_on_without_token, no_answer, second_try
 
 if TYPE_CHECKING:
+    from ..tokens.answer import TokenAnswer
+    from ..tokens.endpoint import TokenRequest
     from ..tokens.provider import TokenProvider
 
 
@@ -77,10 +77,12 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
+        self._closed = True
         await self.inner.__aexit__(*exc_info)
 
     async def aclose(self) -> None:
         """Close the inner transport."""
+        self._closed = True
         await self.inner.aclose()
 
     async def _fetch(self, exchange: Exchange, stale: AccessToken | None) -> AccessToken:
@@ -106,6 +108,8 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         return response
 
     async def _look(self, exchange: Exchange, response: ResponseT) -> None:
+        from ..refusal import BODY_LIMIT
+
         stream = response.stream
         head = await aread_head(stream, BODY_LIMIT)
         if head.complete:
@@ -140,11 +144,16 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         try:
             with anyio.move_on_after(request.budget):
                 return await self._post_once(request)
-            return TokenAnswer(failure=f"no whole answer within {request.budget:.1f} s")
+            return no_answer(f"no whole answer within {request.budget:.1f} s")
         except Exception as error:  # noqa: BLE001 - an inner transport may raise anything; the endpoint makes an error of it
-            return TokenAnswer(failure=describe(error))
+            return no_answer(describe(error))
+        finally:
+            if self._closed:
+                await self.inner.aclose()  # A refresh ahead outlives its client: nobody else would close its connection.
 
     async def _post_once(self, request: TokenRequest) -> TokenAnswer:
+        from ..tokens.answer import ANSWER_LIMIT
+
         response = await self.inner.handle_async_request(self._token_request(request))
         stream = response.stream
         try:

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from ..errors import BodyNotReplayableError, ConfigurationError, NewTokenUnavailableError, ReauthenticationError, TokenError
 from ..pipeline import Exchange, Pipeline
-from ..refusal import Refusal, read_refusal
-from ..tokens.endpoint import TokenAnswer, TokenRequest
 from ..tokens.options import EXTENSION, request_options
 from .bodies import Head, refill
 from .library import HTTPLibrary, RequestT, Response, ResponseT
 from .replay import is_replayable
 
 if TYPE_CHECKING:
+    from ..refusal import Refusal
+    from ..tokens.answer import TokenAnswer
+    from ..tokens.endpoint import TokenRequest
     from ..tokens.provider import TokenProvider
 
 REASON = "prio_middleware.reason"
@@ -46,6 +47,7 @@ class Shell(Generic[RequestT, ResponseT]):
         self._provider: TokenProvider = self.pipeline.provider
         self._statuses = self.pipeline.statuses
         self._inner_requests = self.pipeline.inner_requests
+        self._closed = False
 
     def _admit(self, request: RequestT) -> Exchange:
         """Run what comes before the token, and note what the request asks of it."""
@@ -60,6 +62,8 @@ class Shell(Generic[RequestT, ResponseT]):
 
     def _put_back(self, head: Head, response: ResponseT) -> Refusal:
         """Make ``response`` whole again after its head was read, and say what it says."""
+        from ..refusal import read_refusal
+
         if head.complete:
             response.stream = self.library.ByteStream(head.content)
         else:
@@ -124,10 +128,19 @@ def hand_on_without_token(exchange: Exchange, refused: ResponseT, error: TokenEr
     return hand_on(exchange, refused, NewTokenUnavailableError(message, **_facts(exchange), retry_after=error.retry_after))
 
 
+def no_answer(failure: str) -> TokenAnswer:
+    """What there is to read where no whole answer came back from the token endpoint."""
+    from ..tokens.answer import TokenAnswer
+
+    return TokenAnswer(failure=failure)
+
+
 def answer_of(response: Response, head: Head) -> TokenAnswer:
     """What came back from the token endpoint."""
+    from ..tokens.answer import TokenAnswer
+
     if head.broken:
-        return TokenAnswer(failure=describe(head.broken))
+        return no_answer(describe(head.broken))
     return TokenAnswer(response.status_code, response.headers, head.content, truncated=not head.complete)
 
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Generic, Self
 
 from ..errors import PrioError, TokenError, bind
 from ..pipeline import Exchange, Pipeline
-from ..refusal import BODY_LIMIT
-from ..tokens.endpoint import ANSWER_LIMIT, TokenAnswer, TokenRequest
 from ..tokens.token import DEFAULT_OPTIONS, AccessToken
 from .bodies import read_head
 from .library import RequestT, ResponseT, SyncInner
-from .shell import Shell, answer_of, describe, hand_on_without_token, second_try
+from .shell import Shell, answer_of, describe, hand_on_without_token, no_answer, second_try
 
 if TYPE_CHECKING:
+    from ..tokens.answer import TokenAnswer
+    from ..tokens.endpoint import TokenRequest
     from ..tokens.provider import TokenProvider
 
 
@@ -76,10 +76,12 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self._closed = True
         self.inner.__exit__(*exc_info)
 
     def close(self) -> None:
         """Close the inner transport."""
+        self._closed = True
         self.inner.close()
 
     def _fetch(self, exchange: Exchange, stale: AccessToken | None) -> AccessToken:
@@ -105,6 +107,8 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         return response
 
     def _look(self, exchange: Exchange, response: ResponseT) -> None:
+        from ..refusal import BODY_LIMIT
+
         stream = response.stream
         head = read_head(stream, BODY_LIMIT)
         if head.complete:
@@ -136,9 +140,14 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         try:
             return self._post_once(request, time.monotonic() + request.budget)
         except Exception as error:  # noqa: BLE001 - an inner transport may raise anything; the endpoint makes an error of it
-            return TokenAnswer(failure=describe(error))
+            return no_answer(describe(error))
+        finally:
+            if self._closed:
+                self.inner.close()  # A refresh ahead outlives its client: nobody else would close its connection.
 
     def _post_once(self, request: TokenRequest, until: float) -> TokenAnswer:
+        from ..tokens.answer import ANSWER_LIMIT
+
         response = self.inner.handle_request(self._token_request(request))
         stream = response.stream
         try:

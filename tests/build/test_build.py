@@ -116,6 +116,11 @@ def test_timeouts_limits_and_proxy_become_the_librarys() -> None:
     assert "verify" not in options
 
 
+def test_a_request_may_wait_longer_for_the_pool_than_the_library_lets_it() -> None:
+    with httpx.Client() as plain:
+        assert client_options(settings(), httpx)["timeout"].pool > plain.timeout.pool
+
+
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("certificates")

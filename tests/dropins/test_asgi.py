@@ -56,9 +56,12 @@ class TestClients:
     async def test_every_request_has_them(self, sandbox: Sandbox, settings: Settings) -> None:
         async def products(request: Request) -> Response:
             state = request.state
-            answers = [await state.prio.get(PRODUCTS), await state.prio_clients["berlin"].get(PRODUCTS)]
-            for client in (state.prio_sync, state.prio_sync_clients["berlin"]):
-                answers.append(await anyio.to_thread.run_sync(client.get, PRODUCTS))
+            answers = [
+                await state.prio.get(PRODUCTS),
+                await state.prio_clients["berlin"].get(PRODUCTS),
+                await anyio.to_thread.run_sync(state.prio_sync.get, PRODUCTS),
+                await anyio.to_thread.run_sync(state.prio_sync_clients["berlin"].get, PRODUCTS),
+            ]
             return JSONResponse([answer.status_code for answer in answers])
 
         app = shop(products, settings)
@@ -145,9 +148,7 @@ class TestTokenFailures:
         answer = await get(shop(products, settings_for(sandbox, client_secret=WRONG_SECRET)))
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
 
-    @pytest.mark.parametrize(
-        ("retry_after", "announced"), [(None, "30"), (0.0, "1"), (0.4, "1"), (1.0, "1"), (59.01, "60")]
-    )
+    @pytest.mark.parametrize(("retry_after", "announced"), [(None, "30"), (0.0, "1"), (0.4, "1"), (1.0, "1"), (59.01, "60")])
     async def test_retry_after_is_in_whole_seconds(self, retry_after: float | None, announced: str) -> None:
         error = TokenError("No.", retry_after=retry_after)
         assert (await get(shop(raising(error), retry_after=30))).headers["retry-after"] == announced

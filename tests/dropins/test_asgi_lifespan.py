@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
@@ -10,9 +10,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from prio_middleware import asgi
 from prio_middleware.asgi import PrioMiddleware
-from prio_middleware.errors import TokenError
 from prio_middleware.sandbox import Sandbox
 from prio_middleware.settings import Settings
 from tests.dropins.kit import WRONG_SECRET, accounts_asked_for, nowhere, settings_for
@@ -81,7 +79,7 @@ class TestOpeningAndClosing:
         seen: list[Any] = []
 
         @contextlib.asynccontextmanager
-        async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async def lifespan(app: Starlette) -> AsyncGenerator[None]:
             yield
             seen.append([client.is_closed for client in seen])
 
@@ -111,15 +109,28 @@ class TestOpeningAndClosing:
         assert server._state == {"pool": "warm"}
 
     async def test_a_failure_of_the_application_is_its_own(self) -> None:
-        @contextlib.asynccontextmanager
-        async def lifespan(app: Starlette) -> AsyncIterator[None]:
-            raise RuntimeError("The database is down.")
-            yield
+        class Lifespan:
+            def __init__(self, app: Starlette) -> None: ...
 
-        server = Server(PrioMiddleware(recording([], lifespan), nowhere()))
+            async def __aenter__(self) -> None:
+                raise RuntimeError("The database is down.")
+
+            async def __aexit__(self, *_: object) -> None: ...
+
+        server = Server(PrioMiddleware(recording([], Lifespan), nowhere()))
         with pytest.raises(RuntimeError, match="database"):
             await server.run()
         assert [message["type"] for message in server.said] == [NOT_STARTED]
+
+    async def test_what_it_makes_of_a_failure_without_a_word_is_the_servers_affair(self) -> None:
+        async def speechless(scope: Scope, receive: Receive, send: Send) -> None:
+            await receive()
+            raise RuntimeError("The database is down.")
+
+        server = Server(PrioMiddleware(speechless, nowhere()))
+        with pytest.raises(RuntimeError, match="database"):
+            await server.run()
+        assert server.said == []
 
 
 class TestApplicationsWithoutLifespan:

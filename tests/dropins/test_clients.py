@@ -37,9 +37,7 @@ class TestSync:
         assert found == {clients["default"]}
         assert clients["berlin"] is not clients["default"]
 
-    def test_a_thread_that_was_slower_leaves_no_client_behind(
-        self, offline: Settings, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_thread_that_was_slower_leaves_no_client_behind(self, offline: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
         clients, slower = Clients(offline), []
 
         def overtaken(settings: ClientSettings) -> httpx.Client:

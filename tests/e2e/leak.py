@@ -26,8 +26,7 @@ def shown(text: str, secrets: Iterable[str]) -> list[str]:
 
 
 def _traces(secret: str) -> Iterator[str]:
-    for run in re.findall(rf"\w{{{RUN},}}", secret):
-        yield run
+    yield from re.findall(rf"\w{{{RUN},}}", secret)
     for encoded in (secret, quote(secret, safe="")):
         for before in range(3):
             whole = base64.b64encode(b"x" * before + encoded.encode()).decode()

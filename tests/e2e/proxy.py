@@ -8,7 +8,7 @@ import socket
 import socketserver
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 
@@ -30,7 +30,7 @@ class Proxy(socketserver.ThreadingTCPServer):
         return {target for target, _ in self.seen}
 
     @contextlib.contextmanager
-    def serving(self) -> Iterator[Proxy]:
+    def serving(self) -> Generator[Proxy]:
         thread = threading.Thread(target=self.serve_forever, args=(0.05,))
         thread.start()
         try:
@@ -68,7 +68,7 @@ def _relay(near: socket.socket, far: socket.socket) -> None:
 
 
 @contextlib.contextmanager
-def tls_server(context: ssl.SSLContext) -> Iterator[tuple[str, list[str | None]]]:
+def tls_server(context: ssl.SSLContext) -> Generator[tuple[str, list[str | None]]]:
     """Yields the address of a server that hangs up after the handshake, and the protocols that were agreed on there."""
     agreed: list[str | None] = []
 

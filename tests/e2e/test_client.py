@@ -176,6 +176,6 @@ async def test_options_that_a_transport_given_would_not_see_are_refused(
 
 @pytest.mark.parametrize("place", SOME_OVER_TLS, indirect=True)
 @pytest.mark.parametrize("option", ["auth", "base_url"])
-async def test_options_that_are_not_for_clients_are_refused(place: Place, option: str) -> None:
+async def test_options_that_are_not_for_clients_are_refused(place: Place, environment: pytest.MonkeyPatch, option: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{option}= is not an option"):
         make(place, **{option: "https://elsewhere.example"})

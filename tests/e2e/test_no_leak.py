@@ -16,7 +16,7 @@ import pytest
 from prio_middleware import AccessToken, PrioError, Secret, build
 from prio_middleware.tokens.token import DEFAULT_OPTIONS
 from tests.e2e.leak import assert_silent, shown
-from tests.transports.world import BASE, WORLDS, Caller, Server, World, settings
+from tests.transports.world import WORLDS, Caller, Server, World, settings
 
 pytestmark = pytest.mark.anyio
 

@@ -74,7 +74,7 @@ def html(response: httpx.Response) -> bool:
 
 
 def whole(response: httpx.Response) -> bool:
-    return response.json()["issuer"] == ISSUER
+    return bool(response.json()["issuer"] == ISSUER)
 
 
 FAULTS: Mapping[str, tuple[int, Check]] = {

@@ -220,13 +220,14 @@ async def test_waiters_do_not_try_again_one_by_one_what_failed_for_all() -> None
 
 
 def test_a_sync_call_on_the_loop_that_leads_fetches_for_itself() -> None:
-    tokens, server = provider(), SlowServer(token(), token())
+    tokens, server = provider(deadline=0.05), SlowServer(token(), token())
 
     async def main() -> tuple[AccessToken, AccessToken]:
         leader = asyncio.create_task(aget(tokens, server))
         await until(server.arrived.is_set)
         server.gate.set()
         mine = get(tokens, server)  # blocks the loop, so the leader cannot land meanwhile
+        assert tokens.report().fetching  # its flight was not waited for until it was taken for lost
         return mine, await leader
 
     mine, led = asyncio.run(main())
@@ -255,7 +256,7 @@ def test_a_leader_whose_loop_was_stopped_is_waited_for_within_bounds() -> None:
     loop.close()
 
 
-def test_a_waiter_whose_loop_is_closed_by_then_disturbs_nobody() -> None:
+def test_a_waiter_whose_loop_is_closed_by_then_disturbs_nobody(caplog: pytest.LogCaptureFixture) -> None:
     tokens, server = provider(), SlowServer()
 
     async def give_up() -> None:
@@ -270,6 +271,8 @@ def test_a_waiter_whose_loop_is_closed_by_then_disturbs_nobody() -> None:
         server.gate.set()
 
         assert isinstance(leader.result(10), AccessToken)
+
+    assert caplog.records == []
 
 
 @pytest.mark.anyio

@@ -17,7 +17,7 @@ from prio_middleware import (
 )
 from prio_middleware.tokens.effects import Wait
 from prio_middleware.tokens.endpoint import TokenAnswer
-from prio_middleware.tokens.flight import Unanswered
+from prio_middleware.tokens.flight import Flight, Unanswered
 from prio_middleware.tokens.store import MemoryStore
 from prio_middleware.tokens.token import DEFAULT_OPTIONS
 from tests.tokens.kit import Clock, Server, answer, endpoint, play, provider, refused, token
@@ -334,6 +334,22 @@ def test_the_second_look_finds_a_token_that_came_meanwhile() -> None:
         waiter.send(Unanswered.HANDED_OVER)
 
     assert late.value.value is end.value.value
+
+
+def test_whoever_is_elected_looks_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread's fetch may have ended between a caller's first look and its election."""
+    shop = Shop()
+    board = shop.tokens._flights.board
+
+    def board_late(key: TokenOptions, until: float) -> tuple[Flight, bool]:
+        monkeypatch.undo()
+        shop.token()
+        return board(key, until)
+
+    monkeypatch.setattr(shop.tokens._flights, "board", board_late)
+
+    shop.token()
+    assert shop.asked == 1
 
 
 def test_the_store_is_bounded_and_evicts_what_expires_first() -> None:

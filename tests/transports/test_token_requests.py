@@ -41,6 +41,20 @@ async def test_a_token_request_carries_a_timeout_for_every_step(world: World, se
     assert extensions["timeout"] == dict.fromkeys(["connect", "read", "write", "pool"], 0.75)
 
 
+@pytest.mark.pitfall(id="two-libraries")
+async def test_a_token_request_is_one_of_the_librarys_own(world: World) -> None:
+    seen: list[Any] = []
+
+    def token(request: Any) -> Any:
+        seen.append(request)
+        return server.grant()
+
+    server = Server(world, token=token)
+    await world.client(server).get()
+
+    assert [type(request) for request in seen] == [world.library.Request]
+
+
 @pytest.mark.pitfall(id="unfolding-answer")
 async def test_a_token_answer_that_unfolds_to_megabytes_is_refused_unfolded(world: World) -> None:
     server = Server(world, token=lambda _: bomb(world, 200))
@@ -100,4 +114,4 @@ async def test_clients_share_a_token_where_nothing_sets_them_apart(
         await world.client(server, settings=settings(**changes)).get()
 
     assert len(server.token_requests) == tokens
-    assert len({authorization for authorization in server.authorizations}) == tokens
+    assert len(set(server.authorizations)) == tokens

@@ -1,58 +1,92 @@
-"""What there is to look at for one client, step by step."""
+"""What there is to look at for one client, in the order in which the steps need each other."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ...errors import PrioError
-from ...origins import Origin, parse_origin
-from ...transports.shell import describe
 from ..answer import beginning, listen
-from . import network
-from .greeting import Greeting, greet
-from .judgement import judge_call, judge_clock, judge_error, judge_tls, judge_token
-from .network import Hop, first_hop
-from .steps import Finding, Result, Status, Step
+from ..unanswered import why
+from .judgement import judge_call, judge_error, judge_token
+from .server import Server, origin_of
+from .steps import Finding, Status, Step
 
 if TYPE_CHECKING:
     from ...settings import ClientSettings
     from ..route import Route
 
 LATER = ("dns", "tcp", "tls", "clock", "token", "call")
-"""The steps after the settings."""
+"""The names of the steps after the settings."""
 
 CALLS = {"prio": "/products"}
-"""A call that needs a token, for each preset that knows one. Its answer's data is not read."""
+"""A call that needs a token, for each preset that knows one. The data it answers with is not read."""
 
-OPEN = {"prio": "/system/ping"}
+OPEN_CALLS = {"prio": "/system/ping"}
 """A call that needs no token, for each preset that knows one."""
 
-LOOKUP_TIMEOUT = 10.0
-"""Seconds to wait for a name to be looked up."""
 
-
-class Server:
-    """One of the servers that a client speaks to.
+class Examination:
+    """The steps for one client.
 
     Args:
         route: the client.
-        settings: its settings.
-        url: something to ask the server for, without a token.
+        settings: the client's.
+        path: what to call with a token; the preset's own choice if left out.
     """
 
-    def __init__(self, route: Route, settings: ClientSettings, url: str, needs: Step) -> None:
-        origin = parse_origin(url)
-        assert isinstance(origin, Origin)  # noqa: S101 - the settings have checked it
+    def __init__(self, route: Route, settings: ClientSettings, path: str | None = None) -> None:
         self._route = route
-        self._signs = settings.client_auth == "private_key_jwt"
-        self._timeout = settings.connect_timeout
-        self._url = url
-        self._greeting: Greeting | None = None
-        self._hop = first_hop(settings, origin)
-        about = str(self._hop)
-        self.dns = Step("dns", self._look_up, about, (needs,))
-        self.tcp = Step("tcp", self._connect, about, (self.dns,))
-        self.tls = Step("tls", self._greet, str(Hop(origin.host, origin.port or 443)), (self.tcp,))
-        self.clock = Step("clock", self._compare_clocks, self.tls.about, (self.tls,))
+        self._settings = settings
+        self._path = path or CALLS.get(settings.preset)
+        self._secrets = [secret for secret in (settings.client_secret, settings.private_key) if secret]
+
+    def steps(self, settled: Step) -> list[Step]:
+        """The steps after ``settled``, which looked at the settings."""
+        api = Server(self._route, self._settings, self._open_url(), settled)
+        issuer = api if self._is_one_server() else Server(self._route, self._settings, self._issuer_url(), settled)
+        token = Step("token", self._ask_for_token, issuer.tls.about, (issuer.tls,))
+        call = Step("call", self._call, api.tls.about, (api.tls, token))
+        looked_at = [step for server in dict.fromkeys((api, issuer)) for step in (server.dns, server.tcp, server.tls)]
+        return [*looked_at, issuer.clock, token, call]
+
+    def _is_one_server(self) -> bool:
+        return origin_of(self._settings.base_url) == origin_of(self._issuer_url())
+
+    def _open_url(self) -> str:
+        return f"{self._settings.base_url}{OPEN_CALLS.get(self._settings.preset, '')}"
+
+    def _issuer_url(self) -> str:
+        """The root of the token server: a GET of the token URL itself would be counted as a mistake."""
+        scheme, _, rest = (self._settings.discovery or self._settings.token_url).partition("://")
+        return f"{scheme}://{rest.partition('/')[0]}/"
+
+    def _ask_for_token(self) -> Finding:
+        try:
+            token = self._route.authenticate()
+        except PrioError as error:
+            return judge_error(error)
+        self._secrets.append(token.value)
+        return judge_token(token, self._settings.scope)
+
+    def _call(self) -> Finding:
+        if self._path is None:
+            preset = self._settings.preset
+            return Finding(Status.SKIP, f"Not tried: no call is known for preset {preset!r}. Name one with --path.")
+        client, library = self._route.client, self._route.library
+        try:
+            with client.stream("GET", self._path) as response:
+                return judge_call(listen(response, beginning(response) if response.status_code >= 300 else b"", self._secrets))
+        except PrioError as error:
+            return judge_error(error)
+        except (library.HTTPError, library.InvalidURL) as error:
+            return Finding(Status.FAIL, *why(error))
+
+
+def no_examination(error: PrioError) -> list[Step]:
+    """The steps where the settings cannot be used."""
+
+    def look() -> Finding:
+        return judge_error(error)
+
+    settings = Step("settings", look)
+    return [settings, *(Step(name, look, needs=(settings,)) for name in LATER)]

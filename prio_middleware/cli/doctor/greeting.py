@@ -9,18 +9,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from ...transports.shell import describe
+from ..unanswered import why
 from .steps import Finding, Status
-
-_REMEDIES = {
-    "unable to get local issuer certificate": "Set ca_file to the authority's certificate, if it is one of your own or a proxy's.",
-    "self-signed certificate": "Set ca_file to the server's certificate, if that is meant to be so.",
-    "certificate has expired": "The server's operator has to renew the certificate; check this machine's date, too.",
-    "certificate is not yet valid": "Check this machine's date.",
-    "mismatch": "The certificate is for another name: check the host in the URL of the settings.",
-    "wrong version number": "That port does not speak TLS: check the port in the URL of the settings.",
-}
-_REMEDY = "Check with the server's operator which TLS it speaks, and whether something in between changes it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +46,7 @@ def greet(client: Any, library: Any, url: str) -> Greeting | Finding:
         with client.stream("GET", url, headers={"Cache-Control": "no-cache"}) as response:
             return _greeting(response, (asked + time.time()) / 2)
     except library.HTTPError as error:
-        problem, remedy = why(error)
-    return Finding(Status.FAIL, problem, remedy)
-
-
-def why(error: BaseException) -> tuple[str, str]:
-    """Why there was no answer, and what to do about it."""
-    cause: BaseException | None = error
-    while cause and not isinstance(cause, ssl.SSLError):
-        cause = cause.__cause__ or cause.__context__
-    if cause is None:
-        return f"No answer: {describe(error)}.", "Check the URL and the proxy in the settings, and try again."
-    problem = getattr(cause, "verify_message", None) or (cause.reason or "").replace("_", " ").lower() or str(cause)
-    remedy = next((remedy for words, remedy in _REMEDIES.items() if words in problem), _REMEDY)
-    return f"No TLS connection: {problem.rstrip('.')}.", remedy
+        return Finding(Status.FAIL, *why(error))
 
 
 def _greeting(response: Any, local: float) -> Greeting:

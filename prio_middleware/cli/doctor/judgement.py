@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...errors import PrioError
 from ..answer import Said
 from ..durations import duration
+from ..settings_shown import Row, by_key
 from .greeting import Greeting
 from .steps import Finding, Status
 
@@ -25,6 +27,16 @@ CLOCK_WARNING = 5.0
 
 ASSERTION_LIMIT = 30.0
 """Seconds that clocks may differ where the client signs assertions, which are good for 60 s (RFC 7523 §3)."""
+
+
+def judge_settings(rows: Sequence[Row], notes: Sequence[str]) -> Finding:
+    """What the settings are, and what was said about them while they were loaded."""
+    lines = tuple((row.setting, row.comment) for row in rows)
+    given = sum(row.is_given for row in rows)
+    summary = f"{given} given, the others are defaults."
+    if notes:
+        return Finding(Status.WARN, f"{summary} {' '.join(notes)}", None, by_key(rows), lines)
+    return Finding(Status.OK, summary, None, by_key(rows), lines)
 
 
 def judge_error(error: PrioError) -> Finding:
@@ -44,7 +56,7 @@ def judge_error(error: PrioError) -> Finding:
 def judge_tls(greeting: Greeting) -> Finding:
     """Whether the connection is encrypted, and for how long that lasts."""
     if greeting.tls is None:
-        return Finding(Status.WARN, "Plain HTTP, as loopback_http_hosts allows.", "Use it for test servers on this machine only.")
+        return Finding(Status.WARN, "Plain HTTP, as loopback_http_hosts allows.", "Only for test servers on this machine.")
     spoken = f"{greeting.tls}, {greeting.http}"
     facts: dict[str, object] = {"tls": greeting.tls, "http": greeting.http}
     if greeting.expires is None:
@@ -52,7 +64,7 @@ def judge_tls(greeting: Greeting) -> Finding:
     left = greeting.expires - greeting.local
     until = _date(greeting.expires)
     facts["certificate_expires"] = until
-    summary = f"{spoken}; the certificate is good until {until} ({duration(left)})."
+    summary = f"{spoken}; the certificate is good until {until} ({left / DAY:,.0f} days)."
     if left < CERTIFICATE_WARNING:
         return Finding(Status.WARN, summary, "The server's operator has to renew the certificate soon: tell them.", facts)
     return Finding(Status.OK, summary, facts=facts)
@@ -84,7 +96,7 @@ def judge_token(token: AccessToken, asked: str | None) -> Finding:
         asked: the scopes that were asked for.
     """
     lasts = "does not expire" if math.isinf(token.lifetime) else f"is good for {duration(token.lifetime)}"
-    facts = {"token_type": token.token_type, "scope": token.scope}
+    facts: dict[str, object] = {"token_type": token.token_type, "scope": token.scope}
     if not math.isinf(token.lifetime):
         facts["lifetime"] = round(token.lifetime)
     summary = f"A {token.token_type} token that {lasts}."

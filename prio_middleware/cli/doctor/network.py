@@ -71,7 +71,7 @@ def connect(hop: Hop, seconds: float) -> Finding:
         return Finding(
             Status.FAIL,
             f"No connection to {hop}: {error.strerror or error}.",
-            "Check address and port, and whether a firewall is in between. Where only a proxy leads out, set `proxy` or HTTPS_PROXY.",
+            "Check address, port and firewall. Where only a proxy leads out, set `proxy` or HTTPS_PROXY.",
             {"host": hop.host, "port": hop.port},
         )
     return Finding(Status.OK, f"Connected to {hop}.", facts={"host": hop.host, "port": hop.port, "address": address})

@@ -25,17 +25,17 @@ class Finding:
         summary: what was found, in one sentence.
         remedy: what to do about it, where there is something to do.
         facts: what was measured or read, for programs: numbers, texts, lists of texts.
-        lines: the same for people, where one sentence does not hold it.
+        lines: the same for people, where one sentence does not hold it, and a comment on each.
     """
 
     status: Status
     summary: str
     remedy: str | None = None
     facts: Mapping[str, object] = field(default_factory=dict)
-    lines: tuple[str, ...] = ()
+    lines: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Step:
     """One thing to look at.
 

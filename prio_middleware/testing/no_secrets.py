@@ -1,0 +1,93 @@
+"""The assertion that no secret and no token appeared in logs, spans or output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+from opentelemetry import trace
+
+from ..secret import Secret
+from .logs import LogKeeper
+from .output import OutputKeeper
+from .search import Searched
+
+if TYPE_CHECKING:
+    from .spans import SpanKeeper
+
+
+class NoSecrets:
+    """Knows the secrets and tokens that this library was given since the fixture was set up, and what was logged, traced and written.
+
+    - Secrets: whatever was put into a :class:`Secret` (every client secret, key and token is), the sandbox's accounts, and
+      what :meth:`watch` was told. Those shorter than eight characters are not looked for.
+    - Logs: every logger that propagates, at DEBUG, with arguments, extras and tracebacks.
+    - Spans: those of OpenTelemetry's SDK, if its tracer provider is set when the test begins.
+    - Output: standard output and error, as pytest captures them. What a test has read from there itself, it can hand in.
+
+    They are looked for as they are, percent-encoded, JSON-escaped and in base64; sixteen characters in a row will do.
+
+    Args:
+        capture: pytest's fixture that captures the test's output.
+    """
+
+    def __init__(self, capture: pytest.CaptureFixture[Any]) -> None:
+        self._secrets: dict[str, None] = {}
+        self._patch = pytest.MonkeyPatch()
+        self._logs = LogKeeper()
+        self._output = OutputKeeper(capture)
+        self._spans = _span_keeper()
+
+    def watch(self, *secrets: str) -> None:
+        """Look for these too."""
+        self._secrets |= dict.fromkeys(secrets)
+
+    def __call__(self, *texts: object) -> None:
+        """Look now: at everything so far, and at ``texts``.
+
+        Raises:
+            AssertionError: a secret appeared. It says where, and does not repeat it.
+        """
+        __tracebackhide__ = True
+        secrets = list(self._secrets)
+        leaks = [place for place, text in self._places(texts) if any(map(Searched(text).repeats, secrets))]
+        assert not leaks, f"A secret or a token appeared in {', '.join(leaks)}."  # noqa: S101 - that is what it is for
+
+    def __enter__(self) -> Self:
+        known, make = self._secrets, Secret.__init__
+
+        def make_and_note(secret: Secret, text: str) -> None:
+            make(secret, text)
+            known[text] = None
+
+        self._patch.setattr(Secret, "__init__", make_and_note)
+        self._logs.start()
+        if self._spans:
+            self._spans.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._patch.undo()
+        self._logs.stop()
+        self._output.stop()
+        if self._spans:
+            self._spans.stop()
+
+    def _places(self, texts: tuple[object, ...]) -> Iterator[tuple[str, str]]:
+        yield from self._logs.texts()
+        yield from self._output.texts()
+        if self._spans:
+            yield from self._spans.texts()
+        yield from ((f"argument {number}", str(text)) for number, text in enumerate(texts, 1))
+
+
+def _span_keeper() -> SpanKeeper | None:
+    """What keeps the spans of this process, if there is anything that makes them."""
+    provider: Any = trace.get_tracer_provider()
+    if not hasattr(provider, "add_span_processor"):
+        return None
+    from .spans import keeper_of
+
+    return keeper_of(provider)

@@ -1,0 +1,90 @@
+"""Writes docs/reference/settings.md from the settings' JSON Schema: ``python scripts/settings_reference.py``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from prio_middleware.settings.application import Application
+from prio_middleware.settings.client import ClientTable
+from prio_middleware.settings.connection import Connection
+from prio_middleware.settings.credentials import Credentials
+from prio_middleware.settings.document import Document
+from prio_middleware.settings.layers import variable
+from prio_middleware.settings.pipeline import DeclaredPipeline
+from prio_middleware.settings.schema import json_schema
+from prio_middleware.settings.server import PresetBased, Server
+from prio_middleware.settings.token_requests import TokenRequests
+
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "settings.md"
+
+GROUPS: Mapping[type[BaseModel], str] = {
+    PresetBased: "Preset",
+    Server: "Server",
+    Credentials: "Credentials",
+    TokenRequests: "Token requests",
+    Connection: "Connections",
+    DeclaredPipeline: "Pipeline",
+    ClientTable: "Application",
+    Document: "Several clients",
+}
+
+HEAD = """\
+# Settings
+
+Every setting, with the variable that sets it. A file has the same name in lower case: `PRIO_SCOPE` is `scope` in `prio.toml`.
+A client called berlin has its own under `[clients.berlin]`, or in variables that begin with `PRIO_CLIENTS__BERLIN__`. Where
+settings may stand, and which of two goes before the other, is told in [Configuring clients](../how-to/configure.md).
+
+This page is made from the JSON Schema of `prio.toml` by `python scripts/settings_reference.py`.
+"""
+
+
+def page() -> str:
+    """The page as it should be."""
+    schema = json_schema()
+    return HEAD + "".join(_group(model, title, schema) for model, title in GROUPS.items())
+
+
+def _group(model: type[BaseModel], title: str, schema: Mapping[str, Any]) -> str:
+    own = {name: schema["properties"][name] for name in model.model_fields if name in vars(model)["__annotations__"]}
+    if "app" in own:
+        fields = schema["$defs"][Application.__name__]["properties"]
+        own = {"app." + name: fields[name] for name in Application.model_fields}
+    return f"\n## {title}\n" + "".join(_setting(name, field) for name, field in own.items())
+
+
+def _setting(name: str, field: Mapping[str, Any]) -> str:
+    facts = [*_values(field), *_default(field)]
+    if name != "clients":
+        facts.append(f"`{variable(tuple(name.split('.')))}`")
+    return f"\n### {name}\n\n{' · '.join(facts)}\n\n{field['description']}\n"
+
+
+def _values(field: Mapping[str, Any]) -> Iterator[str]:
+    """What the setting may be."""
+    if "enum" in field:
+        yield "one of " + ", ".join(f'`"{value}"`' for value in field["enum"])
+    elif "anyOf" in field:
+        yield "list, or text with commas between the items"
+    else:
+        yield {"object": "table", "array": "list"}.get(field["type"], field.get("format", field["type"]))
+    bounds = {
+        "exclusiveMinimum": "more than {}",
+        "minimum": "{} or more",
+        "exclusiveMaximum": "less than {}",
+    }
+    yield from (text.format(field[key]) for key, text in bounds.items() if key in field)
+
+
+def _default(field: Mapping[str, Any]) -> Iterator[str]:
+    if field.get("default", "") != "":
+        yield f"default: `{json.dumps(field['default'])}`"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

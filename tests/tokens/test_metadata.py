@@ -1,0 +1,225 @@
+"""Where the metadata of an authorization server are, and what is taken from them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+
+from prio_middleware.tokens.answer import ANSWER_LIMIT, TokenAnswer
+from prio_middleware.tokens.metadata import TOKEN_URL_LIMIT, Issuer, Unusable, find_token_url, well_known_urls
+from tests.tokens.kit import answer
+
+ISSUER = "https://id.example/tenant"
+TOKEN_URL = "https://id.example/tenant/token"
+GOOD = {"issuer": ISSUER, "token_endpoint": TOKEN_URL}
+OAUTH, OPENID = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
+
+
+@pytest.mark.parametrize(
+    ("issuer", "first", "second"),
+    [
+        ("https://id.example", f"https://id.example{OAUTH}", f"https://id.example{OPENID}"),
+        ("https://id.example/", f"https://id.example{OAUTH}", f"https://id.example{OPENID}"),
+        ("https://id.example:8443", f"https://id.example:8443{OAUTH}", f"https://id.example:8443{OPENID}"),
+        ("https://id.example/tenant", f"https://id.example{OAUTH}/tenant", f"https://id.example/tenant{OPENID}"),
+        ("https://id.example/tenant/", f"https://id.example{OAUTH}/tenant", f"https://id.example/tenant{OPENID}"),
+        ("https://id.example/a/b", f"https://id.example{OAUTH}/a/b", f"https://id.example/a/b{OPENID}"),
+        ("https://id.example/a%2Fb", f"https://id.example{OAUTH}/a%2Fb", f"https://id.example/a%2Fb{OPENID}"),
+        ("https://id.example/a;v=1", f"https://id.example{OAUTH}/a;v=1", f"https://id.example/a;v=1{OPENID}"),
+        ("https://[::1]:1/a", f"https://[::1]:1{OAUTH}/a", f"https://[::1]:1/a{OPENID}"),
+    ],
+)
+def test_the_well_known_part_goes_before_the_path_and_then_behind_it(issuer: str, first: str, second: str) -> None:
+    assert well_known_urls(issuer) == (first, second)
+
+
+def find(members: object, auth_method: str = "client_secret_basic", identifier: str = ISSUER, **issuer: Any) -> str | Unusable:
+    return find_token_url(answer(200, members), Issuer(identifier, **issuer), auth_method)
+
+
+def problem(found: str | Unusable) -> str:
+    assert isinstance(found, Unusable), found
+    return found.problem
+
+
+def test_the_token_endpoint_is_taken_as_it_is_written() -> None:
+    assert find(GOOD) == TOKEN_URL
+    assert find({**GOOD, "token_endpoint": "https://ID.example:443/t?tenant=1"}) == "https://ID.example:443/t?tenant=1"
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        f"{ISSUER}/",
+        "https://id.example",
+        "https://ID.example/tenant",
+        "https://id.example:443/tenant",
+        "https://id.example/Tenant",
+        "https://id.example/%74enant",
+        "http://id.example/tenant",
+        "https://id.example.thief.example/tenant",
+        f"{ISSUER}?",
+        f" {ISSUER}",
+        "https://id.example/tena\u0301nt",
+        "",
+    ],
+)
+def test_an_issuer_that_differs_by_a_code_point_is_another_one(named: str) -> None:
+    found = find({**GOOD, "issuer": named})
+
+    assert "those of another issuer" in problem(found)
+    assert isinstance(found, Unusable)
+    assert "the very same text" in (found.remedy or "")
+
+
+def test_an_issuer_with_a_slash_at_its_end_is_compared_with_it() -> None:
+    slashed = f"{ISSUER}/"
+
+    assert find({**GOOD, "issuer": slashed}, identifier=slashed) == TOKEN_URL
+    assert "another issuer" in problem(find(GOOD, identifier=slashed))
+
+
+def test_escapes_of_json_are_undone_before_the_comparison() -> None:
+    body = json.dumps(GOOD).replace("id.example/tenant", "id.example\\/\\u0074enant").encode()
+
+    assert find_token_url(TokenAnswer(200, {}, body), Issuer(ISSUER), "client_secret_basic") == TOKEN_URL
+
+
+@pytest.mark.parametrize("named", [None, 1, [ISSUER], {"issuer": ISSUER}])
+def test_an_issuer_is_a_text(named: object) -> None:
+    assert problem(find({**GOOD, "issuer": named})) == "they name no issuer"
+
+
+@pytest.mark.parametrize(
+    "members", [{"issuer": ISSUER}, {**GOOD, "token_endpoint": None}, {**GOOD, "token_endpoint": [TOKEN_URL]}]
+)
+def test_metadata_without_a_token_endpoint(members: object) -> None:
+    assert problem(find(members)) == "they name no token_endpoint"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "/tenant/token",
+        "//id.example/token",
+        "id.example/token",
+        "mailto:id@id.example",
+        "javascript:alert(1)",
+        "https://",
+        "https://user:password@id.example/token",
+        "https://id.example\\@thief.example/token",
+        "https://id.example:99999/token",
+        "https://id.example/token#here",
+        "https://id.example/to ken",
+        "https://id.example/token\r\nHost: thief.example",
+        "https://id.example/\x00",
+        "https://[::1/token",
+        f"https://id.example/{'t' * TOKEN_URL_LIMIT}",
+    ],
+)
+def test_a_token_endpoint_that_is_no_url(url: str) -> None:
+    said = problem(find({**GOOD, "token_endpoint": url}))
+
+    assert said == "the token_endpoint is not the URL of one (RFC 6749 §3.2)"
+
+
+def test_a_token_endpoint_over_plain_http_is_refused_but_for_the_loopback_hosts_that_are_named() -> None:
+    plain = {"issuer": "http://127.0.0.1:8000", "token_endpoint": "http://127.0.0.1:8000/token"}
+
+    assert problem(find({**GOOD, "token_endpoint": "http://id.example/token"})).endswith("is not https://")
+    assert problem(find(plain, identifier="http://127.0.0.1:8000")).endswith("is not https://")
+    assert find(plain, identifier="http://127.0.0.1:8000", loopback_http_hosts=("127.0.0.1",)) == "http://127.0.0.1:8000/token"
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed", "fits"),
+    [
+        ("https://id.example/elsewhere", (), True),
+        ("https://ID.EXAMPLE:443/token", (), True),
+        ("https://tokens.example/token", (), False),
+        ("https://tokens.example/token", ("https://tokens.example",), True),
+        ("https://tokens.example:443/token", ("https://TOKENS.example",), True),
+        ("https://tokens.example:8443/token", ("https://tokens.example",), False),
+        ("https://id.example:8443/token", (), False),
+        ("https://sub.id.example/token", (), False),
+        ("https://id.example.thief.example/token", ("https://tokens.example",), False),
+    ],
+)
+def test_a_token_endpoint_at_another_origin_has_to_be_allowed_by_name(url: str, allowed: tuple[str, ...], fits: bool) -> None:
+    found = find({**GOOD, "token_endpoint": url}, allowed_token_origins=allowed)
+
+    assert (found == url) is fits
+    if isinstance(found, Unusable):
+        assert "another origin" in found.problem
+        assert "allowed_token_origins" in (found.remedy or "")
+
+
+@pytest.mark.parametrize(
+    ("offered", "method", "fits"),
+    [
+        (["client_secret_post", "private_key_jwt"], "private_key_jwt", True),
+        (["client_secret_post", "private_key_jwt"], "client_secret_basic", False),
+        ([], "client_secret_basic", False),
+        ([None, 7, {"a": 1}], "client_secret_basic", False),
+        (None, "private_key_jwt", True),
+        ("client_secret_basic", "private_key_jwt", True),
+    ],
+)
+def test_a_client_authentication_that_the_server_does_not_know(offered: object, method: str, fits: bool) -> None:
+    found = find({**GOOD, "token_endpoint_auth_methods_supported": offered}, method)
+
+    assert (found == TOKEN_URL) is fits
+    if isinstance(found, Unusable):
+        assert f"the client authentication {method}" in found.problem
+        assert "client_auth" in (found.remedy or "")
+
+
+def test_where_the_list_of_methods_is_left_out_the_server_is_asked() -> None:
+    assert find(GOOD, "private_key_jwt") == TOKEN_URL
+
+
+@pytest.mark.parametrize(
+    ("came", "expected"),
+    [
+        (answer(404), "status 404"),
+        (answer(401, GOOD), "status 401"),
+        (answer(201, GOOD), "status 201"),
+        (answer(204), "status 204"),
+        (
+            answer(302, GOOD, location="https://user:pw@id.example/login?next=x"),
+            "a redirect with 302 to https://id.example/login, which is not followed",
+        ),
+        (answer(301, GOOD), "a redirect with 301 to an unnamed place, which is not followed"),
+        (TokenAnswer(200, {}, b"<html></html>"), "the body is not a JSON object"),
+        (TokenAnswer(200, {}, b""), "the body is not a JSON object"),
+        (TokenAnswer(200, {}, b"[]"), "the body is not a JSON object"),
+        (TokenAnswer(200, {}, b"[" * 100_000), "the body is not a JSON object"),
+        (TokenAnswer(200, {}, b'{"issuer": "\xff"}'), "the body is not a JSON object"),
+        (TokenAnswer(200, {}, b'{"issuer": "a", "issuer": "b"}'), "the body is not a JSON object"),
+        (TokenAnswer(200, {}, b"{}", truncated=True), "the body is too long"),
+        (
+            TokenAnswer(200, {"content-encoding": "gzip"}, gzip.compress(bytes(ANSWER_LIMIT + 1))),
+            "the body is too long once it is decoded",
+        ),
+        (
+            TokenAnswer(200, {"content-encoding": "br"}, b"{}"),
+            "the body is in a content encoding other than gzip and deflate",
+        ),
+    ],
+)
+def test_an_answer_that_has_no_metadata(came: TokenAnswer, expected: str) -> None:
+    assert problem(find_token_url(came, Issuer(ISSUER), "client_secret_basic")) == expected
+
+
+@pytest.mark.parametrize("text", ["x" * 10_000, 'a"b\\c', "line\r\nbreak", "\x1b[2J"])
+@pytest.mark.parametrize("member", ["issuer", "token_endpoint", "token_endpoint_auth_methods_supported"])
+def test_of_the_servers_words_only_what_may_be_repeated_is(member: str, text: str) -> None:
+    value = [text] if member.endswith("supported") else f"https://thief.example/{text}" if member == "token_endpoint" else text
+    said = problem(find({**GOOD, member: value}))
+
+    assert said.isprintable()
+    assert len(said) < 500
