@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class NoSecrets:
-    """Knows the secrets and tokens that this library was given since the fixture was set up, and what was logged, traced and written.
+    """Knows the secrets and tokens that came up since the fixture was set up, and what was logged, traced and written.
 
     - Secrets: whatever was put into a :class:`Secret` (every client secret, key and token is), the sandbox's accounts, and
       what :meth:`watch` was told. Those shorter than eight characters are not looked for.

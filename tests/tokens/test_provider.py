@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from prio_middleware import (
     AccessToken,
+    ClientCredentialsProvider,
     ConfigurationError,
     CredentialsRefusedError,
+    InsecureTransportError,
     InvalidTokenResponseError,
     Secret,
     TokenEndpointUnavailableError,
@@ -405,3 +409,45 @@ def test_a_report_says_that_a_fetch_is_under_way() -> None:
     assert shop.tokens.report().fetching
     steps.close()
     assert not shop.tokens.report().fetching
+
+
+def test_a_token_url_of_plain_http_is_refused_before_anything_is_asked() -> None:
+    plain = dataclasses.replace(endpoint(), url="http://auth.example/token")
+    with pytest.raises(InsecureTransportError):
+        ClientCredentialsProvider(plain)
+
+
+@pytest.mark.parametrize("answer", [token(), refused("invalid_client", 401)])
+def test_the_second_look_finds_what_another_flight_brought_meanwhile(
+    answer: TokenAnswer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(token())
+    other = shop.tokens.acquire(DEFAULT_OPTIONS, None)
+    next(other)
+    board = shop.tokens._flights.board
+
+    def land_the_other_first(key: TokenOptions, until: float) -> tuple[Flight, bool]:
+        with pytest.raises(StopIteration):
+            other.send(answer)
+        return board(key, until)
+
+    monkeypatch.setattr(shop.tokens._flights, "board", land_the_other_first)
+    got = shop.get()
+
+    assert shop.asked == 0
+    assert isinstance(got, CredentialsRefusedError if answer.status_code == 401 else AccessToken)
+
+
+def test_dropping_a_token_leaves_the_newer_one_that_came_in_between() -> None:
+    older, newer = (AccessToken(Secret("t"), expires_at=10.0) for _ in range(2))
+
+    class Racing(dict[TokenOptions, AccessToken]):
+        def pop(self, key: TokenOptions, *default: object) -> AccessToken:
+            self[key] = newer
+            return super().pop(key)
+
+    store = MemoryStore()
+    store._tokens = Racing({DEFAULT_OPTIONS: older})
+    store.drop(older)
+
+    assert store._tokens[DEFAULT_OPTIONS] is newer
