@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from anyio import to_thread
 
-from . import unavailable
 from .clients import DEFAULT, AsyncClients, Clients, fetch_tokens
+from .dropins import unavailable
+from .dropins.lifespan import InnerLifespan
 from .errors import ConfigurationError, PrioError, TokenError
-from .lifespan import InnerLifespan
 from .readiness import answer, readiness
 from .settings import Settings
 

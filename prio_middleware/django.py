@@ -13,11 +13,11 @@ import asyncio
 from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import unavailable
 from .clients import DEFAULT, AsyncClients, Clients, check
+from .dropins import unavailable
+from .dropins.framework_settings import read_settings
 from .errors import ConfigurationError
 from .extras import needs
-from .framework_settings import read_settings
 from .readiness import answer, readiness
 from .settings import Settings
 
@@ -87,8 +87,8 @@ class PrioClient:
             raise AttributeError(name)
         return getattr(self._clients[DEFAULT], name)
 
-    # For isinstance().
-    __class__ = property(lambda self: type(self._clients[DEFAULT]))  # as Django's own lazy objects have it
+    # For isinstance(), as Django's own lazy objects have it.
+    __class__ = property(lambda self: type(self._clients[DEFAULT]))  # pyright: ignore[reportIncompatibleMethodOverride]  # see above
 
 
 class PrioMiddleware:

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from . import unavailable
 from .clients import DEFAULT, Clients
+from .dropins import unavailable
+from .dropins.framework_settings import read_settings
 from .errors import ConfigurationError, TokenError
 from .extras import needs
-from .framework_settings import read_settings
 from .readiness import answer, readiness
 
 try:

@@ -11,12 +11,12 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from . import unavailable
 from .clients import DEFAULT, Clients
+from .dropins import unavailable
+from .dropins.wsgi_answer import serve
 from .errors import ConfigurationError
 from .readiness import answer, readiness
 from .settings import Settings
-from .wsgi_answer import serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

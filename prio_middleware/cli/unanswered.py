@@ -42,7 +42,8 @@ def why(error: Exception) -> tuple[str, str]:
     tls = next((cause for cause in _causes(error) if isinstance(cause, ssl.SSLError)), None)
     if tls is None:
         return f"No answer: {describe(error).rstrip('.')}.", _REMEDIES.get(type(error).__name__, _REMEDY)
-    problem = str(getattr(tls, "verify_message", None) or (tls.reason or str(tls)).replace("_", " ").lower()).rstrip(".")
+    reason = str(getattr(tls, "reason", None) or tls).replace("_", " ").lower()
+    problem = str(getattr(tls, "verify_message", None) or reason).rstrip(".")
     remedy = next((remedy for words, remedy in _TLS_REMEDIES.items() if words in problem), _TLS_REMEDY)
     return f"No TLS connection: {problem}.", remedy
 

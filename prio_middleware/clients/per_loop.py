@@ -66,6 +66,10 @@ class LoopClients(Collection[str]):
         return self._opened.setdefault(name, open_async_client(self.settings.client(name)))
 
 
+_in_use: set[AsyncClients] = set()
+"""Those with open clients. They are kept alive: trio complains of generators that the garbage collector ends."""
+
+
 class _Kept(NamedTuple):
     clients: LoopClients
     keeper: AsyncGenerator[None]
@@ -94,13 +98,21 @@ class AsyncClients:
         if kept:
             await kept.keeper.aclose()
 
+    def forget_closed_loops(self) -> None:
+        """Forget the clients of loops that were closed without closing their generators, as ``asyncio.run`` would have."""
+        for loop in list(self._kept):
+            if getattr(loop, "is_closed", bool)():
+                self._forget(loop)
+
     def _keep(self, loop: object) -> LoopClients:
-        self._forget_closed_loops()
+        for others in list(_in_use):
+            others.forget_closed_loops()
         clients = LoopClients(self.settings)
         keeper = self._close_at_the_end_of(loop, clients)
         with suppress(StopIteration):  # That is how a coroutine returns: run up to the yield.
             keeper.__anext__().send(None)
         self._kept[loop] = _Kept(clients, keeper)
+        _in_use.add(self)
         return clients
 
     async def _close_at_the_end_of(self, loop: object, clients: LoopClients) -> AsyncGenerator[None]:
@@ -108,11 +120,10 @@ class AsyncClients:
         try:
             yield
         finally:
-            self._kept.pop(loop, None)
+            self._forget(loop)
             await clients.aclose()
 
-    def _forget_closed_loops(self) -> None:
-        """Forget the clients of loops that were closed without closing their generators, as ``asyncio.run`` would have."""
-        for loop in list(self._kept):
-            if getattr(loop, "is_closed", bool)():
-                self._kept.pop(loop, None)
+    def _forget(self, loop: object) -> None:
+        self._kept.pop(loop, None)
+        if not self._kept:
+            _in_use.discard(self)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ..build import client_options, pipeline_for
 from ..errors import ConfigurationError, PrioError, TokenEndpointUnavailableError
 from ..settings import ClientSettings, Settings
-from ..unavailable import logger
 from .opening import face, open_client
+
+logger = logging.getLogger("prio_middleware")
 
 
 def check(settings: Settings) -> ConfigurationError | None:

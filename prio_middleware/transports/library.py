@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from ..pipeline import RequestLike, ResponseLike
@@ -32,7 +33,12 @@ class SyncInner(Protocol[_Sent_contra, _Received_co]):
 
     def handle_request(self, request: _Sent_contra) -> _Received_co: ...
     def __enter__(self) -> Any: ...
-    def __exit__(self, *exc_info: Any) -> Any: ...  # noqa: PYI036 - object would rule out the libraries' own
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None: ...
     def close(self) -> None: ...
 
 
@@ -41,7 +47,12 @@ class AsyncInner(Protocol[_Sent_contra, _Received_co]):
 
     async def handle_async_request(self, request: _Sent_contra) -> _Received_co: ...
     async def __aenter__(self) -> Any: ...
-    async def __aexit__(self, *exc_info: Any) -> Any: ...  # noqa: PYI036
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None: ...
     async def aclose(self) -> None: ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self
 
 from ..errors import PrioError, TokenError, bind
@@ -75,9 +76,14 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         self.inner.__enter__()
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
         self._closed = True
-        self.inner.__exit__(*exc_info)
+        self.inner.__exit__(exc_type, exc_value, traceback)
 
     def close(self) -> None:
         """Close the inner transport."""

@@ -1,8 +1,8 @@
 """The world that the examples take for granted, on this machine.
 
-``tickets@example.com`` and ``berlin@example.com`` are accounts of a Prio API, whose address and first account the environment
-names. ``api.partner.example`` is an API behind an RFC 6749 server, where the account ``shop`` has a secret and a key. Secrets
-stand in files below ``/run/secrets``.
+``tickets@example.com`` and ``berlin@example.com`` are accounts of a Prio API; the first one is configured, as lowly as can be, so
+that whatever an example configures goes before it. ``api.partner.example`` is an API behind an RFC 6749 server, where the account
+``shop`` has a secret and a key. Secrets stand in files below ``/run/secrets``.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ class World:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self.environment: Mapping[str, str] = {}
         self._servers = ExitStack()
         tickets, berlin = Account("tickets@example.com"), Account("berlin@example.com")
         key = ec.generate_private_key(ec.SECP256R1())
-        shop = Account("shop", public_key=_public_pem(key))
+        shop = Account("shop", "plain-enough-for-any-encoding", public_key=_public_pem(key))
         for name, secret in {
             "prio": tickets.client_secret,
             "prio-berlin": berlin.client_secret,
@@ -52,6 +53,14 @@ class World:
     def __enter__(self) -> Self:
         for server in (self._prio, self._partner):
             self._servers.enter_context(server)
+        authorities = self._write_authorities()
+        settings = self._write_settings({**self._prio.environment(), "PRIO_CA_FILE": str(authorities)})
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("PRIO_")},
+            "PRIO_SECRETS_DIR": str(settings),
+            "SSL_CERT_FILE": str(authorities),
+            "PYTHONWARNINGS": "error",
+        }
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -65,6 +74,7 @@ class World:
     def place(self, code: str) -> str:
         """``code``, with the addresses and files of the examples replaced by those of this world."""
         for theirs, ours in {
+            "https://sandbox-distributor-api.prioticket.com/v3.8/distributor": self._prio.base_url,
             "https://login.partner.example/oauth2/token": self._partner.token_url,
             "https://login.partner.example": self._partner.issuer,
             "https://api.partner.example": self._partner.base_url,
@@ -73,19 +83,20 @@ class World:
             code = code.replace(theirs, ours)
         return code
 
-    @property
-    def environment(self) -> Mapping[str, str]:
-        authorities = self._directory / "authorities.pem"
+    def _write_authorities(self) -> Path:
+        path = self._directory / "authorities.pem"
         files = [server.ca_file for server in (self._prio, self._partner)]
-        authorities.write_text("".join(file.read_text() for file in files if file))
-        own = {name: value for name, value in os.environ.items() if not name.startswith("PRIO_")}
-        return {
-            **own,
-            **self._prio.environment(),
-            "PRIO_CA_FILE": str(authorities),
-            "SSL_CERT_FILE": str(authorities),
-            "PYTHONWARNINGS": "error",
-        }
+        path.write_text("".join(file.read_text() for file in files if file))
+        return path
+
+    def _write_settings(self, values: Mapping[str, str]) -> Path:
+        folder = self._directory / "settings"
+        folder.mkdir()
+        for name, value in values.items():
+            path = folder / name
+            path.write_text(value)
+            path.chmod(0o600)
+        return folder
 
 
 def _public_pem(key: ec.EllipticCurvePrivateKey) -> str:

@@ -58,7 +58,9 @@ def command(server: Sequence[str], app: str, port: int) -> list[str]:
 def started(server: Sequence[str], app: str, environment: Mapping[str, str], folder: Path) -> Generator[Server]:
     """The server, from its start on; it may not listen yet, or never."""
     port, log = free_port(), folder / "server.log"
-    variables = {**os.environ, **environment, "PYTHONWARNINGS": "default::ResourceWarning"}
+    # Measured once is enough: in a server, coverage would double the time.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    variables = {**inherited, **environment, "PYTHONWARNINGS": "default::ResourceWarning"}
     with log.open("wb") as output:
         process = subprocess.Popen(command(server, app, port), cwd=ROOT, env=variables, stdout=output, stderr=output)
     running = Server(process, port, log)

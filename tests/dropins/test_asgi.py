@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from prio_middleware.asgi import PrioMiddleware
+from prio_middleware.asgi import PrioMiddleware, ReadyApp
 from prio_middleware.errors import (
     ConfigurationError,
     ForeignOriginError,
@@ -249,6 +249,17 @@ class TestWebsockets:
 
         with pytest.raises(TokenEndpointUnavailableError):
             await self.converse(app, {"type": "websocket.disconnect"})
+
+
+class TestReadiness:
+    async def test_it_is_served_inside_the_middleware(self) -> None:
+        app = Starlette(routes=[Route("/ready", ReadyApp())], middleware=[Middleware(PrioMiddleware, settings=nowhere())])
+        answer = await get(app, "/ready")
+        assert (answer.status_code, answer.json()["ready"]) == (200, True)
+
+    async def test_elsewhere_the_error_says_what_to_add(self) -> None:
+        with pytest.raises(ConfigurationError, match=r"app\.add_middleware\(PrioMiddleware\)"):
+            await get(ReadyApp())
 
 
 async def unused(*_: object) -> Any:

@@ -136,6 +136,16 @@ class TestEventLoops:
             mine, other = threads.map(lambda run: run(look), [anyio.run, trio.run])
         assert mine is not other
 
+    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+    def test_whoever_drops_them_leaves_them_to_their_loop(self, offline: Settings, backend: str) -> None:
+        async def drop() -> httpx.AsyncClient:
+            client = AsyncClients(offline).here()["default"]
+            gc.collect()
+            assert not client.is_closed
+            return client
+
+        assert anyio.run(drop, backend=backend).is_closed
+
     def test_one_that_was_closed_without_ceremony_is_forgotten(self, offline: Settings) -> None:
         clients = AsyncClients(offline)
 

@@ -22,8 +22,11 @@ SYNC = [place for place in OVER_TLS if "-sync " in place]
 SOME_OVER_TLS = ["httpx-sync over TLS", "httpx-asyncio over TLS", "httpx2-trio over TLS"]
 """Both libraries, both colours, both event loops."""
 
+EVERY_WORLD = [*SYNC, "httpx-asyncio over TLS", "httpx-trio in process", "httpx2-asyncio in process", "httpx2-trio over TLS"]
+"""Each kind of client once."""
+
 EVERYWHERE = [*SYNC, *IN_PROCESS, "httpx-asyncio over TLS", "httpx2-trio over TLS"]
-"""Each kind of client once, and the async ones over TLS too."""
+"""Each kind of client, and async ones both in process and over TLS."""
 
 PRODUCT = "/products/1004"
 FORBIDDEN = "/reports/sales"

@@ -48,7 +48,7 @@ def test_the_tables_know_every_fault() -> None:
 
 async def outcome(place: Place, fault: str, times: int | None = None) -> int | str:
     """What a call ends with, status or error, while ``fault`` is on. The one connection there is works again afterwards."""
-    settings = place.settings(max_connections=1, pool_timeout=5, read_timeout=0.3 if fault == "stall" else 30)
+    settings = place.settings(max_connections=1, pool_timeout=5, read_timeout=0.1 if fault == "stall" else 30)
     async with place.client(settings) as client:
         assert (await client.get(PRODUCT)).status_code == 200
         place.admin.reset_counts()

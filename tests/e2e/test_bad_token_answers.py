@@ -15,7 +15,7 @@ from prio_middleware import (
     TokenRequestRefusedError,
 )
 from prio_middleware.sandbox import TOKEN_FAULTS
-from tests.e2e.place import OVER_TLS, PRODUCT, SOME_OVER_TLS, SOON, TWO_TRIES, Place, assert_works_again, token_failure
+from tests.e2e.place import EVERY_WORLD, PRODUCT, SOME_OVER_TLS, SOON, TWO_TRIES, Place, assert_works_again, token_failure
 
 pytestmark = pytest.mark.anyio
 
@@ -52,7 +52,7 @@ def test_the_tables_know_every_fault() -> None:
     assert {*UNAVAILABLE, *FINAL, *GOOD} == TOKEN_FAULTS.keys()
 
 
-@pytest.mark.parametrize("place", OVER_TLS, indirect=True)
+@pytest.mark.parametrize("place", EVERY_WORLD, indirect=True)
 @pytest.mark.parametrize(("fault", "expected"), FINAL.items())
 async def test_an_answer_that_will_not_do(place: Place, fault: str, expected: type[TokenError]) -> None:
     await assert_told_and_over(place, fault, expected)
@@ -78,7 +78,7 @@ async def assert_told_and_over(place: Place, fault: str, expected: type[TokenErr
     assert place.admin.counts().calls_without_token == 0
 
 
-@pytest.mark.parametrize("place", OVER_TLS, indirect=True)
+@pytest.mark.parametrize("place", EVERY_WORLD, indirect=True)
 @pytest.mark.parametrize("fault", GOOD)
 async def test_an_odd_answer_with_a_token(place: Place, fault: str) -> None:
     place.admin.fail_tokens(fault, **OPTIONS.get(fault, {}))
@@ -96,12 +96,11 @@ async def test_it_is_tried_again_until_the_deadline(place: Place) -> None:
 
 
 @pytest.mark.parametrize("place", SOME_OVER_TLS, indirect=True)
-async def test_failures_that_pass_are_not_noticed(place: Place) -> None:
+async def test_a_failure_that_passes_is_not_noticed(place: Place) -> None:
     place.admin.fail_tokens("server_error")
-    place.admin.fail_tokens("unavailable", retry_after=0.1)
     async with place.client() as client:
         assert (await client.get(PRODUCT)).status_code == 200
-    assert place.admin.counts().token_requests == 3
+    assert place.admin.counts().token_requests == 2
 
 
 async def test_a_server_that_asks_for_more_time_than_there_is_gets_it(place: Place) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 import prio_middleware
 from prio_middleware.sandbox import Sandbox
-from tests.e2e.place import EVERYWHERE, FAR, OVER_TLS, PATIENCE, PRODUCT, SYNC, Place, does_not_hang
+from tests.e2e.place import EVERYWHERE, FAR, OVER_TLS, PATIENCE, PRODUCT, SOME_OVER_TLS, SYNC, Place, does_not_hang
 from tests.transports.world import Caller
 
 pytestmark = pytest.mark.anyio
@@ -48,7 +48,7 @@ async def warm(place: Place) -> int:
 
 
 @pytest.mark.parametrize("place", OVER_TLS, indirect=True)
-@pytest.mark.parametrize("fault", [None, "server_error", "truncated", "stall", "drip", "huge_body", "invalid_client"])
+@pytest.mark.parametrize("fault", [None, "truncated", "stall", "huge_body"])
 async def test_a_closed_client_leaves_no_descriptor_open(place: Place, fault: str | None) -> None:
     before = await warm(place)
     async with place.client(place.settings(token_deadline=0.2, token_timeout=0.2)) as client:
@@ -131,7 +131,7 @@ AHEAD = {"refresh": "ahead", "leeway_fraction": 0.9999, "leeway_max": 3600, "tok
 """With a lifetime of 600 s, a new token is due 0.06 s after the last."""
 
 
-@pytest.mark.parametrize("place", OVER_TLS, indirect=True)
+@pytest.mark.parametrize("place", SOME_OVER_TLS, indirect=True)
 async def test_a_client_is_closed_while_its_token_is_refreshed(place: Place) -> None:
     before = await warm(place)
     place.admin.configure(expires_in="600")
@@ -177,7 +177,7 @@ with client() as prio:
 """
 
 
-@pytest.mark.parametrize("place", SYNC, indirect=True)
+@pytest.mark.parametrize("place", SYNC[:1], indirect=True)
 def test_a_program_ends_while_its_token_is_refreshed(place: Place, tmp_path: Path) -> None:
     assert isinstance(place.sandbox, Sandbox)
     place.admin.configure(expires_in="600", token_delay=0.5)

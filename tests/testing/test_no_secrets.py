@@ -39,6 +39,11 @@ def fail_with(secret: str) -> None:
         LOG.exception("It failed.")
 
 
+def write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
 def trace_it(name: str, **attributes: str) -> None:
     with trace.get_tracer_provider().get_tracer("shop").start_as_current_span(name, attributes=attributes):
         pass
@@ -49,7 +54,7 @@ LEAKS: dict[str, tuple[Callable[[], object], str]] = {
     "traceback": (lambda: fail_with(SECRET), "a record of the logger 'shop.orders' (ERROR"),
     "extra": (lambda: LOG.info("made", extra={"header": SECRET}), "a record of the logger 'shop.orders' (INFO"),
     "base64": (lambda: LOG.info("%s", base64.b64encode(f"me:{SECRET}".encode())), "a record of the logger"),
-    "output": (lambda: print(f"fine\n{SECRET}"), "line 2 of standard output"),
+    "output": (lambda: write(f"fine\n{SECRET}"), "line 2 of standard output"),
     "error output": (lambda: sys.stderr.write(SECRET[:16]), "line 1 of standard error"),
     "attribute": (lambda: trace_it("sale", authorization=f"Bearer {SECRET}"), "the span 'sale'"),
 }
@@ -82,7 +87,7 @@ def test_a_leak_in_what_the_test_hands_in_is_found(no_secrets: NoSecrets) -> Non
 
 def test_what_is_masked_is_no_leak(no_secrets: NoSecrets) -> None:
     LOG.info("made %s", Secret(SECRET), extra={"secret": Secret(SECRET)})
-    print(Secret(SECRET))
+    write(str(Secret(SECRET)))
     trace_it("sale", secret=repr(Secret(SECRET)))
 
     no_secrets(Secret(SECRET))
@@ -102,7 +107,7 @@ def test_everything_is_as_before_when_it_ends(capsys: pytest.CaptureFixture[str]
     before = (root.level, list(root.handlers), make)
 
     with NoSecrets(capsys) as no_secrets:
-        print("for the report")
+        write("for the report\n")
         no_secrets()
         Secret(SECRET)
     trace_it("after", authorization=SECRET)
@@ -133,7 +138,7 @@ def test_it_works_without_tracing(capsys: pytest.CaptureFixture[str], monkeypatc
 def test_it_looks_at_the_capture_that_the_test_uses(request: pytest.FixtureRequest, capture: str) -> None:
     with NoSecrets(request.getfixturevalue(capture)) as no_secrets:
         no_secrets.watch(SECRET)
-        print(SECRET, flush=True)
+        write(SECRET)
         with pytest.raises(AssertionError, match="line 1 of standard output"):
             no_secrets()
 

@@ -100,12 +100,6 @@ def test_options_that_do_not_exist(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*lifetime*"])
 
 
-@pytest.mark.anyio
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_nothing_here_needs_a_loop_of_its_own() -> None:
-    """The runs above start and end inside this process, whose event loops they leave alone."""
-
-
 def test_pytest_finds_it_and_pays_nothing_until_it_is_used(tmp_path: Path) -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
     (tmp_path / "test_shop.py").write_text(
@@ -122,7 +116,7 @@ def test_pytest_finds_it_and_pays_nothing_until_it_is_used(tmp_path: Path) -> No
     lines = [f"{name} = {module}" for name, module in declared.items()]
     (installed / "entry_points.txt").write_text("\n".join(["[pytest11]", *lines]))
 
-    command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:anyio", "-p", "no:hypothesispytest"]
+    command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider"]
     ended = subprocess.run(
         [*command, "-c", "/dev/null", "--rootdir", str(tmp_path), "test_shop.py"],
         cwd=tmp_path,

@@ -62,7 +62,7 @@ def judge_tls(greeting: Greeting) -> Finding:
     if greeting.expires is None:
         return Finding(Status.OK, f"{spoken}.", facts=facts)
     left = greeting.expires - greeting.local
-    until = _date(greeting.expires)
+    until = datetime.datetime.fromtimestamp(greeting.expires, datetime.UTC).date().isoformat()
     facts["certificate_expires"] = until
     summary = f"{spoken}; the certificate is good until {until} ({left / DAY:,.0f} days)."
     if left < CERTIFICATE_WARNING:
@@ -126,10 +126,3 @@ def _call_remedy(status_code: int) -> str:
     if status_code == 429:
         return "Too many requests: wait a minute. The limits are counted for all that call from this address."
     return "The server has a problem of its own: try again later, and quote the reference to its operator."
-
-
-def _date(moment: float) -> str:
-    try:
-        return datetime.datetime.fromtimestamp(moment, datetime.UTC).date().isoformat()
-    except (OverflowError, ValueError):
-        return "after the year 9999"

@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Iterator
 
-from .errors import TokenError
+from ..errors import TokenError
 
 logger = logging.getLogger("prio_middleware")
 

@@ -1,0 +1,48 @@
+"""Settings, from ``DJANGO_...`` variables. Those for Prio are ``PRIO_...`` variables, or a dict ``PRIO`` here.
+
+There is no database: sessions and messages are kept in signed cookies.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from django.core.management.utils import get_random_secret_key
+
+DEBUG = "DJANGO_DEBUG" in os.environ
+SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or get_random_secret_key()  # One of your own lets carts outlive a restart.
+ALLOWED_HOSTS = os.environ.get("DJANGO_ALLOWED_HOSTS", "127.0.0.1,localhost").split(",")
+
+INSTALLED_APPS = [
+    "django.contrib.messages",
+    "prio_middleware.django.PrioConfig",  # manage.py check looks at the settings for Prio
+    "shop",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "prio_middleware.django.PrioMiddleware",  # request.prio
+]
+
+PRIO_WARM_UP = True  # Wrong credentials stop the deployment instead of meeting the first customer.
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]

@@ -1,0 +1,1 @@
+"""A shop for tickets as a Django application."""

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prio_middleware.cli.doctor import examination, server
+from prio_middleware.cli.doctor.steps import Finding, Status
+from prio_middleware.sandbox import Sandbox, SandboxOptions
+from tests.cli.kit import prio
+
+pytestmark = pytest.mark.usefixtures("prio_environment")
+
+STEPS = ["settings", "dns", "tcp", "tls", "clock", "token", "call"]
+
+
+def check(*arguments: str) -> tuple[int, dict[str, list[dict[str, Any]]]]:
+    """The exit status, and each client's steps."""
+    result = prio("check", "--json", *arguments)
+    report = json.loads(result.stdout)
+    assert report["ok"] is (result.exit_code == 0)
+    return result.exit_code, report["clients"]
+
+
+def statuses(steps: list[dict[str, Any]]) -> dict[str, str]:
+    return {step["step"]: step["status"] for step in steps}
+
+
+def ended(steps: list[dict[str, Any]], failed: str) -> bool:
+    """Whether all went well up to the step ``failed``, and nothing was tried after it."""
+    at = STEPS.index(failed)
+    return statuses(steps) == dict(zip(STEPS, ["ok"] * at + ["fail"] + ["skip"] * (len(STEPS) - at), strict=False))
+
+
+def test_all_is_well(prio_sandbox: Sandbox) -> None:
+    result = prio("check")
+
+    assert result.exit_code == 0
+    assert [line.split()[:2] for line in result.stdout.splitlines() if line.startswith("  ok ")] == [["ok", step] for step in STEPS]
+    assert result.stdout.endswith("\nAll is well.\n")
+    assert result.stderr == ""
+    assert "client_secret = \"**\"" in result.stdout
+    assert "# PRIO_CLIENT_SECRET" in result.stdout
+    assert prio_sandbox.client_secret not in result.stdout
+    assert prio_sandbox.admin.counts().token_requests == 1
+
+
+def test_for_programs() -> None:
+    status, clients = check()
+
+    assert status == 0
+    assert statuses(clients["default"]) == dict.fromkeys(STEPS, "ok")
+    assert clients["default"][0]["facts"]["client_secret"] == {"value": "**", "from": "PRIO_CLIENT_SECRET"}
+    assert clients["default"][3]["facts"]["tls"] == "TLSv1.3"
+    assert clients["default"][5]["facts"]["lifetime"] == 3600
+
+
+@pytest.mark.parametrize(
+    ("variables", "failed", "remedy"),
+    [
+        ({"PRIO_CLIENT_SECRET": "not-the-s3cret"}, "token", "Check client id, secret"),
+        ({"PRIO_SCOPE": "nonsense"}, "token", "Compare scope"),
+        ({"PRIO_CA_FILE": ""}, "settings", "Correct the configuration"),
+        ({"PRIO_CLIENT_AUTH": "private_key_jwt", "PRIO_PRIVATE_KEY": "no key", "PRIO_CLIENT_SECRET": None}, "settings", ""),
+        ({"PRIO_BASE_URL": "https://127.0.0.1:1/v1"}, "tcp", "firewall"),
+    ],
+)
+def test_what_fails_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str | None], failed: str, remedy: str
+) -> None:
+    for name, value in variables.items():
+        if value is None:
+            monkeypatch.delenv(name)
+        else:
+            monkeypatch.setenv(name, value)
+
+    status, clients = check()
+
+    assert status == 1
+    assert ended(clients["default"], failed)
+    assert remedy in clients["default"][STEPS.index(failed)]["remedy"]
+    text = prio("check").stdout
+    assert "  FAIL  " in text
+    assert "To do: " in text
+    assert "\n1 failed.\n" in text
+
+
+def test_a_name_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "look_up", lambda hop, seconds: Finding(Status.FAIL, "Not known."))
+
+    assert ended(check()[1]["default"], "dns")
+
+
+def test_a_certificate_that_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PRIO_CA_FILE")
+    steps = check()[1]["default"]
+
+    assert ended(steps, "tls")
+    assert "ca_file" in steps[3]["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/products/1004", "ok", "200 OK"),
+        ("/reports/sales", "fail", "AUTHORIZATION_FAILURE"),
+        ("/nowhere", "fail", "404"),
+        ("/redirect?to=/products", "warn", "302"),
+        ("https://[", "fail", "InvalidURL"),
+        ("http://api.example/", "fail", "https"),
+    ],
+)
+def test_another_call_can_be_tried(path: str, status: str, words: str) -> None:
+    call = check("--path", path)[1]["default"][-1]
+
+    assert (call["status"], words in call["summary"]) == (status, True)
+    assert (call["remedy"] is None) == (status == "ok")
+
+
+@pytest.mark.parametrize(("fault", "words"), [("unavailable", "503"), ("drop", "No answer"), ("endless_refusal", "403")])
+def test_a_call_that_fails(prio_sandbox: Sandbox, fault: str, words: str) -> None:
+    prio_sandbox.admin.fail_api(fault, path="/products", times=None)
+    call = check()[1]["default"][-1]
+
+    assert (call["status"], words in call["summary"]) == ("fail", True)
+
+
+def test_a_warning_is_no_failure(prio_environment: Mapping[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = folder / "secret"
+    secret.write_text(prio_environment["PRIO_CLIENT_SECRET"])
+    secret.chmod(0o644)
+    monkeypatch.delenv("PRIO_CLIENT_SECRET")
+    monkeypatch.setenv("PRIO_CLIENT_SECRET_FILE", str(secret))
+
+    result = prio("check")
+
+    assert result.exit_code == 0
+    assert "warn  settings" in result.stdout
+    assert "chmod 600" in result.stdout
+    assert result.stdout.endswith("\nIt works, with 1 to look at.\n")
+    assert f'client_secret_file = "{secret}"' in result.stdout
+
+
+def test_every_client_is_looked_at_or_the_one_that_is_named(
+    prio_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    berlin = prio_sandbox.options.accounts[1]
+    monkeypatch.setenv("PRIO_CLIENTS__BERLIN__CLIENT_ID", berlin.client_id)
+    monkeypatch.setenv("PRIO_CLIENTS__BERLIN__CLIENT_SECRET", berlin.client_secret)
+
+    assert list(check()[1]) == ["default", "berlin"]
+    assert list(check("berlin")[1]) == ["berlin"]
+
+    status, clients = check("berln")
+    assert status == 1
+    assert ended(clients["berln"], "settings")
+    assert "'berlin'" in clients["berln"][0]["summary"]
+
+
+def test_settings_that_nobody_has_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PRIO_CLIENT_ID", "PRIO_CLIENT_SECRET"):
+        monkeypatch.delenv(name)
+
+    status, clients = check()
+
+    assert status == 1
+    assert ended(clients["default"], "settings")
+    assert "PRIO_CLIENT_ID" in clients["default"][0]["summary"]
+
+
+def test_the_secret_may_be_typed(
+    prio_environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, prio_sandbox: Sandbox
+) -> None:
+    monkeypatch.delenv("PRIO_CLIENT_SECRET")
+    result = prio("check", "--ask-secret", keyboard=f"{prio_environment['PRIO_CLIENT_SECRET']}\n")
+
+    assert result.exit_code == 0
+    assert prio_sandbox.client_secret not in result.output
+
+    berlin = prio_sandbox.options.accounts[1]
+    monkeypatch.setenv("PRIO_CLIENTS__BERLIN__CLIENT_ID", berlin.client_id)
+    assert prio("check", "berlin", "--ask-secret", keyboard=f"{berlin.client_secret}\n").exit_code == 0
+
+
+def test_another_servers_token_endpoint_is_looked_at_too(
+    prio_sandbox: Sandbox, prio_environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    with Sandbox(SandboxOptions(accounts=prio_sandbox.options.accounts)) as issuer:
+        assert issuer.ca_file
+        both = folder / "both.pem"
+        both.write_bytes(issuer.ca_file.read_bytes() + Path(prio_environment["PRIO_CA_FILE"]).read_bytes())
+        monkeypatch.setenv("PRIO_CA_FILE", str(both))
+        monkeypatch.setenv("PRIO_TOKEN_URL", issuer.token_url)
+        _, clients = check()
+
+    steps = clients["default"]
+    assert [step["step"] for step in steps] == [*STEPS[:4], *STEPS[1:]]

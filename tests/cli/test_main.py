@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from prio_middleware import cli
+from tests.cli.kit import piped, prio
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_script_is_declared() -> None:
+    module, _, name = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["prio"].partition(":")
+
+    assert getattr(importlib.import_module(module), name) is cli.main
+
+
+def test_without_its_packages_it_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+
+    assert ended.value.code == "The prio command needs typer and rich. Install it: pip install 'prio-middleware[cli]'"
+
+
+def test_it_reads_the_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["prio", "--version"])
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"{metadata.version('prio-middleware')}\n")
+
+
+def test_it_is_a_module_too() -> None:
+    assert piped("--version").stdout == prio("--version").stdout

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import io
+import json
+import sys
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from prio_middleware.cli import terminal
+from prio_middleware.cli.terminal import output, print_json, visible, waiting
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain \N{SNOWMAN}\ttext\nand more", "plain \N{SNOWMAN}\ttext\nand more"),
+        ("lines\r\nof Windows", "lines\nof Windows"),
+        ("over\rwritten", r"over\u000dwritten"),
+        ("\x1b[2J\x1b]0;title\x07", r"\u001b[2J\u001b]0;title\u0007"),
+        ("\x9b31m and \x7f", r"\u009b31m and \u007f"),
+        ("user\u202egnp.exe \u2066x\u2069", r"user\u202egnp.exe \u2066x\u2069"),
+        ("\ud800", r"\ud800"),
+        ("\U000e0041", r"\udb40\udc41"),
+        ("[bold]no markup[/bold] :warning:", "[bold]no markup[/bold] :warning:"),
+    ],
+)
+def test_what_would_steer_a_terminal_is_shown_instead(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+@given(st.dictionaries(st.text(), st.text() | st.integers()))
+def test_json_means_the_same_afterwards(document: dict[str, object]) -> None:
+    assert json.loads(visible(json.dumps(document, ensure_ascii=False))) == document
+
+
+def test_json_for_programs_holds_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"said": "\x9b31m\x7f"})
+
+    assert capsys.readouterr().out == '{\n  "said": "\\u009b31m\\u007f"\n}\n'
+
+
+def test_markup_and_long_lines_are_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    output().print("[red]" + "x" * 200)
+
+    assert capsys.readouterr().out == "[red]" + "x" * 200 + "\n"
+
+
+def test_a_character_that_cannot_be_encoded_is_written_as_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+
+    output().print("\N{SNOWMAN}")
+    sys.stdout.flush()
+
+    assert raw.getvalue() == b"\\u2603\n"
+
+
+def test_any_stream_can_be_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
+
+    output().print("text")
+
+    assert stream.getvalue() == "text\n"
+
+
+def test_a_broken_pipe_is_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stdout", Broken())
+
+    with pytest.raises(BrokenPipeError):
+        output().print("text")
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    stream = io.StringIO()
+    monkeypatch.setattr(terminal, "messages", lambda: Console(file=stream, force_terminal=True, width=80))
+    return stream
+
+
+def test_a_terminal_is_told_what_takes_long(screen: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "PATIENCE", 0)
+
+    with waiting("the \x1btoken"):
+        while not screen.getvalue():
+            time.sleep(0.001)
+
+    assert "the \\u001btoken" in screen.getvalue()
+    assert screen.getvalue().endswith("\x1b[2K")
+
+
+def test_what_is_quick_is_not_told(screen: io.StringIO) -> None:
+    with waiting("the token"):
+        pass
+
+    assert "the token" not in screen.getvalue()
+
+
+def test_a_pipe_is_not_told_either(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "PATIENCE", 0)
+    with waiting("the token"):
+        pass
+
+    assert capsys.readouterr() == ("", "")
