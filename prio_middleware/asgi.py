@@ -17,13 +17,14 @@ from anyio import to_thread
 
 from .clients import DEFAULT, AsyncClients, Clients, fetch_tokens
 from .dropins import unavailable
+from .dropins.asgi_answer import http_messages, serve
 from .dropins.lifespan import InnerLifespan
-from .errors import ConfigurationError, PrioError, TokenError
+from .errors import ConfigurationError, PrioError
 from .readiness import answer, readiness
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["PrioMiddleware", "ReadyApp", "clients_of"]
 
@@ -82,11 +83,7 @@ class PrioMiddleware:
 
     async def _connection(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._equip(scope)
-        failure = await _serve(self.app, scope, _Answer(receive, send))
-        if failure:
-            unavailable.log(failure)
-            for message in _refusal(scope["type"], unavailable.headers(failure, self._retry_after)):
-                await send(message)
+        await serve(self.app, scope, receive, send, self._retry_after)
 
     def _equip(self, scope: Scope) -> None:
         on_loop, on_threads = self._clients
@@ -144,9 +141,8 @@ class ReadyApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        status, headers, body = answer(readiness(clients_of(scope), *self._names))
-        await send({"type": "http.response.start", "status": status, "headers": _raw(headers)})
-        await send({"type": "http.response.body", "body": body})
+        for message in http_messages(*answer(readiness(clients_of(scope), *self._names))):
+            await send(message)
 
 
 def clients_of(scope: Scope, key: Literal["prio_clients", "prio_sync_clients"] = "prio_clients") -> Any:
@@ -163,46 +159,3 @@ def clients_of(scope: Scope, key: Literal["prio_clients", "prio_sync_clients"] =
         "There are no clients here: no PrioMiddleware stands around this application.",
         remedy="Add it: app.add_middleware(PrioMiddleware), from prio_middleware.asgi.",
     )
-
-
-class _Answer:
-    """Whether the answer to a connection has begun, or cannot be given any more."""
-
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive = receive
-        self._send = send
-        self.begun = False
-
-    async def receive(self) -> Message:
-        message = await self._receive()
-        self.begun |= message["type"] == "websocket.disconnect"
-        return message
-
-    async def send(self, message: Message) -> None:
-        self.begun |= message["type"] in {"http.response.start", "websocket.close", "websocket.http.response.start"}
-        await self._send(message)
-
-
-async def _serve(app: ASGIApp, scope: Scope, answer: _Answer) -> TokenError | None:
-    """Run the application. Returns the token failure that it leaves to be answered."""
-    try:
-        await app(scope, answer.receive, answer.send)
-    except (TokenError, ExceptionGroup) as error:
-        failure = unavailable.token_failure(error)
-        if failure is None or answer.begun:
-            raise
-        return failure.copy()
-    return None
-
-
-def _refusal(kind: str, headers: dict[str, str]) -> list[Message]:
-    if kind == "websocket":
-        return [{"type": "websocket.close", "code": unavailable.TRY_AGAIN_LATER, "reason": unavailable.REASON}]
-    return [
-        {"type": "http.response.start", "status": unavailable.STATUS, "headers": _raw(headers)},
-        {"type": "http.response.body", "body": unavailable.BODY},
-    ]
-
-
-def _raw(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
-    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]

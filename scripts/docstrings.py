@@ -1,27 +1,34 @@
-"""Docstrings, made ready for the site: what Sphinx and a terminal read well becomes Markdown."""
+"""Docstrings, made ready for the site: what Sphinx, a terminal and Python itself read well becomes Markdown."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from griffe import Extension, Object
+from griffe import Extension, Module, Object
 
 _ROLE = re.compile(r":(?:class|func|meth|mod|attr):`~?([^`]+)`")
 _SESSION = re.compile(r"(?:^(?:>>>|\.\.\.)(?: .*)?\n?)+", re.MULTILINE)
 
 
-class Markdown(Extension):
-    """Rewrites each docstring before it is rendered."""
+class Docstrings(Extension):
+    """Rewrites each docstring before it is rendered, and gives classes those that they take from a base."""
 
-    def on_instance(self, *, obj: Object, **_: Any) -> None:
-        """What griffe calls for everything it reads."""
+    def on_object(self, *, obj: Object, **_: Any) -> None:
+        """What griffe calls for everything it has read."""
         if obj.docstring:
             obj.docstring.value = as_markdown(obj.docstring.value)
 
+    def on_package(self, *, pkg: Module, **_: Any) -> None:
+        """What griffe calls when it has read the package: ``__doc__ = Base.__doc__`` can be followed now."""
+        for module in pkg.modules.values():
+            for cls in module.classes.values():
+                if not cls.is_alias and "__doc__" in cls.members:
+                    cls.docstring = cls.resolved_bases[0].docstring
+
 
 def as_markdown(docstring: str) -> str:
-    """``docstring`` with roles as code, ``>>>`` sessions as blocks, and no ``::`` of its own line."""
+    """``docstring`` with roles as code, ``>>>`` sessions as blocks, and no ``::`` on a line of its own."""
     text = re.sub(r"^::\n", "", docstring, flags=re.MULTILINE)
     text = _ROLE.sub(r"`\1`", text)
     return _SESSION.sub(_block, text)

@@ -72,7 +72,8 @@ def _values(field: Mapping[str, Any]) -> Iterator[str]:
     elif "anyOf" in field:
         yield "list, or text with commas between the items"
     else:
-        yield {"object": "table", "array": "list"}.get(field["type"], field.get("format", field["type"]))
+        kind: str = field.get("format", field["type"])
+        yield {"object": "table", "array": "list"}.get(kind, kind)
     bounds = {
         "exclusiveMinimum": "more than {}",
         "minimum": "{} or more",

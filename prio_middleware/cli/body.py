@@ -45,7 +45,7 @@ def write_readable(response: Any) -> bytes:
     """
     with waiting("reading the answer"):
         body = _read(response)
-    text = _text(body, response.charset_encoding or "utf-8")
+    text = _text(body, response.encoding or "utf-8")
     if text is None:
         kind = response.headers.get("content-type", "an unnamed type")
         messages().print(visible(f"{len(body):,} bytes of {kind}. --json prints them as they are."))

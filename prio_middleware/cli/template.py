@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 _HEAD = """\
@@ -66,11 +67,13 @@ def rfc6749(client_id: str, secret_file: str) -> str:
 
 def next_steps(file: Path, secret_file: str) -> str:
     """What to do after the file was written."""
+    secret = Path(secret_file)
+    keep = f"(umask 077; mkdir -p {_in_shell(secret.parent)}; cat > {_in_shell(secret)})"
     return f"""\
 {file} is written. Next:
-  1. Put your client_id into {file}.
-  2. Put the client's secret into its file; end with Enter and Ctrl-D:
-       install -D -m 600 /dev/stdin {secret_file}
+  1. Put your client_id into it.
+  2. Put the client's secret into a file of its own; end it with Enter and Ctrl-D:
+       {keep}
   3. prio check"""
 
 
@@ -81,3 +84,9 @@ def _credentials(client_id: str, secret_file: str) -> str:
 def _quoted(text: str) -> str:
     """A TOML string, which is written as JSON's are."""
     return json.dumps(text, ensure_ascii=False)
+
+
+def _in_shell(path: Path) -> str:
+    """A path as a shell takes it; the home directory stays a tilde."""
+    home, *rest = path.parts or (".",)
+    return "~/" + shlex.quote(str(Path(*rest))) if home == "~" else shlex.quote(str(path))

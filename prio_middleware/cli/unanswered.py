@@ -28,20 +28,21 @@ _REMEDIES = {
     "InvalidURL": "Write a path below the client's base URL, such as /products, or a whole URL.",
     "UnsupportedProtocol": "Write a path below the client's base URL, such as /products, or a whole https:// URL.",
 }
-_REMEDY = "`prio check` finds out how far the way to the server is open."
+_RETRY = "Try again. If it stays so, ask the server's operator, or whoever looks after the network."
+_CHECK = "`prio check` finds out how far the way to the server is open."
 
 
 def unanswered(error: Exception, settings: ClientSettings, url: object) -> PrioError:
     """An error to be shown for one of the HTTP library's, about a call to ``url``."""
-    problem, remedy = why(error)
+    problem, remedy = why(error, otherwise=_CHECK)
     return PrioError(problem, client=settings.name, url=url, remedy=remedy)
 
 
-def why(error: Exception) -> tuple[str, str]:
-    """Why there was no answer, and what to do about it."""
+def why(error: Exception, otherwise: str = _RETRY) -> tuple[str, str]:
+    """Why there was no answer, and what to do about it; ``otherwise`` where nothing better is known."""
     tls = next((cause for cause in _causes(error) if isinstance(cause, ssl.SSLError)), None)
     if tls is None:
-        return f"No answer: {describe(error).rstrip('.')}.", _REMEDIES.get(type(error).__name__, _REMEDY)
+        return f"No answer: {describe(error).rstrip('.')}.", _REMEDIES.get(type(error).__name__, otherwise)
     reason = str(getattr(tls, "reason", None) or tls).replace("_", " ").lower()
     problem = str(getattr(tls, "verify_message", None) or reason).rstrip(".")
     remedy = next((remedy for words, remedy in _TLS_REMEDIES.items() if words in problem), _TLS_REMEDY)

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 class Clients(Collection[str]):
     """The configured sync clients by name, each opened when it is first asked for.
 
-    They are those of the process that asks. What it inherited by a fork it neither uses nor closes, nor lets the garbage
-    collector have: there are connections of its parent behind it. They are closed by :meth:`close`, when this object goes,
-    or when the process exits.
+    They are those of the process that asks: what it inherited by a fork it neither uses nor closes, because there are
+    connections of its parent behind it. They are closed by :meth:`close`, when this object goes, or when the process exits.
 
     With the setting ``library = "httpx2"`` they are clients of httpx2.
 

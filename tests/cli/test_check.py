@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from prio_middleware.cli.doctor import examination, server
+from prio_middleware.cli.doctor import server
 from prio_middleware.cli.doctor.steps import Finding, Status
 from prio_middleware.sandbox import Sandbox, SandboxOptions
 from tests.cli.kit import prio
@@ -39,10 +39,12 @@ def test_all_is_well(prio_sandbox: Sandbox) -> None:
     result = prio("check")
 
     assert result.exit_code == 0
-    assert [line.split()[:2] for line in result.stdout.splitlines() if line.startswith("  ok ")] == [["ok", step] for step in STEPS]
+    assert [line.split()[:2] for line in result.stdout.splitlines() if line.startswith("  ok ")] == [
+        ["ok", step] for step in STEPS
+    ]
     assert result.stdout.endswith("\nAll is well.\n")
     assert result.stderr == ""
-    assert "client_secret = \"**\"" in result.stdout
+    assert 'client_secret = "**"' in result.stdout
     assert "# PRIO_CLIENT_SECRET" in result.stdout
     assert prio_sandbox.client_secret not in result.stdout
     assert prio_sandbox.admin.counts().token_requests == 1
@@ -109,7 +111,7 @@ def test_a_certificate_that_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> N
         ("/reports/sales", "fail", "AUTHORIZATION_FAILURE"),
         ("/nowhere", "fail", "404"),
         ("/redirect?to=/products", "warn", "302"),
-        ("https://[", "fail", "InvalidURL"),
+        ("/a\x01b", "fail", "InvalidURL"),
         ("http://api.example/", "fail", "https"),
     ],
 )
@@ -144,9 +146,7 @@ def test_a_warning_is_no_failure(prio_environment: Mapping[str, str], folder: Pa
     assert f'client_secret_file = "{secret}"' in result.stdout
 
 
-def test_every_client_is_looked_at_or_the_one_that_is_named(
-    prio_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_client_is_looked_at_or_the_one_that_is_named(prio_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     berlin = prio_sandbox.options.accounts[1]
     monkeypatch.setenv("PRIO_CLIENTS__BERLIN__CLIENT_ID", berlin.client_id)
     monkeypatch.setenv("PRIO_CLIENTS__BERLIN__CLIENT_SECRET", berlin.client_secret)
@@ -181,8 +181,21 @@ def test_the_secret_may_be_typed(
     assert prio_sandbox.client_secret not in result.output
 
     berlin = prio_sandbox.options.accounts[1]
+    monkeypatch.setenv("PRIO_CLIENT_SECRET", prio_sandbox.client_secret)
     monkeypatch.setenv("PRIO_CLIENTS__BERLIN__CLIENT_ID", berlin.client_id)
     assert prio("check", "berlin", "--ask-secret", keyboard=f"{berlin.client_secret}\n").exit_code == 0
+
+
+def test_a_server_of_which_no_call_is_known(prio_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = {"PRESET": "rfc6749", "TOKEN_URL": prio_sandbox.token_url, "BODY_FORMAT": "json", "BASIC_ENCODING": "raw"}
+    for name, value in other.items():
+        monkeypatch.setenv(f"PRIO_{name}", value)
+
+    status, clients = check()
+    assert status == 0
+    assert statuses(clients["default"]) == {**dict.fromkeys(STEPS, "ok"), "call": "skip"}
+    assert "--path" in clients["default"][-1]["summary"]
+    assert check("--path", "/products")[1]["default"][-1]["status"] == "ok"
 
 
 def test_another_servers_token_endpoint_is_looked_at_too(

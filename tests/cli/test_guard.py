@@ -35,14 +35,13 @@ def test_an_error_says_what_happened_to_what_and_what_to_do() -> None:
         "It is down.", client="berlin", url="https://me:pw@login.example/token?a=b", retry_after=9.6, error_reference="AB12"
     )
 
-    assert run(error) == (
-        1,
-        "error    It is down.\n"
-        "about    client 'berlin', https://login.example/token\n"
-        "quote    error_reference AB12\n"
-        "again    in 10 s\n"
-        "remedy   Check that the token endpoint can be reached from here, then try again: nothing needs a restart.\n",
-    )
+    assert run(error)[1].splitlines() == [
+        "error    It is down.",
+        "about    client 'berlin', https://login.example/token",
+        "quote    error_reference AB12",
+        "again    in 10 s",
+        "remedy   Check that the token endpoint can be reached from here, then try again: nothing needs a restart.",
+    ]
 
 
 def test_an_error_shows_no_more_than_it_has() -> None:

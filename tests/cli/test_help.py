@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from typing import cast
 
 import pytest
 import typer
+from typer.core import TyperGroup
 
 from prio_middleware.cli.app import app
 from prio_middleware.cli.options import client_names
@@ -37,7 +39,9 @@ def test_every_command_is_listed() -> None:
     result = prio("--help")
 
     assert result.exit_code == 0
-    assert [name for name in ("init", "check", "request", "token", "config", "sandbox", "demo") if name not in result.stdout] == []
+    assert [
+        name for name in ("init", "check", "request", "token", "config", "sandbox", "demo") if name not in result.stdout
+    ] == []
 
 
 def test_nothing_asked_is_helped() -> None:
@@ -51,8 +55,9 @@ def test_a_wrong_command_line_is_told_apart(arguments: list[str]) -> None:
 
 
 def test_no_option_takes_a_secret() -> None:
-    group = typer.main.get_command(app)
-    commands = [group, *group.commands.values(), *group.commands["config"].commands.values()]  # type: ignore[attr-defined]
+    group = cast("TyperGroup", typer.main.get_command(app))
+    config = cast("TyperGroup", group.commands["config"])
+    commands = [group, *group.commands.values(), *config.commands.values()]
     taking = [option.opts for command in commands for option in command.params if not getattr(option, "is_flag", False)]
 
     assert [names for names in taking if any("secret" in name and "file" not in name for name in names)] == []

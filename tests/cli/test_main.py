@@ -40,4 +40,5 @@ def test_it_reads_the_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 
 def test_it_is_a_module_too() -> None:
+    importlib.import_module("prio_middleware.cli.__main__")  # which does nothing
     assert piped("--version").stdout == prio("--version").stdout

@@ -13,9 +13,13 @@ from prio_middleware.sandbox import Sandbox
 @pytest.mark.parametrize(
     ("error", "problem", "remedy"),
     [
-        (httpx.ReadTimeout("The read operation timed out"), "No answer: ReadTimeout: The read operation timed out.", "read_timeout"),
+        (
+            httpx.ReadTimeout("The read operation timed out"),
+            "No answer: ReadTimeout: The read operation timed out.",
+            "read_timeout",
+        ),
         (httpx.ProxyError("407 Proxy Authentication Required"), "No answer: ProxyError: 407", "proxy"),
-        (httpx.ConnectError(""), "No answer: ConnectError.", "prio check"),
+        (httpx.ConnectError(""), "No answer: ConnectError.", "Try again"),
         (httpx.InvalidURL("no URL"), "No answer: InvalidURL", "/products"),
     ],
 )

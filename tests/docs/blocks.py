@@ -10,9 +10,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-PAGES = sorted(
-    path.relative_to(ROOT) for path in (*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")), *(ROOT / "docs").rglob("*.md"))
-)
+BESIDE_THE_DOCS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+
+PAGES = sorted(page.relative_to(ROOT) for page in [*BESIDE_THE_DOCS, *(ROOT / "docs").rglob("*.md")])
 """Every page that a reader may copy from, relative to the root."""
 
 _FENCE = re.compile(

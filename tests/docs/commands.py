@@ -60,8 +60,8 @@ def _pytest(arguments: Sequence[str]) -> str | None:
 
 def _pip(arguments: Sequence[str]) -> str | None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    asked = [extra for word in arguments for found in re.findall(r"prio-middleware\[(.+)\]", word) for extra in found.split(",")]
-    unknown = [extra for extra in asked if extra not in extras]
+    asked = ",".join(re.findall(r"prio-middleware\[(.+?)\]", " ".join(arguments))).split(",")
+    unknown = [extra for extra in asked if extra and extra not in extras]
     return f"no extra {unknown}" if unknown else None
 
 

@@ -34,13 +34,15 @@ def _run(blocks: list[dict[str, Any]]) -> None:
     for block in blocks:
         names.pop("main", None)
         exec(compile(_in_its_place(block), block["page"], "exec"), names)
-        if inspect.iscoroutinefunction(names.get("main")):
-            asyncio.run(names["main"]())
+        example: Any = names.get("main")
+        if inspect.iscoroutinefunction(example):
+            asyncio.run(example())
 
 
 def _in_its_place(block: dict[str, Any]) -> str:
     """The code with as many lines before it as on the page: a traceback names the page's line."""
-    return "\n" * (block["line"] - 1) + str(block["code"])
+    before = "\n" * (int(block["line"]) - 1)
+    return f"{before}{block['code']}"
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from tests.docs.blocks import ROOT
 
 PAGE = (ROOT / "docs" / "reference" / "errors.md").read_text()
 SECTIONS = {
-    name: (len(marks) - 2, text) for marks, name, text in re.findall(r"^(##+) (\w+)\n(.*?)(?=^##|\Z)", PAGE, re.DOTALL | re.MULTILINE)
+    name: (len(marks) - 2, text)
+    for marks, name, text in re.findall(r"^(##+) (\w+)\n(.*?)(?=^##|\Z)", PAGE, re.DOTALL | re.MULTILINE)
 }
 
 
@@ -43,7 +44,9 @@ def test_a_section_is_below_that_of_the_kind_it_is_of(error: type[PrioError]) ->
     assert depth == (0 if error.__base__ is PrioError else 1)
 
 
-@pytest.mark.parametrize("error", [error for error in TREE[1:] if "default_remedy" in vars(error)], ids=lambda error: error.__name__)
+@pytest.mark.parametrize(
+    "error", [error for error in TREE[1:] if "default_remedy" in vars(error)], ids=lambda error: error.__name__
+)
 def test_a_section_names_the_remedy(error: type[PrioError]) -> None:
     _, text = SECTIONS[error.__name__]
     assert f"> {error.default_remedy}\n" in text

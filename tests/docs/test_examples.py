@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,29 +20,32 @@ from tests.docs.world import World
 
 RUNNER = Path(__file__).with_name("run_page.py")
 
-
-def having(language: str) -> list[Path]:
-    return [page for page in PAGES if any(block.reason is None for block in blocks(page, language))]
+LANGUAGES = ("console", "json", "python", "text", "toml")
 
 
-def each(language: str, keep: Callable[[Block], bool] = lambda block: block.reason is None) -> list[object]:
-    return [
-        pytest.param(block, id=f"{page}:{block.line}") for page in PAGES for block in blocks(page, language) if keep(block)
-    ]
+def examples(language: str, *, run: bool = True) -> list[object]:
+    """Those that are run, or those that are not, each with the line where it stands."""
+    found = [block for page in PAGES for block in blocks(page, language) if (block.reason is None) is run]
+    return [pytest.param(block, id=f"{block.page}:{block.line}") for block in found]
 
 
-@pytest.mark.parametrize("page", having("python"), ids=str)
+def settings_files(page: Path) -> dict[str, str]:
+    """The files that the TOML examples of a page are. Of several prio.toml, the one with that title counts, else the first."""
+    toml = blocks(page, "toml")
+    untitled = [("prio.toml", block.code) for block in toml if block.title is None]
+    return dict([*untitled[:1], *((block.title, block.code) for block in toml if block.title)])
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=str)
 def test_the_python_examples_of_a_page_run(page: Path, world: World, tmp_path: Path) -> None:
-    for block in sorted(reversed(blocks(page, "toml")), key=lambda block: block.title or ""):  # Titled ones are in force.
-        (tmp_path / (block.title or "prio.toml")).write_text(world.place(block.code))
-    examples = [
-        {**asdict(block), "page": str(page), "code": world.place(block.code)}
-        for block in blocks(page, "python")
-        if block.reason is None
-    ]
+    for name, content in settings_files(page).items():
+        (tmp_path / name).write_text(world.place(content))
+    shown = [block for block in blocks(page, "python") if block.reason is None]
+    given = [{**asdict(block), "page": str(page), "code": world.place(block.code)} for block in shown]
+
     run = subprocess.run(
         [sys.executable, RUNNER],
-        input=json.dumps(examples),
+        input=json.dumps(given),
         cwd=tmp_path,
         env=world.environment,
         capture_output=True,
@@ -50,10 +53,11 @@ def test_the_python_examples_of_a_page_run(page: Path, world: World, tmp_path: P
         timeout=60,
         check=False,
     )
+
     assert (run.returncode, run.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("block", each("toml"))
+@pytest.mark.parametrize("block", examples("toml"))
 def test_a_toml_example_is_a_valid_configuration(
     block: Block, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,30 +65,31 @@ def test_a_toml_example_is_a_valid_configuration(
     monkeypatch.setenv("PRIO_SECRETS_DIR", world.environment["PRIO_SECRETS_DIR"])
     (tmp_path / (block.title or "prio.toml")).write_text(world.place(block.code))
 
-    declared = tomllib.loads(block.code)
-    if block.title == "pyproject.toml":
-        assert set(declared["project"]["entry-points"] if "project" in declared else {GROUP}) == {GROUP}
-        declared = declared.get("tool", {}).get("prio_middleware", {})
-    assert Settings().clients.keys() >= declared.get("clients", {}).keys()
+    assert set(Settings().clients) == {"default", *tomllib.loads(block.code).get("clients", {})}
 
 
-@pytest.mark.parametrize("block", each("console"))
+@pytest.mark.parametrize("block", examples("toml"))
+def test_an_example_of_entry_points_names_the_group_that_is_looked_into(block: Block) -> None:
+    assert set(tomllib.loads(block.code).get("project", {}).get("entry-points", {GROUP})) == {GROUP}
+
+
+@pytest.mark.parametrize("block", examples("console"))
 def test_what_a_shell_example_names_is_there(block: Block) -> None:
     found = list(commands(block.code))
     assert found
     assert [answer for answer in map(problem, found) if answer] == []
 
 
-@pytest.mark.parametrize("block", each("python", lambda block: block.reason is not None))
+@pytest.mark.parametrize("block", examples("python", run=False))
 def test_what_is_not_run_is_python_at_least(block: Block) -> None:
     compile(block.code, str(block.page), "exec")
 
 
 def test_few_examples_are_not_run() -> None:
-    assert len(each("python", lambda block: block.reason is not None)) <= 3
+    assert len(examples("python", run=False)) <= 3
 
 
-def test_every_fence_names_a_language_that_is_looked_at() -> None:
-    known = {"console", "json", "python", "text", "toml"}
-    fences = {line.strip() for page in PAGES for line in (ROOT / page).read_text().splitlines() if line.strip().startswith("```")}
-    assert {fence.removeprefix("```").partition(" ")[0] for fence in fences} - {""} <= known
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_no_fence_of_a_page_is_missed(page: Path) -> None:
+    opened = re.findall(r"^ *```\w.*$", (ROOT / page).read_text(), re.MULTILINE)
+    assert len(opened) == sum(len(blocks(page, language)) for language in LANGUAGES)

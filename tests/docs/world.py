@@ -1,8 +1,8 @@
 """The world that the examples take for granted, on this machine.
 
-``tickets@example.com`` and ``berlin@example.com`` are accounts of a Prio API; the first one is configured, as lowly as can be, so
-that whatever an example configures goes before it. ``api.partner.example`` is an API behind an RFC 6749 server, where the account
-``shop`` has a secret and a key. Secrets stand in files below ``/run/secrets``.
+``tickets@example.com`` and ``berlin@example.com`` are accounts of a Prio API. The first one is configured, as lowly as can be,
+so that whatever an example configures goes before it. ``api.partner.example`` is an API behind an RFC 6749 server, where the
+account ``shop`` has a secret and a key. Secrets stand in files below ``/run/secrets``.
 """
 
 from __future__ import annotations

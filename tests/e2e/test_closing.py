@@ -18,7 +18,7 @@ import pytest
 
 import prio_middleware
 from prio_middleware.sandbox import Sandbox
-from tests.e2e.place import EVERYWHERE, FAR, OVER_TLS, PATIENCE, PRODUCT, SOME_OVER_TLS, SYNC, Place, does_not_hang
+from tests.e2e.place import EVERYWHERE, FAR, OVER_TLS, PATIENCE, PRODUCT, SOME_OVER_TLS, SOON, SYNC, Place, does_not_hang
 from tests.transports.world import Caller
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +51,7 @@ async def warm(place: Place) -> int:
 @pytest.mark.parametrize("fault", [None, "truncated", "stall", "huge_body"])
 async def test_a_closed_client_leaves_no_descriptor_open(place: Place, fault: str | None) -> None:
     before = await warm(place)
-    async with place.client(place.settings(token_deadline=0.2, token_timeout=0.2)) as client:
+    async with place.client(place.settings(**(SOON if fault else {}))) as client:
         if fault:
             place.admin.fail_tokens(fault, times=None)
 
@@ -62,7 +62,7 @@ async def test_a_closed_client_leaves_no_descriptor_open(place: Place, fault: st
         async with anyio.create_task_group() as group:
             for _ in range(5):
                 group.start_soon(call)
-    await until(lambda: descriptors() == before)
+    await until(lambda: descriptors() <= before)
 
 
 @pytest.mark.parametrize("place", [place for place in EVERYWHERE if "-sync" not in place], indirect=True)
@@ -90,7 +90,7 @@ async def test_cancelled_callers_take_nobody_down(place: Place) -> None:
             place.admin.release()
     assert statuses == [200] * 10
     assert place.admin.counts().calls_without_token == 0
-    await until(lambda: descriptors() == before)
+    await until(lambda: descriptors() <= before)
 
 
 @pytest.mark.parametrize("place", SYNC, indirect=True)
@@ -140,7 +140,7 @@ async def test_a_client_is_closed_while_its_token_is_refreshed(place: Place) -> 
     place.admin.configure(token_delay=0)
     # Others may wait for that fetch, so it goes on; but it leaves no connection in a pool that nobody closes again.
     await until(lambda: place.admin.counts().tokens_issued == 3 and not refreshing())
-    await until(lambda: descriptors() == before)
+    await until(lambda: descriptors() <= before)
 
 
 @pytest.mark.parametrize("place", [place for place in OVER_TLS if "-sync" not in place], indirect=True)
@@ -163,7 +163,7 @@ def test_an_event_loop_ends_while_a_token_is_refreshed(place: Place) -> None:
         with does_not_hang():
             anyio.run(main, backend=place.world.backend)
     gc.collect()
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 PROGRAM = """

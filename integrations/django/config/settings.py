@@ -6,7 +6,6 @@ There is no database: sessions and messages are kept in signed cookies.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from django.core.management.utils import get_random_secret_key
 
@@ -46,3 +45,10 @@ TEMPLATES = [
         },
     }
 ]
+TIME_ZONE = "UTC"
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+}

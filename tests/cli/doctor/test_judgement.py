@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -24,7 +25,8 @@ DAY = 86_400.0
 
 
 def greeting(**values: Any) -> Greeting:
-    return Greeting(**{"tls": "TLSv1.3", "http": "HTTP/1.1", "expires": NOON + 90 * DAY, "date": NOON, "local": NOON, **values})
+    usual = Greeting(tls="TLSv1.3", http="HTTP/1.1", expires=NOON + 90 * DAY, date=NOON, local=NOON)
+    return dataclasses.replace(usual, **values)
 
 
 @pytest.mark.parametrize(

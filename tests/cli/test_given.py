@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import io
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from prio_middleware import ConfigurationError
+from prio_middleware.cli.given import read_data, read_headers, read_method
+
+
+def test_no_body() -> None:
+    assert read_data(None) is None
+
+
+def test_a_body_from_a_file(folder: Path) -> None:
+    (folder / "order.json").write_bytes(b"\x00{}")
+
+    assert read_data("@order.json") == b"\x00{}"
+    assert read_data("@~/order.json") == b"\x00{}"
+
+
+def test_a_body_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=io.BytesIO(b"{}")))
+
+    assert read_data("-") == b"{}"
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ('{"card": "4111"}', "takes @FILE"),
+        ("@nothing.json", "nothing.json cannot be read (No such file or directory)."),
+        ("@.", "cannot be read (Is a directory)."),
+        ("@a\0b", "cannot be read."),
+        ("@~nobody-of-that-name/x", "cannot be read."),
+    ],
+)
+def test_a_body_that_cannot_be_had(data: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read_data(data)
+
+    assert problem in str(caught.value)
+    assert "4111" not in str(caught.value)
+
+
+def test_headers() -> None:
+    assert read_headers(["Accept-Language: nl", "X-Empty:", "X-Tabs:\ta\tb "]) == [
+        ("Accept-Language", "nl"),
+        ("X-Empty", ""),
+        ("X-Tabs", "a\tb"),
+    ]
+
+
+def test_headers_from_a_file(folder: Path) -> None:
+    (folder / "headers").write_text("X-Api-Key: s3cret\n\nAccept: text/plain\n")
+
+    assert read_headers(["@headers"]) == [("X-Api-Key", "s3cret"), ("Accept", "text/plain")]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "nonsense", ": x", "A B: c", "Näme: x", "Name: s3crét", "Name: s3cret\r\nX: y", "Name: s3cret\0"]
+)
+def test_what_is_no_header(text: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read_headers([text])
+
+    assert "s3cr" not in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["nonsense s3cret", "X-Key: s3crét"])
+def test_a_file_with_what_is_no_header(folder: Path, line: str) -> None:
+    (folder / "headers").write_text(line)
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_headers(["@headers"])
+
+    assert "a line of headers" in str(caught.value)
+    assert "s3cr" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["Authorization", "proxy-authorization", "Cookie", "X-Api-Key", "X-Auth-Token", "X-Client-Secret", "X-Password"]
+)
+def test_a_credential_is_no_argument(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="command line") as caught:
+        read_headers([f"{name}: s3cret"])
+
+    assert "s3cret" not in str(caught.value)
+
+
+def test_methods() -> None:
+    assert read_method("patch") == "PATCH"
+
+
+@pytest.mark.parametrize("method", ["", "G T", "GÉT", "GET\r\nX: y"])
+def test_what_is_no_method(method: str) -> None:
+    with pytest.raises(ConfigurationError, match="no HTTP method"):
+        read_method(method)

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from prio_middleware.sandbox import Sandbox
+from tests.cli.kit import COLOUR, ESCAPE, in_terminal, piped, prio
+
+pytestmark = pytest.mark.usefixtures("prio_environment")
+
+
+def test_an_answer_is_printed_for_people() -> None:
+    result = prio("request", "get", "/products/1004")
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert json.loads(result.stdout)["data"]
+    assert result.stdout.startswith('{\n  "api_version": "3.8",\n')
+
+
+def test_an_answer_is_printed_as_it_is() -> None:
+    result = prio("request", "GET", "/products/1004", "--json")
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith('{"api_version":"3.8",')
+
+
+@pytest.mark.parametrize("raw", [[], ["--json"]])
+@pytest.mark.parametrize(
+    ("method", "path", "status", "said"),
+    [
+        ("GET", "/redirect?to=/products", 3, "302 Found: to /products"),
+        ("GET", "/reports/sales", 4, "403 Forbidden: AUTHORIZATION_FAILURE, Access is not authorized, error_reference "),
+        ("DELETE", "/products", 4, "405 Method Not Allowed"),
+    ],
+)
+def test_the_exit_status_is_the_class_of_the_answers(raw: list[str], method: str, path: str, status: int, said: str) -> None:
+    result = prio("request", method, path, *raw)
+
+    assert result.exit_code == status
+    assert result.stderr.startswith(said)
+
+
+@pytest.mark.parametrize("raw", [[], ["--json"]])
+def test_a_server_that_fails(prio_sandbox: Sandbox, raw: list[str]) -> None:
+    prio_sandbox.admin.fail_api("unavailable", retry_after=7)
+    result = prio("request", "GET", "/products", *raw)
+
+    assert result.exit_code == 5
+    assert "try again in 7 s" in result.stderr
+
+
+def test_data_from_a_file_is_json(folder: Path) -> None:
+    (folder / "sale.json").write_text('{"product_id": "1004", "date": "2030-01-01", "quantity": 1}')
+
+    assert prio("request", "POST", "/reservations", "--data", "@sale.json").exit_code == 0
+
+
+def test_data_from_standard_input_with_a_header(prio_sandbox: Sandbox) -> None:
+    result = prio(
+        "request", "POST", "/echo", "-d", "-", "-H", "content-type: text/plain", "-H", "App-Name: kiosk", keyboard="hello"
+    )
+    echo = json.loads(result.stdout)
+
+    assert echo["body_length"] == 5
+    assert {name.lower(): value for name, value in echo["headers"].items()}["content-type"] == "text/plain"
+    assert prio_sandbox.admin.requests()[-1].app_headers == {"app-name": "kiosk"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["POST", "/echo", "--data", "{}"],
+        ["GET", "/echo", "--header", "Authorization: Bearer x"],
+        ["G T", "/echo"],
+        ["GET", "/echo", "--client", "nobody"],
+    ],
+)
+def test_a_wrong_command_line_sends_nothing(prio_sandbox: Sandbox, arguments: list[str]) -> None:
+    result = prio("request", *arguments)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "\nremedy   " in result.stderr
+    assert prio_sandbox.admin.requests() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "problem", "remedy"),
+    [
+        ("https://127.0.0.1:1/x", "No answer: ConnectError", "prio check"),
+        ("/a\x01b", "No answer: InvalidURL", "/products"),
+        ("ftp://127.0.0.1/x", "", "https"),
+        ("http://127.0.0.1:1/x", "https", "loopback"),
+        ("/\udcff", "No answer", "prio check"),
+    ],
+)
+def test_a_call_without_an_answer(path: str, problem: str, remedy: str) -> None:
+    result = prio("request", "GET", path)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert problem in result.stderr
+    assert remedy in result.stderr
+
+
+@pytest.mark.parametrize("raw", [[], ["--json"]])
+def test_an_answer_that_breaks_off(prio_sandbox: Sandbox, raw: list[str]) -> None:
+    prio_sandbox.admin.fail_api("truncated")
+    result = prio("request", "GET", "/products", *raw)
+
+    assert result.exit_code == 1
+    assert "error    No answer: RemoteProtocolError" in result.stderr
+
+
+def test_no_token_is_explained(prio_sandbox: Sandbox) -> None:
+    prio_sandbox.admin.configure(refuse_credentials=True)
+    result = prio("request", "GET", "/products")
+
+    assert result.exit_code == 1
+    assert "invalid_client" in result.stderr
+
+
+def test_a_refusal_that_was_handed_on_says_why(prio_sandbox: Sandbox) -> None:
+    prio("token")
+    prio_sandbox.admin.revoke()
+    prio_sandbox.admin.configure(refuse_credentials=True)
+    result = prio("request", "GET", "/products")
+
+    assert result.exit_code == 4
+    assert "no new one could be had" in result.stderr
+
+
+def test_another_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRIO_LIBRARY", "httpx2")
+
+    assert prio("request", "GET", "/products").exit_code == 0
+    assert "No answer: ConnectError" in prio("request", "GET", "https://127.0.0.1:1/x").stderr
+
+
+def test_a_pipe_gets_no_escapes_and_whole_lines() -> None:
+    ended = piped("request", "GET", "/reports/sales")
+
+    assert "\x1b" not in ended.stdout + ended.stderr
+    assert json.loads(ended.stdout)["error"] == "AUTHORIZATION_FAILURE"
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_terminal_gets_colours_and_the_status() -> None:
+    status, written = in_terminal("request", "GET", "/products/1004")
+
+    assert status == 0
+    assert COLOUR.search(written)
+    assert ESCAPE.sub("", written).endswith("\n200 OK\n")
+
+
+def test_no_color_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    assert not COLOUR.search(in_terminal("request", "GET", "/products/1004")[1])
+    assert not COLOUR.search(in_terminal("check")[1])
+
+
+def test_an_examination_fits_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRIO_SCOPE", "nonsense")
+    status, written = in_terminal("check")
+    lines = ESCAPE.sub("", written).splitlines()
+
+    assert status == 1
+    assert COLOUR.search(written)
+    assert [line for line in lines if len(line) > 80] == []
+    assert any(line.startswith("  FAIL  token") for line in lines)

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from prio_middleware import AccessToken, Secret
+from prio_middleware.cli import token
+from prio_middleware.sandbox import Sandbox
+from tests.cli.kit import prio
+
+pytestmark = pytest.mark.usefixtures("prio_environment")
+
+
+def presented(sandbox: Sandbox, revealed: str) -> bool:
+    """Whether the sandbox knows the token."""
+    import httpx
+
+    response = httpx.get(
+        f"{sandbox.base_url}/products", headers={"Authorization": f"Bearer {revealed}"}, verify=sandbox.ssl_context()
+    )
+    return response.status_code == 200
+
+
+def test_the_token_is_masked(prio_sandbox: Sandbox) -> None:
+    result = prio("token")
+
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["token", "type", "expires", "scope"]
+    assert "**" in result.stdout
+    assert "in 59 min" in result.stdout or "in 1 h" in result.stdout
+    assert prio_sandbox.admin.counts().tokens_issued == 1
+
+
+def test_it_is_revealed_alone_on_standard_output(prio_sandbox: Sandbox) -> None:
+    result = prio("token", "--reveal")
+
+    assert presented(prio_sandbox, result.stdout.removesuffix("\n"))
+    assert [line.split()[0] for line in result.stderr.splitlines()] == ["type", "expires", "scope"]
+    assert result.stdout.strip() not in result.stderr
+
+
+def test_the_secret_may_be_typed(prio_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PRIO_CLIENT_SECRET")
+
+    assert prio("token", "--ask-secret", keyboard=f"{prio_sandbox.client_secret}\n").exit_code == 0
+
+
+def test_a_prompt_that_nobody_answers() -> None:
+    assert prio("token", "--ask-secret", keyboard="").exit_code == 1
+
+
+def test_a_failure_is_explained(prio_sandbox: Sandbox) -> None:
+    prio_sandbox.admin.configure(refuse_credentials=True)
+    result = prio("token")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("error    The token endpoint refused the request: 401 invalid_client")
+    assert "\nremedy   Check client id, secret and client authentication method" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("made", "expires", "scope"),
+    [
+        (AccessToken(Secret("t0ken")), "never", "(the server did not say)"),
+        (AccessToken(Secret("t0ken"), scope="a b", expires_at=-math.inf), "never", "a b"),
+    ],
+)
+def test_a_token_of_any_kind_can_be_shown(monkeypatch: pytest.MonkeyPatch, made: AccessToken, expires: str, scope: str) -> None:
+    monkeypatch.setattr("prio_middleware.cli.route.Route.authenticate", lambda _: made)
+    result = prio("token")
+
+    assert f"expires  {expires}\n" in result.stdout
+    assert f"scope    {scope}\n" in result.stdout
+
+
+def test_the_remedy_of_a_missing_package_is_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRIO_PROXY", "socks5://127.0.0.1:1080")
+    result = prio("token")
+
+    assert result.exit_code == 2
+    assert "socksio" in result.stderr
+    assert token.EPILOG

@@ -1,0 +1,118 @@
+"""The shops of ``integrations/``, each run as its README says: by its command, in a copy of its folder with a ``.env``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.dropins.servers import PATIENCE, ROOT, Server, free_port
+from tests.integrations.customers import ApiCustomer, Browser, Customer
+
+INTEGRATIONS = ROOT / "integrations"
+KINDNESS = 10.0
+"""Seconds that a server has to stop by itself."""
+
+LISTEN: Mapping[str, str] = {
+    "uvicorn": "--port {port}",
+    "hypercorn": "--bind 127.0.0.1:{port}",
+    # A customer stays with one worker, and nothing is written to the home directory.
+    "gunicorn": "--bind 127.0.0.1:{port} --keep-alive 60 --no-control-socket",
+}
+
+
+@dataclass(frozen=True)
+class Shop:
+    """An application, one of the servers that its README names, and who shops there."""
+
+    folder: str
+    server: str
+    customer: type[ApiCustomer | Browser]
+
+    def __str__(self) -> str:
+        return f"{self.folder}, {self.server}"
+
+    def command(self) -> list[str]:
+        lines = (INTEGRATIONS / self.folder / "README.md").read_text().splitlines()
+        return next(shlex.split(line[2:]) for line in lines if line.startswith(f"$ {self.server} "))
+
+
+SHOPS = [
+    Shop("starlette", "uvicorn", ApiCustomer),
+    Shop("starlette", "hypercorn", ApiCustomer),
+    Shop("fastapi", "uvicorn", ApiCustomer),
+    Shop("flask", "gunicorn", Browser),
+    Shop("django", "gunicorn", Browser),
+    Shop("django", "uvicorn", Browser),
+]
+
+
+class OpenShop:
+    """A shop that serves."""
+
+    def __init__(self, shop: Shop, server: Server, customers: contextlib.ExitStack) -> None:
+        self._shop = shop
+        self._server = server
+        self._customers = customers
+
+    def customer(self) -> Customer:
+        """Somebody new, who leaves when the shop closes."""
+        http = httpx.Client(base_url=self._server.url, timeout=PATIENCE, follow_redirects=True)
+        return self._shop.customer(self._customers.enter_context(http))
+
+    def ready(self) -> httpx.Response:
+        return self._server.browser.get("/ready")
+
+    @property
+    def log(self) -> str:
+        return self._server.log
+
+
+@contextlib.contextmanager
+def opened(shop: Shop, settings: Mapping[str, str], directory: Path) -> Generator[OpenShop]:
+    """The shop while it serves. Its settings stand in ``.env`` and nowhere else."""
+    port, log = free_port(), directory / "server.log"
+    command = [*shop.command(), *LISTEN[shop.server].format(port=port).split()]
+    with log.open("wb") as output:
+        place = furnished(shop, settings, directory)
+        process = subprocess.Popen(command, cwd=place, env=environment(), stdout=output, stderr=output)
+    try:
+        server = Server(process, port, log)
+        with server.browser, contextlib.ExitStack() as customers:
+            server.wait_until_it_listens(port)
+            yield OpenShop(shop, server, customers)
+    finally:
+        stop(process)
+
+
+def furnished(shop: Shop, settings: Mapping[str, str], directory: Path) -> Path:
+    """A copy of its folder, with the ``.env`` of the README's other command."""
+    ignored = shutil.ignore_patterns("__pycache__", ".env")
+    place = shutil.copytree(INTEGRATIONS / shop.folder, directory / shop.folder, ignore=ignored)
+    (place / ".env").write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in settings.items()))
+    return place
+
+
+def environment() -> dict[str, str]:
+    """Of a terminal where the virtual environment is active."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "PRIO_"))}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**inherited, "PATH": path, "PYTHONWARNINGS": "default::ResourceWarning"}
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End it: kindly first, and in any case."""
+    process.terminate()
+    try:
+        process.wait(KINDNESS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
