@@ -13,8 +13,8 @@ def main() -> None:
     """Run the command line, and exit.
 
     Raises:
-        SystemExit: always. 0: done; 1: it failed; 2: the command line or the settings are wrong; 130: Ctrl-C. ``prio request``
-            has 3, 4 and 5 for the answer's status class.
+        SystemExit: always. 0: done; 1: it failed; 2: the command line or the settings are wrong; 130: Ctrl-C; 141: nobody
+            reads the output any more. ``prio request`` has 3, 4 and 5 for answers 3xx, 4xx and 5xx.
     """
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:

@@ -36,13 +36,10 @@ def prio(
     """
 
 
-for module, command in (
-    (init, init.init),
-    (check, check.check),
-    (request, request.request),
-    (token, token.token),
-    (sandbox, sandbox.sandbox),
-    (demo, demo.demo),
-):
-    app.command(epilog=module.EPILOG)(command)
+app.command(epilog=init.EPILOG)(init.init)
+app.command(epilog=check.EPILOG)(check.check)
+app.command(epilog=request.EPILOG)(request.request)
+app.command(epilog=token.EPILOG)(token.token)
 app.add_typer(config, name="config")
+app.command(epilog=sandbox.EPILOG)(sandbox.sandbox)
+app.command(epilog=demo.EPILOG)(demo.demo)

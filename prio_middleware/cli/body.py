@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ..errors import PrioError
 from ..refusal import BODY_LIMIT
-from .terminal import messages, output, visible, waiting
+from .terminal import messages, output, visible, waiting, write
 
 READABLE_LIMIT = 64 * 1024 * 1024
 """Bytes of a body that are made readable at most: it has to be held as a whole."""
@@ -21,19 +21,24 @@ READABLE_LIMIT = 64 * 1024 * 1024
 COLOUR_LIMIT = 1024 * 1024
 """Characters beyond which colours take longer than they are worth."""
 
+_INDENT = "  "
+_OPENING, _CLOSING = frozenset("[{"), frozenset("]}")
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"{}\[\],:]+|[{}\[\],:]', re.DOTALL)
 
 
 def write_raw(response: Any) -> bytes:
     """Write a streamed body as it comes, byte by byte; to a terminal, without what would steer it. Returns its beginning."""
     head = b""
+    on_terminal = sys.stdout.isatty()
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for chunk in response.iter_bytes():
         head = (head + chunk)[:BODY_LIMIT] if len(head) < BODY_LIMIT else head
-        if sys.stdout.isatty():
-            sys.stdout.write(visible(decoder.decode(chunk)))
+        if on_terminal:
+            write(visible(decoder.decode(chunk)))
         else:
             sys.stdout.buffer.write(chunk)
+    if on_terminal:
+        write("\n")
     return head
 
 
@@ -56,17 +61,16 @@ def write_readable(response: Any) -> bytes:
 
 def laid_out(document: str) -> str:
     """A JSON document in lines. Nothing else of it changes: no number is rounded, no name that is there twice is dropped."""
-    lines, depth, before = [""], 0, ""
+    parts: list[str] = []
+    depth, before = 0, ""
     for token in _JSON_TOKEN.findall(document):
-        if token in "}]":
-            depth -= 1
-        if (before in ("{", "[") and token not in "}]") or before == "," or (token in "}]" and before not in ("{", "[")):
-            lines.append("  " * depth)
-        if token in "{[":
-            depth += 1
-        lines[-1] += f"{token} " if token == ":" else token
+        depth -= token in _CLOSING
+        if before == "," or (before in _OPENING) is not (token in _CLOSING):
+            parts.append("\n" + _INDENT * depth)
+        parts.append(": " if token == ":" else token)
+        depth += token in _OPENING
         before = token
-    return "\n".join(lines)
+    return "".join(parts)
 
 
 def _read(response: Any) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -55,5 +54,6 @@ def show(
 def schema() -> None:
     """Print the JSON Schema of prio.toml, for editors that complete and check it."""
     from ..settings.schema import schema_text
+    from .terminal import write
 
-    sys.stdout.write(schema_text())
+    write(schema_text())

@@ -29,8 +29,8 @@ class Route:
     """
 
     def __init__(self, settings: ClientSettings) -> None:
-        transport: Any = face(settings).AuthTransport
         self.client: Any = open_client(settings)
+        transport: Any = face(settings).AuthTransport
         self.library: Any = transport.library
         self.bare: Any = self.library.Client(**client_options(settings, self.library))
         self._transport = transport(_Through(self.bare), pipeline=pipeline_for(settings), name=settings.name)

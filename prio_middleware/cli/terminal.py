@@ -43,9 +43,15 @@ def messages() -> Console:
     return _console(sys.stderr)
 
 
+def write(text: str) -> None:
+    """Write ``text`` to standard output as it is."""
+    _make_lenient(sys.stdout)
+    sys.stdout.write(text)
+
+
 def print_json(value: object) -> None:
     """Write ``value`` as JSON, for programs."""
-    sys.stdout.write(visible(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
+    write(visible(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
 
 
 @contextmanager
@@ -72,14 +78,18 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-def _console(stream: io.TextIOBase | object) -> Console:
-    if isinstance(stream, io.TextIOWrapper):
-        # A terminal that cannot show a character shows its number.
-        stream.reconfigure(errors="backslashreplace")
+def _console(stream: object) -> Console:
+    _make_lenient(stream)
     console = _Console(stderr=stream is sys.stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = WIDE
     return console
+
+
+def _make_lenient(stream: object) -> None:
+    """Have a character that the stream's encoding lacks written as its number: that is no reason to fail."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -136,4 +136,4 @@ def test_a_raw_body_on_a_terminal_does_not_steer_it(library: Any, monkeypatch: p
 
     write_raw(answer(library, '{"a": "\x1b[2J\N{SNOWMAN}"}'.encode() + b"\xff"))
 
-    assert screen.getvalue() == '{"a": "\\u001b[2J\N{SNOWMAN}"}\N{REPLACEMENT CHARACTER}'
+    assert screen.getvalue() == '{"a": "\\u001b[2J\N{SNOWMAN}"}\N{REPLACEMENT CHARACTER}\n'

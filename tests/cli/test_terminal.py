@@ -54,9 +54,10 @@ def test_a_character_that_cannot_be_encoded_is_written_as_its_number(monkeypatch
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
 
     output().print("\N{SNOWMAN}")
+    print_json("\N{SNOWMAN}")
     sys.stdout.flush()
 
-    assert raw.getvalue() == b"\\u2603\n"
+    assert raw.getvalue() == b'\\u2603\n"\\u2603"\n'
 
 
 def test_any_stream_can_be_written_to(monkeypatch: pytest.MonkeyPatch) -> None:

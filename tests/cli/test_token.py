@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import math
+import sys
 
+import httpx
 import pytest
 
 from prio_middleware import AccessToken, Secret
-from prio_middleware.cli import token
 from prio_middleware.sandbox import Sandbox
 from tests.cli.kit import prio
 
@@ -14,8 +15,6 @@ pytestmark = pytest.mark.usefixtures("prio_environment")
 
 def presented(sandbox: Sandbox, revealed: str) -> bool:
     """Whether the sandbox knows the token."""
-    import httpx
-
     response = httpx.get(
         f"{sandbox.base_url}/products", headers={"Authorization": f"Bearer {revealed}"}, verify=sandbox.ssl_context()
     )
@@ -74,10 +73,16 @@ def test_a_token_of_any_kind_can_be_shown(monkeypatch: pytest.MonkeyPatch, made:
     assert f"scope    {scope}\n" in result.stdout
 
 
-def test_the_remedy_of_a_missing_package_is_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PRIO_PROXY", "socks5://127.0.0.1:1080")
+@pytest.mark.parametrize(
+    ("variable", "value", "missing"),
+    [("PRIO_PROXY", "socks5://127.0.0.1:1080", "socksio"), ("PRIO_LIBRARY", "httpx2", "httpx2")],
+)
+def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, missing: str) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    monkeypatch.delitem(sys.modules, "prio_middleware.httpx2", raising=False)
+    monkeypatch.setenv(variable, value)
     result = prio("token")
 
     assert result.exit_code == 2
-    assert "socksio" in result.stderr
-    assert token.EPILOG
+    assert missing in result.stderr
+    assert "\nremedy   Install" in result.stderr

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import re
 import shlex
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
+import typer
+
+from prio_middleware.cli.app import app
 from prio_middleware.settings.document import TOP_LEVEL_KEYS
 from prio_middleware.settings.layers import variable
 from tests.docs.blocks import ROOT
@@ -22,7 +27,7 @@ def commands(block: str) -> Iterator[list[str]]:
     for line in re.sub(r"\\\n\s*", " ", block).splitlines():
         if line.startswith("$ "):
             words = shlex.split(line[2:], comments=True)
-            yield words[: words.index("|")] if "|" in words else words
+            yield list(itertools.takewhile(lambda word: word not in {"|", ">"}, words))
 
 
 def problem(words: Sequence[str]) -> str | None:
@@ -65,6 +70,20 @@ def _pip(arguments: Sequence[str]) -> str | None:
     return f"no extra {unknown}" if unknown else None
 
 
+def _prio(arguments: Sequence[str]) -> str | None:
+    command: Any = typer.main.get_command(app)
+    for word in arguments:
+        inner = getattr(command, "commands", {})
+        if not inner or word.startswith("-"):
+            break
+        if word not in inner:
+            return f"no command {word}"
+        command = inner[word]
+    options = {name for parameter in command.params for name in parameter.opts}
+    unknown = [word for word in arguments if word.startswith("--") and word not in {*options, "--help"}]
+    return f"no option {unknown}" if unknown else None
+
+
 def _export(arguments: Sequence[str]) -> str | None:
     name = arguments[0].partition("=")[0]
     nested = re.sub(r"^PRIO_CLIENTS__[A-Z0-9_]+?__", "PRIO_", name)
@@ -77,5 +96,6 @@ CHECKS: dict[str, Callable[[Sequence[str]], str | None]] = {
     "python": _python,
     "pytest": _pytest,
     "pip": _pip,
+    "prio": _prio,
     "export": _export,
 }

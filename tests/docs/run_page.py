@@ -1,7 +1,8 @@
 """Runs the Python blocks of one page, in a process of their own: ``python run_page.py < blocks.json``.
 
-A block with a title is a file: it is written to the working directory, and has to be imported by what follows. All other blocks
-share one namespace, from the top of the page to its end; a coroutine function ``main`` is run as soon as it is there.
+A block with a title is a file: it is written to the working directory. If one is called ``test_*.py``, pytest runs it, and
+imports what it needs; on other pages, something has to import every file. All other blocks share one namespace, from the top of
+the page to its end; a coroutine function ``main`` is run as soon as it is there.
 """
 
 from __future__ import annotations
@@ -9,13 +10,18 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+PYTEST = ["-p", "no:prio_middleware", "-p", "prio_middleware.testing.plugin", "-p", "no:cacheprovider", "-W", "error", "-q"]
+"""The fixtures for users, whether or not the environment has them registered."""
+
 
 def main(blocks: list[dict[str, Any]], directory: Path) -> None:
-    """Write the files, then run what is none."""
+    """Write the files, then run what is none, then the tests."""
     files = [block for block in blocks if block["title"]]
     for file in files:
         path = directory / file["title"]
@@ -23,10 +29,10 @@ def main(blocks: list[dict[str, Any]], directory: Path) -> None:
         path.write_text(_in_its_place(file))
     sys.path.insert(0, str(directory))
     _run([block for block in blocks if not block["title"]])
-    imported = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    unused = [file["title"] for file in files if str(directory / file["title"]) not in imported]
-    if unused:
-        sys.exit(f"Written, and imported by nothing on the page: {', '.join(unused)}")
+    if any(file["title"].startswith("test_") for file in files):
+        subprocess.run([sys.executable, "-m", "pytest", *PYTEST], check=True)
+    else:
+        _check_imported(file["title"] for file in files)
 
 
 def _run(blocks: list[dict[str, Any]]) -> None:
@@ -37,6 +43,13 @@ def _run(blocks: list[dict[str, Any]]) -> None:
         example: Any = names.get("main")
         if inspect.iscoroutinefunction(example):
             asyncio.run(example())
+
+
+def _check_imported(files: Iterable[str]) -> None:
+    imported = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    unused = [file for file in files if str(Path.cwd() / file) not in imported]
+    if unused:
+        sys.exit(f"Written, and imported by nothing on the page: {', '.join(unused)}")
 
 
 def _in_its_place(block: dict[str, Any]) -> str:

@@ -54,7 +54,7 @@ def test_the_python_examples_of_a_page_run(page: Path, world: World, tmp_path: P
         check=False,
     )
 
-    assert (run.returncode, run.stderr) == (0, "")
+    assert (run.returncode, run.stderr) == (0, ""), run.stdout + run.stderr
 
 
 @pytest.mark.parametrize("block", examples("toml"))

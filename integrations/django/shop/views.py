@@ -9,7 +9,6 @@ import httpx
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_safe
 
 from .forms import WishForm
 
@@ -26,7 +25,6 @@ class AsyncRequest(HttpRequest):
     prio: httpx.AsyncClient
 
 
-@require_safe
 async def products(request: AsyncRequest) -> HttpResponse:
     """What there is."""
     answer = await request.prio.get("/products")
@@ -62,7 +60,6 @@ def checkout(request: Request) -> HttpResponse:
     return redirect("shop:tickets")
 
 
-@require_safe
 def tickets(request: Request) -> HttpResponse:
     """What this customer has bought."""
     answer = request.prio.get(f"/orders/{remembered(request, 'order')}")

@@ -27,11 +27,15 @@ async def refused(_request: Request, error: httpx.HTTPStatusError) -> JSONRespon
     """Hand on what is the customer's to know: there is no such thing, or it is sold out."""
     if error.response.status_code in {400, 404, 409}:
         return _answer(error.response.status_code, error.response.json()["error_message"])
-    return await unanswered(_request, error)
+    return _apology(error)
 
 
-async def unanswered(_request: Request, error: httpx.HTTPError) -> JSONResponse:
-    """Keep the rest to the log."""
+async def unanswered(_request: Request, error: httpx.TransportError) -> JSONResponse:
+    """Prio is not there."""
+    return _apology(error)
+
+
+def _apology(error: httpx.HTTPError) -> JSONResponse:
     logger.error("%s", error)
     return _answer(502, "The ticket office does not answer as it should.")
 
