@@ -88,6 +88,7 @@ def test_what_is_not_what_it_says_is_corrupt(raw: bytes, encoding: str) -> None:
     assert decode(raw, encoding, LIMIT) is Undecodable.CORRUPT
 
 
+@pytest.mark.pitfall(id="unfolding-answer")
 def test_a_bomb_costs_no_more_memory_than_the_limit() -> None:
     bomb = gzip.compress(gzip.compress(bytes(100_000_000)))
     tracemalloc.start()

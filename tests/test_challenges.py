@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from prio_middleware.challenges import HEADER_LIMIT, bearer_error
 
 
+@pytest.mark.pitfall(id="insufficient-scope")
 @pytest.mark.parametrize(
     ("header", "error"),
     [
@@ -36,6 +37,7 @@ def test_the_error_of_the_bearer_challenge_is_found(header: str, error: str) -> 
     assert bearer_error(header) == error
 
 
+@pytest.mark.pitfall(id="insufficient-scope")
 @pytest.mark.parametrize(
     "header",
     [

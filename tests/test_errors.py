@@ -109,6 +109,7 @@ def test_a_bound_error_is_both(kind: type[PrioError], base: type[Exception]) -> 
     assert (str(bound), bound.message, bound.code) == (str(error), error.message, error.code)
 
 
+@pytest.mark.pitfall(id="two-libraries")
 @every_base
 def test_both_except_forms_catch_it(base: Any) -> None:
     library = httpx if base is httpx.TransportError else httpx2

@@ -36,12 +36,11 @@ def marked() -> dict[str, set[str]]:
 def marks(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
     """Each test of a module or a class with each pitfall it is marked with."""
     for node in body:
-        match node:
-            case ast.ClassDef(name=name):
-                yield from ((f"{name}::{test}", pitfall) for test, pitfall in marks(node.body))
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                decorators = map(ast.unparse, node.decorator_list)
-                yield from ((name, found[1]) for found in map(MARKER.fullmatch, decorators) if found)
+        if isinstance(node, ast.ClassDef):
+            yield from ((f"{node.name}::{test}", pitfall) for test, pitfall in marks(node.body))
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            decorators = map(ast.unparse, node.decorator_list)
+            yield from ((node.name, found[1]) for found in map(MARKER.fullmatch, decorators) if found)
 
 
 def test_each_pitfall_has_an_id_of_its_own() -> None:

@@ -32,6 +32,7 @@ def test_a_body_of_the_vendor_gives_code_and_reference() -> None:
     assert read(encoded(**PRIO)) == Refusal(403, "AUTHORIZATION_FAILURE", None, "4f2d-77", complete=True)
 
 
+@pytest.mark.pitfall(id="insufficient-scope")
 def test_a_challenge_gives_its_error() -> None:
     refusal = read(b"", 401, WWW_Authenticate='Basic realm="x", Bearer error="invalid_token"')
     assert refusal == Refusal(401, None, "invalid_token")

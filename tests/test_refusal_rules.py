@@ -5,6 +5,7 @@ import pytest
 from prio_middleware.refusal_rules import PRIO_REFUSALS, RFC6749_REFUSALS, RefusalRules
 
 
+@pytest.mark.pitfall(id="insufficient-scope")
 @pytest.mark.parametrize(
     ("rules", "status", "code", "challenge", "about_token"),
     [

@@ -12,6 +12,7 @@ from prio_middleware.retry_after import MAX_WAIT, retry_after
 NOW = "Sun, 06 Nov 1994 08:49:37 GMT"
 
 
+@pytest.mark.pitfall(id="retry-after")
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [

@@ -12,6 +12,7 @@ from prio_middleware.secret import Secret
 CANARY = "canary-3f9a"
 
 
+@pytest.mark.pitfall(id="printed-secrets")
 @pytest.mark.parametrize(
     "show", [repr, str, "{}".format, "{:>20}".format, lambda secret: f"{secret!r}", lambda secret: f"{[secret]}"]
 )
@@ -28,6 +29,7 @@ def test_reveal_gives_the_text() -> None:
     assert Secret(CANARY).reveal() == CANARY
 
 
+@pytest.mark.pitfall(id="chained-errors")
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_it_refuses_to_be_pickled_and_names_the_remedy(protocol: int) -> None:
     with pytest.raises(TypeError, match="load them where they are used") as caught:

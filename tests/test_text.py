@@ -16,6 +16,7 @@ CANARY = "p@ss wörd/+&%:!#canary"
 SECRETS = (Secret(CANARY),)
 
 
+@pytest.mark.pitfall(id="control-characters")
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

@@ -9,6 +9,10 @@ NEEDED = ("typer", "rich")
 """Packages that only the extra brings."""
 
 
+INTERRUPTED = 130
+"""128 + SIGINT, as shells have it."""
+
+
 def main() -> None:
     """Run the command line, and exit.
 
@@ -19,6 +23,9 @@ def main() -> None:
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         sys.exit(f"The prio command needs {' and '.join(missing)}. Install it: pip install 'prio-middleware[cli]'")
-    from .app import app
+    try:
+        from .app import app
 
-    app(prog_name="prio")
+        app(prog_name="prio")
+    except KeyboardInterrupt:  # Before a command has begun.
+        sys.exit(INTERRUPTED)

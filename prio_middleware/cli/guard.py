@@ -11,6 +11,7 @@ from typing import ParamSpec
 import typer
 
 from ..errors import ConfigurationError, PrioError
+from . import INTERRUPTED
 from .terminal import messages, visible
 
 P = ParamSpec("P")
@@ -18,9 +19,6 @@ P = ParamSpec("P")
 FAILED = 1
 WRONG = 2
 """The command line or the settings are wrong: nothing was tried."""
-
-INTERRUPTED = 130
-"""128 + SIGINT, as shells have it."""
 
 BROKEN_PIPE = 141
 """128 + SIGPIPE: whoever was to read the output has gone."""

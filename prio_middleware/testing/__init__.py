@@ -14,7 +14,8 @@
     a test other options; see :class:`prio_middleware.sandbox.SandboxOptions`.
 ``prio_client``, ``prio_async_client``
     Ordinary clients for it, of the library that the fixture ``prio_library`` names: override it, or parametrize a test with
-    ``prio_library``. The async one is for tests that the plugin of anyio, or that of asyncio in auto mode, runs.
+    ``prio_library``. The async one is for tests that anyio's plugin runs, or pytest-asyncio in auto mode; in strict mode,
+    enter ``async_client(settings=prio_settings)`` in the test.
 ``prio_settings``, ``prio_environment``
     The settings of a client for it, for ``client(settings=...)`` and the drop-ins; and the same as environment variables, for
     an application that reads those. Other ``PRIO_...`` variables are gone meanwhile.

@@ -24,6 +24,7 @@ def _afresh() -> None:
     build.forget()
 
 
+@pytest.mark.pitfall(id="crowded-pool")
 def test_equal_settings_share_a_pipeline_and_others_do_not() -> None:
     assert build.pipeline_for(settings()) is build.pipeline_for(settings())
     assert build.pipeline_for(settings()) is not build.pipeline_for(settings(client_secret="other"))
@@ -116,6 +117,7 @@ def test_timeouts_limits_and_proxy_become_the_librarys() -> None:
     assert "verify" not in options
 
 
+@pytest.mark.pitfall(id="crowded-pool")
 def test_a_request_may_wait_longer_for_the_pool_than_the_library_lets_it() -> None:
     with httpx.Client() as plain:
         assert client_options(settings(), httpx)["timeout"].pool > plain.timeout.pool

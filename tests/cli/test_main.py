@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from prio_middleware import cli
+from prio_middleware.cli import app
 from tests.cli.kit import piped, prio
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +38,18 @@ def test_it_reads_the_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pyte
         cli.main()
 
     assert (ended.value.code, capsys.readouterr().out) == (0, f"{metadata.version('prio-middleware')}\n")
+
+
+def test_an_interrupt_is_quiet_from_the_start(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(app, "app", interrupt)
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+
+    assert (ended.value.code, capsys.readouterr()) == (130, ("", ""))
 
 
 def test_it_is_a_module_too() -> None:

@@ -109,6 +109,7 @@ class TestAsync:
 
 
 class TestEventLoops:
+    @pytest.mark.pitfall(id="ended-event-loop")
     @pytest.mark.parametrize("backend", ["asyncio", "trio"])
     def test_each_has_clients_of_its_own_and_closes_them_when_it_ends(self, settings: Settings, backend: str) -> None:
         clients = AsyncClients(settings)
@@ -124,6 +125,7 @@ class TestEventLoops:
         assert first.is_closed
         assert second.is_closed
 
+    @pytest.mark.pitfall(id="ended-event-loop")
     def test_two_at_once_do_not_share(self, offline: Settings) -> None:
         clients, together = AsyncClients(offline), threading.Barrier(2)
 

@@ -52,12 +52,14 @@ def test_the_tables_know_every_fault() -> None:
     assert {*UNAVAILABLE, *FINAL, *GOOD} == TOKEN_FAULTS.keys()
 
 
+@pytest.mark.pitfall(id="odd-answers")
 @pytest.mark.parametrize("place", EVERY_WORLD, indirect=True)
 @pytest.mark.parametrize(("fault", "expected"), FINAL.items())
 async def test_an_answer_that_will_not_do(place: Place, fault: str, expected: type[TokenError]) -> None:
     await assert_told_and_over(place, fault, expected)
 
 
+@pytest.mark.pitfall(id="no-timeout")
 @pytest.mark.parametrize("place", SOME_OVER_TLS, indirect=True)
 @pytest.mark.parametrize("fault", UNAVAILABLE)
 async def test_no_answer_until_the_deadline(place: Place, fault: str) -> None:

@@ -74,6 +74,7 @@ async def test_clients_of_every_kind_share_one_token(place: Place, environment: 
     assert (counts.token_requests, counts.calls_by_status) == (1, {200: 4})
 
 
+@pytest.mark.pitfall(id="bypassed-pipeline")
 @pytest.mark.parametrize("place", SOME_OVER_TLS, indirect=True)
 async def test_verify_reaches_the_transport(place: Place) -> None:
     assert isinstance(place.sandbox, Sandbox)
@@ -111,6 +112,7 @@ async def test_the_environments_proxy_is_used(place: Place, environment: pytest.
     assert proxy.targets == {place.base_url.split("/")[2]}
 
 
+@pytest.mark.pitfall(id="bypassed-pipeline")
 @pytest.mark.parametrize("place", SOME_OVER_TLS, indirect=True)
 @pytest.mark.parametrize("setting", ["PRIO_PROXY", "option"])
 async def test_a_proxy_of_ones_own_is_used_with_its_credentials(

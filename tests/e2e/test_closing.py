@@ -65,6 +65,7 @@ async def test_a_closed_client_leaves_no_descriptor_open(place: Place, fault: st
     await until(lambda: descriptors() <= before)
 
 
+@pytest.mark.pitfall(id="cancelled-leader")
 @pytest.mark.parametrize("place", [place for place in EVERYWHERE if "-sync" not in place], indirect=True)
 async def test_cancelled_callers_take_nobody_down(place: Place) -> None:
     before = await warm(place)

@@ -88,6 +88,7 @@ async def failure(client: Caller, *args: Any, **options: Any) -> PrioError:
     return caught.value
 
 
+@pytest.mark.pitfall(id="chained-errors")
 @pytest.mark.parametrize("answer", TOKEN_ANSWERS)
 async def test_errors_of_the_token_endpoint(world: World, answer: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "prio_middleware")

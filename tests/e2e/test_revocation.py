@@ -46,6 +46,7 @@ async def warm(client: Caller, paths: Iterable[str]) -> None:
         assert (await client.get(path)).status_code == 200
 
 
+@pytest.mark.pitfall(id="rejected-token")
 @pytest.mark.parametrize("place", ["httpx-asyncio over TLS", "httpx2-trio in process"], indirect=True)
 async def test_one_token_request_after_a_revocation_with_a_thousand_requests_in_flight(place: Place) -> None:
     statuses: list[int] = []
@@ -72,6 +73,7 @@ async def test_one_token_request_after_a_revocation_with_a_thousand_requests_in_
     assert max(sent(place).values()) == 2
 
 
+@pytest.mark.pitfall(id="always-forbidden")
 @pytest.mark.parametrize("place", ["httpx2-trio in process"], indirect=True)
 async def test_ten_thousand_forbidden_calls_make_three_token_requests_at_most(place: Place) -> None:
     place.admin.configure(api_delay=SUSPENDED)

@@ -34,6 +34,7 @@ def assert_one_token_served(place: Place, statuses: list[int], calls: int) -> No
     assert (counts.token_requests, counts.calls, counts.calls_without_token) == (1, calls, 0)
 
 
+@pytest.mark.pitfall(id="cold-cache")
 @pytest.mark.usefixtures("no_garbage_collection")
 @pytest.mark.parametrize("place", IN_PROCESS, indirect=True)
 async def test_ten_thousand_tasks(place: Place) -> None:
@@ -44,6 +45,7 @@ async def test_ten_thousand_tasks(place: Place) -> None:
     assert_one_token_served(place, statuses, 10_000)
 
 
+@pytest.mark.pitfall(id="crowded-pool")
 @pytest.mark.usefixtures("no_garbage_collection")
 @pytest.mark.parametrize("place", ["httpx-asyncio over TLS", "httpx2-trio over TLS"], indirect=True)
 async def test_a_thousand_tasks_over_tls_with_ten_clients(place: Place) -> None:
@@ -54,6 +56,7 @@ async def test_a_thousand_tasks_over_tls_with_ten_clients(place: Place) -> None:
     assert_one_token_served(place, statuses, 1_000)
 
 
+@pytest.mark.pitfall(id="cold-cache")
 @pytest.mark.parametrize("place", SYNC, indirect=True)
 def test_64_threads_over_tls(place: Place) -> None:
     place.admin.configure(token_delay=0.2)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Generator, Mapping
@@ -18,8 +20,8 @@ from tests.dropins.servers import PATIENCE, ROOT, Server, free_port
 from tests.integrations.customers import ApiCustomer, Browser, Customer
 
 INTEGRATIONS = ROOT / "integrations"
-KINDNESS = 10.0
-"""Seconds that a server has to stop by itself."""
+KINDNESS = 20.0
+"""Seconds that a server has to stop by itself: it does so at once."""
 
 LISTEN: Mapping[str, str] = {
     "uvicorn": "--port {port}",
@@ -40,9 +42,11 @@ class Shop:
     def __str__(self) -> str:
         return f"{self.folder}, {self.server}"
 
-    def command(self) -> list[str]:
+    def command(self, program: str) -> list[str]:
+        """The README's command that begins so, up to a pipe."""
         lines = (INTEGRATIONS / self.folder / "README.md").read_text().splitlines()
-        return next(shlex.split(line[2:]) for line in lines if line.startswith(f"$ {self.server} "))
+        line = next(line.removeprefix("$ ") for line in lines if line.startswith(f"$ {program} "))
+        return list(itertools.takewhile("|".__ne__, shlex.split(line)))
 
 
 SHOPS = [
@@ -77,13 +81,14 @@ class OpenShop:
 
 
 @contextlib.contextmanager
-def opened(shop: Shop, settings: Mapping[str, str], directory: Path) -> Generator[OpenShop]:
+def opened(shop: Shop, dotenv: str, directory: Path) -> Generator[OpenShop]:
     """The shop while it serves. Its settings stand in ``.env`` and nowhere else."""
-    port, log = free_port(), directory / "server.log"
-    command = [*shop.command(), *LISTEN[shop.server].format(port=port).split()]
+    place, port, log = directory / shop.folder, free_port(), directory / "server.log"
+    shutil.copytree(INTEGRATIONS / shop.folder, place, ignore=shutil.ignore_patterns("__pycache__"))
+    (place / ".env").write_text(dotenv)
+    command = [*shop.command(shop.server), *LISTEN[shop.server].format(port=port).split()]
     with log.open("wb") as output:
-        place = furnished(shop, settings, directory)
-        process = subprocess.Popen(command, cwd=place, env=environment(), stdout=output, stderr=output)
+        process = subprocess.Popen(command, cwd=place, env=environment(), stdout=output, stderr=output, process_group=0)
     try:
         server = Server(process, port, log)
         with server.browser, contextlib.ExitStack() as customers:
@@ -93,12 +98,20 @@ def opened(shop: Shop, settings: Mapping[str, str], directory: Path) -> Generato
         stop(process)
 
 
-def furnished(shop: Shop, settings: Mapping[str, str], directory: Path) -> Path:
-    """A copy of its folder, with the ``.env`` of the README's other command."""
-    ignored = shutil.ignore_patterns("__pycache__", ".env")
-    place = shutil.copytree(INTEGRATIONS / shop.folder, directory / shop.folder, ignore=ignored)
-    (place / ".env").write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in settings.items()))
-    return place
+@contextlib.contextmanager
+def sandbox_as_the_readme_says(shop: Shop) -> Generator[str]:
+    """What it prints, while it serves."""
+    with subprocess.Popen(shop.command("python"), env=environment(), stdout=subprocess.PIPE, process_group=0) as process:
+        try:
+            assert process.stdout
+            head = itertools.takewhile(lambda line: b"curl" not in line, process.stdout)
+            yield b"".join(head).decode()
+        finally:
+            stop(process)
+
+
+def as_dotenv(settings: Mapping[str, str]) -> str:
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in settings.items())
 
 
 def environment() -> dict[str, str]:
@@ -109,10 +122,11 @@ def environment() -> dict[str, str]:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End it: kindly first, and in any case."""
+    """End it kindly, and in any case with all that it has started."""
     process.terminate()
     try:
         process.wait(KINDNESS)
-    except subprocess.TimeoutExpired:
-        process.kill()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()

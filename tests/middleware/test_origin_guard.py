@@ -63,6 +63,7 @@ FOREIGN = [
 ]
 
 
+@pytest.mark.pitfall(id="absolute-url")
 @pytest.mark.parametrize("url", FOREIGN)
 def test_another_origin_passes_bare(exchange_for: MakeExchange, url: str) -> None:
     exchange = exchange_for(url)
@@ -215,6 +216,7 @@ def test_a_redirect_followed_by_hand_stays_bare_however_often_it_is_sent(chain_o
     assert chain.hops[2:] == [(f"{HOME}/c", False)] * 2
 
 
+@pytest.mark.pitfall(id="callers-extensions")
 def test_what_the_caller_gave_as_extensions_is_not_written_to(chain_of: MakeChain) -> None:
     own: dict[str, Any] = {"prio": {"scope": "x"}}
     chain = chain_of({f"{HOME}/a": "https://evil.test/b"})
@@ -336,6 +338,7 @@ PIECES = [
 HOSTS = ["api.example.com", "API.EXAMPLE.COM", "evil.test", "api.example.com.", "ö"]
 
 
+@pytest.mark.pitfall(id="cross-origin-redirect")
 @pytest.mark.parametrize("library", [httpx, httpx2])
 @pytest.mark.parametrize("port", ["", ":8443"])
 @settings(deadline=None)

@@ -44,6 +44,7 @@ def test_what_was_refused_with_a_token_given_up_is_tried_again_for_nothing(memor
     assert all(memory.refused(place(f"/{n}"), CODE, 1, 0.0) for n in range(1000))
 
 
+@pytest.mark.pitfall(id="always-forbidden")
 def test_a_place_that_never_answered_is_not_tried_again_once_a_new_token_did_not_help(memory: RefusalMemory) -> None:
     memory.refused(A, CODE, 1, 0.0)
     memory.refused(A, CODE, 2, 0.0, second=True)

@@ -78,6 +78,7 @@ def test_it_works_on_the_libraries_own_requests(library: Any, exchange_for: Make
     assert handler.on_response(exchange, library.Response(200)) is DELIVER
 
 
+@pytest.mark.pitfall(id="insufficient-scope")
 @pytest.mark.parametrize(
     "refusal",
     [
@@ -159,6 +160,7 @@ def test_what_is_remembered_is_bounded(server: Server) -> None:
     assert server.refuses("/b", 2) is DELIVER
 
 
+@pytest.mark.pitfall(id="fork-during-fetch")
 def test_a_forked_process_starts_afresh_though_the_lock_was_held(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     spend_doubtful_bets(server, 1)
     pid = os.getpid()

@@ -72,6 +72,7 @@ def _shows(found: object) -> bool:
     return isinstance(found, str | bytes) and (CANARY in found if isinstance(found, str) else CANARY.encode() in found)
 
 
+@pytest.mark.pitfall(id="chained-errors")
 @pytest.mark.parametrize("make", [Settings, Settings.from_values, ClientSettings])
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_arguments(directory: Path, make: Callable[..., object], mistake: str) -> None:
@@ -82,6 +83,7 @@ def test_arguments(directory: Path, make: Callable[..., object], mistake: str) -
     assert not [found for found in _everything_reachable(caught.value) if _shows(found)]
 
 
+@pytest.mark.pitfall(id="chained-errors")
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -107,6 +109,7 @@ def _masked() -> Settings:
     return Settings.from_values(client_id="shop", client_secret=CANARY, proxy=f"http://u:{CANARY}@proxy.example")
 
 
+@pytest.mark.pitfall(id="printed-secrets")
 def test_nothing_that_is_shown_shows_it() -> None:
     settings = _masked()
     client = settings.client()
@@ -128,6 +131,7 @@ def test_a_change_is_refused_without_showing_it() -> None:
     assert not [found for found in _everything_reachable(caught.value) if _shows(found)]
 
 
+@pytest.mark.pitfall(id="chained-errors")
 @pytest.mark.parametrize("thing", [_masked(), _masked().client()], ids=["all", "one"])
 def test_pickling_is_refused_and_the_remedy_named(thing: object) -> None:
     with pytest.raises(TypeError, match=r"cannot be pickled.*[Ll]oad them where they are used"):

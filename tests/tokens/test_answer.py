@@ -72,6 +72,7 @@ def test_a_compressed_answer_that_was_not_asked_for_is_read_all_the_same() -> No
     assert isinstance(read(compressed), AccessToken)
 
 
+@pytest.mark.pitfall(id="token-type")
 @pytest.mark.parametrize("token_type", ["Bearer", "bearer", "BEARER", None])
 def test_bearer_in_any_case_is_sent_as_rfc_6750_spells_it(token_type: str | None) -> None:
     assert token(token_type=token_type).authorization() == f"Bearer {JWT}"
@@ -110,6 +111,9 @@ def test_an_error_that_says_nothing_is_no_error(empty: object) -> None:
     assert isinstance(read(answer(200, {**TOKEN, "error": empty})), AccessToken)
 
 
+@pytest.mark.pitfall(id="expires-in")
+@pytest.mark.pitfall(id="token-type")
+@pytest.mark.pitfall(id="control-characters")
 @pytest.mark.parametrize(
     ("members", "problem"),
     [
@@ -139,6 +143,7 @@ def test_a_token_that_cannot_be_used_is_refused(members: dict[str, Any], problem
     assert str(found).isprintable()
 
 
+@pytest.mark.pitfall(id="odd-answers")
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
@@ -204,6 +209,7 @@ def test_no_answer_at_all_is_worth_another_try() -> None:
     assert "nobody said why" in str(error(TokenAnswer(failure=""), TokenEndpointUnavailableError))
 
 
+@pytest.mark.pitfall(id="redirected-token-request")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize(
     ("location", "shown"),
@@ -228,6 +234,7 @@ def test_a_redirect_may_lead_nowhere() -> None:
     assert "304" in str(error(answer(304), InvalidTokenResponseError))
 
 
+@pytest.mark.pitfall(id="odd-answers")
 @pytest.mark.parametrize("status", [200, 400, 403, 422])
 @pytest.mark.parametrize(
     ("code", "kind"),
@@ -262,6 +269,7 @@ def test_a_code_that_is_no_text_is_still_an_error(content: object) -> None:
     assert error(answer(200, content), TokenRequestRefusedError).code is None
 
 
+@pytest.mark.pitfall(id="odd-answers")
 @pytest.mark.parametrize(
     ("status", "remedy"),
     [(403, "bare 403"), (404, "token URL"), (405, "token URL"), (407, "proxy"), (410, "token URL"), (418, "scope")],
@@ -312,6 +320,7 @@ header_names = st.sampled_from(["content-type", "content-encoding", "location", 
 secrets = st.lists(st.text().map(Secret), max_size=2)
 
 
+@pytest.mark.pitfall(id="odd-answers")
 @given(st.integers(0, 999), contents, st.dictionaries(header_names, st.text()), st.none() | st.text(), secrets)
 def test_any_answer_is_a_token_or_an_error_of_the_tree(
     status: int, content: object, headers: dict[str, str], failure: str | None, sent: list[Secret]

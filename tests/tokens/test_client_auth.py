@@ -35,10 +35,12 @@ def sent_in_basic(auth: ClientAuth) -> bytes:
     return base64.b64decode(encoded, validate=True)
 
 
+@pytest.mark.pitfall(id="basic-encoding")
 def test_raw_basic_sends_both_as_they_are() -> None:
     assert sent_in_basic(ClientSecretBasic(CLIENT_ID, Secret(CANARY))) == f"{CLIENT_ID}:{CANARY}".encode()
 
 
+@pytest.mark.pitfall(id="basic-encoding")
 def test_form_encoded_basic_follows_rfc_6749() -> None:
     sent = sent_in_basic(ClientSecretBasic("a:b c", Secret(CANARY), "form"))
     assert sent == b"a%3Ab+c:c%40n%21ary%23%24+%25%3A%26%2B%3D%2Fsecret"
@@ -102,6 +104,7 @@ def test_a_mistake_shows_no_secret(make: Make) -> None:
     assert caught.value.__cause__ is caught.value.__context__ is None
 
 
+@pytest.mark.pitfall(id="printed-secrets")
 @every_method
 def test_nothing_shows_the_secret(make: Make) -> None:
     auth = make(CLIENT_ID, Secret(CANARY))
@@ -122,6 +125,7 @@ def test_whatever_is_sent_is_known_as_secret(make: Make) -> None:
         assert server_text(f"you sent {echo}", credentials.secrets) == WITHHELD
 
 
+@pytest.mark.pitfall(id="cache-key")
 @every_method
 def test_the_fingerprint_tells_credentials_apart(make: Make) -> None:
     fingerprint = make(CLIENT_ID, Secret(CANARY)).fingerprint

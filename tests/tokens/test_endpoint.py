@@ -60,12 +60,14 @@ def test_options_and_credentials_share_one_body(auth: ClientAuth, added: dict[st
     }
 
 
+@pytest.mark.pitfall(id="unfolding-answer")
 def test_neither_compression_nor_anything_but_json_is_asked_for() -> None:
     headers = endpoint().request(DEFAULT_OPTIONS, 100.0, 90.0).headers
     assert headers["Accept-Encoding"] == "identity"
     assert headers["Accept"] == "application/json"
 
 
+@pytest.mark.pitfall(id="no-timeout")
 @pytest.mark.parametrize(
     ("deadline", "timeout", "budget"), [(130.0, 10.0, 30.0), (104.0, 4.0, 4.0), (100.0, 0.0, 0.0), (99.0, 0.0, 0.0)]
 )
@@ -132,6 +134,7 @@ def test_an_endpoint_that_makes_no_sense_is_refused(options: dict[str, Any], pro
     assert (caught.value.client, caught.value.url) == ("berlin", SHOWN_URL)
 
 
+@pytest.mark.pitfall(id="printed-secrets")
 @pytest.mark.parametrize("auth", [BASIC, POST])
 def test_nothing_shows_what_is_sent(auth: ClientAuth) -> None:
     asked = endpoint(auth)

@@ -12,6 +12,7 @@ from prio_middleware.tokens.expiry import ExpiryPolicy
 POLICY = ExpiryPolicy(default_lifetime=300, max_lifetime=86_400, leeway_fraction=0.1, leeway_max=30)
 
 
+@pytest.mark.pitfall(id="expires-in")
 @pytest.mark.parametrize(
     ("expires_in", "seconds"),
     [
@@ -40,6 +41,7 @@ def test_what_servers_send_becomes_a_lifetime(expires_in: object, seconds: float
     assert isinstance(lifetime, float)
 
 
+@pytest.mark.pitfall(id="expires-in")
 @pytest.mark.parametrize(
     "expires_in",
     [
@@ -79,11 +81,13 @@ def test_the_default_is_capped_too() -> None:
     assert ExpiryPolicy(default_lifetime=300, max_lifetime=60).lifetime(None) == 60
 
 
+@pytest.mark.pitfall(id="leeway-beyond-lifetime")
 @pytest.mark.parametrize(("lifetime", "leeway"), [(0.0, 0.0), (3.0, 0.3), (300.0, 30.0), (3600.0, 30.0)])
 def test_the_leeway_is_proportional_up_to_a_bound(lifetime: float, leeway: float) -> None:
     assert POLICY.leeway(lifetime) == pytest.approx(leeway)
 
 
+@pytest.mark.pitfall(id="leeway-beyond-lifetime")
 @given(
     st.none() | st.integers() | st.floats() | st.text() | st.from_regex(r"-?[0-9]{0,40}(\.[0-9]*)?", fullmatch=True),
     st.floats(0, 0.999),

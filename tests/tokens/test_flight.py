@@ -61,6 +61,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await anyio.sleep(0.001)
 
 
+@pytest.mark.pitfall(id="cold-cache")
 def test_sixty_four_threads_one_token_request() -> None:
     tokens, server = provider(), SlowServer()
     barrier = threading.Barrier(64)
@@ -79,6 +80,7 @@ def test_sixty_four_threads_one_token_request() -> None:
     assert len(server.requests) == 1
 
 
+@pytest.mark.pitfall(id="cold-cache")
 @pytest.mark.anyio
 async def test_ten_thousand_tasks_one_token_request() -> None:
     tokens, server = provider(), SlowServer()
@@ -97,6 +99,7 @@ async def test_ten_thousand_tasks_one_token_request() -> None:
     assert len(server.requests) == 1
 
 
+@pytest.mark.pitfall(id="lock-across-loops")
 def test_threads_and_event_loops_of_both_kinds_share_one_flight() -> None:
     tokens, server = provider(), SlowServer()
     barrier = threading.Barrier(6)
@@ -124,6 +127,7 @@ def test_threads_and_event_loops_of_both_kinds_share_one_flight() -> None:
     assert len(server.requests) == 1
 
 
+@pytest.mark.pitfall(id="cancelled-waiter")
 @pytest.mark.anyio
 async def test_a_cancelled_waiter_takes_nobody_along() -> None:
     tokens, server = provider(), SlowServer()
@@ -148,6 +152,7 @@ async def test_a_cancelled_waiter_takes_nobody_along() -> None:
     assert len(server.requests) == 1
 
 
+@pytest.mark.pitfall(id="cancelled-leader")
 @pytest.mark.anyio
 async def test_a_cancelled_leader_hands_over() -> None:
     tokens, server = provider(), SlowServer()
@@ -178,6 +183,7 @@ async def test_a_cancelled_leader_hands_over() -> None:
     assert len(server.requests) == 1
 
 
+@pytest.mark.pitfall(id="shared-exception")
 @pytest.mark.anyio
 async def test_a_failure_reaches_every_waiter_once_each_with_an_error_of_its_own() -> None:
     tokens, server = provider(), SlowServer(refused("invalid_client", 401))
@@ -199,6 +205,7 @@ async def test_a_failure_reaches_every_waiter_once_each_with_an_error_of_its_own
     assert len(server.requests) == 1
 
 
+@pytest.mark.pitfall(id="failure-for-all")
 @pytest.mark.anyio
 async def test_waiters_do_not_try_again_one_by_one_what_failed_for_all() -> None:
     tokens, server = provider(deadline=0.15), SlowServer(answer(503), token())
@@ -219,6 +226,7 @@ async def test_waiters_do_not_try_again_one_by_one_what_failed_for_all() -> None
     assert len(server.requests) == 1
 
 
+@pytest.mark.pitfall(id="sync-call-in-loop")
 def test_a_sync_call_on_the_loop_that_leads_fetches_for_itself() -> None:
     tokens, server = provider(deadline=0.05), SlowServer(token(), token())
 
@@ -236,6 +244,7 @@ def test_a_sync_call_on_the_loop_that_leads_fetches_for_itself() -> None:
     assert len(server.requests) == 2
 
 
+@pytest.mark.pitfall(id="stopped-leader")
 def test_a_leader_whose_loop_was_stopped_is_waited_for_within_bounds() -> None:
     tokens, server = provider(deadline=0.05), SlowServer()
     loop = asyncio.new_event_loop()
@@ -256,6 +265,7 @@ def test_a_leader_whose_loop_was_stopped_is_waited_for_within_bounds() -> None:
     loop.close()
 
 
+@pytest.mark.pitfall(id="cancelled-waiter")
 def test_a_waiter_whose_loop_is_closed_by_then_disturbs_nobody(caplog: pytest.LogCaptureFixture) -> None:
     tokens, server = provider(), SlowServer()
 
@@ -331,6 +341,7 @@ def test_where_no_thread_can_be_started_the_token_in_hand_is_used(monkeypatch: p
     assert get(tokens, server).serial > first.serial
 
 
+@pytest.mark.pitfall(id="fork-during-fetch")
 def test_a_child_forked_while_a_fetch_is_under_way_does_not_wait_for_it() -> None:
     script = """
         import os, threading, warnings

@@ -51,6 +51,7 @@ class Shop:
         return len(self.server.requests)
 
 
+@pytest.mark.pitfall(id="leeway-beyond-lifetime")
 def test_one_token_request_for_each_lifetime() -> None:
     shop = Shop(token(100), token(100))
     first = shop.token()
@@ -73,6 +74,7 @@ def test_life_counts_from_before_the_request_left() -> None:
     assert end.value.value.expires_at == 1100.0
 
 
+@pytest.mark.pitfall(id="expires-in")
 def test_a_token_of_no_lifetime_is_good_for_one_call() -> None:
     shop = Shop(token(0), token(-5), token(0))
 
@@ -80,6 +82,7 @@ def test_a_token_of_no_lifetime_is_good_for_one_call() -> None:
     assert shop.asked == 3
 
 
+@pytest.mark.pitfall(id="failed-refresh")
 @pytest.mark.parametrize("failure", [LOST, answer(503), refused("invalid_client", 401), TokenAnswer(200)])
 def test_a_failed_fetch_inside_the_leeway_keeps_the_token_that_is_still_valid(failure: TokenAnswer) -> None:
     shop = Shop(token(1000), failure)
@@ -89,6 +92,7 @@ def test_a_failed_fetch_inside_the_leeway_keeps_the_token_that_is_still_valid(fa
     assert shop.token() is first
 
 
+@pytest.mark.pitfall(id="failed-refresh")
 def test_a_failed_early_fetch_is_not_repeated_by_every_call() -> None:
     shop = Shop(token(1000), refused("invalid_client", 401))
     shop.token()
@@ -99,6 +103,7 @@ def test_a_failed_early_fetch_is_not_repeated_by_every_call() -> None:
     assert shop.asked == 2
 
 
+@pytest.mark.pitfall(id="failed-refresh")
 def test_refreshed_ahead_nobody_waits_and_nobody_sees_a_failure() -> None:
     shop = Shop(token(1000), answer(500), token(1000), refresh="ahead", deadline=0.1)
     first = shop.token()
@@ -138,6 +143,7 @@ def test_ahead_one_refresh_at_a_time() -> None:
     refreshing.close()
 
 
+@pytest.mark.pitfall(id="refused-credentials")
 @pytest.mark.parametrize(
     ("refusal", "error"),
     [
@@ -159,6 +165,7 @@ def test_a_permanent_failure_is_held_back_and_then_tried_again(refusal: TokenAns
     assert isinstance(shop.get(), AccessToken)
 
 
+@pytest.mark.pitfall(id="refused-credentials")
 def test_refused_credentials_hold_back_every_scope_but_a_refused_scope_only_itself() -> None:
     narrow, wide = TokenOptions(scope="read"), TokenOptions(scope="write")
     shop = Shop(refused("invalid_scope"), token(), refused("invalid_client", 401))
@@ -171,6 +178,7 @@ def test_refused_credentials_hold_back_every_scope_but_a_refused_scope_only_itse
     assert shop.asked == 3
 
 
+@pytest.mark.pitfall(id="refused-credentials")
 def test_changed_credentials_end_the_hold_back_and_drop_the_old_tokens() -> None:
     shop = Shop(refused("invalid_client", 401), token(), token())
     assert isinstance(shop.get(), CredentialsRefusedError)
@@ -201,6 +209,7 @@ def test_a_transient_failure_is_tried_again(failure: TokenAnswer) -> None:
     assert shop.asked == 3
 
 
+@pytest.mark.pitfall(id="retry-after")
 def test_retry_after_is_honoured() -> None:
     shop = Shop(answer(503, retry_after="7"), token())
     shop.get()
@@ -222,6 +231,7 @@ def test_the_deadline_bounds_the_whole_fetch() -> None:
     assert shop.clock.now <= 1030
 
 
+@pytest.mark.pitfall(id="retry-after")
 def test_a_retry_after_beyond_the_deadline_fails_at_once_and_holds_back_for_a_minute_at_most() -> None:
     shop = Shop(answer(429, retry_after="4000"), token())
     error = shop.get()
@@ -244,6 +254,7 @@ def test_after_a_transient_failure_the_next_call_tries_again() -> None:
     assert shop.asked > before
 
 
+@pytest.mark.pitfall(id="rejected-token")
 def test_a_refused_token_is_replaced_once_however_many_were_refused() -> None:
     shop = Shop(token(), token())
     refused_token = shop.token()
@@ -273,6 +284,7 @@ def test_a_refused_token_is_not_taken_again_from_a_flight_that_landed_with_it() 
     waiter.close()
 
 
+@pytest.mark.pitfall(id="cache-key")
 def test_each_of_scope_audience_resource_and_parameters_has_a_token_of_its_own() -> None:
     shop = Shop(*[token() for _ in range(6)])
     keys = [
@@ -304,6 +316,7 @@ def test_a_parameter_that_cannot_be_sent_is_a_configuration_error_and_leaves_no_
             shop.get(bad)
 
 
+@pytest.mark.pitfall(id="stopped-leader")
 def test_a_waiter_takes_over_when_the_leader_never_lands() -> None:
     shop = Shop()
     lost = shop.tokens.acquire(DEFAULT_OPTIONS, None)
@@ -340,22 +353,6 @@ def test_the_second_look_finds_a_token_that_came_meanwhile() -> None:
     assert late.value.value is end.value.value
 
 
-def test_whoever_is_elected_looks_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another thread's fetch may have ended between a caller's first look and its election."""
-    shop = Shop()
-    board = shop.tokens._flights.board
-
-    def board_late(key: TokenOptions, until: float) -> tuple[Flight, bool]:
-        monkeypatch.undo()
-        shop.token()
-        return board(key, until)
-
-    monkeypatch.setattr(shop.tokens._flights, "board", board_late)
-
-    shop.token()
-    assert shop.asked == 1
-
-
 def test_the_store_is_bounded_and_evicts_what_expires_first() -> None:
     store = MemoryStore(limit=2)
     tokens = [AccessToken(Secret("t"), expires_at=float(expiry)) for expiry in (30, 10, 20)]
@@ -375,6 +372,7 @@ def test_the_store_keeps_the_newer_of_two() -> None:
     assert store.get(DEFAULT_OPTIONS) is newer
 
 
+@pytest.mark.pitfall(id="printed-secrets")
 def test_nothing_of_a_provider_shows_its_secret() -> None:
     shop = Shop()
     kept = shop.token()
@@ -417,6 +415,7 @@ def test_a_token_url_of_plain_http_is_refused_before_anything_is_asked() -> None
         ClientCredentialsProvider(plain)
 
 
+@pytest.mark.pitfall(id="cold-cache")
 @pytest.mark.parametrize("answer", [token(), refused("invalid_client", 401)])
 def test_the_second_look_finds_what_another_flight_brought_meanwhile(
     answer: TokenAnswer, monkeypatch: pytest.MonkeyPatch

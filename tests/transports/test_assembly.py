@@ -26,6 +26,7 @@ def make(options: dict[str, Any], configured: dict[str, Any] | None = None) -> d
     )
 
 
+@pytest.mark.pitfall(id="bypassed-pipeline")
 def test_the_transports_options_reach_it_and_the_clients_stay() -> None:
     made = make({"verify": False, "http2": True, "headers": {"a": "b"}}, {"limits": "few", "timeout": None})
 
@@ -42,6 +43,7 @@ def test_a_transport_that_is_given_is_wrapped_and_the_settings_for_it_do_not_cou
     assert made["mounts"] == {}
 
 
+@pytest.mark.pitfall(id="bypassed-pipeline")
 def test_mounts_are_wrapped_too() -> None:
     assert make({"mounts": {"all://a": "mine", "all://b": None}})["mounts"] == {"all://a": ("wrapped", "mine"), "all://b": None}
 
@@ -50,6 +52,7 @@ def test_no_mounts_at_all_is_none_too() -> None:
     assert make({"mounts": None})["mounts"] == {}
 
 
+@pytest.mark.pitfall(id="bypassed-pipeline")
 def test_the_environments_proxies_are_wrapped_transports(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "proxy.example:3128")
     monkeypatch.setenv("NO_PROXY", "internal.example")
@@ -76,6 +79,7 @@ def test_an_option_that_would_replace_what_is_ours_is_refused(name: str, value: 
     assert caught.value.client == "shop"
 
 
+@pytest.mark.pitfall(id="bypassed-pipeline")
 def test_an_option_that_would_be_ignored_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="proxy=, verify= would be ignored"):
         make({"transport": "mine", "verify": False, "proxy": "http://proxy"})

@@ -59,6 +59,7 @@ async def test_without_a_refusal_no_controller_is_made(world: World, server: Ser
     assert (await client.get()).status_code == 200
 
 
+@pytest.mark.pitfall(id="body-replay")
 @pytest.mark.parametrize(
     "body",
     [
@@ -79,6 +80,8 @@ async def test_a_body_that_can_be_sent_again_arrives_whole(world: World, server:
     assert first == second != b""
 
 
+@pytest.mark.pitfall(id="body-replay")
+@pytest.mark.pitfall(id="unreplayable-body")
 @pytest.mark.parametrize("kind", ["generator", "open file"])
 async def test_a_body_that_cannot_is_not_sent_again_and_the_refusal_says_why(
     world: World, server: Server, kind: str, tmp_path: Path
@@ -98,6 +101,7 @@ async def test_a_body_that_cannot_is_not_sent_again_and_the_refusal_says_why(
     assert (await client.get()).json() == {"authorization": "Bearer token-2"}
 
 
+@pytest.mark.pitfall(id="unreplayable-body")
 async def test_a_refused_token_is_dropped_though_the_body_could_not_be_sent_again(world: World, server: Server) -> None:
     client = await _unread(world, server)
     await client.post(content=_once(world))
@@ -146,6 +150,7 @@ def _once(world: World) -> Any:
     return chunks()
 
 
+@pytest.mark.pitfall(id="hidden-refusal")
 async def test_when_no_new_token_can_be_had_the_servers_refusal_is_delivered_with_the_reason(world: World) -> None:
     def token(_: Any) -> Any:
         return server.grant() if not server.granted else world.library.Response(400, json={"error": "unauthorized_client"})
@@ -186,6 +191,7 @@ async def test_a_second_try_that_breaks_on_the_way_raises_what_broke_it(world: W
         await world.client(server).get()
 
 
+@pytest.mark.pitfall(id="unclosed-refusal")
 async def test_the_refused_response_is_closed_before_the_second_try(world: World) -> None:
     closed: list[str] = []
     server = Server(world)
@@ -201,6 +207,7 @@ async def test_the_refused_response_is_closed_before_the_second_try(world: World
     assert (await world.client(server).get()).status_code == 200
 
 
+@pytest.mark.pitfall(id="refusal-body")
 async def test_a_streamed_refusal_arrives_raw_and_whole(world: World) -> None:
     packed = gzip.compress(b'{"error": "insufficient_scope"}' * 10)
     headers = {"content-encoding": "gzip", "www-authenticate": 'Bearer error="insufficient_scope"'}
@@ -214,6 +221,8 @@ async def test_a_streamed_refusal_arrives_raw_and_whole(world: World) -> None:
     assert len(server.calls) == 1
 
 
+@pytest.mark.pitfall(id="refusal-body")
+@pytest.mark.pitfall(id="two-libraries")
 async def test_a_long_refusal_streams_through_and_is_never_tried_again(world: World) -> None:
     closed: list[str] = []
     pieces = [b"x" * 40_000] * 4
@@ -225,6 +234,8 @@ async def test_a_long_refusal_streams_through_and_is_never_tried_again(world: Wo
     assert closed
 
 
+@pytest.mark.pitfall(id="unclosed-refusal")
+@pytest.mark.pitfall(id="refusal-body")
 async def test_a_long_refusal_can_be_closed_half_read(world: World) -> None:
     closed: list[str] = []
     server = Server(
@@ -238,6 +249,7 @@ async def test_a_long_refusal_can_be_closed_half_read(world: World) -> None:
     assert closed
 
 
+@pytest.mark.pitfall(id="refusal-body")
 async def test_a_refusal_that_breaks_off_breaks_for_its_reader(world: World) -> None:
     broken = world.library.RemoteProtocolError("cut off")
     server = Server(world, respond=lambda _: world.library.Response(401, stream=world.bodies(b'{"err', error=broken)))
@@ -281,6 +293,8 @@ async def test_a_component_of_ones_own_may_ask_for_a_new_token(world: World) -> 
     assert server.authorizations == ["Bearer token-1", "Bearer token-2"]
 
 
+@pytest.mark.pitfall(id="chained-errors")
+@pytest.mark.pitfall(id="two-libraries")
 async def test_an_error_of_the_tree_is_the_librarys_too_and_travels_between_processes(world: World) -> None:
     server = Server(world, token=lambda _: world.library.Response(200, content=b"<html>"))
     client = world.client(server)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ BOMB = gzip.compress(bytes(64 * MEBIBYTE))
 
 
 @contextmanager
-def little_memory() -> Iterator[None]:
+def little_memory() -> Generator[None]:
     tracemalloc.start()
     try:
         yield

@@ -21,6 +21,7 @@ async def test_every_call_carries_the_token(world: World, server: Server) -> Non
     assert len(server.token_requests) == 1
 
 
+@pytest.mark.pitfall(id="header-on-callers-request")
 async def test_the_token_stays_off_everything_the_caller_can_see(world: World, server: Server) -> None:
     client = world.client(server)
     request = client.client.build_request("GET", "/products")
@@ -48,6 +49,7 @@ async def test_a_refusal_of_the_callers_own_authorization_is_his(world: World) -
     assert server.token_requests == []
 
 
+@pytest.mark.pitfall(id="absolute-url")
 async def test_another_origin_gets_nothing_of_ours(world: World, server: Server) -> None:
     client = world.client(server, settings=settings(app={"name": "Shop"}))
     await client.get()
@@ -59,6 +61,7 @@ async def test_another_origin_gets_nothing_of_ours(world: World, server: Server)
     assert not {"app-name", "authorization"} & foreign.keys()
 
 
+@pytest.mark.pitfall(id="absolute-url")
 async def test_on_request_another_origin_is_refused(world: World, server: Server) -> None:
     client = world.client(server, settings=settings(foreign_origins="refuse"))
     with pytest.raises(ForeignOriginError) as caught:
@@ -76,6 +79,7 @@ def redirecting(world: World, hops: dict[str, str]) -> Any:
     return respond
 
 
+@pytest.mark.pitfall(id="cross-origin-redirect")
 async def test_a_redirect_to_another_host_carries_no_token_and_neither_does_the_way_back(world: World) -> None:
     back = f"{API}/v1/back"
     server = Server(world, respond=redirecting(world, {f"{API}/v1/products": FOREIGN, FOREIGN: back}))
@@ -87,6 +91,7 @@ async def test_a_redirect_to_another_host_carries_no_token_and_neither_does_the_
     assert (await client.get(back)).json() == {"authorization": "Bearer token-1"}
 
 
+@pytest.mark.pitfall(id="cross-origin-redirect")
 async def test_the_way_back_stays_bare_when_the_hop_went_through_another_mount(world: World) -> None:
     back = f"{API}/v1/back"
     server = Server(world, respond=redirecting(world, {f"{API}/v1/products": FOREIGN, FOREIGN: back}))
@@ -99,6 +104,7 @@ async def test_the_way_back_stays_bare_when_the_hop_went_through_another_mount(w
     assert server.authorizations == ["Bearer token-1", None, None]
 
 
+@pytest.mark.pitfall(id="cross-origin-redirect")
 async def test_the_way_back_stays_bare_when_the_caller_follows_by_hand(world: World) -> None:
     back = f"{API}/v1/back"
     server = Server(world, respond=redirecting(world, {f"{API}/v1/products": FOREIGN, FOREIGN: back}))
@@ -120,6 +126,7 @@ async def test_the_same_request_object_sent_again_starts_a_new_chain(world: Worl
     assert server.authorizations == ["Bearer token-1", "Bearer token-1"]
 
 
+@pytest.mark.pitfall(id="header-on-callers-request")
 async def test_a_redirect_within_the_origin_carries_a_fresh_token(world: World) -> None:
     server = Server(world)
 
@@ -160,6 +167,7 @@ async def test_plain_http_to_a_named_loopback_host_passes(world: World, server: 
     assert (await world.client(server, settings=local).get()).status_code == 200
 
 
+@pytest.mark.pitfall(id="redirected-token-request")
 async def test_the_token_request_follows_no_redirect(world: World) -> None:
     server = Server(world, token=lambda _: world.library.Response(307, headers={"location": "https://thief.example/token"}))
     client = world.client(server, follow_redirects=True)
@@ -170,6 +178,7 @@ async def test_the_token_request_follows_no_redirect(world: World) -> None:
     assert server.calls == []
 
 
+@pytest.mark.pitfall(id="callers-extensions")
 async def test_the_callers_options_are_read_and_never_written(world: World, server: Server) -> None:
     client = world.client(server)
     extensions = {"prio": {"scope": "orders"}}
@@ -180,6 +189,7 @@ async def test_the_callers_options_are_read_and_never_written(world: World, serv
     assert [b"scope=orders" in content for _, content, _ in server.token_requests] == [True]
 
 
+@pytest.mark.pitfall(id="missing-token")
 async def test_nothing_is_sent_when_no_token_can_be_had(world: World) -> None:
     server = Server(
         world, token=lambda _: world.library.Response(401, json={"error": "invalid_client", "error_description": SECRET})

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints
 
-ProductId = Annotated[str, StringConstraints(pattern=r"^\d{1,12}$")]
+ProductId = Annotated[str, StringConstraints(pattern="^[0-9]{1,12}$")]
 
 
 class Product(BaseModel):
