@@ -5,21 +5,28 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final
 
-from ..pipeline import Exchange, RequestLike, ResponseLike, Verdict
+from ..pipeline import Exchange, ResponseLike, URLLike, Verdict
 from ..refusal import Refusal
 from ..refusal_rules import RefusalRules
-from ..tokens.token import TokenOptions
+from ..tokens.token import AccessToken, TokenOptions
 from .refusal_memory import Place, RefusalMemory
 
 WATCH: Final = 120.0
 """Seconds after a refusal during which every success is noted."""
 
+LOOK_BACK: Final = 256
+"""Successes of quiet times that are made out once something is refused: they tell which places answer."""
+
 MEMORIES: Final = 64
 """Kinds of tokens (by scope, audience, ...) that are learnt about: the most recently used ones."""
+
+
+_Success = tuple[TokenOptions | None, str, URLLike, int]
+"""Options, method, URL and the token's serial of a call that was answered."""
 
 
 class RevocationHandler:
@@ -41,40 +48,49 @@ class RevocationHandler:
         self.judges = frozenset(rules.statuses)
         self._clock = clock
         self._memories = _Memories()
+        self._recent: deque[_Success] = deque(maxlen=LOOK_BACK)
         self._watching = False
         self._watch_until = float("-inf")
 
     def on_response(self, exchange: Exchange, response: ResponseLike) -> Verdict | None:
-        """Judge a refusal, or take note of a success. In quiet times successes are not noted: then nobody waits for a lock."""
+        """Judge a refusal, or take note of a success. In quiet times it is only put by, which takes no lock."""
         if exchange.refusal is not None:
             return self._judge(exchange, exchange.refusal)
-        if self._watching:
-            self._note(exchange, response)
+        token = exchange.token
+        if token is not None and 200 <= response.status_code <= 299:
+            if self._watching:
+                self._note(exchange, token)
+            else:
+                self._recent.append((exchange.options, exchange.request.method, exchange.request.url, token.serial))
         return None
 
     def _judge(self, exchange: Exchange, refusal: Refusal) -> Verdict | None:
         token = exchange.token
         if token is None or not self._may_be_about_token(refusal):
             return None
-        place, code, second = _place(exchange.request), _code(refusal), exchange.attempt > 1
+        place, code, second = _place(exchange.request.method, exchange.request.url), _code(refusal), exchange.attempt > 1
         memories = self._own_memories()
         with memories.lock:
             now = self._clock()
             self._watching, self._watch_until = True, now + WATCH
+            self._look_back(memories)
             again = memories.of(exchange.options).refused(place, code, token.serial, now, second=second)
         return Verdict.REAUTHENTICATE if again else None
 
     def _may_be_about_token(self, refusal: Refusal) -> bool:
         return refusal.complete and self.rules.may_be_about_token(refusal.status_code, refusal.code, refusal.challenge)
 
-    def _note(self, exchange: Exchange, response: ResponseLike) -> None:
-        token = exchange.token
-        if token is None or not 200 <= response.status_code <= 299:
-            return
+    def _look_back(self, memories: _Memories) -> None:
+        while self._recent:
+            options, method, url, serial = self._recent.popleft()
+            memories.of(options).accepted(_place(method, url), serial)
+
+    def _note(self, exchange: Exchange, token: AccessToken) -> None:
+        place, second = _place(exchange.request.method, exchange.request.url), exchange.attempt > 1
         memories = self._own_memories()
         with memories.lock:
             self._watching = self._clock() < self._watch_until
-            memories.of(exchange.options).accepted(_place(exchange.request), token.serial, second=exchange.attempt > 1)
+            memories.of(exchange.options).accepted(place, token.serial, second=second)
 
     def _own_memories(self) -> _Memories:
         # A fork copies a lock as it is, held for ever perhaps; and not every server runs Python's hooks after one.
@@ -99,8 +115,8 @@ class _Memories:
         return memory
 
 
-def _place(request: RequestLike) -> Place:
-    return Place(request.method, request.url.raw_host, request.url.path)
+def _place(method: str, url: URLLike) -> Place:
+    return Place(method, url.raw_host, url.path)
 
 
 def _code(refusal: Refusal) -> str:

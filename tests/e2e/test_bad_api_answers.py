@@ -109,7 +109,7 @@ async def test_when_no_new_token_can_be_had_the_refusal_is_delivered_with_the_re
 @pytest.mark.parametrize("place", OVER_TLS, indirect=True)
 async def test_an_endless_refusal_can_be_left_half_read(place: Place) -> None:
     async with place.client(place.settings(max_connections=1, pool_timeout=5)) as client:
-        place.admin.fail_api("endless_refusal", seconds=60)
+        place.admin.fail_api("endless_refusal", seconds=120)
         with does_not_hang():
             response = await client.send(client.client.build_request("GET", PRODUCT), stream=True)
         assert response.status_code == 403

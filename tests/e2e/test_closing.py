@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,10 @@ import pytest
 
 import prio_middleware
 from prio_middleware.sandbox import Sandbox
-from tests.e2e.place import EVERYWHERE, FAR, OVER_TLS, PATIENCE, PRODUCT, SOME_OVER_TLS, SOON, SYNC, Place, does_not_hang
+from tests.e2e.place import EVERYWHERE, FAR, OVER_TLS, PATIENCE, PRODUCT, SOME_OVER_TLS, SOON, SYNC, Place, does_not_hang, until
 from tests.transports.world import Caller
 
 pytestmark = pytest.mark.anyio
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    with anyio.fail_after(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - threads and another process are waited for
-            await anyio.sleep(0.01)
 
 
 def descriptors() -> int:
@@ -87,8 +80,7 @@ async def test_cancelled_callers_take_nobody_down(place: Place) -> None:
             for scope in scopes[::2]:  # The first of them leads the fetch.
                 scope.cancel()
             await until(lambda: place.admin.counts().token_requests == 2)
-            place.admin.configure(token_delay=0)
-            place.admin.release()
+            await place.let_go(lambda: len(statuses) == 10)
     assert statuses == [200] * 10
     assert place.admin.counts().calls_without_token == 0
     await until(lambda: descriptors() <= before)

@@ -13,6 +13,11 @@ from tests.integrations.shops import SHOPS, Shop, as_dotenv, opened, sandbox_as_
 WORKERS = 2
 BRISK = {"PRIO_TOKEN_DEADLINE": "0.5", "PRIO_TOKEN_TIMEOUT": "0.5"}
 
+MISUNDERSTOOD = {"starlette": 400, "fastapi": 422, "flask": 400, "django": 200}
+"""A quantity that nobody may have. Django shows the form again, with the error."""
+
+SILENCE = {"starlette": 502, "fastapi": 502, "flask": 502, "django": 500}
+
 every_shop = pytest.mark.parametrize("shop", SHOPS, ids=str)
 every_application = pytest.mark.parametrize("shop", {shop.folder: shop for shop in SHOPS}.values(), ids=str)
 
@@ -54,12 +59,6 @@ def test_what_does_not_work_is_explained(shop: Shop, prio_sandbox: Sandbox, tmp_
         assert silence.status_code == SILENCE[shop.folder]
         assert "ticket office" in silence.text
         assert second.look().is_success
-
-
-MISUNDERSTOOD = {"starlette": 400, "fastapi": 422, "flask": 400, "django": 200}
-"""A quantity that nobody may have. Django shows the form again, with the error."""
-
-SILENCE = {"starlette": 502, "fastapi": 502, "flask": 502, "django": 500}
 
 
 @every_shop

@@ -141,9 +141,17 @@ def test_after_a_refusal_every_success_is_noted_for_a_while(server: Server, cloc
     assert not server.handler._watching
 
 
-def test_in_quiet_times_no_success_is_noted_and_no_lock_is_taken(server: Server) -> None:
+def test_in_quiet_times_a_success_takes_no_lock(server: Server) -> None:
     with server.handler._memories.lock:
         server.answers("/a", 1)
+
+
+def test_places_that_answered_in_quiet_times_are_known_when_the_token_dies_after_a_call_to_a_closed_one(server: Server) -> None:
+    server.answers("/a", 1)
+    spend_doubtful_bets(server, 1)
+
+    assert server.refuses("/b", 2) is DELIVER
+    assert server.refuses("/a", 2) is AGAIN
 
 
 def test_tokens_for_different_scopes_are_learnt_about_one_by_one(server: Server) -> None:
@@ -160,14 +168,23 @@ def test_what_is_remembered_is_bounded(server: Server) -> None:
     assert server.refuses("/b", 2) is DELIVER
 
 
+class HeldForEver:
+    """A lock whose holder did not come along into this process."""
+
+    def __enter__(self) -> None:
+        raise AssertionError("This would wait for ever.")
+
+    def __exit__(self, *_: object) -> None: ...
+
+
 @pytest.mark.pitfall(id="fork-during-fetch")
 def test_a_forked_process_starts_afresh_though_the_lock_was_held(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     spend_doubtful_bets(server, 1)
     pid = os.getpid()
-    with server.handler._memories.lock:
-        monkeypatch.setattr(os, "getpid", lambda: pid + 1)
-        assert server.refuses("/a", 2) is AGAIN
-        server.answers("/a", 3, attempt=2)
+    monkeypatch.setattr(server.handler._memories, "lock", HeldForEver())
+    monkeypatch.setattr(os, "getpid", lambda: pid + 1)
+    assert server.refuses("/a", 2) is AGAIN
+    server.answers("/a", 3, attempt=2)
 
 
 def test_threads_share_what_is_learnt(server: Server) -> None:

@@ -18,7 +18,6 @@ from prio_middleware import (
     StaticTokenProvider,
     Verdict,
 )
-from prio_middleware.transports import shell
 from tests.transports.world import BASE, Caller, Server, World, settings
 
 pytestmark = pytest.mark.anyio
@@ -51,15 +50,6 @@ async def test_a_call_is_sent_twice_at_most(world: World) -> None:
     assert len(server.token_requests) == 2
 
 
-async def test_without_a_refusal_no_controller_is_made(world: World, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    client = world.client(server)
-    await client.get()
-    monkeypatch.delattr(shell, "second_try")
-
-    assert (await client.get()).status_code == 200
-
-
-@pytest.mark.pitfall(id="body-replay")
 @pytest.mark.parametrize(
     "body",
     [
