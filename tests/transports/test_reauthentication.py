@@ -50,6 +50,7 @@ async def test_a_call_is_sent_twice_at_most(world: World) -> None:
     assert len(server.token_requests) == 2
 
 
+@pytest.mark.pitfall(id="body-replay")
 @pytest.mark.parametrize(
     "body",
     [
