@@ -19,7 +19,10 @@ WATCH: Final = 120.0
 """Seconds after a refusal during which every success is noted."""
 
 LOOK_BACK: Final = 256
-"""Successes of quiet times that are made out once something is refused: they tell which places answer."""
+"""Successes of quiet times that are kept until something is refused: they tell which places answer."""
+
+SAMPLE: Final = 16
+"""Of the successes of a quiet time, the first ``LOOK_BACK`` are kept, and from then on one in so many."""
 
 MEMORIES: Final = 64
 """Kinds of tokens (by scope, audience, ...) that are learnt about: the most recently used ones."""
@@ -49,6 +52,7 @@ class RevocationHandler:
         self._clock = clock
         self._memories = _Memories()
         self._recent: deque[_Success] = deque(maxlen=LOOK_BACK)
+        self._quiet = 0
         self._watching = False
         self._watch_until = float("-inf")
 
@@ -60,7 +64,9 @@ class RevocationHandler:
         if token is not None and 200 <= response.status_code <= 299:
             if self._watching:
                 self._note(exchange, token)
-            else:
+                return None
+            self._quiet += 1
+            if self._quiet <= LOOK_BACK or self._quiet % SAMPLE == 0:
                 self._recent.append((exchange.options, exchange.request.method, exchange.request.url, token.serial))
         return None
 
@@ -81,6 +87,7 @@ class RevocationHandler:
         return refusal.complete and self.rules.may_be_about_token(refusal.status_code, refusal.code, refusal.challenge)
 
     def _look_back(self, memories: _Memories) -> None:
+        self._quiet = 0
         while self._recent:
             options, method, url, serial = self._recent.popleft()
             memories.of(options).accepted(_place(method, url), serial)

@@ -62,12 +62,12 @@ def prio_settings(prio_sandbox: Sandbox) -> Settings:
 
 
 @pytest.fixture
-def prio_environment(prio_sandbox: Sandbox) -> Iterator[Mapping[str, str]]:
+def prio_environment(prio_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
     """The same settings, as the environment variables of this process."""
     from .server import environment_for
 
-    with environment_for(prio_sandbox) as variables:
-        yield variables
+    # By the test's own monkeypatch: what the test changes of them is undone before they are.
+    return environment_for(prio_sandbox, monkeypatch)
 
 
 @pytest.fixture

@@ -62,16 +62,14 @@ def settings_for(sandbox: Sandbox) -> Settings:
     )
 
 
-@contextmanager
-def environment_for(sandbox: Sandbox) -> Generator[Mapping[str, str]]:
+def environment_for(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
     """The settings of a client as environment variables, and no others of ours."""
     variables = {**sandbox.environment(), "PRIO_TRUST_ENV": "false"}
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.upper().startswith("PRIO_")]:
-            patch.delenv(name)
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        yield variables
+    for name in [name for name in os.environ if name.upper().startswith("PRIO_")]:
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return variables
 
 
 def face(library: str) -> ModuleType:

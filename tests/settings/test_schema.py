@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import json
-import runpy
+import subprocess
 import sys
 from importlib.resources import files
 from typing import Any
-
-import pytest
 
 from prio_middleware.settings.client import ClientTable
 from prio_middleware.settings.schema import json_schema, schema_text
@@ -17,10 +15,9 @@ def test_the_checked_in_schema_is_true() -> None:
     assert checked_in == schema_text(), "write it anew: python -m prio_middleware.settings.schema > .../settings/schema.json"
 
 
-def test_it_is_what_the_module_prints(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "prio_middleware.settings.schema")
-    runpy.run_module("prio_middleware.settings.schema", run_name="__main__")
-    assert json.loads(capsys.readouterr().out) == json_schema()
+def test_it_is_what_the_module_prints() -> None:
+    printed = subprocess.run([sys.executable, "-m", "prio_middleware.settings.schema"], capture_output=True, check=True)
+    assert json.loads(printed.stdout) == json_schema()
 
 
 def _keys(schema: dict[str, Any]) -> dict[str, Any]:

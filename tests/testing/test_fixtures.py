@@ -119,8 +119,10 @@ def test_the_environment_is_of_the_sandbox_alone_and_comes_back(prio_sandbox: Sa
     monkeypatch.setenv("PRIO_CLIENT_SECRET_FILE", "/run/secrets/prio")
     before = dict(os.environ)
 
-    with environment_for(prio_sandbox) as variables:
+    with pytest.MonkeyPatch.context() as patch:
+        variables = environment_for(prio_sandbox, patch)
         assert {name for name in os.environ if name.startswith("PRIO_")} == variables.keys()
+        patch.delenv("PRIO_CLIENT_SECRET")
 
     assert os.environ == before
 
