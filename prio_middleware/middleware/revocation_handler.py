@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from ..pipeline import Exchange, ResponseLike, URLLike, Verdict
 from ..refusal import Refusal
 from ..refusal_rules import RefusalRules
-from ..tokens.token import AccessToken, TokenOptions
+from ..tokens.token import TokenOptions
 from .refusal_memory import Place, RefusalMemory
 
 WATCH: Final = 120.0
@@ -52,7 +53,7 @@ class RevocationHandler:
         self._clock = clock
         self._memories = _Memories()
         self._recent: deque[_Success] = deque(maxlen=LOOK_BACK)
-        self._quiet = 0
+        self._kept = _kept()
         self._watching = False
         self._watch_until = float("-inf")
 
@@ -60,14 +61,8 @@ class RevocationHandler:
         """Judge a refusal, or take note of a success. In quiet times it is only put by, which takes no lock."""
         if exchange.refusal is not None:
             return self._judge(exchange, exchange.refusal)
-        token = exchange.token
-        if token is not None and 200 <= response.status_code <= 299:
-            if self._watching:
-                self._note(exchange, token)
-                return None
-            self._quiet += 1
-            if self._quiet <= LOOK_BACK or self._quiet % SAMPLE == 0:
-                self._recent.append((exchange.options, exchange.request.method, exchange.request.url, token.serial))
+        if self._watching or next(self._kept):
+            self._note(exchange, response)
         return None
 
     def _judge(self, exchange: Exchange, refusal: Refusal) -> Verdict | None:
@@ -87,12 +82,18 @@ class RevocationHandler:
         return refusal.complete and self.rules.may_be_about_token(refusal.status_code, refusal.code, refusal.challenge)
 
     def _look_back(self, memories: _Memories) -> None:
-        self._quiet = 0
+        self._kept = _kept()
         while self._recent:
             options, method, url, serial = self._recent.popleft()
             memories.of(options).accepted(_place(method, url), serial)
 
-    def _note(self, exchange: Exchange, token: AccessToken) -> None:
+    def _note(self, exchange: Exchange, response: ResponseLike) -> None:
+        token = exchange.token
+        if token is None or not 200 <= response.status_code <= 299:
+            return
+        if not self._watching:
+            self._recent.append((exchange.options, exchange.request.method, exchange.request.url, token.serial))
+            return
         place, second = _place(exchange.request.method, exchange.request.url), exchange.attempt > 1
         memories = self._own_memories()
         with memories.lock:
@@ -120,6 +121,11 @@ class _Memories:
         if len(self._by_options) > MEMORIES:
             self._by_options.popitem(last=False)
         return memory
+
+
+def _kept() -> Iterator[bool]:
+    """Which successes of a quiet time to keep."""
+    return itertools.chain([True] * LOOK_BACK, itertools.cycle([True, *[False] * (SAMPLE - 1)]))
 
 
 def _place(method: str, url: URLLike) -> Place:
