@@ -37,8 +37,8 @@ FAR = 120.0
 SOON: dict[str, Any] = {"token_deadline": 0.2, "token_timeout": 0.2}
 """For failures that are tried again until the deadline: the first pause would not end before it."""
 
-TWO_TRIES: dict[str, Any] = {"token_deadline": 0.6, "token_timeout": 0.6}
-"""The same, with time for a second try."""
+SOME_TRIES: dict[str, Any] = {"token_deadline": 1.4, "token_timeout": 1.4}
+"""The same, with two more tries. By the pauses between them, the last has a second's third at least to meet its failure."""
 
 PATIENCE = 60.0
 """Seconds after which something hangs. Nothing here takes a tenth of it."""

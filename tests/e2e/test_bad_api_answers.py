@@ -89,9 +89,10 @@ async def test_a_refusal_that_a_new_token_cures_is_not_seen(place: Place, fault:
 @pytest.mark.parametrize("place", SOME_OVER_TLS, indirect=True)
 @pytest.mark.parametrize("fault", ["server_error", "stall", "html", "invalid_client"])
 async def test_when_no_new_token_can_be_had_the_refusal_is_delivered_with_the_reason(place: Place, fault: str) -> None:
-    settings = place.settings(max_connections=1, **SOON)
+    settings = place.settings(max_connections=1)
     async with place.client(settings) as client:
         assert (await client.get(PRODUCT)).status_code == 200
+        place.provider(settings).deadline = SOON["token_deadline"]
         place.admin.revoke()
         place.admin.fail_tokens(fault, times=None)
         response = await client.get(PRODUCT)

@@ -8,15 +8,11 @@ import pytest
 
 from prio_middleware import TokenEndpointUnavailableError
 from prio_middleware.sandbox import Sandbox, SandboxOptions
-from tests.e2e.place import SOME_OVER_TLS, SOON, Place, assert_works_again, token_failure
+from tests.e2e.place import SOME_OVER_TLS, SOME_TRIES, SOON, Place, assert_works_again, token_failure
 
 pytestmark = pytest.mark.anyio
 
 OPTIONS = SandboxOptions()
-
-
-THREE_TRIES: dict[str, Any] = {"token_deadline": 1.4, "token_timeout": 1.4}
-"""By the pauses between them the last try begins within the first second, so it has time to meet what it is to report."""
 
 
 def port(sandbox: Sandbox) -> int:
@@ -28,7 +24,7 @@ def port(sandbox: Sandbox) -> int:
 async def test_a_certificate_that_is_not_to_be_trusted(place: Place, certificate: Any) -> None:
     with Sandbox(OPTIONS, certificate=certificate) as sandbox:
         there = Place(place.world, sandbox)
-        settings, trusted = there.settings(**THREE_TRIES), sandbox.ssl_context()
+        settings, trusted = there.settings(**SOME_TRIES), sandbox.ssl_context()
         async with there.client(settings, verify=trusted) as client:
             error = await token_failure(there, client)
             assert isinstance(error, TokenEndpointUnavailableError)

@@ -15,7 +15,7 @@ from prio_middleware import (
     TokenRequestRefusedError,
 )
 from prio_middleware.sandbox import TOKEN_FAULTS
-from tests.e2e.place import EVERY_WORLD, PRODUCT, SOME_OVER_TLS, SOON, TWO_TRIES, Place, assert_works_again, token_failure
+from tests.e2e.place import EVERY_WORLD, PRODUCT, SOME_OVER_TLS, SOME_TRIES, SOON, Place, assert_works_again, token_failure
 
 pytestmark = pytest.mark.anyio
 
@@ -92,9 +92,9 @@ async def test_an_odd_answer_with_a_token(place: Place, fault: str) -> None:
 @pytest.mark.parametrize("place", SOME_OVER_TLS, indirect=True)
 async def test_it_is_tried_again_until_the_deadline(place: Place) -> None:
     place.admin.fail_tokens("server_error", times=None)
-    async with place.client(place.settings(**TWO_TRIES)) as client:
-        assert (await token_failure(place, client)).status_code == 500
-    assert place.admin.counts().token_requests == 2
+    async with place.client(place.settings(**SOME_TRIES)) as client:
+        assert isinstance(await token_failure(place, client), TokenEndpointUnavailableError)
+    assert place.admin.counts().token_requests > 1
 
 
 @pytest.mark.parametrize("place", SOME_OVER_TLS, indirect=True)
