@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ..build import client_options, pipeline_for
@@ -33,9 +32,9 @@ def fetch_tokens(settings: Settings) -> PrioError | None:
     Returns:
         Why the application must not start: credentials that are refused, say.
     """
-    clients = settings.clients.values()
-    with ThreadPoolExecutor(len(clients), thread_name_prefix="prio_middleware.warm_up") as threads:
-        failures = [failure for failure in threads.map(_authenticate, clients) if failure]
+    # One after the other, without threads: a server that forks next could copy a lock of the TLS library which a thread,
+    # in ending, still holds.
+    failures = [failure for failure in map(_authenticate, settings.clients.values()) if failure]
     lasting = [failure for failure in failures if not isinstance(failure, TokenEndpointUnavailableError)]
     if lasting:
         return lasting[0]
