@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 from ..pipeline import Exchange, ResponseLike, URLLike, Verdict
@@ -20,10 +19,7 @@ WATCH: Final = 120.0
 """Seconds after a refusal during which every success is noted."""
 
 LOOK_BACK: Final = 256
-"""Successes of quiet times that are kept until something is refused: they tell which places answer."""
-
-SAMPLE: Final = 16
-"""Of the successes of a quiet time, the first ``LOOK_BACK`` are kept, and from then on one in so many."""
+"""Successes, the first of a quiet time, that are kept until something is refused: they tell which places answer."""
 
 MEMORIES: Final = 64
 """Kinds of tokens (by scope, audience, ...) that are learnt about: the most recently used ones."""
@@ -53,7 +49,7 @@ class RevocationHandler:
         self._clock = clock
         self._memories = _Memories()
         self._recent: deque[_Success] = deque(maxlen=LOOK_BACK)
-        self._kept = _kept()
+        self._collecting = True
         self._watching = False
         self._watch_until = float("-inf")
 
@@ -61,7 +57,7 @@ class RevocationHandler:
         """Judge a refusal, or take note of a success. In quiet times it is only put by, which takes no lock."""
         if exchange.refusal is not None:
             return self._judge(exchange, exchange.refusal)
-        if self._watching or next(self._kept):
+        if self._watching or self._collecting:
             self._note(exchange, response)
         return None
 
@@ -82,7 +78,7 @@ class RevocationHandler:
         return refusal.complete and self.rules.may_be_about_token(refusal.status_code, refusal.code, refusal.challenge)
 
     def _look_back(self, memories: _Memories) -> None:
-        self._kept = _kept()
+        self._collecting = True
         while self._recent:
             options, method, url, serial = self._recent.popleft()
             memories.of(options).accepted(_place(method, url), serial)
@@ -93,6 +89,7 @@ class RevocationHandler:
             return
         if not self._watching:
             self._recent.append((exchange.options, exchange.request.method, exchange.request.url, token.serial))
+            self._collecting = len(self._recent) < LOOK_BACK
             return
         place, second = _place(exchange.request.method, exchange.request.url), exchange.attempt > 1
         memories = self._own_memories()
@@ -121,11 +118,6 @@ class _Memories:
         if len(self._by_options) > MEMORIES:
             self._by_options.popitem(last=False)
         return memory
-
-
-def _kept() -> Iterator[bool]:
-    """Which successes of a quiet time to keep."""
-    return itertools.chain([True] * LOOK_BACK, itertools.cycle([True, *[False] * (SAMPLE - 1)]))
 
 
 def _place(method: str, url: URLLike) -> Place:
