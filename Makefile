@@ -51,7 +51,7 @@ types: $(VENV)/.test ## mypy (strict) and pyright
 
 tests: $(VENV)/.test ## pytest with full branch coverage
 	$(call heading,pytest)
-	@$(PYTHON) -m pytest --cov --hypothesis-profile=ci
+	@$(PYTHON) -m pytest --numprocesses=2 --dist=worksteal --cov --hypothesis-profile=ci
 
 format: $(VENV)/.test ## format the code and mend what ruff can
 	@$(PYTHON) -m ruff check --fix
@@ -88,5 +88,5 @@ $(VENV)/.docs: $(VENV)/.pip pyproject.toml
 
 $(VENV)/.test: $(VENV)/.demo
 	@echo "  installing the tools for tests and types ..."
-	@$(PROJECT_INSTALL) '.[cli,httpx2,sandbox,testing]' --group dev
+	@$(PROJECT_INSTALL) '.[cli,httpx2,redis,sandbox,testing]' --group dev
 	@touch $@
