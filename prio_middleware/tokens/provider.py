@@ -106,6 +106,11 @@ class ClientCredentialsProvider:
         self._failures = Failures(hold_back)
 
     @property
+    def client(self) -> str:
+        """The configured name of the client."""
+        return self.endpoint.client
+
+    @property
     def token_url(self) -> str:
         """Where tokens are asked for; the issuer, as long as the token endpoint is not discovered."""
         return (self._discovery and self._discovery.token_url) or self.endpoint.url
@@ -150,6 +155,7 @@ class ClientCredentialsProvider:
             failed_ago=None if failure is None else now - failure.at,
             held_back=failure.until - now if failure and failure.holds_back and failure.until > now else None,
             fetching=self._flights.is_open(key),
+            lifetime=None if token is None else token.lifetime,
         )
 
     def __repr__(self) -> str:

@@ -47,6 +47,8 @@ class Shell(Generic[RequestT, ResponseT]):
         self._provider: TokenProvider = self.pipeline.provider
         self._statuses = self.pipeline.statuses
         self._inner_requests = self.pipeline.inner_requests
+        self._tally = self.pipeline.tally
+        self._acquisitions, self._answered = self._tally.acquisitions, self._tally.answered
         self._closed = False
 
     def _admit(self, request: RequestT) -> Exchange:
@@ -59,6 +61,11 @@ class Shell(Generic[RequestT, ResponseT]):
         elif EXTENSION in request.extensions:
             exchange.options = request_options(request.extensions, self.name, request.url)
         return exchange
+
+    def _note_refused(self, exchange: Exchange, status: int) -> None:
+        """Count a response that is no success. What others answer to a request that passed bare is not this client's."""
+        if not exchange.bare:
+            self._tally.note_refused(status)
 
     def _put_back(self, head: Head, response: ResponseT) -> Refusal:
         """Make ``response`` whole again after its head was read, and say what it says."""

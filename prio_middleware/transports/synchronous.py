@@ -52,7 +52,12 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         try:
             exchange = self._admit(request)
             if exchange.options is not None:
-                exchange.token = self._provider.current(exchange.options, None) or self._fetch(exchange, None)
+                token = self._provider.current(exchange.options, None)
+                if token is None:
+                    token = self._fetch(exchange, None)
+                else:
+                    self._acquisitions["fresh"] += 1
+                exchange.token = token
             response = self._send(exchange, request)
             stale = exchange.refused
             return response if stale is None else self._reauthenticate(exchange, request, response, stale)
@@ -104,7 +109,12 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
             request.headers = own
         stream = response.stream
         try:
-            if exchange.token is not None and response.status_code in self._statuses:
+            status = response.status_code
+            if status in self._answered and not exchange.bare:
+                self._answered[status] += 1
+            else:
+                self._note_refused(exchange, status)
+            if exchange.token is not None and status in self._statuses:
                 self._look(exchange, response)
             exchange.judge(response)
         except BaseException:
