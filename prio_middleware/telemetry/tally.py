@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 from weakref import ref
 
 from .rolling_minute import RollingMinute
 
-ACQUISITIONS: Final = ("fresh", "led", "joined", "held_back", "failed")
+ACQUISITIONS: Final[tuple[str, ...]] = ("fresh", "led", "joined", "held_back", "failed")
 """How a call came by its token, or why it did not."""
 
-REJECTIONS: Final = ("plain_http", "foreign_origin", "held_back", "budget")
+REJECTIONS: Final[tuple[str, ...]] = ("plain_http", "foreign_origin", "held_back", "budget")
 """Why a request was refused here."""
 
-REAUTHENTICATIONS: Final = ("succeeded", "refused", "token_unavailable", "body_not_replayable", "failed")
+REAUTHENTICATIONS: Final[tuple[str, ...]] = ("succeeded", "refused", "token_unavailable", "body_not_replayable", "failed")
 """How the second try after a refusal ended."""
 
 FETCHES_KEPT: Final = 20
@@ -166,9 +167,9 @@ def name_of(provider: object) -> str:
 
 LEDGER: Final = Ledger()
 
-if hasattr(os, "register_at_fork"):
+with contextlib.suppress(AttributeError):  # Where there is no fork there is no hook.
     os.register_at_fork(after_in_child=LEDGER.look_for_fork)
 
 
-def _zero(counts: dict[str, int] | dict[int, int]) -> None:
-    counts.update(dict.fromkeys(counts, 0))  # type: ignore[arg-type]  # its own keys
+def _zero(counts: dict[Any, int]) -> None:
+    counts.update(dict.fromkeys(counts, 0))
