@@ -268,7 +268,7 @@ async def test_calls_that_wait_link_to_the_fetch_they_wait_for(world: World, rec
 
 def span_id(span: ReadableSpan) -> int:
     assert span.context is not None
-    return span.context.span_id
+    return int(span.context.span_id)
 
 
 def steps_of(provider: ClientCredentialsProvider, recorder: Recorder) -> Any:
