@@ -51,7 +51,7 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         try:
             exchange = self._admit(request)
             if exchange.options is not None:
-                exchange.token = self._provider.current(exchange.options, None) or await self._fetch(exchange, None)
+                exchange.token = self._provider.current(exchange.options, None) or await self._first_token(exchange)
             response = await self._send(exchange, request)
             stale = exchange.refused
             return response if stale is None else await self._reauthenticate(exchange, request, response, stale)
@@ -90,6 +90,9 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         """Close the inner transport."""
         self._closed = True
         await self.inner.aclose()
+
+    async def _first_token(self, exchange: Exchange) -> AccessToken | None:
+        return None if exchange.give_way() else await self._fetch(exchange, None)
 
     async def _fetch(self, exchange: Exchange, stale: AccessToken | None) -> AccessToken:
         return await self._provider.aget_token(exchange.options or DEFAULT_OPTIONS, stale, self._post)

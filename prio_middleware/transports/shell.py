@@ -47,6 +47,7 @@ class Shell(Generic[RequestT, ResponseT]):
         self._provider: TokenProvider = self.pipeline.provider
         self._statuses = self.pipeline.statuses
         self._inner_requests = self.pipeline.inner_requests
+        self._looks_for_own = not self.pipeline.gives_way
         self._closed = False
 
     def _admit(self, request: RequestT) -> Exchange:
@@ -54,7 +55,7 @@ class Shell(Generic[RequestT, ResponseT]):
         # Headers(headers) copies the list; headers.copy() would look for the encoding first.
         exchange = Exchange(request, request.headers.__class__(request.headers), self.name)
         self.pipeline.admit(exchange)
-        if exchange.bare or b"authorization" in [name.lower() for name, _ in request.headers.raw]:
+        if exchange.bare or (self._looks_for_own and exchange.give_way()):
             exchange.options = None
         elif EXTENSION in request.extensions:
             exchange.options = request_options(request.extensions, self.name, request.url)

@@ -52,7 +52,7 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         try:
             exchange = self._admit(request)
             if exchange.options is not None:
-                exchange.token = self._provider.current(exchange.options, None) or self._fetch(exchange, None)
+                exchange.token = self._provider.current(exchange.options, None) or self._first_token(exchange)
             response = self._send(exchange, request)
             stale = exchange.refused
             return response if stale is None else self._reauthenticate(exchange, request, response, stale)
@@ -89,6 +89,9 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         """Close the inner transport."""
         self._closed = True
         self.inner.close()
+
+    def _first_token(self, exchange: Exchange) -> AccessToken | None:
+        return None if exchange.give_way() else self._fetch(exchange, None)
 
     def _fetch(self, exchange: Exchange, stale: AccessToken | None) -> AccessToken:
         return self._provider.get_token(exchange.options or DEFAULT_OPTIONS, stale, self._post)
