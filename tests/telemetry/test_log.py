@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 from opentelemetry import trace
 
 from prio_middleware import PrioError
+from prio_middleware.telemetry.log import log, without_events
 from prio_middleware.telemetry.names import FETCH, REAUTHENTICATE
 from tests.telemetry.kit import Recorder
 from tests.transports.world import Server, World, settings
@@ -139,3 +142,27 @@ async def test_nothing_is_made_up_where_nobody_listens(world: World, recorder: R
     logging.getLogger("prio_middleware").setLevel(logging.ERROR)
     await world.client(Server(world), **recorder.options).get()
     assert lines.lines == []
+
+
+PROGRAM = """
+import contextlib, logging, sys
+from prio_middleware.telemetry.log import log, without_events
+
+with without_events() if "without" in sys.argv else contextlib.nullcontext():
+    log(30, "A fetch %s", "failed", event="token.fetch")
+    logging.getLogger("prio_middleware").warning("Others may read the file")
+log(30, "Another one", event="token.fetch")
+"""
+
+
+@pytest.mark.parametrize(("mode", "written"), [("with", "A fetch failed\n"), ("without", "")])
+def test_a_program_without_logging_sees_warnings_but_not_events_that_it_shows_itself(mode: str, written: str) -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM, mode], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stderr == f"{written}Others may read the file\nAnother one\n"
+
+
+def test_the_events_of_a_program_are_left_out_only_while_it_asks_for_it(lines: Lines) -> None:
+    with without_events():
+        log(logging.WARNING, "A fetch failed", event="token.fetch")
+    log(logging.WARNING, "Another one", event="token.fetch")
+    assert [message for message, _, _ in lines.lines] == ["Another one"]
