@@ -32,9 +32,11 @@ class Lines(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[tuple[str, dict[str, Any], int]] = []
+        self.levels: list[int] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         extras = {name: value for name, value in vars(record).items() if name not in STANDARD}
+        self.levels.append(record.levelno)
         self.lines.append((record.getMessage(), extras, trace.get_current_span().get_span_context().span_id))
 
     def of(self, event: str) -> list[dict[str, Any]]:
@@ -71,6 +73,7 @@ async def test_a_fetch_is_a_line_in_its_span(world: World, recorder: Recorder, l
         "source": "endpoint",
     }
     assert span == span_id(recorder, FETCH.name)
+    assert lines.levels == [logging.INFO]
 
 
 async def test_a_fresh_token_is_no_line(world: World, recorder: Recorder, lines: Lines) -> None:
@@ -108,6 +111,7 @@ async def test_a_hold_back_is_a_line_when_it_begins_and_each_call_that_meets_it_
         with pytest.raises(PrioError):
             await client.get()
     assert [extras["event"] for _, extras, _ in lines.lines] == ["token.fetch", "hold_back", "rejection", "rejection"]
+    assert lines.levels == [logging.WARNING, logging.WARNING, logging.DEBUG, logging.DEBUG]
     (fetch,), (hold_back,) = lines.of("token.fetch"), lines.of("hold_back")
     assert fetch["outcome"] == "invalid_client"
     assert hold_back == {"event": "hold_back", "client": "shop", "duration": 10.0}
@@ -124,6 +128,7 @@ async def test_a_refused_request_is_a_line(world: World, recorder: Recorder, lin
         await client.get(url)
     ((message, extras, _),) = lines.lines
     assert extras == {"event": "rejection", "client": "shop", "reason": reason}
+    assert lines.levels == [logging.WARNING]
     assert "k3y" not in message
 
 
