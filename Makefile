@@ -49,7 +49,7 @@ types: $(VENV)/.test ## mypy (strict) and pyright
 	$(call heading,pyright)
 	@$(PYTHON) -m pyright --pythonpath $(PYTHON)
 
-tests: $(VENV)/.test ## pytest with full branch coverage
+tests: $(VENV)/.test .cache/oidc-provider/.installed ## pytest with full branch coverage
 	$(call heading,pytest)
 	@$(PYTHON) -m pytest --numprocesses=2 --dist=worksteal --cov --hypothesis-profile=ci
 
@@ -90,3 +90,7 @@ $(VENV)/.test: $(VENV)/.demo
 	@echo "  installing the tools for tests and types ..."
 	@$(PROJECT_INSTALL) '.[cli,httpx2,redis,sandbox,testing]' --group dev
 	@touch $@
+
+.cache/oidc-provider/.installed: tests/interop/oidc_provider/package.json scripts/install_oidc_provider $(VENV)/.test
+	@echo "  installing oidc-provider, for the tests with servers that nobody here wrote ..."
+	@scripts/install_oidc_provider $(PYTHON) .cache/oidc-provider
