@@ -20,7 +20,7 @@ unexport PYTHONHOME PYTHONPATH
 heading = @printf '\n== %s\n' '$(1)'
 
 .NOTPARALLEL:
-.PHONY: help demo docs test test-all lint format types tests bench constraints clean
+.PHONY: help demo docs test test-all test-lowest lint format types tests bench dist constraints clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ test: lint types tests ## lint, types, and the tests with full branch coverage
 
 test-all: ## the same on every Python 3.11 to 3.13 of this machine
 	@scripts/test_all $(PYTHON_VERSIONS)
+
+test-lowest: ## the tests' core with the lowest versions that pyproject.toml allows
+	@scripts/test_lowest
 
 lint: $(VENV)/.test ## ruff: rules and format
 	$(call heading,ruff check)
@@ -61,7 +64,10 @@ bench: $(VENV)/.test ## what a call and an import cost, beside the same without 
 	@$(PYTHON) benchmarks/overhead.py
 	@$(PYTHON) benchmarks/import_time.py
 
-constraints: ## renew constraints.txt: the newest versions of everything the tests need
+dist: $(VENV)/.dist ## the commit as sdist and wheel, built twice and compared, with a bill of materials
+	@scripts/dist $(PYTHON)
+
+constraints: ## renew constraints.txt, the newest versions of everything the tests need, and constraints-lowest.txt
 	@scripts/renew_constraints
 
 clean: ## remove everything that was set up or built
@@ -89,6 +95,10 @@ $(VENV)/.docs: $(VENV)/.pip pyproject.toml
 $(VENV)/.test: $(VENV)/.demo
 	@echo "  installing the tools for tests and types ..."
 	@$(PROJECT_INSTALL) '.[cli,httpx2,redis,sandbox,testing]' --group dev
+	@touch $@
+
+$(VENV)/.dist: $(VENV)/.pip
+	@$(PIP_INSTALL) build cyclonedx-bom hatchling
 	@touch $@
 
 .cache/oidc-provider/.installed: tests/interop/oidc_provider/package.json scripts/install_oidc_provider $(VENV)/.test
