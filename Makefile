@@ -4,6 +4,7 @@ VENV = .venv
 PYTHON_VERSION =
 PYTHON_VERSIONS = 3.11 3.12 3.13
 PYTHON = $(VENV)/bin/python
+CASES = 100000
 PIP_INSTALL = $(PYTHON) -m pip install -qq --constraint constraints.txt
 PROJECT_INSTALL = $(PIP_INSTALL) --build-constraint constraints.txt --editable
 
@@ -20,7 +21,7 @@ unexport PYTHONHOME PYTHONPATH
 heading = @printf '\n== %s\n' '$(1)'
 
 .NOTPARALLEL:
-.PHONY: help demo docs test test-all test-lowest lint format types tests bench dist constraints clean
+.PHONY: help demo docs test test-all test-lowest lint format types tests bench fuzz dist constraints clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -64,6 +65,9 @@ bench: $(VENV)/.test ## what a call and an import cost, beside the same without 
 	@$(PYTHON) benchmarks/overhead.py
 	@$(PYTHON) benchmarks/import_time.py
 
+fuzz: $(VENV)/.fuzz ## fuzzing guided by coverage; `make fuzz CASES=1000000` for the long form
+	@$(PYTHON) -m scripts.fuzz --cases $(CASES)
+
 dist: $(VENV)/.dist ## the commit as sdist and wheel, built twice and compared, with a bill of materials
 	@scripts/dist $(PYTHON)
 
@@ -95,6 +99,10 @@ $(VENV)/.docs: $(VENV)/.pip pyproject.toml
 $(VENV)/.test: $(VENV)/.demo
 	@echo "  installing the tools for tests and types ..."
 	@$(PROJECT_INSTALL) '.[cli,httpx2,redis,sandbox,testing]' --group dev
+	@touch $@
+
+$(VENV)/.fuzz: $(VENV)/.test
+	@$(PIP_INSTALL) atheris
 	@touch $@
 
 $(VENV)/.dist: $(VENV)/.pip
