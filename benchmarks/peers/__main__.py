@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         draw(table, given.out)
     behind = [sentence for table in tables for sentence in table.behind()]
     console.print(
-        "\n".join(["Where a peer is ahead:", *behind] if behind else ["Ahead of every peer in every row that is raced."])
+        "\n".join(["Where a peer is ahead:", *behind]) if behind else "Ahead of every peer in every row that is raced."
     )
     console.print(f"Tables, JSON and plots: {given.out}")
     return int(given.strict and bool(behind))

@@ -16,6 +16,7 @@ class Effort:
         https_calls: the same over HTTPS.
         tasks: numbers of tasks that find no token.
         threads: numbers of threads that do.
+        patience: seconds of a burst after which larger ones are not tried.
         bursts: how often each burst is made.
         revoked: numbers of callers under whom a token is revoked.
         forbidden: numbers of calls to forbidden paths within a minute.
@@ -31,7 +32,8 @@ class Effort:
     https_calls: int = 40
     tasks: tuple[int, ...] = (1, 10, 100, 1_000, 10_000)
     threads: tuple[int, ...] = (1, 10, 100, 1_000)
-    bursts: int = 5
+    patience: float = 5.0
+    bursts: int = 7
     revoked: tuple[int, ...] = (1, 10, 100, 1_000)
     forbidden: tuple[int, ...] = (100, 1_000, 10_000)
     lifetime: int = 2
@@ -48,6 +50,7 @@ QUICK = Effort(
     https_calls=15,
     tasks=(1, 10, 100, 1_000),
     threads=(1, 10, 100),
+    patience=0.9,
     bursts=2,
     revoked=(1, 100),
     forbidden=(100, 1_000),
@@ -63,6 +66,7 @@ TINY = Effort(
     https_calls=2,
     tasks=(1, 3),
     threads=(1, 3),
+    patience=0.9,
     bursts=2,
     revoked=(3,),
     forbidden=(10,),

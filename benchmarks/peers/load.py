@@ -7,7 +7,7 @@ import contextlib
 import gc
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .place import Place
@@ -123,7 +123,7 @@ async def _stand_by(answers: Answers) -> None:
 
 
 @contextlib.contextmanager
-def _no_garbage_collection() -> Iterator[None]:
+def _no_garbage_collection() -> Generator[None]:
     """With thousands of tasks alive, half the time would go into looking through all of them."""
     gc.collect()
     gc.disable()

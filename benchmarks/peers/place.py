@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 from prio_middleware.sandbox import Account, Sandbox, SandboxOptions
@@ -42,7 +42,7 @@ def in_memory(api: Api) -> Place:
 
 
 @contextlib.contextmanager
-def over_https() -> Iterator[Place]:
+def over_https() -> Generator[Place]:
     """A sandbox in a process of its own."""
     options = SandboxOptions.rfc6749((Account(CLIENT_ID, CLIENT_SECRET),)).replace({"limits": False})
     with Sandbox(options, process=True) as sandbox:

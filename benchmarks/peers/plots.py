@@ -48,9 +48,8 @@ def _lines(axes: Any, table: Table, rows: list[Row]) -> None:
 def _bars(axes: Any, table: Table, rows: list[Row]) -> None:
     values = [row.values[table.plot] for row in rows]
     middles = [middle(value) for value in values]
-    ends = [
-        (value.middle - value.low, value.high - value.middle) if isinstance(value, Estimate) else (0, 0) for value in values
-    ]
+    estimates = [value if isinstance(value, Estimate) else Estimate(value, value, value) for value in values]
+    ends = [(value.middle - value.low, value.high - value.middle) for value in estimates]
     axes.barh([f"{row.name} ({row.stack})" for row in rows], middles, xerr=list(zip(*ends, strict=True)))
     axes.invert_yaxis()
     axes.set_xlabel(table.columns[table.plot].title)

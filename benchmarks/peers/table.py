@@ -48,8 +48,13 @@ class Row:
     values: Mapping[str, Value] = field(default_factory=dict)
     why: str = ""
 
+    @property
+    def label(self) -> str:
+        """The name, with the HTTP library below."""
+        return f"{self.name} ({self.stack})"
 
-def row(subject: Subject, colour: Colour, size: int | None = None, why: str = "", **values: Value) -> Row:
+
+def row(subject: Subject, colour: Colour, size: int | None = None, why: str = "", /, **values: Value) -> Row:
     """A row about ``subject``."""
     return Row(subject.name, subject.stack, subject.role, colour, size, values, why)
 
@@ -86,12 +91,13 @@ class Table:
             ours = self._rivals(theirs) if theirs.role == "peer" and not theirs.why else []
             for name, column in self.columns.items():
                 if ours and column.raced and all(_is_less(theirs.values.get(name), mine.values.get(name)) for mine in ours):
-                    yield _sentence(self, column, ours[0], theirs, name)
+                    best = min(ours, key=lambda mine: middle(mine.values[name]))
+                    yield _sentence(self, column, best, theirs, name)
 
     def _rivals(self, theirs: Row) -> list[Row]:
-        """This library in the same situation, in each of its modes: on the same HTTP library, else on httpx."""
+        """This library in the same situation, in each of its modes: on the same HTTP library, else on each of ours."""
         same = [row for row in self.rows if row.role == "ours" and (row.colour, row.size) == (theirs.colour, theirs.size)]
-        return [row for row in same if row.stack == theirs.stack] or [row for row in same if row.stack == "httpx"]
+        return [row for row in same if row.stack == theirs.stack] or same
 
 
 def _is_less(theirs: Value | None, mine: Value | None) -> bool:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+import httpx2
 import requests
 from azure.core.pipeline.transport import AsyncHttpResponse, AsyncHttpTransport, HttpRequest
 from requests.adapters import BaseAdapter
@@ -78,7 +79,7 @@ class MemoryAdapter(BaseAdapter):
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
         path = str(urlsplit(request.url or "").path)
-        status, headers, body = sync_answer(self._api, path, request.headers.get("Authorization"))
+        status, headers, body = sync_answer(self._api, path, request.headers.get("Authorization", ""))  # type: ignore[arg-type]
         response = requests.Response()
         response.status_code, response.request, response.url = status, request, request.url or ""
         response.headers.update(headers)
@@ -103,9 +104,9 @@ def session(api: Api | None, ca_file: str | None = None) -> requests.Session:
 class MemoryResponse(AsyncHttpResponse):
     """What azure-core's pipeline gets instead of aiohttp's answer."""
 
-    def __init__(self, request: HttpRequest, answer: Answer) -> None:
-        super().__init__(request, None)
-        self.status_code, self.headers, self._body = answer
+    def __init__(self, request: HttpRequest, response: httpx2.Response) -> None:
+        super().__init__(request, response)
+        self.status_code, self.headers, self._body = response.status_code, response.headers, response.content
         self.content_type = "application/json"
 
     def body(self) -> bytes:
@@ -114,20 +115,22 @@ class MemoryResponse(AsyncHttpResponse):
 
 
 class AsyncMemoryTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
-    """The same for azure-core's async pipeline."""
+    """The same for azure-core's async pipeline. aiohttp cannot answer from memory; httpx2 stands in for it."""
 
     def __init__(self, api: Api) -> None:
-        self._api = api
+        self._client = httpx2.AsyncClient(transport=async_mock_transport(httpx2, api))
 
     async def send(self, request: HttpRequest, **kwargs: Any) -> AsyncHttpResponse:
-        path = urlsplit(request.url).path
-        return MemoryResponse(request, await async_answer(self._api, path, request.headers.get("Authorization")))
+        form: Any = request.data  # Of a token request; a call has none.
+        response = await self._client.request(request.method, request.url, headers=request.headers, data=form)
+        return MemoryResponse(request, response)
 
     async def open(self) -> None:
         """Nothing is to be opened."""
 
     async def close(self) -> None:
-        """Nothing was."""
+        """Close the client."""
+        await self._client.aclose()
 
     async def __aenter__(self) -> Self:
         return self

@@ -12,7 +12,7 @@ from ..place import CLIENT_ID, CLIENT_SECRET, ORIGIN, Place
 from ..subject import Client, Subject
 from ..transports import async_mock_transport, mock_transport
 
-# Without a token it calls nothing, so it begins with one that has expired: the same as none, but renewed by whoever comes first.
+# Without a token it calls nothing, so it begins with one that has expired, which whoever comes first renews.
 EXPIRED = {"access_token": "none", "token_type": "Bearer", "expires_at": 1}
 
 
@@ -52,8 +52,8 @@ _nowhere = httpx2.MockTransport(lambda _: httpx2.Response(200))
 
 def _hold(number: int) -> Any:
     token = {"access_token": f"{number:0{TOKEN_SIZE}}", "token_type": "Bearer", "expires_in": 3600, "expires_at": 2**31}
-    place = Place(ORIGIN, f"{ORIGIN}/token")
-    return OAuth2Client(**{**_options(place), "client_id": f"shop-{number}", "token": token}, transport=_nowhere)
+    options: dict[str, Any] = {**_options(Place(ORIGIN, f"{ORIGIN}/token")), "client_id": f"shop-{number}", "token": token}
+    return OAuth2Client(**options, transport=_nowhere)
 
 
 LOADS = "from authlib.integrations.httpx_client import OAuth2Client"

@@ -102,13 +102,16 @@ def async_client(place: Place, pipeline: AsyncPipeline[HttpRequest, Any]) -> Cli
 
 
 def _sync(place: Place) -> Client:
-    policy: Any = BearerTokenCredentialPolicy(Credential(place), "read")
-    return sync_client(place, Pipeline(sync_transport(place), [policy]))
+    credential: Any = Credential(place)
+    policy: Any = BearerTokenCredentialPolicy(credential, "read")
+    pipeline: Pipeline[HttpRequest, Any] = Pipeline(sync_transport(place), [policy])
+    return sync_client(place, pipeline)
 
 
 def _async(place: Place) -> Client:
     transport = async_transport(place)
-    policy: Any = AsyncBearerTokenCredentialPolicy(AsyncCredential(place, transport), "read")
+    credential: Any = AsyncCredential(place, transport)
+    policy: Any = AsyncBearerTokenCredentialPolicy(credential, "read")
     return async_client(place, AsyncPipeline(transport, [policy]))
 
 
@@ -121,7 +124,7 @@ def _hold(number: int) -> Any:
     return policy
 
 
-_SHARED = Credential(_granting)
+_SHARED: Any = Credential(_granting)
 LOADS = """from azure.core.pipeline.policies import BearerTokenCredentialPolicy
 from azure.core.pipeline.transport import RequestsTransport"""
 ON_401: frozenset[Style] = frozenset(("rfc6749",))

@@ -7,6 +7,7 @@ from typing import Any
 
 from azure.core.pipeline import AsyncPipeline, Pipeline
 from azure.core.pipeline.policies import HeadersPolicy
+from azure.core.pipeline.transport import HttpRequest
 
 from ..api import TOKEN_SIZE
 from ..place import CLIENT_ID, CLIENT_SECRET, Place
@@ -59,11 +60,14 @@ def _requests(place: Place) -> Client:
 
 
 def _azure(place: Place) -> Client:
-    return sync_client(place, Pipeline(sync_transport(place), [HeadersPolicy(_header(place))]))
+    policy: Any = HeadersPolicy(_header(place))
+    pipeline: Pipeline[HttpRequest, Any] = Pipeline(sync_transport(place), [policy])
+    return sync_client(place, pipeline)
 
 
 def _async_azure(place: Place) -> Client:
-    return async_client(place, AsyncPipeline(async_transport(place), [HeadersPolicy(_header(place))]))
+    policy: Any = HeadersPolicy(_header(place))
+    return async_client(place, AsyncPipeline(async_transport(place), [policy]))
 
 
 AZURE = "from azure.core.pipeline.transport import RequestsTransport"

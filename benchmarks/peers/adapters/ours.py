@@ -49,9 +49,13 @@ def _client(name: str, place: Place, refresh: Refresh, *, is_async: bool) -> Cli
 
 
 def _makers(name: str, refresh: Refresh) -> tuple[Maker, Maker]:
-    return lambda place: _client(name, place, refresh, is_async=False), lambda place: _client(
-        name, place, refresh, is_async=True
-    )
+    def sync(place: Place) -> Client:
+        return _client(name, place, refresh, is_async=False)
+
+    def asynchronous(place: Place) -> Client:
+        return _client(name, place, refresh, is_async=True)
+
+    return sync, asynchronous
 
 
 def _hold(name: str) -> Callable[[int], Any]:
@@ -71,9 +75,8 @@ def _hold(name: str) -> Callable[[int], Any]:
 
 def _subject(name: str) -> Subject:
     loads = f"from prio_middleware.{name} import client"
-    return Subject(
-        "prio-middleware", name, *_makers(name, "on_expiry"), hold=_hold(name), loads=loads, reacts_to=EVERY, role="ours"
-    )
+    makers = _makers(name, "on_expiry")
+    return Subject("prio-middleware", name, *makers, hold=_hold(name), loads=loads, reacts_to=EVERY, role="ours")
 
 
 SUBJECTS = (

@@ -26,9 +26,9 @@ COLUMNS = {
     "stall": Column("event loop stood still, ms", 0),
 }
 METHOD = f"""{CALLERS} callers call without a pause; a call takes {API_DELAY * 1000:.0f} ms, a token request
-{TOKEN_DELAY * 1000:.0f} ms. Around each expiry, the worst added latency is the slowest call less the median one. Who always renews a
-fixed time before a token's end gets tokens that last longer by this time, so that all renew equally often. The last column is the
-longest that a task which needs no token waited for its event loop."""
+{TOKEN_DELAY * 1000:.0f} ms. Around each expiry, the worst added latency is the slowest call less the median
+one. Who always renews a fixed time before a token's end gets tokens that last longer by this time, so that all
+renew equally often. The last column is the longest that a task which needs no token waited for its event loop."""
 
 
 def run(effort: Effort) -> list[Table]:
@@ -45,7 +45,7 @@ def _table(effort: Effort, colour: Colour) -> Table:
 
 def _row(subject: Subject, maker: Maker | str, colour: Colour, effort: Effort) -> Row:
     if isinstance(maker, str):
-        return row(subject, colour, why=maker)
+        return row(subject, colour, None, maker)
     expiries, lifetime = effort.expiries, effort.lifetime
     api = Api(lifetime=lifetime + subject.leeway, token_delay=TOKEN_DELAY, api_delay=API_DELAY)
     callers = [_calls((expiries + 0.5) * lifetime) for _ in range(CALLERS)]
@@ -69,5 +69,6 @@ def _worst(answers: Answers, lifetime: int, expiries: int) -> list[float]:
     worst = [usual] * (expiries + 1)
     for _, start, taken in answers.calls:
         nearest = round((start - answers.start) / lifetime)
-        worst[nearest] = max(worst[nearest], taken)
+        if nearest <= expiries:
+            worst[nearest] = max(worst[nearest], taken)
     return [each - usual for each in worst[1:]]

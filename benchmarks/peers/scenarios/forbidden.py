@@ -26,9 +26,10 @@ COLUMNS = {
     "lost": Column("open calls lost", raced=True),
 }
 UNMOVED = "keeps its token whatever the refusal, so it keeps a dead one too: not raced"
-METHOD = f"""{CALLERS} callers make the calls of a minute as fast as they go: what is counted does not depend on the pace, only on all
-of it falling within a minute. {PLACES} closed paths; every {OPEN_SHARE}th call goes to an open one. A client that learns nothing and
-does nothing makes one 4xx for each closed call, which is the least there can be."""
+METHOD = f"""{CALLERS} callers make the calls of a minute as fast as they go: what is counted does not depend on
+the pace, only on all of it falling within a minute. {PLACES} closed paths; every {OPEN_SHARE}th call goes to an
+open one. A client that learns nothing and does nothing makes one 4xx for each closed call, which is the least
+there can be."""
 HOW = {"rfc6749": "the server says 403 insufficient_scope", "prio": "the server says 403, as to a dead token"}
 
 

@@ -12,9 +12,9 @@ from ..measuring import estimate, interleaved, ratio
 from ..table import Column, Table, row
 
 COLUMNS = {"time": Column("ms", 1), "floor": Column("to its HTTP library", 2)}
-METHOD = """Each import in a fresh interpreter, with warm caches; processor time, in interleaved rounds. httpx and httpx2 load click
-and rich, where they are installed, for a command line of their own; that is hidden here, for it would flatter whatever is built on
-them."""
+METHOD = """Each import in a fresh interpreter, with warm caches; processor time, in interleaved rounds. httpx
+and httpx2 load click and rich, where they are installed, for a command line of their own; that is hidden here,
+for it would flatter whatever is built on them."""
 
 TIMED = """
 import sys, time

@@ -16,8 +16,9 @@ PATIENCE = 120.0
 """Seconds after which no more credentials are made."""
 
 COLUMNS = {"each": Column("KiB each", 2), "all": Column("MiB in all", 2)}
-METHOD = f"""Credentials of as many clients of the API, each with a token of its own, over one transport where the package can share
-one. Bytes that Python allocated for them (tracemalloc), in a process of its own. After {PATIENCE:.0f} s no more are made."""
+METHOD = f"""Credentials of as many clients of the API, each with a token of its own, over one transport where
+the package can share one. Bytes that Python allocated for them (tracemalloc), in a process of its own. After
+{PATIENCE:.0f} s no more are made."""
 
 
 def run(effort: Effort) -> list[Table]:

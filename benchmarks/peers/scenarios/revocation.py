@@ -25,9 +25,9 @@ COLUMNS = {
     "second": Column("second tries"),
 }
 HOW = {"rfc6749": "the server says 401 invalid_token", "prio": "the server says 403, as to a closed path"}
-METHOD = f"""Each caller makes {CALLS} calls of {API_DELAY * 1000:.0f} ms, one after the other. When half of all calls have arrived,
-every token is revoked. Lost are calls that end in a refusal or an error; they count first, for a client that does not notice a dead
-token makes few token requests. The first token was there before."""
+METHOD = f"""Each caller makes {CALLS} calls of {API_DELAY * 1000:.0f} ms, one after the other. When half of all
+calls have arrived, every token is revoked. Lost are calls that end in a refusal or an error; they count first,
+for a client that does not notice a dead token makes few token requests. The first token was there before."""
 
 
 def run(effort: Effort) -> list[Table]:
