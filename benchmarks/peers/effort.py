@@ -26,10 +26,10 @@ class Effort:
         imports: rounds of imports.
     """
 
-    rounds: int = 60
-    calls: int = 200
-    https_rounds: int = 80
-    https_calls: int = 40
+    rounds: int = 240
+    calls: int = 50
+    https_rounds: int = 300
+    https_calls: int = 10
     tasks: tuple[int, ...] = (1, 10, 100, 1_000, 10_000)
     threads: tuple[int, ...] = (1, 10, 100, 1_000)
     patience: float = 5.0
@@ -44,20 +44,20 @@ class Effort:
 
 FULL = Effort()
 QUICK = Effort(
-    rounds=12,
-    calls=100,
-    https_rounds=10,
-    https_calls=15,
-    tasks=(1, 10, 100, 1_000),
-    threads=(1, 10, 100),
+    rounds=60,
+    calls=20,
+    https_rounds=40,
+    https_calls=4,
+    tasks=(1, 100, 1_000),
+    threads=(1, 10),
     patience=0.9,
     bursts=2,
-    revoked=(1, 100),
-    forbidden=(100, 1_000),
+    revoked=(10,),
+    forbidden=(400,),
     lifetime=1,
     expiries=1,
-    credentials=(1, 10, 100, 1_000),
-    imports=2,
+    credentials=(1, 100, 1_000),
+    imports=1,
 )
 TINY = Effort(
     rounds=2,

@@ -11,6 +11,9 @@ from .subject import Colour, Subject
 
 Value = float | Estimate
 
+LEVEL = 0.01
+"""Two numbers that differ by less than this part of them are level."""
+
 
 class Column(NamedTuple):
     """A column, and how its numbers are printed.
@@ -86,7 +89,7 @@ class Table:
         return asdict(self)
 
     def behind(self) -> Iterator[str]:
-        """Where a peer did better than this library, beyond what the interval leaves open."""
+        """Where a peer did better than this library, beyond what the intervals leave open."""
         for theirs in self.rows:
             ours = self._rivals(theirs) if theirs.role == "peer" and not theirs.why else []
             for name, column in self.columns.items():
@@ -105,7 +108,7 @@ def _is_less(theirs: Value | None, mine: Value | None) -> bool:
         return False
     high = theirs.high if isinstance(theirs, Estimate) else theirs
     low = mine.low if isinstance(mine, Estimate) else mine
-    return high < low
+    return high < low * (1 - LEVEL)
 
 
 def middle(value: Value) -> float:
