@@ -57,9 +57,10 @@ format: $(VENV)/.test ## format the code and mend what ruff can
 	@$(PYTHON) -m ruff check --fix
 	@$(PYTHON) -m ruff format
 
-bench: $(VENV)/.test ## what a call and an import cost, beside the same without this library
+bench: $(VENV)/.test ## what it costs, beside the same without this library and beside its peers: ten minutes
 	@$(PYTHON) benchmarks/overhead.py
 	@$(PYTHON) benchmarks/import_time.py
+	@$(PYTHON) -m benchmarks.peers
 
 constraints: ## renew constraints.txt: the newest versions of everything the tests need
 	@scripts/renew_constraints

@@ -13,7 +13,7 @@ from ..subject import Client, Subject
 from ..transports import async_mock_transport, mock_transport
 
 EARLY = 0.1
-"""Seconds before its end when a token is renewed: 0 would be taken for "not given"."""
+"""Seconds before its end when a token is renewed; 0 would be taken for "not given"."""
 
 
 def _options(place: Place) -> dict[str, Any]:
