@@ -61,10 +61,11 @@ format: $(VENV)/.test ## format the code and mend what ruff can
 	@$(PYTHON) -m ruff check --fix
 	@$(PYTHON) -m ruff format
 
-bench: $(VENV)/.test ## what a call and an import cost, beside the same without this library
+bench: $(VENV)/.test ## what it costs, beside the same without this library and beside its peers: ten minutes
 	@$(PYTHON) benchmarks/overhead.py
 	@$(PYTHON) -m benchmarks.telemetry
 	@$(PYTHON) benchmarks/import_time.py
+	@$(PYTHON) -m benchmarks.peers
 
 fuzz: $(VENV)/.fuzz ## fuzzing guided by coverage; `make fuzz CASES=1000000` for the long form
 	@$(PYTHON) -m scripts.fuzz --cases $(CASES)
