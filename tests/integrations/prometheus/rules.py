@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,9 @@ def rules() -> list[dict[str, Any]]:
     return [rule for group in groups for rule in group["rules"]]
 
 
-def alerts() -> Iterator[dict[str, Any]]:
+def alerts() -> list[dict[str, Any]]:
     """The rules that alert."""
-    return (rule for rule in rules() if "alert" in rule)
+    return [rule for rule in rules() if "alert" in rule]
 
 
 def scaled(text: str, factor: float) -> str:

@@ -52,7 +52,9 @@ def test_the_timing_of_an_alert_is_tested_before_while_and_after_it_fires(alert:
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
 def test_an_alert_says_how_bad_it_is_and_where_to_read_on(alert: dict[str, Any]) -> None:
-    page = re.fullmatch(r"https://docs\.example\.com/prio-middleware/runbooks/([a-z-]+)\.html", alert["annotations"]["runbook_url"])
+    page = re.fullmatch(
+        r"https://docs\.example\.com/prio-middleware/runbooks/([a-z-]+)\.html", alert["annotations"]["runbook_url"]
+    )
     assert page
     assert (RUNBOOKS / f"{page[1]}.md").read_text().count(f"`{alert['alert']}`") >= 1
     assert alert["labels"] in ({"severity": "critical"}, {"severity": "warning"})
@@ -85,5 +87,5 @@ def test_windows_are_scaled_and_nothing_else(text: str, expected: str) -> None:
 
 
 def test_every_window_of_the_rules_is_scaled() -> None:
-    assert re.findall(r"(?:\[|for: |offset )\d+[smhd]", scaled(RULES.read_text(), 100)) == []
+    assert re.findall(r"(?:\[|for: |offset )\d+[smhd]\b", scaled(RULES.read_text(), 100)) == []
     assert yaml.safe_load(scaled(RULES.read_text(), 1)).keys() == {"groups"}
