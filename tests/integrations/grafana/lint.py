@@ -1,7 +1,7 @@
 """The rules of Grafana's dashboard-linter, by the same names: https://github.com/grafana/dashboard-linter/tree/main/docs/rules.
 
-Each is given a dashboard and returns its complaints. Left out are those for Loki, and those about labels that a team requires of
-its own. ``target-promql-rule`` asks promtool, in ``test_board.py``.
+Each is given a dashboard and returns its complaints. Left out are those for Loki, and those about labels that a team requires.
+``target-promql-rule`` asks promtool, in ``test_board.py``.
 """
 
 from __future__ import annotations
