@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .errors import ConfigurationError
+from .telemetry.tally import LEDGER, name_of
 from .tokens.token import DEFAULT_OPTIONS, AccessToken, TokenOptions
 
 if TYPE_CHECKING:
@@ -162,6 +163,8 @@ class Pipeline:
             )
         place = places[0]
         self.provider = self.components[place]
+        self.tally = LEDGER.of(name_of(self.provider))
+        self.tally.know(self.provider)
         outside, inside = self.components[:place], self.components[place + 1 :]
         _check_inside(inside)
         self.statuses: frozenset[int] = frozenset().union(*(getattr(component, "judges", ()) for component in outside))
