@@ -74,10 +74,11 @@ def rejected(http: httpx.Client, stage: Stage) -> None:
 
 
 def failing(http: httpx.Client, stage: Stage) -> None:
-    """It has a token, and the endpoint that it had it from breaks."""
-    call(http)
-    stage.ailing.admin.fail_tokens("unavailable", times=None)
-    steady(http, stage)
+    """It is well, until the token endpoint breaks."""
+    for moment in stage.moments():
+        call(http)
+        if moment == 20:
+            stage.ailing.admin.fail_tokens("unavailable", times=None)
 
 
 def careless(http: httpx.Client, stage: Stage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 from collections.abc import Callable, Generator, Mapping
@@ -28,7 +29,11 @@ EXPECTED = {
 }
 """Nothing for ``steady``, who is well, and nothing for ``idle``, whose token expired long ago."""
 
+ALL_ABSENT = ("PrioTelemetryAbsent", "", "")
+"""Before any application runs."""
+
 ABSENT = ("PrioTelemetryAbsent", "office", "")
+"""After one of the two was stopped."""
 
 Right = Callable[[list[float]], bool]
 
@@ -82,11 +87,10 @@ SHOWN: Mapping[str, Mapping[str, Right]] = {
 @pytest.mark.skipif(PROMETHEUS is None, reason="Prometheus is not installed")
 def test_every_alert_fires_for_what_it_is_about_and_every_panel_shows_it(tmp_path: Path, subtests: pytest.Subtests) -> None:
     ports = {"shop": free_port(), "office": free_port()}
-    with (
-        busy(tmp_path, "shop", ports["shop"], "--trouble"),
-        busy(tmp_path, "office", ports["office"]) as close_the_office,
-        prometheus(str(PROMETHEUS), tmp_path, ports) as seen,
-    ):
+    with prometheus(str(PROMETHEUS), tmp_path, ports) as seen, contextlib.ExitStack() as applications:
+        wait_until(lambda: seen.fired() == {ALL_ABSENT}, seen.fired)
+        applications.enter_context(busy(tmp_path, "shop", ports["shop"], "--trouble"))
+        close_the_office = applications.enter_context(busy(tmp_path, "office", ports["office"]))
         wait_until(lambda: seen.fired() >= EXPECTED, lambda: f"not fired: {EXPECTED - seen.fired()}")
         close_the_office()
         for panel in panels(board()):
@@ -100,7 +104,7 @@ def test_every_alert_fires_for_what_it_is_about_and_every_panel_shows_it(tmp_pat
             with subtests.test(f"{page}: {query}"):
                 assert seen.ask(query)
         wait_until(lambda: ABSENT in seen.fired(), seen.fired)
-        assert seen.fired() == EXPECTED | {ABSENT}
+        assert seen.fired() == EXPECTED | {ABSENT, ALL_ABSENT}
 
 
 def legend_and_values(panel: dict[str, object], seen: Prometheus) -> Generator[tuple[str, list[float]]]:
