@@ -10,7 +10,7 @@ import argparse
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -147,18 +147,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    metrics.set_meter_provider(MeterProvider(metric_readers=[PrometheusMetricReader()]))
-    server, _ = start_http_server(asked.port, asked.host)
-    with Sandbox(options) as well, Sandbox(options) as ailing:
+    with measured(asked), Sandbox(options) as well, Sandbox(options) as ailing:
         play(lives, Stage(well, ailing, ended, asked.pace))
+
+
+@contextlib.contextmanager
+def measured(asked: argparse.Namespace) -> Generator[None]:
+    """Metrics go to a collector, or are there to be looked at."""
+    if asked.otlp:
+        from integrations.collector import otlp
+
+        otlp.start()
+        yield
+        return
+    metrics.set_meter_provider(MeterProvider([PrometheusMetricReader()]))
+    server, _ = start_http_server(asked.port, "127.0.0.1")
+    yield
     server.shutdown()
     server.server_close()
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m integrations.prometheus.busy", description="An application to look at.")
-    parser.add_argument("--host", default="127.0.0.1", help="where metrics are served (default: %(default)s)")
     parser.add_argument("--port", type=int, default=9464, help="where metrics are served (default: %(default)s)")
+    parser.add_argument("--otlp", action="store_true", help="send metrics to a collector instead")
     parser.add_argument("--pace", type=float, default=0.2, help="seconds between calls (default: %(default)s)")
     parser.add_argument("--lifetime", type=float, default=60, help="seconds that a token is good for (default: %(default)s)")
     parser.add_argument("--trouble", action="store_true", help="have clients in trouble too")
