@@ -51,7 +51,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Lines:
 def span_id(recorder: Recorder, name: str) -> int:
     context = recorder.span(name).context
     assert context is not None
-    return context.span_id
+    return int(context.span_id)
 
 
 async def test_a_fetch_is_a_line_in_its_span(world: World, recorder: Recorder, lines: Lines) -> None:
