@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.docs.blocks import ROOT, blocks
 from tests.dropins.servers import free_port
-from tests.integrations.grafana.board import board, panels, substituted
+from tests.integrations.grafana.board import Board, board, panels, substituted
 from tests.integrations.prometheus.rules import alerts
 from tests.integrations.prometheus.world import SCRAPE_INTERVAL, Prometheus, Series, busy, prometheus, wait_until
 
@@ -34,6 +34,13 @@ ALL_ABSENT = ("PrioTelemetryAbsent", "", "")
 
 ABSENT = ("PrioTelemetryAbsent", "office", "")
 """After one of the two was stopped."""
+
+OFFERED = {
+    "job": {"shop", "office"},
+    "instance": {"127.0.0.1:{shop}", "127.0.0.1:{office}"},
+    "credential": {"steady", "idle", "rejected", "failing", "careless", "revoked"},
+}
+"""What can be chosen at the top of the dashboard."""
 
 Right = Callable[[list[float]], bool]
 
@@ -95,11 +102,10 @@ def test_every_alert_fires_for_what_it_is_about_and_every_panel_shows_it(tmp_pat
         close_the_office()
         for panel in panels(board()):
             with subtests.test(panel["title"]):
-                shown = dict(legend_and_values(panel, seen))
-                wrong = {legend.format(**ports): right for legend, right in SHOWN[panel["title"]].items()}
-                assert {
-                    legend: shown.get(legend) for legend, right in wrong.items() if not right(shown.get(legend) or [-1e9])
-                } == {}
+                assert wrong_on(panel, seen, ports) == {}
+        for name, series, label in choices():
+            with subtests.test(f"${name}"):
+                assert seen.values_of(label, series) == {value.format(**ports) for value in OFFERED[name]}
         for page, query in runbook_queries():
             with subtests.test(f"{page}: {query}"):
                 assert seen.ask(query)
@@ -107,19 +113,35 @@ def test_every_alert_fires_for_what_it_is_about_and_every_panel_shows_it(tmp_pat
         assert seen.fired() == EXPECTED | {ABSENT, ALL_ABSENT}
 
 
-def legend_and_values(panel: dict[str, object], seen: Prometheus) -> Generator[tuple[str, list[float]]]:
+def wrong_on(panel: Board, seen: Prometheus, ports: Mapping[str, int]) -> dict[str, list[float] | None]:
+    """What a panel does not show as it should."""
+    series = list(legend_and_values(panel, seen))
+    shown = dict(series)
+    assert len(shown) == len(series), "two series have one legend"
+    expected = {legend.format(**ports): right for legend, right in SHOWN[panel["title"]].items()}
+    return {legend: shown.get(legend) for legend, right in expected.items() if not (shown.get(legend) and right(shown[legend]))}
+
+
+def legend_and_values(panel: Board, seen: Prometheus) -> Iterator[tuple[str, list[float]]]:
     """What a panel shows, by its legend."""
     variables = {
         **dict.fromkeys(("job", "instance", "credential"), ".+"),
         "__rate_interval": f"{4 * SCRAPE_INTERVAL:.0f}s",
         "__range": f"{seen.age}s",
     }
-    targets = panel["targets"]
-    assert isinstance(targets, list)
-    for target in targets:
+    for target in panel["targets"]:
         ask = seen.ask if target.get("instant") else seen.ask_since_start
         for series in ask(substituted(target["expr"], variables)):
             yield legend(target["legendFormat"], series), series.values
+
+
+def choices() -> Iterator[tuple[str, str, str]]:
+    """The variables of the dashboard, and what each offers: the values of a label in some series."""
+    every = {"job": ".+", "instance": ".+"}
+    for variable in board()["templating"]["list"]:
+        if variable["type"] == "query":
+            series, _, label = variable["query"].removeprefix("label_values(").removesuffix(")").rpartition(", ")
+            yield variable["name"], substituted(series, every), label
 
 
 def legend(template: str, series: Series) -> str:

@@ -70,6 +70,11 @@ class Prometheus:
         found = self._get("/query_range", query=query, start=self._began, end=time.time(), step=SCRAPE_INTERVAL)
         return [Series(series["metric"], _numbers(series["values"])) for series in found]
 
+    def values_of(self, label: str, series: str) -> set[str]:
+        """The values that a label has in ``series``."""
+        found = self._http.get(f"/label/{label}/values", params={"match[]": series}).json()["data"]
+        return set(found)
+
     def fired(self) -> set[tuple[str, str, str]]:
         """Alerts that have fired since the start: name, job and credential."""
         seen = self.ask_since_start('ALERTS{alertstate="firing"}')
