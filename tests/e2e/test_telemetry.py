@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -156,6 +155,7 @@ def recorder() -> Recorder:
     return Recorder()
 
 
+@pytest.mark.pitfall(id="spans-below")
 @OVER_TLS
 async def test_the_http_span_of_a_token_request_is_a_child_of_the_fetch(
     place: Place, recorder: Recorder, instrumented: Callable[[], None]
@@ -199,37 +199,3 @@ async def test_the_sanitiser_keeps_captured_headers_from_holding_the_token(
 
     assert "http.request.header" in text
     assert bool(leaks({"the spans": text}, secrets)) is not sanitised
-
-
-@pytest.mark.pitfall(id="hpack-debug-log")
-async def test_what_the_log_of_hpack_shows_under_http2(logs: LogKeeper) -> None:
-    """It masks the header in one line, and prints the encoded block in another: whoever reads it can decode the token."""
-    import ast
-
-    import h2.connection
-    import hpack
-
-    secret = "Bearer kanarie-secret-token-123456"
-    connection = h2.connection.H2Connection()
-    connection.initiate_connection()
-    headers = [(":method", "GET"), (":authority", "a"), (":scheme", "https"), (":path", "/"), ("authorization", secret)]
-    connection.send_headers(1, headers)
-    said = [record for _, record in logs.texts() if "hpack" in record]
-    (block,) = {line.split(" to ", 1)[1].split(" {'name'")[0] for line in said if line.startswith("Encoded header block")}
-
-    assert not any(Searched(line).repeats(secret) for line in said)
-    assert dict(hpack.Decoder().decode(ast.literal_eval(block)))["authorization"] == secret
-
-
-@pytest.mark.pitfall(id="hpack-debug-log")
-async def test_the_line_of_the_documentation_silences_it(logs: LogKeeper) -> None:
-    import hpack
-
-    logger = logging.getLogger("hpack")
-    before = logger.level
-    try:
-        logger.setLevel(logging.INFO)
-        hpack.Encoder().encode([("authorization", "Bearer kanarie-secret-token-123456")])
-        assert not any("hpack" in record for _, record in logs.texts())
-    finally:
-        logger.setLevel(before)

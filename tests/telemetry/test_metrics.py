@@ -33,7 +33,7 @@ def anyio_backend(world: World) -> str:
     return world.backend
 
 
-@pytest.mark.pitfall(id="counter-from-nowhere")
+@pytest.mark.pitfall(id="first-count")
 async def test_what_matters_is_there_before_it_happens(world: World, recorder: Recorder) -> None:
     world.client(Server(world), settings=settings(preset="prio"), **recorder.options)
     assert recorder.values(f"{PREFIX}token.acquisitions") == dict.fromkeys(ACQUISITIONS, 0)
@@ -91,7 +91,7 @@ async def test_a_request_that_cannot_be_made_failed(world: World, recorder: Reco
     assert recorder.values(f"{PREFIX}token.acquisitions")["failed"] == 1
 
 
-@pytest.mark.pitfall(id="instruments-per-client")
+@pytest.mark.pitfall(id="duplicate-instruments")
 async def test_several_clients_share_the_instruments_and_none_is_lost(
     world: World, recorder: Recorder, caplog: pytest.LogCaptureFixture
 ) -> None:
