@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 from prio_middleware.sandbox import Sandbox
-from prio_middleware.telemetry.names import RESPONSES, STATUS
+from prio_middleware.telemetry.names import METRICS, RESPONSES, STATUS
 from tests.integrations.collector.otlp_receiver import Received, otlp_receiver
-from tests.integrations.prometheus.world import wait_until
+from tests.integrations.prometheus.world import PATIENCE, running, wait_until
 from tests.integrations.shops import INTEGRATIONS, SHOPS, OpenShop, as_dotenv, opened
 
 SHOP = next(shop for shop in SHOPS if str(shop) == "flask, gunicorn")
@@ -53,3 +54,17 @@ def test_each_worker_has_its_own_identifier_and_every_call_is_counted_once(
     wait_until(lambda: counted() >= asked, lambda: f"{counted()} of {asked}")
     assert counted() == asked
     assert received.jobs == {"shop"}
+
+
+def test_the_busy_application_sends_every_metric_and_stops_when_told(
+    received: Received, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "busy")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", received.url)
+    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "300")
+    log = tmp_path / "busy.log"
+    with running([sys.executable, "-m", "integrations.prometheus.busy", "--otlp", "--trouble"], log) as busy:
+        wait_until(lambda: received.names() >= {metric.name for metric in METRICS}, log.read_text)
+        busy.terminate()
+        assert busy.wait(PATIENCE) == 0
+    assert received.jobs == {"busy"}
