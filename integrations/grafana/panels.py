@@ -31,7 +31,13 @@ from integrations.grafana.queries import (
     quantile,
 )
 
-NAME = f"{{{{{CREDENTIAL}}}}}"
+
+def by(*labels: str) -> str:
+    """A legend of the values of these labels."""
+    return ", ".join(f"{{{{{label}}}}}" for label in labels)
+
+
+NAME = by(CREDENTIAL)
 """The credential, in a legend."""
 
 OBJECTIVE = 0.999
@@ -105,7 +111,7 @@ AT_A_GLANCE = [
         [
             Query(
                 f"sum by (job, {CREDENTIAL}) ({chosen(USAGE)}) / max by (job, {CREDENTIAL}) ({chosen(LIMIT)})",
-                f"{NAME}, {{{{job}}}}",
+                by(CREDENTIAL, "job"),
             )
         ],
         limits=(0.5, 0.8),
@@ -120,7 +126,7 @@ AT_A_GLANCE = [
         "Processes",
         "How many processes send metrics. Each has tokens of its own, unless they share a store.",
         "short",
-        [Query(f"count by (job) (count by (job, instance) ({chosen(USAGE)}))", "{{job}}")],
+        [Query(f"count by (job) (count by (job, instance) ({chosen(USAGE)}))", by("job"))],
     ),
 ]
 
@@ -130,7 +136,7 @@ TOKENS = [
         "Fresh: a token was there, as nearly always. Led: fetched one. Joined: waited for another's fetch. Held back, "
         "failed: none.",
         "ops",
-        [Query(per_second(ACQUISITIONS, OUTCOME), f"{NAME}, {{{{{OUTCOME}}}}}")],
+        [Query(per_second(ACQUISITIONS, OUTCOME), by(CREDENTIAL, OUTCOME))],
     ),
     Look(
         "Until tokens expire",
@@ -138,21 +144,21 @@ TOKENS = [
         "process, or to "
         "one that gets no new token.",
         "s",
-        [Query(f"min by (instance, {CREDENTIAL}) ({chosen(EXPIRY)}) - time()", f"{NAME}, {{{{instance}}}}")],
+        [Query(f"min by (instance, {CREDENTIAL}) ({chosen(EXPIRY)}) - time()", by(CREDENTIAL, "instance"))],
     ),
     Look(
         "Token fetches",
         "Why a token was fetched: initial, expiring, rejected by the API, or forced. The first of a process of each kind "
         "is not seen.",
         "short",
-        [Query(how_many(FETCHES, REASON), f"{NAME}, {{{{{REASON}}}}}")],
+        [Query(how_many(FETCHES, REASON), by(CREDENTIAL, REASON))],
     ),
     Look(
         "Failed fetches",
         "By the error code of RFC 6749, the status, or the class of the error. The first of a process of each kind is "
         "not seen.",
         "short",
-        [Query(how_many(FETCHES, ERROR, where=f'{ERROR}!=""'), f"{NAME}, {{{{{ERROR}}}}}")],
+        [Query(how_many(FETCHES, ERROR, where=f'{ERROR}!=""'), by(CREDENTIAL, ERROR))],
     ),
     Look(
         "How long a fetch takes",
@@ -186,7 +192,7 @@ CALLS = [
         "Responses of the API",
         "By status, refusals that were answered with a second try included.",
         "reqps",
-        [Query(per_second(RESPONSES, STATUS), f"{NAME}, {{{{{STATUS}}}}}")],
+        [Query(per_second(RESPONSES, STATUS), by(CREDENTIAL, STATUS))],
     ),
     Look(
         "4xx answers within a minute",
@@ -202,13 +208,13 @@ CALLS = [
         "Refusals that were taken for a dead token, by how the second try ended. A peak is a revocation; many in a row, "
         "a storm.",
         "short",
-        [Query(how_many(REAUTHENTICATIONS, SECOND_TRY), f"{NAME}, {{{{{SECOND_TRY}}}}}")],
+        [Query(how_many(REAUTHENTICATIONS, SECOND_TRY), by(CREDENTIAL, SECOND_TRY))],
     ),
     Look(
         "Requests refused here",
         "They never left: plain HTTP, a foreign origin, held back after a failed fetch, or beyond the 4xx budget.",
         "short",
-        [Query(how_many(REJECTED, REFUSED_FOR), f"{NAME}, {{{{{REFUSED_FOR}}}}}")],
+        [Query(how_many(REJECTED, REFUSED_FOR), by(CREDENTIAL, REFUSED_FOR))],
     ),
 ]
 
