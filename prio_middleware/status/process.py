@@ -1,0 +1,26 @@
+"""Which process this is."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from importlib.metadata import version
+
+from .model import Process
+
+_started: dict[int, float] = {os.getpid(): time.time()}
+
+
+def this_process() -> Process:
+    """This process, and since when there is one: loaded with the application, or forked from a process that had loaded it."""
+    pid = os.getpid()
+    return Process(pid, socket.gethostname(), _started.setdefault(pid, time.time()), version("prio-middleware"))
+
+
+def _forked() -> None:
+    _started[os.getpid()] = time.time()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
