@@ -120,7 +120,9 @@ def _status(path: str) -> Response:
     from .status.answers import respond
     from .status.look import look
 
-    status, headers, body = respond(request.method, f"/{path}", "", functools.partial(look, _clients().settings))
+    # werkzeug leaves the body of an answer to HEAD out, and says how long it would be.
+    method = "GET" if request.method == "HEAD" else request.method
+    status, headers, body = respond(method, f"/{path}", "", functools.partial(look, _clients().settings))
     return Response(body, status, headers)
 
 

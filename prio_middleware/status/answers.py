@@ -48,6 +48,9 @@ SECURITY = {
 """Headers of every answer."""
 
 
+_PACKAGE = __name__.rpartition(".")[0]
+
+
 class Answer(NamedTuple):
     """An HTTP answer."""
 
@@ -95,4 +98,4 @@ def _answer(status: int, kind: str, body: bytes, headers: Mapping[str, str] | No
 
 @functools.cache
 def _file(name: str) -> bytes:
-    return (resources.files(__package__) / "web" / name).read_bytes()
+    return (resources.files(_PACKAGE) / "web" / name).read_bytes()

@@ -22,5 +22,5 @@ def _forked() -> None:
     _started[os.getpid()] = time.time()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+# Not every platform forks.
+getattr(os, "register_at_fork", dict)(after_in_child=_forked)

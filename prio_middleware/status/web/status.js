@@ -12,13 +12,13 @@ const TOLD = { bad: "not ready", warn: "to look at", idle: "idle", good: "ready"
 const COUNTS = [
   ["Tokens for callers", "acquisitions", { fresh: "at hand", led: "fetched", joined: "waited for", held_back: "held back", failed: "failed" }],
   ["Re-authentications", "reauthentications", { succeeded: "succeeded", refused: "refused again", token_unavailable: "without a token", body_not_replayable: "body gone", failed: "failed" }],
-  ["Answers by status", "responses", {}],
+  ["Answers", "responses", {}],
   ["Not sent", "rejected", { plain_http: "plain HTTP", foreign_origin: "foreign origin", held_back: "held back", budget: "4xx budget" }],
 ];
 
 const $ = (id) => document.getElementById(id);
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
+const clock = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const day = new Intl.DateTimeFormat("sv", { dateStyle: "short" }); // 2025-06-15
 const grouped = new Intl.NumberFormat("en");
 const sum = (counts) => Object.values(counts).reduce((all, one) => all + one, 0);
 
@@ -98,22 +98,22 @@ function showRate(card, client, rates) {
   const waiting = client.waiting ? `, ${client.waiting} waiting for a token` : "";
   put(gauge.querySelector(".aside"), `${grouped.format(sum(client.responses))} answers in all${waiting}`);
   const top = Math.max(1, ...rates);
-  const points = rates.map((rate, at) => `${(120 - 2 * (rates.length - 1 - at)).toFixed(1)} ${(23 - (22 * rate) / top).toFixed(1)}`);
-  const line = known ? `M${points.join("L")}` : "";
+  const left = 2 * (CURVE - rates.length);
+  const line = `M${left} 23${rates.map((rate, at) => `L${left + 2 * (at + 1)} ${(23 - (22 * rate) / top).toFixed(1)}`).join("")}`;
   gauge.querySelector(".line").setAttribute("d", line);
-  gauge.querySelector(".area").setAttribute("d", known ? `${line}V24H${120 - 2 * (rates.length - 1)}Z` : "");
+  gauge.querySelector(".area").setAttribute("d", `${line}V23Z`);
 }
 
 function showCounts(card, client) {
   const rows = COUNTS.map(([title, key, words]) => {
     const counted = Object.entries(client[key]).filter(([, number]) => number > 0);
-    return [title, counted.map(([name, number]) => [grouped.format(number), words[name] ?? name])];
-  });
+    return [title, counted.map(([name, number]) => [grouped.format(number), words[name] ?? (key === "responses" ? `× ${name}` : name)])];
+  }).filter(([, counted]) => counted.length);
+  card.querySelector(".counts").hidden = !rows.length;
   redraw(card.querySelector(".counts"), rows, () => rows.map(([title, counted]) => {
     const row = document.createElement("div");
     const value = document.createElement("dd");
     counted.forEach(([number, word], at) => value.append(at ? ", " : "", make("b", number), ` ${word}`));
-    if (!counted.length) value.append("none");
     row.append(make("dt", title), value);
     return row;
   }));
@@ -139,7 +139,7 @@ function fetchRow(fetched) {
   const outcome = document.createElement("td");
   outcome.append(make("span", fetched.outcome, fetched.outcome === "ok" ? "" : "failed"));
   const notes = [fetched.attempts > 1 ? `${fetched.attempts} attempts` : "", fetched.source === "endpoint" ? "" : fetched.source];
-  outcome.append(" ", make("small", notes.filter(Boolean).join(", ")));
+  outcome.append(" ", make("small", notes.filter(Boolean).join(", "), "notes"));
   row.append(ended, make("td", fetched.reason), outcome, make("td", taking(fetched.duration), "number"));
   return row;
 }
@@ -204,7 +204,7 @@ function showContents(clients) {
 
 function showHead(status) {
   const { pid, host, started_at, version } = status.process;
-  put($("process"), `Process ${pid} on ${host}, since ${day.format(started_at * 1000)} (${lasting(status.at - started_at)}), prio-middleware ${version}`);
+  put($("process"), `Process ${pid} on ${host}, since ${day.format(started_at * 1000)} ${clock.format(started_at * 1000)} (${lasting(status.at - started_at)}), prio-middleware ${version}`);
   const pids = [...processes.values()].map(({ status: { process } }) => process.pid);
   $("workers").hidden = pids.length < 2;
   put($("workers"), `Several processes answer at this address, one at a time: so far ${pids.join(", ")}. Each speaks for itself, so the figures jump.`);
