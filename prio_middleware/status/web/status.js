@@ -5,10 +5,10 @@
 const PERIOD = 2000; // milliseconds from one answer to the next question
 const PATIENCE = 5000; // milliseconds for one answer
 const CURVE = 60; // rates that a curve shows
+const PROCESSES = 64; // that are remembered: those that answered last
 const FEW = 5; // fetches that are shown unasked
 
-const LEVELS = { good: "Ready", idle: "Idle", warn: "Attention", bad: "Not ready" };
-const TOLD = { bad: "not ready", warn: "to look at", idle: "idle", good: "ready" };
+const LEVELS = { bad: "Not ready", warn: "To look at", idle: "Idle", good: "Ready" }; // worst first
 const COUNTS = [
   ["Tokens for callers", "acquisitions", { fresh: "at hand", led: "fetched", joined: "waited for", held_back: "held back", failed: "failed" }],
   ["Re-authentications", "reauthentications", { succeeded: "succeeded", refused: "refused again", token_unavailable: "without a token", body_not_replayable: "body gone", failed: "failed" }],
@@ -205,11 +205,11 @@ function showContents(clients) {
 function showHead(status) {
   const { pid, host, started_at, version } = status.process;
   put($("process"), `Process ${pid} on ${host}, since ${day.format(started_at * 1000)} ${clock.format(started_at * 1000)} (${lasting(status.at - started_at)}), prio-middleware ${version}`);
-  const pids = [...processes.values()].map(({ status: { process } }) => process.pid);
+  const pids = [...processes.values()].map(({ status: { process } }) => process.pid).sort((one, other) => one - other);
   $("workers").hidden = pids.length < 2;
   put($("workers"), `Several processes answer at this address, one at a time: so far ${pids.join(", ")}. Each speaks for itself, so the figures jump.`);
   const levels = status.clients.map((client) => client.condition.level);
-  const found = Object.keys(TOLD).map((level) => [levels.filter((other) => other === level).length, TOLD[level]]);
+  const found = Object.keys(LEVELS).map((level) => [levels.filter((other) => other === level).length, LEVELS[level].toLowerCase()]);
   const all = `${levels.length} ${levels.length === 1 ? "client" : "clients"}`;
   const told = found.filter(([number]) => number).map(([number, word]) => `${number} ${word}`).join(", ");
   put($("summary"), `${all}: ${told}`);
@@ -227,7 +227,9 @@ function ratesOf(status) {
     if (passed > 0 && told.has(client.name)) curve.push((sum(client.responses) - told.get(client.name)) / passed);
     rates.set(client.name, curve.slice(-CURVE));
   }
+  processes.delete(key);
   processes.set(key, { status, rates });
+  if (processes.size > PROCESSES) processes.delete(processes.keys().next().value);
   return rates;
 }
 
