@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
-from weakref import ref
+from weakref import WeakSet, ref
 
 from .rolling_minute import RollingMinute
 
@@ -69,19 +69,23 @@ class Tally:
         client_errors: 4xx answers, the token endpoint's included, within the last minute.
         client_error_limit: how many of these the server takes in a minute; None: it is not known.
         fetches: the last ones, newest first.
+        is_global: some of its clients use the global meter provider.
+        audience: who reports it to the other meter providers that its clients were given.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.acquisitions = dict.fromkeys(ACQUISITIONS, 0)
+        self.acquisitions = _zeros(ACQUISITIONS)
         self.answered = {status.value: 0 for status in HTTPStatus if status < 400}
         self.refused = {status.value: 0 for status in HTTPStatus if status >= 400}
-        self.rejected = dict.fromkeys(REJECTIONS, 0)
-        self.reauthentications = dict.fromkeys(REAUTHENTICATIONS, 0)
+        self.rejected = _zeros(REJECTIONS)
+        self.reauthentications = _zeros(REAUTHENTICATIONS)
         self.waiting = 0
         self.client_errors = RollingMinute()
         self.client_error_limit: int | None = None
         self.fetches: deque[FetchSeen] = deque(maxlen=FETCHES_KEPT)
+        self.is_global = False
+        self.audience: WeakSet[object] = WeakSet()
         self._providers: dict[int, ref[object]] = {}
 
     def know(self, provider: object) -> None:
@@ -169,6 +173,10 @@ LEDGER: Final = Ledger()
 
 with contextlib.suppress(AttributeError):  # Where there is no fork there is no hook.
     os.register_at_fork(after_in_child=LEDGER.look_for_fork)
+
+
+def _zeros(keys: tuple[str, ...]) -> dict[str, int]:
+    return dict.fromkeys(keys, 0)
 
 
 def _zero(counts: dict[Any, int]) -> None:

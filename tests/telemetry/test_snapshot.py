@@ -9,24 +9,14 @@ import pytest
 
 from prio_middleware import PrioError, StaticTokenProvider, build
 from prio_middleware.telemetry.snapshot import snapshot
-from tests.transports.world import WORLDS, Server, World, settings
+from tests.transports.world import Server, World, settings
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=WORLDS)
-def world(request: pytest.FixtureRequest) -> World:
-    return World(request.param)
 
 
 @pytest.fixture
 def anyio_backend(world: World) -> str:
     return world.backend
-
-
-@pytest.fixture(autouse=True)
-def _forget() -> None:
-    build.forget()
 
 
 async def test_of_an_unused_client(world: World) -> None:
