@@ -22,6 +22,8 @@ from .dropins.lifespan import InnerLifespan
 from .errors import ConfigurationError, PrioError
 from .readiness import answer, readiness
 from .settings import Settings
+from .status.answers import respond
+from .status.look import look
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -164,9 +166,6 @@ class StatusPage:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
         elif scope["type"] == "http":
-            from .status.answers import respond
-            from .status.look import look
-
             settings = self._settings or clients_of(scope).settings
             path, mount = route(scope)
             for message in http_messages(*respond(scope["method"], path, mount, functools.partial(look, settings))):

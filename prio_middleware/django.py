@@ -21,6 +21,8 @@ from .errors import ConfigurationError
 from .extras import needs
 from .readiness import answer, readiness
 from .settings import Settings
+from .status.answers import respond
+from .status.look import look
 
 try:
     from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -162,9 +164,6 @@ def status_page(request: HttpRequest, path: str | None = None) -> HttpResponse:
 
     ``re_path(r"^status(?P<path>/.*)?$", staff_member_required(status_page))``
     """
-    from .status.answers import respond
-    from .status.look import look
-
     below = path or ""
     mount = request.path.removesuffix(below)
     status, headers, body = respond(request.method or "", below, mount, functools.partial(look, _clients_of(request).settings))

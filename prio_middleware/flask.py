@@ -20,6 +20,8 @@ from .dropins.framework_settings import read_settings
 from .errors import ConfigurationError, TokenError
 from .extras import needs
 from .readiness import answer, readiness
+from .status.answers import respond
+from .status.look import look
 
 try:
     from flask import Blueprint, Flask, Response, current_app, request
@@ -117,9 +119,6 @@ def status_page() -> Blueprint:
 
 
 def _status(path: str) -> Response:
-    from .status.answers import respond
-    from .status.look import look
-
     # werkzeug leaves the body of an answer to HEAD out, and says how long it would be.
     method = "GET" if request.method == "HEAD" else request.method
     status, headers, body = respond(method, f"/{path}", "", functools.partial(look, _clients().settings))

@@ -18,6 +18,8 @@ from .dropins.wsgi_answer import serve
 from .errors import ConfigurationError
 from .readiness import answer, readiness
 from .settings import Settings
+from .status.answers import respond
+from .status.look import look
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -110,9 +112,6 @@ class StatusPage:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        from .status.answers import respond
-        from .status.look import look
-
         settings = self._settings or _clients_of(environ).settings
         path, mount = environ.get("PATH_INFO", ""), environ.get("SCRIPT_NAME", "")
         status, headers, body = respond(environ["REQUEST_METHOD"], path, mount, functools.partial(look, settings))

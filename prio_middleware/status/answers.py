@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Mapping
-from importlib import resources
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
@@ -98,4 +97,6 @@ def _answer(status: int, kind: str, body: bytes, headers: Mapping[str, str] | No
 
 @functools.cache
 def _file(name: str) -> bytes:
+    from importlib import resources
+
     return (resources.files(_PACKAGE) / "web" / name).read_bytes()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-from importlib.metadata import version
 
 from .model import Process
 
@@ -14,6 +13,8 @@ _started: dict[int, float] = {os.getpid(): time.time()}
 
 def this_process() -> Process:
     """This process, and since when there is one: loaded with the application, or forked from a process that had loaded it."""
+    from importlib.metadata import version
+
     pid = os.getpid()
     return Process(pid, socket.gethostname(), _started.setdefault(pid, time.time()), version("prio-middleware"))
 
