@@ -136,7 +136,7 @@ function fetchRow(fetched) {
   const time = make("time", clock.format(when));
   time.dateTime = when.toISOString();
   ended.append(time, " ", make("small", "", "ago"));
-  const outcome = document.createElement("td");
+  const outcome = make("td", "", "outcome");
   outcome.append(make("span", fetched.outcome, fetched.outcome === "ok" ? "" : "failed"));
   const notes = [fetched.attempts > 1 ? `${fetched.attempts} attempts` : "", fetched.source === "endpoint" ? "" : fetched.source];
   outcome.append(" ", make("small", notes.filter(Boolean).join(", "), "notes"));
