@@ -39,8 +39,6 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     from ..sandbox.signals import until_signalled
 
-    # What is logged is on the page, too, and would stand between the lines that tell of it.
-    logging.getLogger("prio_middleware").addHandler(logging.NullHandler())
     with until_signalled() as ended:
         try:
             with running(asked.port) as (url, sandbox):
@@ -63,6 +61,8 @@ def running(port: int = 0) -> Generator[tuple[str, Sandbox]]:
     from ..sandbox import Sandbox, SandboxOptions
     from .business import Business, Customers
 
+    # What is logged is on the page, too, and would stand between the lines that tell of it.
+    logging.getLogger("prio_middleware").addHandler(logging.NullHandler())
     crowd = [Customers(client, rate) for client, rate in RATES.items()]
     # A process of its own: it neither waits for this one's interpreter, nor shares its files.
     with Sandbox(SandboxOptions(lifetime=LIFETIME), process=True) as sandbox:
