@@ -60,7 +60,7 @@ def _let_things_happen(browser: Chrome, sandbox: Sandbox) -> None:
 
 
 def _take(browser: Chrome, name: str, *, width: int, dark: bool) -> None:
-    look_like(browser, width=width, dark=dark)
+    look_like(browser, width=width, height=100, dark=dark)
     height = int(browser.execute_script("return document.documentElement.scrollHeight"))
     look_like(browser, width=width, height=min(height, 1600), dark=dark)
     FOLDER.mkdir(exist_ok=True)

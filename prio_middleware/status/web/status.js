@@ -179,7 +179,7 @@ function showClient(client, place, at, rates) {
   card.shown = { fetches: client.fetches, at };
   put(card.querySelector(".badge"), LEVELS[client.condition.level]);
   put(card.querySelector(".says"), client.condition.says);
-  put(card.querySelector(".source"), client.token.source ? `Tokens from ${client.token.source}` : "");
+  put(card.querySelector(".source"), client.token.source ? `From ${client.token.source}` : "");
   showLife(card, client.token);
   showBudget(card, client.client_errors);
   showRate(card, client, rates);
