@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import logging
 import sys
 import threading
 import time
@@ -61,8 +60,6 @@ def running(port: int = 0) -> Generator[tuple[str, Sandbox]]:
     from ..sandbox import Sandbox, SandboxOptions
     from .business import Business, Customers
 
-    # What is logged is on the page, too, and would stand between the lines that tell of it.
-    logging.getLogger("prio_middleware").addHandler(logging.NullHandler())
     crowd = [Customers(client, rate) for client, rate in RATES.items()]
     # A process of its own: it neither waits for this one's interpreter, nor shares its files.
     with Sandbox(SandboxOptions(lifetime=LIFETIME), process=True) as sandbox:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
 logger = logging.getLogger("prio_middleware")
+logger.addHandler(logging.NullHandler())  # An application that set up no logging is not written to: what matters is raised too.
 
 
 def log(level: int, message: str, *values: object, context: Context | None = None, **facts: Any) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ class Telemetry:
     meter_provider: MeterProvider | None = None
 
     @contextmanager
-    def in_use(self) -> Iterator[None]:
+    def in_use(self) -> Generator[None]:
         """What is recorded in here goes to these providers. Callers of one token provider may have different ones."""
         token = _in_use.set(self)
         try:
@@ -64,7 +65,7 @@ def trigger() -> Trigger:
 
 
 @contextmanager
-def attached(context: Context) -> Iterator[None]:
+def attached(context: Context) -> Generator[None]:
     """Make ``context`` the current one, in a function or a coroutine: never across the ``yield`` of a generator."""
     from opentelemetry import context as current
 
@@ -77,6 +78,7 @@ def attached(context: Context) -> Iterator[None]:
             current.detach(token)
 
 
+@functools.cache
 def version() -> str:
     """The version of this library, as it is installed."""
     from importlib.metadata import PackageNotFoundError, version

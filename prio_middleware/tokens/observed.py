@@ -94,15 +94,15 @@ def _fetched(result: Result) -> Fetched:
 
 def _observe_wait(wait: Wait, tally: Tally, client: str) -> Steps[Outcome]:
     watch = WaitWatch(tally, client)
-    outcome: Outcome | None = None
     try:
-        outcome = yield wait
-    finally:
-        if outcome is Unanswered.OWN_THREAD:
-            watch.drop()
-        else:
-            error = outcome if isinstance(outcome, TokenError) else None
-            watch.end(wait.flight.span, error, cancelled=outcome is None)
+        outcome: Outcome = yield wait
+    except BaseException:
+        watch.end(wait.flight.span, None, cancelled=True)
+        raise
+    if outcome is Unanswered.OWN_THREAD:
+        watch.drop()
+    else:
+        watch.end(wait.flight.span, outcome if isinstance(outcome, TokenError) else None, cancelled=False)
     return outcome
 
 

@@ -15,8 +15,6 @@ from ..errors import (
     bind,
 )
 from ..pipeline import Exchange, Pipeline
-from ..telemetry.metrics import expect
-from ..telemetry.providers import Telemetry
 from ..tokens.options import EXTENSION, request_options
 from .bodies import Head, refill
 from .library import HTTPLibrary, RequestT, Response, ResponseT
@@ -56,6 +54,9 @@ class Shell(Generic[RequestT, ResponseT]):
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
     ) -> None:
+        from ..telemetry.metrics import expect
+        from ..telemetry.providers import Telemetry
+
         if (pipeline is None) == (provider is None):
             raise TypeError("Give either pipeline= or provider=, which means the default pipeline around it.")
         self.pipeline = pipeline or default_pipeline(provider, origins)
@@ -67,6 +68,7 @@ class Shell(Generic[RequestT, ResponseT]):
         self._acquisitions, self._answered = self._tally.acquisitions, self._tally.answered
         self._telemetry = Telemetry(tracer_provider, meter_provider)
         expect(self._telemetry, self._tally)
+        self._looks_for_own = not self.pipeline.gives_way
         self._closed = False
 
     def _admit(self, request: RequestT) -> Exchange:
@@ -74,7 +76,7 @@ class Shell(Generic[RequestT, ResponseT]):
         # Headers(headers) copies the list; headers.copy() would look for the encoding first.
         exchange = Exchange(request, request.headers.__class__(request.headers), self.name)
         self.pipeline.admit(exchange)
-        if exchange.bare or b"authorization" in [name.lower() for name, _ in request.headers.raw]:
+        if exchange.bare or (self._looks_for_own and exchange.give_way()):
             exchange.options = None
         elif EXTENSION in request.extensions:
             exchange.options = request_options(request.extensions, self.name, request.url)

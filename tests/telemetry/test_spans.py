@@ -33,6 +33,7 @@ def anyio_backend(world: World) -> str:
     return world.backend
 
 
+@pytest.mark.pitfall(id="spans-below")
 async def test_the_fetch_is_a_child_of_the_call_that_led_it(world: World, recorder: Recorder) -> None:
     client = world.client(Server(world), **recorder.options)
     with recorder.tracer.start_as_current_span("call") as call:
@@ -268,7 +269,7 @@ async def test_calls_that_wait_link_to_the_fetch_they_wait_for(world: World, rec
 
 def span_id(span: ReadableSpan) -> int:
     assert span.context is not None
-    return span.context.span_id
+    return int(span.context.span_id)
 
 
 def steps_of(provider: ClientCredentialsProvider, recorder: Recorder) -> Any:
@@ -279,7 +280,7 @@ def steps_of(provider: ClientCredentialsProvider, recorder: Recorder) -> Any:
         return steps, next(steps)
 
 
-@pytest.mark.pitfall(id="span-across-yield")
+@pytest.mark.pitfall(id="open-spans")
 def test_steps_that_are_dropped_half_way_leave_no_span_in_the_callers_context(recorder: Recorder) -> None:
     with recorder.tracer.start_as_current_span("call") as call:
         context = get_current()
@@ -294,7 +295,7 @@ def test_steps_that_are_dropped_half_way_leave_no_span_in_the_callers_context(re
     assert attributes(fetch)["error.type"] == "CancelledError"
 
 
-@pytest.mark.pitfall(id="span-across-yield")
+@pytest.mark.pitfall(id="open-spans")
 def test_a_coroutine_that_is_dropped_half_way_leaves_none_either(recorder: Recorder, caplog: pytest.LogCaptureFixture) -> None:
     """Driven by hand, in the caller's own context, as some schedulers do."""
 
@@ -325,6 +326,7 @@ def test_a_coroutine_that_is_dropped_half_way_leaves_none_either(recorder: Recor
     assert len(recorder.fetches()) == 2
 
 
+@pytest.mark.pitfall(id="late-links")
 def test_the_link_is_there_when_the_span_of_a_wait_begins(recorder: Recorder) -> None:
     """Samplers see no other."""
     links: list[Any] = []
