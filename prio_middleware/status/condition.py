@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .model import ClientErrors, Condition
+from .model import ClientErrors, Condition, Store
 
 if TYPE_CHECKING:
     from ..readiness import ClientReadiness
@@ -13,7 +13,7 @@ NEARLY = 0.8
 """The part of the 4xx budget from which on it is worth a warning."""
 
 
-def condition(state: ClientReadiness, errors: ClientErrors) -> Condition:
+def condition(state: ClientReadiness, errors: ClientErrors, store: Store | None = None) -> Condition:
     """The worst there is to say of a client."""
     if not state.ready:
         later = "No other fetch is made for the moment." if state.held_back else "The next call tries again."
@@ -23,6 +23,8 @@ def condition(state: ClientReadiness, errors: ClientErrors) -> Condition:
         return Condition("warn", f"{kept}, and the last fetch failed: {state.failure}.")
     if errors.limit and errors.last_minute >= NEARLY * errors.limit:
         return Condition("warn", f"{errors.last_minute} of {errors.limit} answers 4xx in the last minute.")
+    if store and store.reachable is False:
+        return Condition("warn", f"The shared store does not answer: {store.last_failure}. This process fetches for itself.")
     return _well(state)
 
 

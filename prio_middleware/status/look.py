@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 from ..build import pipeline_for
 from ..readiness import readiness
 from ..telemetry.snapshot import snapshot
 from ..text import safe_url
 from .condition import condition
-from .model import Client, ClientErrors, Fetch, Status, Token
+from .model import Client, ClientErrors, Fetch, Status, Store, Token
 from .process import this_process
 
 if TYPE_CHECKING:
@@ -33,17 +33,29 @@ def look(settings: Settings) -> Status:
         ConfigurationError: a client cannot be made.
     """
     states = readiness(_Clients(settings)).clients
-    seen = {name: snapshot(pipeline_for(settings.client(name))) for name in states}
-    clients = tuple(client_status(name, states[name], seen[name]) for name in states)
+    pipelines = {name: pipeline_for(settings.client(name)) for name in states}
+    clients = tuple(
+        client_status(name, states[name], snapshot(pipeline), shared_store(pipeline.provider))
+        for name, pipeline in pipelines.items()
+    )
     return Status(round(time.time(), 3), this_process(), clients)
 
 
-def client_status(name: str, state: ClientReadiness, seen: ClientSnapshot) -> Client:
+def shared_store(provider: Any) -> Store | None:
+    """What the token provider says of the store where it shares its token."""
+    # A token provider of somebody else's need not tell.
+    report = provider.store_report() if hasattr(provider, "store_report") else None
+    if report is None or report.kind == "memory":
+        return None
+    return Store(**{part.name: getattr(report, part.name) for part in fields(Store)})
+
+
+def client_status(name: str, state: ClientReadiness, seen: ClientSnapshot, store: Store | None = None) -> Client:
     """What there is to show of one client."""
     errors = ClientErrors(seen.client_errors, seen.client_error_limit)
     return Client(
         name=name,
-        condition=condition(state, errors),
+        condition=condition(state, errors, store),
         token=Token(
             source=None if state.source is None else safe_url(state.source),
             lifetime=_seconds(seen.lifetime),
@@ -60,6 +72,7 @@ def client_status(name: str, state: ClientReadiness, seen: ClientSnapshot) -> Cl
             Fetch(round(fetch.at, 3), round(fetch.duration, 4), fetch.reason, fetch.outcome, fetch.attempts, fetch.source)
             for fetch in seen.fetches
         ),
+        store=store,
     )
 
 

@@ -85,6 +85,29 @@ class ClientErrors:
 
 
 @dataclass(frozen=True, slots=True)
+class Store:
+    """Where processes share the token. Counts are this client's in this process.
+
+    Attributes:
+        kind: what it is: ``redis``.
+        reachable: its last answer came; None: it was not asked yet.
+        helped: tokens that were taken from it.
+        published: tokens that were given to it.
+        alone: fetches that were made without it.
+        failures: operations that failed.
+        last_failure: a word for the last of them.
+    """
+
+    kind: str
+    reachable: bool | None = None
+    helped: int = 0
+    published: int = 0
+    alone: int = 0
+    failures: int = 0
+    last_failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Client:
     """One client of this process. Counts are totals since the process started.
 
@@ -99,6 +122,7 @@ class Client:
         rejected: requests that were not sent, by reason.
         client_errors: the 4xx budget.
         fetches: the last ones, newest first.
+        store: where the token is shared; None: it is not.
     """
 
     name: str
@@ -111,6 +135,7 @@ class Client:
     rejected: Mapping[str, int] = field(default_factory=dict)
     client_errors: ClientErrors = field(default_factory=ClientErrors)
     fetches: tuple[Fetch, ...] = ()
+    store: Store | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,16 @@ def test_it_runs_until_a_signal_and_leaves_nothing_behind(tmp_path: Path, number
         os.killpg(process.pid, 0)
 
 
+def test_its_exit_status_is_that_of_a_success(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt(_: Sandbox, ended: threading.Event) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert ended.wait(30)
+
+    monkeypatch.setattr(dashboard, "_trouble", interrupt)
+    assert main([]) == 0
+    assert "prio status --watch http://127.0.0.1:" in capsys.readouterr().out
+
+
 def test_the_page_shows_what_the_customers_do() -> None:
     with running() as (url, sandbox):
         while not all(client["responses"] for client in clients_of(url).values()):

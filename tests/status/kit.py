@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prio_middleware.status.model import Client, ClientErrors, Condition, Fetch, Process, Status, Token
+from prio_middleware.status.model import Client, ClientErrors, Condition, Fetch, Process, Status, Store, Token
 
 AT = 1_750_000_000.0
 SOURCE = "https://distributor-api.prioticket.com/v3.8/distributor/oauth2/token"
@@ -51,6 +51,7 @@ def every_condition() -> tuple[Client, ...]:
             token=Token("https://login.partner.example/oauth2/token", 300.0, 21.0),
             client_errors=ClientErrors(49, 60),
             fetches=(FAILED, Fetch(AT - 400, 2.31, "initial", "ok", 3, "shared")),
+            store=Store("redis", reachable=True, helped=12, published=3),
         ),
         client(
             "reports",

@@ -206,6 +206,7 @@ def test_everything_is_shown(page: Page) -> None:
     assert page.text("#client-1 .life .aside") == "No fetch for another 7 s"
     assert page.text("#client-1 .failed") == "invalid_client"
     assert page.text("#client-2 tbody tr:last-child").split()[-6:] == ["ok", "3", "attempts,", "shared", "2.3", "s"]
+    assert "redis answers, 12 taken from it, 3 given to it" in page.text("#client-2 .counts")
     assert page.text("#client-3 table") == ""
 
 

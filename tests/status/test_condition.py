@@ -4,7 +4,7 @@ import pytest
 
 from prio_middleware.readiness import ClientReadiness
 from prio_middleware.status.condition import condition
-from prio_middleware.status.model import ClientErrors
+from prio_middleware.status.model import ClientErrors, Store
 
 SOURCE = "https://login.example/token"
 QUIET = ClientErrors(0, 60)
@@ -89,3 +89,17 @@ BUSY = ClientErrors(48, 60)
 def test_the_worst_there_is_to_say(state: ClientReadiness, errors: ClientErrors, level: str, says: str) -> None:
     found = condition(state, errors)
     assert (found.level, found.says) == (level, says)
+
+
+@pytest.mark.parametrize(
+    ("store", "level"),
+    [
+        (Store("redis"), "good"),
+        (Store("redis", reachable=True, failures=1, last_failure="timeout"), "good"),
+        (Store("redis", reachable=False, failures=1, last_failure="timeout"), "warn"),
+    ],
+)
+def test_a_shared_store_that_does_not_answer_is_worth_a_look(store: Store, level: str) -> None:
+    found = condition(ClientReadiness(ready=True, expires_in=9.0, source=SOURCE), QUIET, store)
+    assert found.level == level
+    assert ("does not answer: timeout" in found.says) is (level == "warn")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ from prio_middleware.errors import CredentialsRefusedError
 from prio_middleware.readiness import ClientReadiness
 from prio_middleware.sandbox import Sandbox
 from prio_middleware.settings import Settings
-from prio_middleware.status.look import client_status, look
-from prio_middleware.status.model import Client, ClientErrors, Fetch
+from prio_middleware.status.look import client_status, look, shared_store
+from prio_middleware.status.model import Client, ClientErrors, Fetch, Store
 from prio_middleware.telemetry.snapshot import ClientSnapshot, FetchSeen
 from tests.dropins.kit import PRODUCTS, WRONG_SECRET, accounts_asked_for, settings_for
 
@@ -49,6 +50,28 @@ def test_a_snapshot_is_shown_part_by_part() -> None:
     assert (shown.acquisitions, shown.reauthentications) == ({"fresh": 7, "led": 1}, {"succeeded": 1})
     assert shown.rejected == {"budget": 1}
     assert shown.fetches == (Fetch(1000.0, 0.1235, "initial", "ok", 2, "shared"),)
+
+
+class TestSharedStore:
+    class Provider:
+        def __init__(self, kind: str) -> None:
+            self.kind = kind
+
+        def store_report(self) -> SimpleNamespace:
+            counts = {"helped": 12, "published": 3, "kept_back": 1, "alone": 2, "failures": 4}
+            return SimpleNamespace(kind=self.kind, reachable=False, circuit="open", last_failure="timeout", **counts)
+
+    def test_what_is_known_of_it_is_shown(self) -> None:
+        expected = Store("redis", reachable=False, helped=12, published=3, alone=2, failures=4, last_failure="timeout")
+        assert shared_store(self.Provider("redis")) == expected
+        shown = client_status("berlin", ClientReadiness(ready=True, expires_in=9.0), snapshot(), expected)
+        assert (shown.store, shown.condition.level) == (expected, "warn")
+
+    def test_memory_is_not_shared(self) -> None:
+        assert shared_store(self.Provider("memory")) is None
+
+    def test_a_provider_need_not_tell(self) -> None:
+        assert shared_store(StaticTokenProvider("t0ken")) is None
 
 
 @pytest.mark.parametrize("endless", [float("inf"), float("nan"), None])

@@ -14,7 +14,7 @@ from ..terminal import visible
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ...status.model import Client, ClientErrors, Fetch, Level, Process, Status, Token
+    from ...status.model import Client, ClientErrors, Fetch, Level, Process, Status, Store, Token
 
 BAR = 24
 """Columns of a bar."""
@@ -67,6 +67,7 @@ class Report:
         yield from _counted("tokens", client.acquisitions, ACQUISITIONS)
         yield from _counted("re-auth", client.reauthentications, REAUTHENTICATIONS)
         yield from _counted("not sent", client.rejected, REJECTED)
+        yield from _store(client.store)
         for place, fetch in enumerate(client.fetches[:FETCHES]):
             yield _row("" if place else "fetches", *_fetch(fetch, at))
 
@@ -123,6 +124,14 @@ def _counted(label: str, counts: Mapping[str, int], words: Mapping[str, str]) ->
     found = ", ".join(f"{number:,} {visible(words.get(name, name))}" for name, number in counts.items() if number)
     if found:
         yield _row(label, found)
+
+
+def _store(store: Store | None) -> Iterator[Text]:
+    if store:
+        answers = {True: "answers", False: "does not answer", None: "was not asked yet"}[store.reachable]
+        counts = {"taken from it": store.helped, "given to it": store.published, "fetched without it": store.alone}
+        told = [f"{number:,} {word}" for word, number in {**counts, "failures": store.failures}.items() if number]
+        yield _row("store", ", ".join([f"{visible(store.kind)} {answers}", *told]))
 
 
 def _fetch(fetch: Fetch, at: float) -> Iterator[str | tuple[str, str]]:

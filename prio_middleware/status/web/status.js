@@ -104,11 +104,18 @@ function showRate(card, client, rates) {
   gauge.querySelector(".area").setAttribute("d", `${line}V23Z`);
 }
 
+function storeCounts(store) {
+  if (!store) return [];
+  const answers = { true: "answers", false: "does not answer", null: "was not asked yet" };
+  const counted = [[store.helped, "taken from it"], [store.published, "given to it"], [store.alone, "fetched without it"], [store.failures, "failures"]];
+  return [[store.kind, answers[store.reachable]], ...counted.filter(([number]) => number > 0).map(([number, word]) => [grouped.format(number), word])];
+}
+
 function showCounts(card, client) {
   const rows = COUNTS.map(([title, key, words]) => {
     const counted = Object.entries(client[key]).filter(([, number]) => number > 0);
     return [title, counted.map(([name, number]) => [grouped.format(number), words[name] ?? (key === "responses" ? `× ${name}` : name)])];
-  }).filter(([, counted]) => counted.length);
+  }).concat([["Shared store", storeCounts(client.store)]]).filter(([, counted]) => counted.length);
   card.querySelector(".counts").hidden = !rows.length;
   redraw(card.querySelector(".counts"), rows, () => rows.map(([title, counted]) => {
     const row = document.createElement("div");

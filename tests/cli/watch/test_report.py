@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from prio_middleware.cli.watch.report import Report
-from prio_middleware.status.model import Client, ClientErrors, Condition, Process, Status, Token
+from prio_middleware.status.model import Client, ClientErrors, Condition, Process, Status, Store, Token
 from tests.status import kit
 
 
@@ -72,6 +72,19 @@ def test_counts_in_words() -> None:
     assert row("re-auth") == "2 succeeded, 1 refused again"
     assert row("not sent") == ""
     assert row("not sent", rejected={"budget": 2, "of_tomorrow": 1}) == "2 4xx budget, 1 of_tomorrow"
+
+
+@pytest.mark.parametrize(
+    ("store", "said"),
+    [
+        (None, ""),
+        (Store("redis"), "redis was not asked yet"),
+        (Store("redis", reachable=True, helped=1200, published=3), "redis answers, 1,200 taken from it, 3 given to it"),
+        (Store("redis", reachable=False, alone=1, failures=2), "redis does not answer, 1 fetched without it, 2 failures"),
+    ],
+)
+def test_the_shared_store(store: Store | None, said: str) -> None:
+    assert row("store", store=store) == said
 
 
 def test_the_last_fetches() -> None:
