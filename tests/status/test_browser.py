@@ -302,6 +302,15 @@ def test_it_can_be_paused(page: Page) -> None:
     assert page.stage.asked == asked + 1
 
 
+def test_an_answer_that_comes_after_the_pause_changes_nothing(page: Page) -> None:
+    page.open()
+    page.stage.clients = page.stage.clients[:1]
+    page.run("document.dispatchEvent(new Event('visibilitychange')); document.getElementById('pause').click()")
+    page.until(lambda: page.stage.asked == 2)
+    page.browser.execute_async_script("const done = arguments[0]; fetch('status.json').then((a) => a.json()).then(done)")
+    assert (page.feed, page.text("#summary")[:9]) == ("paused", "4 clients")
+
+
 def test_several_processes_at_one_address_are_told(page: Page) -> None:
     page.open()
     assert page.text("#workers") == ""

@@ -19,8 +19,9 @@ from prio_middleware.status.process import _started, this_process
 _started[os.getpid()] = 1.0
 reader, writer = os.pipe()
 if not os.fork():
+    forked = _started[os.getpid()]
     mine = this_process()
-    os.write(writer, json.dumps([mine.pid == os.getpid(), mine.started_at > 1.0]).encode())
+    os.write(writer, json.dumps([mine.pid == os.getpid(), mine.started_at == forked > 1.0]).encode())
     os._exit(0)
 os.wait()
 print(os.read(reader, 100).decode(), this_process().started_at)
