@@ -24,4 +24,4 @@ def _forked() -> None:
 
 
 # Not every platform forks.
-dict(after_in_child=_forked)
+getattr(os, "register_at_fork", dict)(after_in_child=_forked)

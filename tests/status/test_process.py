@@ -23,6 +23,7 @@ if not os.fork():
     mine = this_process()
     os.write(writer, json.dumps([mine.pid == os.getpid(), mine.started_at == forked > 1.0]).encode())
     os._exit(0)
+os.close(writer)
 os.wait()
 print(os.read(reader, 100).decode(), this_process().started_at)
 """
