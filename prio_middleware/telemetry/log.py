@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
 
 logger = logging.getLogger("prio_middleware")
-logger.addHandler(logging.NullHandler())  # An application that set up no logging is not written to: what matters is raised too.
 
 
 def log(level: int, message: str, *values: object, context: Context | None = None, **facts: Any) -> None:
@@ -23,3 +24,17 @@ def log(level: int, message: str, *values: object, context: Context | None = Non
 
     with attached(context):
         logger.log(level, message, *values, extra=facts, stacklevel=2)
+
+
+@contextmanager
+def without_events() -> Generator[None]:
+    """Write none of these lines: for programs that show in their own way what happens. Warnings of other kinds remain."""
+    logger.addFilter(_is_no_event)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_is_no_event)
+
+
+def _is_no_event(record: logging.LogRecord) -> bool:
+    return not hasattr(record, "event")

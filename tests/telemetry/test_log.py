@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 from opentelemetry import trace
 
 from prio_middleware import PrioError
+from prio_middleware.telemetry.log import log, without_events
 from prio_middleware.telemetry.names import FETCH, REAUTHENTICATE
 from tests.telemetry.kit import Recorder
 from tests.transports.world import Server, World, settings
@@ -29,9 +32,11 @@ class Lines(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[tuple[str, dict[str, Any], int]] = []
+        self.levels: list[int] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         extras = {name: value for name, value in vars(record).items() if name not in STANDARD}
+        self.levels.append(record.levelno)
         self.lines.append((record.getMessage(), extras, trace.get_current_span().get_span_context().span_id))
 
     def of(self, event: str) -> list[dict[str, Any]]:
@@ -68,6 +73,7 @@ async def test_a_fetch_is_a_line_in_its_span(world: World, recorder: Recorder, l
         "source": "endpoint",
     }
     assert span == span_id(recorder, FETCH.name)
+    assert lines.levels == [logging.INFO]
 
 
 async def test_a_fresh_token_is_no_line(world: World, recorder: Recorder, lines: Lines) -> None:
@@ -105,6 +111,7 @@ async def test_a_hold_back_is_a_line_when_it_begins_and_each_call_that_meets_it_
         with pytest.raises(PrioError):
             await client.get()
     assert [extras["event"] for _, extras, _ in lines.lines] == ["token.fetch", "hold_back", "rejection", "rejection"]
+    assert lines.levels == [logging.WARNING, logging.WARNING, logging.DEBUG, logging.DEBUG]
     (fetch,), (hold_back,) = lines.of("token.fetch"), lines.of("hold_back")
     assert fetch["outcome"] == "invalid_client"
     assert hold_back == {"event": "hold_back", "client": "shop", "duration": 10.0}
@@ -121,6 +128,7 @@ async def test_a_refused_request_is_a_line(world: World, recorder: Recorder, lin
         await client.get(url)
     ((message, extras, _),) = lines.lines
     assert extras == {"event": "rejection", "client": "shop", "reason": reason}
+    assert lines.levels == [logging.WARNING]
     assert "k3y" not in message
 
 
@@ -139,3 +147,27 @@ async def test_nothing_is_made_up_where_nobody_listens(world: World, recorder: R
     logging.getLogger("prio_middleware").setLevel(logging.ERROR)
     await world.client(Server(world), **recorder.options).get()
     assert lines.lines == []
+
+
+PROGRAM = """
+import contextlib, logging, sys
+from prio_middleware.telemetry.log import log, without_events
+
+with without_events() if "without" in sys.argv else contextlib.nullcontext():
+    log(30, "A fetch %s", "failed", event="token.fetch")
+    logging.getLogger("prio_middleware").warning("Others may read the file")
+log(30, "Another one", event="token.fetch")
+"""
+
+
+@pytest.mark.parametrize(("mode", "written"), [("with", "A fetch failed\n"), ("without", "")])
+def test_a_program_without_logging_sees_warnings_but_not_events_that_it_shows_itself(mode: str, written: str) -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM, mode], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stderr == f"{written}Others may read the file\nAnother one\n"
+
+
+def test_the_events_of_a_program_are_left_out_only_while_it_asks_for_it(lines: Lines) -> None:
+    with without_events():
+        log(logging.WARNING, "A fetch failed", event="token.fetch")
+    log(logging.WARNING, "Another one", event="token.fetch")
+    assert [message for message, _, _ in lines.lines] == ["Another one"]
