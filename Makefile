@@ -59,6 +59,7 @@ format: $(VENV)/.test ## format the code and mend what ruff can
 
 bench: $(VENV)/.test ## what it costs, beside the same without this library and beside its peers: ten minutes
 	@$(PYTHON) benchmarks/overhead.py
+	@$(PYTHON) -m benchmarks.telemetry
 	@$(PYTHON) benchmarks/import_time.py
 	@$(PYTHON) -m benchmarks.peers
 
