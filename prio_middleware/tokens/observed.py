@@ -57,7 +57,7 @@ def observe_fetch(
     watch = FetchWatch(facts)
     if flight:
         flight.span = watch.span
-    ended = Fetched()  # What is recorded if the caller is cancelled, or must look again.
+    ended = Fetched()  # What is recorded if the caller is cancelled, or others have to fetch instead.
     try:
         result = yield from _count_requests(steps, watch, facts.tally)
         ended = _fetched(result)
@@ -87,9 +87,13 @@ def _count_requests(steps: Steps[Outcome], watch: FetchWatch, tally: Tally) -> S
 
 
 def _fetched(result: Outcome) -> Fetched:
-    if isinstance(result, AccessToken):
-        return Fetched(source=result.source, lifetime=result.lifetime)
-    return Fetched(result if isinstance(result, TokenError) else None)
+    match result:
+        case AccessToken():
+            return Fetched(source=result.source, lifetime=result.lifetime)
+        case TokenError():
+            return Fetched(result)
+        case _:
+            return Fetched()
 
 
 def _observe_wait(wait: Wait, tally: Tally, client: str) -> Steps[Outcome]:

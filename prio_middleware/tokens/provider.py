@@ -109,9 +109,9 @@ class ClientCredentialsProvider:
         self._lookup = self._store.get
         self._flights = Flights()
         self._failures = Failures(hold_back)
-        self._newest_refused = 0
         self._reasons = Reasons()
         self._tally = LEDGER.of(endpoint.client)
+        self._newest_refused = 0
 
     @property
     def client(self) -> str:
