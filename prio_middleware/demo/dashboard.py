@@ -58,12 +58,11 @@ def running(port: int = 0) -> Generator[tuple[str, Sandbox]]:
     """
     from ..clients import Clients
     from ..sandbox import Sandbox, SandboxOptions
-    from ..telemetry.log import without_events
     from .business import Business, Customers
 
     crowd = [Customers(client, rate) for client, rate in RATES.items()]
     # A process of its own: it neither waits for this one's interpreter, nor shares its files.
-    with without_events(), Sandbox(SandboxOptions(lifetime=LIFETIME), process=True) as sandbox:
+    with Sandbox(SandboxOptions(lifetime=LIFETIME), process=True) as sandbox:
         settings = settings_for(sandbox)
         clients = Clients(settings)
         try:
