@@ -1,4 +1,4 @@
-"""Against a server that shuts out who gets more than 60 answers 4xx in a minute: a client with a budget guard, and one without."""
+"""Against a server that shuts out whoever gets more than 60 answers 4xx in a minute: a client with a guard, and one without."""
 
 from __future__ import annotations
 

@@ -112,6 +112,7 @@ def test_without_bounds_nothing_is_ever_spent(spent: Budget) -> None:
     assert spent.spend(Allowance(None, None)) is None
 
 
+@pytest.mark.pitfall(id="shut-out")
 @pytest.mark.parametrize("allowance", [Allowance(60, None), Allowance(None, 60)])
 def test_threads_cannot_spend_more_than_there_is(allowance: Allowance) -> None:
     spent = Budget(lambda: 1000.0)
@@ -154,6 +155,7 @@ def test_one_budget_for_each_server_and_a_bound_to_their_number() -> None:
 Admit = Callable[[Budget], bool]
 
 
+@pytest.mark.pitfall(id="shut-out")
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize(("guarded", "refused_share"), [(True, 0.1), (True, 0.9), (False, 0.9)])
 def test_against_the_servers_own_count_a_guarded_client_is_never_shut_out(

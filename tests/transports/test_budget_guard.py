@@ -31,6 +31,7 @@ async def test_calls_and_token_requests_are_counted(world: World, server: Server
     assert guard.usage == Usage(client_errors=0, requests=4, in_flight=0)
 
 
+@pytest.mark.pitfall(id="shut-out")
 async def test_both_tries_are_counted(world: World) -> None:
     server = Server(world, respond=lambda _: server.refuse())
     client, guard = guarded(world, server)
@@ -39,6 +40,7 @@ async def test_both_tries_are_counted(world: World) -> None:
     assert guard.usage == Usage(client_errors=2, requests=4, in_flight=0)
 
 
+@pytest.mark.pitfall(id="shut-out")
 async def test_every_hop_of_a_redirect_is_counted_also_one_that_comes_home_bare(world: World) -> None:
     def respond(request: Any) -> Any:
         path = request.url.path
