@@ -40,7 +40,7 @@ _REST = """
 # read_timeout = {read_timeout}                     # seconds; connect_timeout, write_timeout and pool_timeout likewise
 # proxy = "http://proxy.example.com:3128"
 # ca_file = "ca.pem"                    # trust these authorities instead of the usual ones
-# budget_guard = {{ enforce = true{limits} }}   # refuse calls before the API shuts the client out; share = 0.25: for 4 processes
+# budget_guard = {{ enforce = true{limits} }}   # refuse calls before the API shuts the client out; share = 0.25 for 4 processes
 # http2 = true                          # needs the HTTP library's extra http2
 # library = "httpx2"                    # for the drop-ins; default: "httpx"
 

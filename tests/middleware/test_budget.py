@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -115,7 +116,11 @@ def test_without_bounds_nothing_is_ever_spent(spent: Budget) -> None:
 @pytest.mark.pitfall(id="shut-out")
 @pytest.mark.parametrize("allowance", [Allowance(60, None), Allowance(None, 60)])
 def test_threads_cannot_spend_more_than_there_is(allowance: Allowance) -> None:
-    spent = Budget(lambda: 1000.0)
+    def clock() -> float:
+        time.sleep(1e-5)  # Another thread gets its turn, between looking and counting too.
+        return 1000.0
+
+    spent = Budget(clock)
     barrier = threading.Barrier(16)
     granted: list[bool] = []
 
@@ -131,13 +136,23 @@ def test_threads_cannot_spend_more_than_there_is(allowance: Allowance) -> None:
     assert granted.count(True) == 60
 
 
+class HeldForEver:
+    """A lock as a fork may have copied it."""
+
+    def __enter__(self) -> None:
+        raise AssertionError("waits for ever")
+
+    def __exit__(self, *_: object) -> None:
+        """It never comes to this."""
+
+
 def test_a_forked_process_starts_from_zero_even_if_the_lock_was_held(spent: Budget, monkeypatch: pytest.MonkeyPatch) -> None:
     answered(spent, 403)
     spent.spend(None)
     pid = os.getpid()
-    with spent._minute.lock:
-        monkeypatch.setattr(os, "getpid", lambda: pid + 1)
-        assert spent.usage() == Usage(0, 0, 0)
+    monkeypatch.setattr(spent._minute, "lock", HeldForEver())
+    monkeypatch.setattr(os, "getpid", lambda: pid + 1)
+    assert spent.usage() == Usage(0, 0, 0)
     spent.settle(200)  # What the parent had under way: nothing the child's count should fall below zero for.
     assert spent.usage() == Usage(0, 0, 0)
 
