@@ -59,6 +59,7 @@ format: $(VENV)/.test ## format the code and mend what ruff can
 
 bench: $(VENV)/.test ## what a call and an import cost, beside the same without this library
 	@$(PYTHON) benchmarks/overhead.py
+	@$(PYTHON) -m benchmarks.telemetry
 	@$(PYTHON) benchmarks/import_time.py
 
 constraints: ## renew constraints.txt: the newest versions of everything the tests need

@@ -176,6 +176,8 @@ class Pipeline:
     """
 
     def __init__(self, components: Iterable[Any]) -> None:
+        from .telemetry.tally import LEDGER, name_of
+
         self.components = tuple(components)
         places = [place for place, component in enumerate(self.components) if _is_provider(component)]
         if len(places) != 1:
@@ -186,6 +188,8 @@ class Pipeline:
         place = places[0]
         self.provider = self.components[place]
         self.watchers: tuple[Watcher, ...] = tuple(filter(_is_watcher, self.components))
+        self.tally = LEDGER.of(name_of(self.provider))
+        self.tally.know(self.provider)
         outside, inside = self.components[:place], self.components[place + 1 :]
         _check_inside(inside)
         self.statuses: frozenset[int] = frozenset().union(*(getattr(component, "judges", ()) for component in outside))

@@ -76,9 +76,12 @@ def build_pipeline(settings: ClientSettings) -> Pipeline:
         ConfigurationError: a component or the credentials cannot be used.
     """
     try:
-        return Pipeline(_components(settings))
+        pipeline = Pipeline(_components(settings))
     except ConfigurationError as error:
         failure = error
+    else:
+        pipeline.tally.client_error_limit = _limits(settings)[0]
+        return pipeline
     raise failure.copy(client=settings.name)
 
 
@@ -105,13 +108,20 @@ def _default(settings: ClientSettings) -> Iterator[str]:
 
 
 def _budget_guard(settings: ClientSettings) -> BudgetGuard:
-    table, preset = settings.budget_guard or BudgetGuardTable(), PRESETS[settings.preset]
+    table = settings.budget_guard or BudgetGuardTable()
+    client_errors, requests = _limits(settings)
     return BudgetGuard(
         settings.base_url,
-        client_errors=table.client_errors or preset.client_error_limit,
-        requests=table.requests or preset.request_limit,
+        client_errors=client_errors,
+        requests=requests,
         share=table.share,
         enforce=table.enforce,
         in_flight=table.in_flight,
         client=settings.name,
     )
+
+
+def _limits(settings: ClientSettings) -> tuple[int | None, int | None]:
+    """Answers 4xx, and requests, that the server takes in a minute, where that is known."""
+    table, preset = settings.budget_guard or BudgetGuardTable(), PRESETS[settings.preset]
+    return table.client_errors or preset.client_error_limit, table.requests or preset.request_limit

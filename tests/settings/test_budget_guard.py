@@ -62,6 +62,14 @@ def test_other_servers_have_limits_of_their_own() -> None:
     assert guard.allowance == Allowance(None, 30)
 
 
+@pytest.mark.parametrize(
+    ("values", "limit"),
+    [(OWN, 60), ({**OWN, "budget_guard": {"client_errors": 40, "share": 0.5}}, 40), (OTHER, None)],
+)
+def test_telemetry_knows_what_the_server_takes_from_all(values: dict[str, Any], limit: int | None) -> None:
+    assert build_pipeline(ClientSettings(**values)).tally.client_error_limit == limit
+
+
 def test_its_place_is_after_the_https_enforcer() -> None:
     assert names(ClientSettings(**OWN, budget_guard={}))[:3] == ["HTTPSEnforcer", "BudgetGuard", "OriginGuard"]
 
