@@ -16,7 +16,8 @@ PRODUCT = f"{API}/products?key=canary"
 
 
 def guard(**options: Any) -> BudgetGuard:
-    return BudgetGuard(API, **{"client_errors": 2, "enforce": True, "client": "berlin", "budget": Budget(Clock()), **options})
+    given: dict[str, Any] = {"client_errors": 2, "enforce": True, "client": "berlin", "budget": Budget(Clock()), **options}
+    return BudgetGuard(API, **given)
 
 
 def answer(guard: BudgetGuard, request: Any, *statuses: int | None, for_token: bool = False) -> None:

@@ -14,10 +14,13 @@ from tests.transports.world import API, BASE, Caller, Server, World, settings
 pytestmark = pytest.mark.anyio
 
 
+def guarded_settings(options: dict[str, Any] | None = None, changes: dict[str, Any] | None = None) -> Any:
+    return settings(budget_guard={"enforce": True, "client_errors": 5, **(options or {})}, **(changes or {}))
+
+
 def guarded(world: World, server: Any, *, changes: dict[str, Any] | None = None, **options: Any) -> tuple[Caller, BudgetGuard]:
     """A client, and its guard. Its first call counts as a token request and a call."""
-    options = {"enforce": True, "client_errors": 5, **options}
-    own = settings(budget_guard=options, **(changes or {}))
+    own = guarded_settings(options, changes)
     pipeline = build.pipeline_for(own)
     guard = next(component for component in pipeline.components if isinstance(component, BudgetGuard))
     return world.client(server, settings=own, follow_redirects=True), guard
@@ -133,7 +136,7 @@ async def test_once_the_budget_is_spent_no_byte_leaves(world: World) -> None:
     client, guard = guarded(world, server)
     for _ in range(5):
         assert (await client.get()).status_code == 404
-    sent = len(server.calls)
+    sent, rejected = len(server.calls), build.pipeline_for(guarded_settings()).tally.rejected["budget"]
     with pytest.raises(world.library.TransportError) as caught:
         await client.get(extensions={"prio": {"scope": "another"}})
 
@@ -142,6 +145,7 @@ async def test_once_the_budget_is_spent_no_byte_leaves(world: World) -> None:
     assert caught.value.retry_after
     assert (len(server.calls), len(server.token_requests)) == (sent, 1)
     assert guard.usage == Usage(client_errors=5, requests=6, in_flight=0)
+    assert build.pipeline_for(guarded_settings()).tally.rejected["budget"] == rejected + 1
 
 
 async def test_calls_to_other_servers_go_on(world: World) -> None:
