@@ -81,7 +81,8 @@ class Screen:
         self._console.print()
         self._write("Where the time went", "bold", margin="")
         self._write(
-            "One call with a revoked token, while the token endpoint fails once: most of it is the pause before it is asked again."
+            "One call with a revoked token, while the token endpoint fails once: "
+            "most of the time is the pause before it is asked again."
         )
         self._console.print(Padding(span_tree(spans), (0, 0, 0, len(_MARGIN))), width=self._width)
 

@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
 logger = logging.getLogger("prio_middleware")
-logger.addHandler(logging.NullHandler())  # An application that set up no logging is not written to: what matters is raised too.
 
 
 def log(level: int, message: str, *values: object, context: Context | None = None, **facts: Any) -> None:
-    """Log a line in ``context``, so that what exports it knows the span."""
-    if not logger.isEnabledFor(level):
+    """Log a line in ``context``, so that what exports it knows the span.
+
+    An application that set up no logging is not written to: what went wrong is raised, too.
+    """
+    if not (logger.isEnabledFor(level) and logger.hasHandlers()):
         return
     if context is None:
         logger.log(level, message, *values, extra=facts, stacklevel=2)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -29,9 +31,11 @@ class Lines(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[tuple[str, dict[str, Any], int]] = []
+        self.levels: list[int] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         extras = {name: value for name, value in vars(record).items() if name not in STANDARD}
+        self.levels.append(record.levelno)
         self.lines.append((record.getMessage(), extras, trace.get_current_span().get_span_context().span_id))
 
     def of(self, event: str) -> list[dict[str, Any]]:
@@ -68,6 +72,7 @@ async def test_a_fetch_is_a_line_in_its_span(world: World, recorder: Recorder, l
         "source": "endpoint",
     }
     assert span == span_id(recorder, FETCH.name)
+    assert lines.levels == [logging.INFO]
 
 
 async def test_a_fresh_token_is_no_line(world: World, recorder: Recorder, lines: Lines) -> None:
@@ -105,6 +110,7 @@ async def test_a_hold_back_is_a_line_when_it_begins_and_each_call_that_meets_it_
         with pytest.raises(PrioError):
             await client.get()
     assert [extras["event"] for _, extras, _ in lines.lines] == ["token.fetch", "hold_back", "rejection", "rejection"]
+    assert lines.levels == [logging.WARNING, logging.WARNING, logging.DEBUG, logging.DEBUG]
     (fetch,), (hold_back,) = lines.of("token.fetch"), lines.of("hold_back")
     assert fetch["outcome"] == "invalid_client"
     assert hold_back == {"event": "hold_back", "client": "shop", "duration": 10.0}
@@ -121,6 +127,7 @@ async def test_a_refused_request_is_a_line(world: World, recorder: Recorder, lin
         await client.get(url)
     ((message, extras, _),) = lines.lines
     assert extras == {"event": "rejection", "client": "shop", "reason": reason}
+    assert lines.levels == [logging.WARNING]
     assert "k3y" not in message
 
 
@@ -139,3 +146,19 @@ async def test_nothing_is_made_up_where_nobody_listens(world: World, recorder: R
     logging.getLogger("prio_middleware").setLevel(logging.ERROR)
     await world.client(Server(world), **recorder.options).get()
     assert lines.lines == []
+
+
+PROGRAM = """
+import logging, sys
+from prio_middleware.telemetry.log import log
+
+if "configured" in sys.argv:
+    logging.basicConfig(format="%(message)s")
+log(logging.WARNING, "A fetch %s", "failed", event="token.fetch")
+"""
+
+
+@pytest.mark.parametrize(("mode", "written"), [("configured", "A fetch failed\n"), ("bare", "")])
+def test_an_application_that_set_up_no_logging_is_not_written_to(mode: str, written: str) -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM, mode], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stderr == written

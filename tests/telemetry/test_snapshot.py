@@ -40,8 +40,9 @@ async def test_responses_are_counted_by_status_and_fresh_tokens_too(world: World
     assert seen.expires_in == pytest.approx(3600, abs=60)
 
 
-async def test_what_a_foreign_origin_answers_is_not_this_clients(world: World) -> None:
-    client = world.client(Server(world, respond=lambda _: world.library.Response(404)))
+@pytest.mark.parametrize("status", [200, 404])
+async def test_what_a_foreign_origin_answers_is_not_this_clients(world: World, status: int) -> None:
+    client = world.client(Server(world, respond=lambda _: world.library.Response(status)))
     await client.get("https://elsewhere.example/")
     seen = snapshot(build.pipeline_for(settings()))
     assert sum(seen.responses.values()) == seen.client_errors == 0

@@ -263,6 +263,7 @@ async def test_calls_that_wait_link_to_the_fetch_they_wait_for(world: World, rec
         parent = calls.pop(wait.parent.span_id)
         assert wait.start_time is not None
         assert before <= (parent.start_time or 0) <= wait.start_time <= (wait.end_time or 0)
+        assert wait.start_time < (fetch.end_time or 0)
         assert attributes(wait) == {"credential.name": "shop"}
     assert tally.waiting == 0
 
