@@ -40,8 +40,8 @@ class PrioMiddleware:
     They are opened in the lifespan and closed at its end. Where no lifespan is seen (on a mounted application, say) they are
     opened by the first request of an event loop, and closed when the loop ends.
 
-    A :class:`TokenError` that leaves the application before its answer has begun becomes 503 with ``Retry-After``; on a
-    websocket, the close code 1013. The reason is logged, not sent.
+    A :class:`TokenError` or a :class:`BudgetExceededError` that leaves the application before its answer has begun becomes 503
+    with ``Retry-After``; on a websocket, the close code 1013. The reason is logged, not sent.
 
     Args:
         app: the application.

@@ -104,7 +104,8 @@ class PrioMiddleware:
     out. With ``PRIO_WARM_UP = True`` a token is fetched for every client at startup. Sync clients are closed when the process
     exits, async ones when their event loop ends.
 
-    A :class:`TokenError` that leaves a view becomes 503 with ``Retry-After``; the reason is logged, not sent.
+    A :class:`TokenError` or a :class:`BudgetExceededError` that leaves a view becomes 503 with ``Retry-After``; the reason is
+    logged, not sent.
 
     Raises:
         ConfigurationError: at startup: the settings are wrong.
@@ -130,8 +131,8 @@ class PrioMiddleware:
         return self._get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Answer 503 if a view left a token failure."""
-        failure = unavailable.token_failure(exception)
+        """Answer 503 if a view left a failure that is worth one."""
+        failure = unavailable.failure_of(exception)
         if failure is None:
             return None
         unavailable.log(failure)

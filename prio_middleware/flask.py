@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from .clients import DEFAULT, Clients
 from .dropins import unavailable
 from .dropins.framework_settings import read_settings
-from .errors import ConfigurationError, TokenError
+from .errors import ConfigurationError
 from .extras import needs
 from .readiness import answer, readiness
 from .status.answers import respond
@@ -43,8 +43,8 @@ class Prio:
     ``app.config["PRIO"]`` holds their settings as a dict, over those of the environment and the files; nothing needs to be
     there. One object serves any number of applications: :attr:`client` is the one of the application that serves.
 
-    A :class:`TokenError` that leaves a view becomes 503 with ``Retry-After``; the reason is logged, not sent. An error handler
-    of the application's own, registered later, takes its place.
+    A :class:`TokenError` or a :class:`BudgetExceededError` that leaves a view becomes 503 with ``Retry-After``; the reason is
+    logged, not sent. An error handler of the application's own, registered later, takes its place.
 
     Args:
         app: the application; or give it to :meth:`init_app` later.
@@ -75,7 +75,8 @@ class Prio:
         if isinstance(settings, ConfigurationError):
             raise settings
         app.extensions[_EXTENSION] = Clients.checked(settings, warm_up=self._warm_up)
-        app.register_error_handler(TokenError, self._refuse)
+        for kind in unavailable.UNAVAILABLE:
+            app.register_error_handler(kind, self._refuse)
 
     @property
     def client(self) -> httpx.Client:
@@ -90,7 +91,7 @@ class Prio:
         """All of its clients: ``prio.clients["berlin"]``."""
         return _clients()
 
-    def _refuse(self, failure: TokenError) -> Response:
+    def _refuse(self, failure: unavailable.Unavailable) -> Response:
         unavailable.log(failure)
         return Response(unavailable.BODY, unavailable.STATUS, unavailable.headers(failure, self._retry_after))
 

@@ -42,8 +42,8 @@ class PrioMiddleware:
 
     Threads share them; each process opens its own, so it may be forked at any time. They are closed when it exits.
 
-    A :class:`TokenError` that leaves the application before its answer has begun becomes 503 with ``Retry-After``. The reason
-    is logged, not sent.
+    A :class:`TokenError` or a :class:`BudgetExceededError` that leaves the application before its answer has begun becomes 503
+    with ``Retry-After``. The reason is logged, not sent.
 
     Args:
         app: the application.
