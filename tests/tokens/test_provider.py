@@ -23,7 +23,6 @@ from prio_middleware import (
 from prio_middleware.tokens.effects import Pause, Post, Wait
 from prio_middleware.tokens.endpoint import TokenAnswer
 from prio_middleware.tokens.flight import Flight, Unanswered
-from prio_middleware.tokens.store import MemoryStore
 from prio_middleware.tokens.token import DEFAULT_OPTIONS
 from tests.tokens.kit import Clock, Server, answer, endpoint, play, provider, refused, token
 
@@ -62,6 +61,31 @@ def test_one_token_request_for_each_lifetime() -> None:
 
     assert shop.token() is not first
     assert shop.asked == 2
+
+
+def test_a_token_is_fresh_until_the_leeway_begins_and_not_at_that_moment() -> None:
+    shop = Shop(token(100))
+    first = shop.token()
+    shop.clock.now = first.fresh_until - 0.001
+    assert shop.tokens.current(DEFAULT_OPTIONS, None) is first
+    shop.clock.now = first.fresh_until
+
+    assert shop.tokens.current(DEFAULT_OPTIONS, None) is None
+
+
+def test_a_token_that_was_refused_is_not_current_for_who_had_it() -> None:
+    shop = Shop(token(), token())
+    first = shop.token()
+
+    assert shop.tokens.current(DEFAULT_OPTIONS, first) is None
+    assert shop.tokens.current(DEFAULT_OPTIONS, None) is first
+
+
+def test_a_token_that_was_invalidated_is_current_for_nobody() -> None:
+    shop = Shop(token())
+    shop.tokens.invalidate(shop.token())
+
+    assert shop.tokens.current(DEFAULT_OPTIONS, None) is None
 
 
 def test_life_counts_from_before_the_request_left() -> None:
@@ -128,8 +152,41 @@ def test_a_refresh_that_cannot_be_started_leaves_no_flight_behind() -> None:
         steps.send(False)
 
     assert end.value.value is first
-    shop.clock.now += 30
+    assert not shop.tokens.report().fetching
+    shop.token()
     assert shop.token().serial > first.serial
+
+
+def test_who_waits_for_a_refresh_that_cannot_be_started_takes_over() -> None:
+    shop = Shop(token(1000), refresh="ahead")
+    shop.token()
+    shop.clock.now += 975
+    steps = shop.tokens.acquire(DEFAULT_OPTIONS, None)
+    effect: Any = next(steps)
+    with pytest.raises(StopIteration):
+        steps.send(False)
+
+    assert effect.flight._future.result(0) is Unanswered.HANDED_OVER
+
+
+def test_a_refresh_ahead_has_the_whole_deadline() -> None:
+    shop = Shop(token(1000), LOST, token(1000), refresh="ahead")
+    first = shop.token()
+    shop.clock.now += 975
+    shop.token()
+
+    assert shop.token().serial > first.serial
+    assert shop.asked == 3
+
+
+def test_a_refresh_ahead_that_never_lands_is_given_up_after_its_deadline() -> None:
+    shop = Shop(token(1000), refresh="ahead", deadline=30)
+    first = shop.token()
+    shop.clock.now += 975
+    next(shop.tokens.acquire(DEFAULT_OPTIONS, None))  # asks for a task, which nobody runs
+    shop.token(stale=first)
+
+    assert shop.clock.now == 1975 + 31
 
 
 def test_ahead_one_refresh_at_a_time() -> None:
@@ -155,13 +212,17 @@ def test_ahead_one_refresh_at_a_time() -> None:
 )
 def test_a_permanent_failure_is_held_back_and_then_tried_again(refusal: TokenAnswer, error: type[TokenError]) -> None:
     shop = Shop(refusal, token())
-    assert isinstance(shop.get(), error)
+    first = shop.get()
+    assert isinstance(first, error)
     shop.clock.now += 4
     held = shop.get()
     assert isinstance(held, error)
     assert held.retry_after == 6
+    assert held.message == f"{first.message} Held back since."
     assert shop.asked == 1
-    shop.clock.now += 6
+    shop.clock.now += 5.75
+    assert getattr(shop.get(), "retry_after", None) == 0.25
+    shop.clock.now += 0.25
 
     assert isinstance(shop.get(), AccessToken)
 
@@ -354,25 +415,6 @@ def test_the_second_look_finds_a_token_that_came_meanwhile() -> None:
     assert late.value.value is end.value.value
 
 
-def test_the_store_is_bounded_and_evicts_what_expires_first() -> None:
-    store = MemoryStore(limit=2)
-    tokens = [AccessToken(Secret("t"), expires_at=float(expiry)) for expiry in (30, 10, 20)]
-    for number, kept in enumerate(tokens):
-        store.put(TokenOptions(scope=str(number)), kept, now=0.0)
-
-    assert len(store) == 2
-    assert store.get(TokenOptions(scope="1")) is None
-
-
-def test_the_store_keeps_the_newer_of_two() -> None:
-    store = MemoryStore()
-    older, newer = (AccessToken(Secret("t"), expires_at=10.0) for _ in range(2))
-    store.put(DEFAULT_OPTIONS, newer, now=0.0)
-    store.put(DEFAULT_OPTIONS, older, now=0.0)
-
-    assert store.get(DEFAULT_OPTIONS) is newer
-
-
 @pytest.mark.pitfall(id="printed-secrets")
 def test_nothing_of_a_provider_shows_its_secret() -> None:
     shop = Shop()
@@ -398,6 +440,26 @@ def test_a_report_says_what_is_known_and_no_more() -> None:
     assert (failing.expires_in, failing.is_usable) == (-5, False)
     assert isinstance(failing.failure, CredentialsRefusedError)
     assert (failing.failed_ago, failing.held_back) == (4, 6)
+
+
+def test_a_report_is_about_one_key() -> None:
+    shop = Shop(refused("invalid_scope"))
+    narrow = TokenOptions(scope="read")
+    shop.get(narrow)
+
+    assert isinstance(shop.tokens.report(narrow).failure, TokenRequestRefusedError)
+    assert shop.tokens.report().failure is None
+
+
+def test_a_report_says_for_how_long_nothing_is_asked() -> None:
+    shop = Shop(answer(429, retry_after="40"), deadline=30)
+    shop.get()
+    at_first = shop.tokens.report()
+    shop.clock.now += 40
+    at_last = shop.tokens.report()
+
+    assert (at_first.failed_ago, at_first.held_back) == (0, 40)
+    assert (at_last.failed_ago, at_last.held_back) == (40, None)
 
 
 def test_a_report_says_that_a_fetch_is_under_way() -> None:
@@ -436,21 +498,6 @@ def test_the_second_look_finds_what_another_flight_brought_meanwhile(
 
     assert shop.asked == 0
     assert isinstance(got, CredentialsRefusedError if answer.status_code == 401 else AccessToken)
-
-
-def test_dropping_a_token_leaves_the_newer_one_that_came_in_between() -> None:
-    older, newer = (AccessToken(Secret("t"), expires_at=10.0) for _ in range(2))
-
-    class Racing(dict[TokenOptions, AccessToken]):
-        def pop(self, key: TokenOptions, *default: object) -> AccessToken:
-            self[key] = newer
-            return super().pop(key)
-
-    store = MemoryStore()
-    store._tokens = Racing({DEFAULT_OPTIONS: older})
-    store.drop(older)
-
-    assert store._tokens[DEFAULT_OPTIONS] is newer
 
 
 @pytest.mark.parametrize("replaced", ["while asking", "while pausing"])
