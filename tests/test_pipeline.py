@@ -19,7 +19,9 @@ from prio_middleware import (
     Verdict,
 )
 from prio_middleware.refusal import Refusal
+from prio_middleware.telemetry.tally import LEDGER
 from prio_middleware.tokens.token import DEFAULT_OPTIONS
+from tests.tokens import kit
 
 PROVIDER = StaticTokenProvider("fixed")
 
@@ -195,6 +197,27 @@ def test_the_caller_s_own_header_takes_the_place_of_ours(
     headers: Any = call.headers
     assert headers.raw == sent
     assert (call.token, call.options) == ((None, None) if gave_way else (token, DEFAULT_OPTIONS))
+
+
+class Watching(Note):
+    """Sees what is sent, too."""
+
+    def on_send(self, request: object, *, for_token: bool) -> None:
+        pass
+
+    def on_sent(self, request: object, status: int | None) -> None:
+        pass
+
+
+def test_watchers_are_those_that_see_what_is_sent_and_what_comes_back() -> None:
+    watcher, half, other_half = Watching("all", []), Note("sent only", []), Note("answered only", [])
+    half.on_send = other_half.on_sent = lambda *_: None  # type: ignore[attr-defined]
+
+    assert Pipeline([half, watcher, other_half, PROVIDER, HeaderInjector()]).watchers == (watcher,)
+
+
+def test_it_counts_under_the_name_of_its_client() -> None:
+    assert Pipeline([kit.provider(), HeaderInjector()]).tally is LEDGER.of("shop")
 
 
 def test_who_judges_is_given_the_exchange_and_the_response() -> None:

@@ -8,9 +8,10 @@ import threading
 import anyio
 import anyio.lowlevel
 import pytest
+from opentelemetry import context as otel
 
 from prio_middleware.tokens import effects
-from prio_middleware.tokens.effects import Background, Pause, Post, Steps, arun, run
+from prio_middleware.tokens.effects import Background, Pause, Post, Steps, Within, arun, run
 from prio_middleware.tokens.endpoint import TokenAnswer, TokenRequest
 from prio_middleware.tokens.flight import Flight, Flights, Unanswered
 from prio_middleware.tokens.token import DEFAULT_OPTIONS
@@ -29,6 +30,40 @@ def steps(log: list[str]) -> Steps[str]:
 
 class Interrupted(BaseException):
     """As a signal or a cancellation is: no ``Exception``."""
+
+
+def test_what_is_sent_is_the_request() -> None:
+    sent: list[TokenRequest] = []
+
+    def send(request: TokenRequest) -> TokenAnswer:
+        sent.append(request)
+        return TokenAnswer(200)
+
+    async def asend(request: TokenRequest) -> TokenAnswer:
+        return send(request)
+
+    run(steps([]), send)
+    anyio.run(arun, steps([]), asend)
+
+    assert sent == [REQUEST, REQUEST]
+
+
+def test_a_request_within_a_span_is_sent_while_its_context_is_the_current_one() -> None:
+    key, seen = otel.create_key("span"), list[object]()
+    effect = Within(Post(REQUEST), otel.set_value(key, "fetch", otel.Context()))
+
+    def send(request: TokenRequest) -> TokenAnswer:
+        seen.append((request, otel.get_value(key)))
+        return TokenAnswer(200)
+
+    async def asend(request: TokenRequest) -> TokenAnswer:
+        return send(request)
+
+    answers = [effect.do(send), anyio.run(effect.ado, asend)]
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert seen == [(REQUEST, "fetch")] * 2
+    assert otel.get_value(key) is None
 
 
 def test_blocking() -> None:

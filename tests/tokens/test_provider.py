@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import anyio
 import pytest
 
 from prio_middleware import (
@@ -21,9 +22,10 @@ from prio_middleware import (
     TokenRequestRefusedError,
 )
 from prio_middleware.tokens.effects import Pause, Post, Wait
-from prio_middleware.tokens.endpoint import TokenAnswer
+from prio_middleware.tokens.endpoint import TokenAnswer, TokenRequest
 from prio_middleware.tokens.flight import Flight, Unanswered
 from prio_middleware.tokens.token import DEFAULT_OPTIONS
+from tests.tokens import kit
 from tests.tokens.kit import Clock, Server, answer, endpoint, play, provider, refused, token
 
 LOST = TokenAnswer(failure="ConnectError: refused")
@@ -217,7 +219,7 @@ def test_a_permanent_failure_is_held_back_and_then_tried_again(refusal: TokenAns
     shop.clock.now += 4
     held = shop.get()
     assert isinstance(held, error)
-    assert held.retry_after == 6
+    assert (held.retry_after, held.held_back, first.held_back) == (6, True, False)
     assert held.message == f"{first.message} Held back since."
     assert shop.asked == 1
     shop.clock.now += 5.75
@@ -398,7 +400,84 @@ def test_waiting_for_leaders_that_never_land_ends_in_an_error() -> None:
     with pytest.raises(StopIteration) as end:
         waiter.send(Unanswered.HANDED_OVER)
 
-    assert isinstance(end.value.value, TokenEndpointUnavailableError)
+    error = end.value.value
+    assert isinstance(error, TokenEndpointUnavailableError)
+    assert error.message == "No token after waiting 62 s for other callers' fetches."
+    assert (error.client, error.url) == ("shop", kit.URL)
+
+
+def test_for_a_leader_that_is_overdue_nobody_waits() -> None:
+    shop = Shop()
+    lost, waiter = shop.tokens.acquire(DEFAULT_OPTIONS, None), shop.tokens.acquire(DEFAULT_OPTIONS, None)
+    next(lost)
+    shop.clock.now += 100
+    waiting: Any = next(waiter)
+
+    assert waiting.seconds == 0.0
+
+
+def test_who_waits_for_a_leader_that_is_cancelled_hears_so() -> None:
+    shop = Shop()
+    leader, waiter = shop.tokens.acquire(DEFAULT_OPTIONS, None), shop.tokens.acquire(DEFAULT_OPTIONS, None)
+    next(leader)
+    waiting: Any = next(waiter)
+    leader.close()
+
+    assert waiting.flight._future.result(0) is Unanswered.HANDED_OVER
+    waiter.close()
+
+
+def test_a_token_that_was_refused_but_is_kept_by_others_is_not_given_to_who_had_it() -> None:
+    shop = Shop(token(), token())
+    refused_token = shop.token()
+
+    assert shop.token(stale=refused_token).serial > refused_token.serial
+    assert shop.asked == 2
+
+
+def test_nor_where_there_is_no_other() -> None:
+    shop = Shop(token(), refused("invalid_scope"))
+    refused_token = shop.token()
+
+    assert isinstance(shop.get(stale=refused_token), TokenRequestRefusedError)
+
+
+def test_a_refused_token_is_replaced_for_who_blocks_and_for_who_awaits() -> None:
+    shop = Shop(token(), token(), token())
+    refused_token = shop.token()
+
+    async def send(request: TokenRequest) -> TokenAnswer:
+        return shop.server(request)
+
+    async def aget(stale: AccessToken) -> AccessToken:
+        return await shop.tokens.aget_token(DEFAULT_OPTIONS, stale, send)
+
+    second = shop.tokens.get_token(DEFAULT_OPTIONS, refused_token, shop.server)
+    third = anyio.run(aget, second)
+
+    assert refused_token.serial < second.serial < third.serial
+
+
+def test_new_credentials_are_looked_for_before_a_fetch_and_closely_after_a_refusal() -> None:
+    looks: list[bool] = []
+
+    def renewal(*, force: bool) -> None:
+        looks.append(force)
+
+    shop = Shop(refused("invalid_client", 401), renewal=renewal)
+    shop.get()
+
+    assert looks == [False, True]
+
+
+def test_a_success_is_the_end_of_a_failure() -> None:
+    shop = Shop(refused("invalid_scope"), token())
+    narrow = TokenOptions(scope="read")
+    shop.get(narrow)
+    shop.clock.now += 10
+    shop.get(narrow)
+
+    assert shop.tokens.report(narrow).failure is None
 
 
 def test_the_second_look_finds_a_token_that_came_meanwhile() -> None:
@@ -437,6 +516,7 @@ def test_a_report_says_what_is_known_and_no_more() -> None:
 
     assert (idle.expires_in, idle.failure, idle.is_usable, idle.fetching) == (None, None, False, False)
     assert (warm.expires_in, warm.failure, warm.is_usable) == (60, None, True)
+    assert (idle.lifetime, warm.lifetime) == (None, 100)
     assert (failing.expires_in, failing.is_usable) == (-5, False)
     assert isinstance(failing.failure, CredentialsRefusedError)
     assert (failing.failed_ago, failing.held_back) == (4, 6)
@@ -491,13 +571,17 @@ def test_the_second_look_finds_what_another_flight_brought_meanwhile(
     def land_the_other_first(key: TokenOptions, until: float) -> tuple[Flight, bool]:
         with pytest.raises(StopIteration):
             other.send(answer)
-        return board(key, until)
+        flight, leading = board(key, until)
+        flights.append(flight)
+        return flight, leading
 
+    flights: list[Flight] = []
     monkeypatch.setattr(shop.tokens._flights, "board", land_the_other_first)
     got = shop.get()
 
     assert shop.asked == 0
     assert isinstance(got, CredentialsRefusedError if answer.status_code == 401 else AccessToken)
+    assert [flight._future.result(0) for flight in flights] == [got]  # Who waits for this one need not look again.
 
 
 @pytest.mark.parametrize("replaced", ["while asking", "while pausing"])

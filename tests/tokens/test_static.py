@@ -17,14 +17,10 @@ def no_request(_: object) -> Any:
 
 @pytest.mark.parametrize(
     ("given", "header"),
-    [
-        (StaticTokenProvider("fixed"), "Bearer fixed"),
-        (StaticTokenProvider(Secret("fixed")), "Bearer fixed"),
-        (StaticTokenProvider("fixed", "DPoP"), "DPoP fixed"),
-    ],
+    [(("fixed",), "Bearer fixed"), ((Secret("fixed"),), "Bearer fixed"), (("fixed", "DPoP"), "DPoP fixed")],
 )
-def test_the_token_is_there_from_the_start(given: StaticTokenProvider, header: str) -> None:
-    current = given.current(DEFAULT_OPTIONS, None)
+def test_the_token_is_there_from_the_start(given: tuple[Any, ...], header: str) -> None:
+    current = StaticTokenProvider(*given).current(DEFAULT_OPTIONS, None)
 
     assert current is not None
     assert current.authorization() == header
