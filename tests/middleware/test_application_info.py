@@ -88,7 +88,8 @@ def test_a_value_that_cannot_stand_in_a_header_is_refused(value: Any) -> None:
     with pytest.raises(ConfigurationError) as caught:
         ApplicationInfo(extra={"Channel": value})
     assert caught.value.message == (
-        "The request header 'App-Channel' has a value that will not do: give one line of printable ASCII, without spaces around it."
+        "The request header 'App-Channel' has a value that will not do: "
+        "give one line of printable ASCII, without spaces around it."
     )
 
 

@@ -170,3 +170,7 @@ def test_methods_have_their_registered_names(auth: ClientAuth, method: str) -> N
 
 def test_credentials_may_be_none_at_all() -> None:
     assert Credentials() == Credentials({}, (), ())
+
+
+def test_credentials_show_nothing() -> None:
+    assert repr(Credentials({"Authorization": "x"}, (("client_secret", "x"),), (Secret("x"),))) == "<Credentials **>"
