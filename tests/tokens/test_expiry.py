@@ -120,3 +120,23 @@ def test_a_leeway_never_reaches_the_lifetime(expires_in: object, fraction: float
 def test_rules_that_make_no_sense_are_named(rules: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(rules))):
         ExpiryPolicy(**rules)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"default_lifetime": 0}, "default_lifetime is 0; expected is a positive number of seconds."),
+        ({"max_lifetime": -1}, "max_lifetime is -1; expected is a positive number of seconds."),
+        ({"leeway_fraction": 1}, "leeway_fraction is 1; expected is a fraction from 0 to below 1."),
+        ({"leeway_max": -1}, "leeway_max is -1; expected is a number of seconds, or 0."),
+    ],
+)
+def test_what_is_expected_is_said(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        ExpiryPolicy(**options)
+    assert caught.value.message == message
+
+
+def test_times_may_be_shorter_than_a_second() -> None:
+    policy = ExpiryPolicy(default_lifetime=0.5, max_lifetime=0.75)
+    assert (policy.lifetime(None), policy.lifetime(3600)) == (0.5, 0.75)
