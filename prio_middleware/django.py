@@ -10,6 +10,7 @@ one.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ from .errors import ConfigurationError
 from .extras import needs
 from .readiness import answer, readiness
 from .settings import Settings
+from .status.answers import respond
+from .status.look import look
 
 try:
     from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -33,7 +36,7 @@ except ModuleNotFoundError as error:
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["PrioClient", "PrioClients", "PrioConfig", "PrioMiddleware", "ready"]
+__all__ = ["PrioClient", "PrioClients", "PrioConfig", "PrioMiddleware", "ready", "status_page"]
 
 
 class PrioClients(Collection[str]):
@@ -153,13 +156,28 @@ def ready(request: HttpRequest) -> HttpResponse:
 
     ``path("ready", ready)``.
     """
-    clients = getattr(request, "prio_clients", None)
+    status, headers, body = answer(readiness(_clients_of(request)))
+    return HttpResponse(body, status=status, headers=headers)
+
+
+def status_page(request: HttpRequest, path: str | None = None) -> HttpResponse:
+    """A view: the status page of this process, and its ``status.json``. Read only, and with no secret on them.
+
+    ``re_path(r"^status(?P<path>/.*)?$", staff_member_required(status_page))``
+    """
+    below = path or ""
+    mount = request.path.removesuffix(below)
+    status, headers, body = respond(request.method or "", below, mount, functools.partial(look, _clients_of(request).settings))
+    return HttpResponse(body, status=status, headers=headers)
+
+
+def _clients_of(request: HttpRequest) -> PrioClients:
+    clients: PrioClients | None = getattr(request, "prio_clients", None)
     if clients is None:
         raise ConfigurationError(
             "There are no clients here.", remedy='Add "prio_middleware.django.PrioMiddleware" to MIDDLEWARE.'
         )
-    status, headers, body = answer(readiness(clients))
-    return HttpResponse(body, status=status, headers=headers)
+    return clients
 
 
 def _settings() -> Settings | ConfigurationError:

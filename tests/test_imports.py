@@ -44,8 +44,8 @@ LAYERS = [
     ["", "httpx", "httpx2"],
     ["clients"],
     ["readiness"],
-    ["dropins"],
-    ["asgi", "sandbox", "status", "wsgi"],
+    ["dropins", "status"],
+    ["asgi", "sandbox", "wsgi"],
     ["demo", "django", "fastapi", "flask", "testing"],
     ["cli"],
 ]

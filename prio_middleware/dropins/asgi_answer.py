@@ -28,6 +28,15 @@ def http_messages(status: int, headers: dict[str, str], body: bytes) -> list[Mes
     return [{"type": "http.response.start", "status": status, "headers": raw}, {"type": "http.response.body", "body": body}]
 
 
+def route(scope: Scope) -> tuple[str, str]:
+    """The path below the place where an application is mounted, and that place.
+
+    The path includes the place (ASGI HTTP specification, ``root_path``), but not every router leaves it there.
+    """
+    path, mount = scope["path"], scope.get("root_path", "").rstrip("/")
+    return path[len(mount) :] if f"{path}/".startswith(f"{mount}/") else path, mount
+
+
 class _Answer:
     """Whether the answer to a connection has begun, or cannot be given any more."""
 

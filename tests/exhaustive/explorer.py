@@ -81,6 +81,7 @@ class _Explorer:
             child = world if move is chosen[-1] else self._again(path)
             self._check(functools.partial(child.do, move), (*path, move))
             ways, length = self.visit(child, (*path, move))
+            child.close()
             self.transitions += move.times
             schedules, longest = schedules + move.times * ways, max(longest, length + 1)
         return schedules, longest

@@ -62,7 +62,7 @@ def everybody_leads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    def lead(self: Any, key: Any, stale: Any, flight: Any, until: float) -> Any:
+    def lead(self: Any, key: Any, stale: Any, flight: Any, until: float, trigger: Any = None) -> Any:
         outcome = yield from self._fetch(key, until)
         self._flights.drop(key, flight)
         flight.land(outcome)

@@ -101,6 +101,12 @@ class World:
                 self._answer(task, answered)
         assert_one_leader(self)
 
+    def close(self) -> None:
+        """Drop what is under way."""
+        for task in self.tasks:
+            if task.steps is not None:
+                task.steps.close()
+
     def _number_tokens(self) -> None:
         """Tokens count from 1 in each world, so that the same moves lead to the same state."""
         token_module._serials = self._serials  # type: ignore[assignment]
