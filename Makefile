@@ -63,6 +63,7 @@ format: $(VENV)/.test ## format the code and mend what ruff can
 
 bench: $(VENV)/.test ## what a call and an import cost, beside the same without this library
 	@$(PYTHON) benchmarks/overhead.py
+	@$(PYTHON) -m benchmarks.telemetry
 	@$(PYTHON) benchmarks/import_time.py
 
 fuzz: $(VENV)/.fuzz ## fuzzing guided by coverage; `make fuzz CASES=1000000` for the long form

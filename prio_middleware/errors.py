@@ -94,23 +94,37 @@ class ConfigurationError(PrioError):
 
 
 class PolicyError(PrioError):
-    """The request was refused here: no token was asked for and no byte left this machine."""
+    """The request was refused here: no token was asked for and no byte left this machine.
+
+    Attributes:
+        reason: what such requests are counted as, among those refused here.
+    """
+
+    reason: ClassVar[str] = "policy"
 
 
 class InsecureTransportError(PolicyError):
     """The URL is plain HTTP: a token or a secret would travel in the clear (RFC 6750 §5.3)."""
 
+    reason = "plain_http"
     default_remedy = "Use https://. For a test server on this machine, name its loopback host in the settings."
 
 
 class ForeignOriginError(PolicyError):
     """The URL is at another origin than the client's own, and the settings say to refuse such requests."""
 
+    reason = "foreign_origin"
     default_remedy = "Add the origin to the allowed ones if it may have the token; else use another client for it."
 
 
 class TokenError(PrioError):
-    """No token could be had. The request was not sent: it never is without its token."""
+    """No token could be had. The request was not sent: it never is without its token.
+
+    Attributes:
+        held_back: the server was not asked this time, for it would have said the same again.
+    """
+
+    held_back = False
 
 
 class TokenEndpointUnavailableError(TokenError):
@@ -147,18 +161,25 @@ class ReauthenticationError(PrioError):
     """Why the server's refusal was handed on after it was judged to be about the token.
 
     Found in ``response.extensions["prio_middleware.reason"]``; it is never raised.
+
+    Attributes:
+        outcome: what such second tries are counted as.
     """
+
+    outcome: ClassVar[str] = "failed"
 
 
 class BodyNotReplayableError(ReauthenticationError):
     """The refused token was dropped, but the request's body was a stream that can be sent once only."""
 
+    outcome = "body_not_replayable"
     default_remedy = "Make the request again: it will have a new token. Bodies given as bytes, JSON or form data are resent."
 
 
 class NewTokenUnavailableError(ReauthenticationError):
     """The refused token was dropped, but no new one could be had."""
 
+    outcome = "token_unavailable"
     default_remedy = "See the message for the token endpoint's failure, and mend that first."
 
 

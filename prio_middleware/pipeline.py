@@ -99,6 +99,16 @@ class Exchange:
         """Send the request as the caller made it: no component further in is asked, and no token is fetched."""
         self.bare = True
 
+    def give_way(self) -> bool:
+        """Send the ``Authorization`` that the caller's request came with, if it did, and no token of ours."""
+        request: Any = self.request
+        own = [pair for pair in request.headers.raw if _is_authorization(pair)]
+        if own:
+            headers: Any = self.headers
+            self.headers = type(headers)([*(pair for pair in headers.raw if not _is_authorization(pair)), *own])
+            self.token = self.options = None
+        return bool(own)
+
     def begin_second(self, token: AccessToken) -> None:
         """The first attempt was refused: the second one starts, with a new token."""
         self.token = token
@@ -153,6 +163,8 @@ class Pipeline:
     """
 
     def __init__(self, components: Iterable[Any]) -> None:
+        from .telemetry.tally import LEDGER, name_of
+
         self.components = tuple(components)
         places = [place for place, component in enumerate(self.components) if _is_provider(component)]
         if len(places) != 1:
@@ -162,9 +174,12 @@ class Pipeline:
             )
         place = places[0]
         self.provider = self.components[place]
+        self.tally = LEDGER.of(name_of(self.provider))
+        self.tally.know(self.provider)
         outside, inside = self.components[:place], self.components[place + 1 :]
         _check_inside(inside)
         self.statuses: frozenset[int] = frozenset().union(*(getattr(component, "judges", ()) for component in outside))
+        self.gives_way = getattr(next(filter(_hears_requests, inside)), "gives_way", False)
         layers = [_layer(component) for component in outside]
         self.outer_requests = tuple(layer.on_request for layer in layers if layer.on_request)
         self.inner_requests = tuple(layer.on_request for layer in map(_layer, inside) if layer.on_request)
@@ -184,6 +199,14 @@ class Pipeline:
 
     def __repr__(self) -> str:
         return f"Pipeline([{', '.join(type(component).__name__ for component in self.components)}])"
+
+
+def _is_authorization(pair: tuple[bytes, bytes]) -> bool:
+    return pair[0].lower() == b"authorization"
+
+
+def _hears_requests(component: object) -> bool:
+    return hasattr(component, "on_request")
 
 
 def _is_provider(component: object) -> bool:
@@ -211,7 +234,7 @@ def _check_inside(inside: tuple[Any, ...]) -> None:
             f"{', '.join(judges)} asks for re-authentication from inside the token provider.",
             remedy="Move it before the token provider: what stands after it runs again for every attempt.",
         )
-    if not any(hasattr(component, "on_request") for component in inside):
+    if not any(map(_hears_requests, inside)):
         raise ConfigurationError(
             "Nothing after the token provider presents the token.",
             remedy="Put HeaderInjector() after the token provider.",

@@ -30,6 +30,7 @@ class Preset:
         hosts: the API's host for each environment; empty where the settings must name their URLs.
         base_url_template: the API's URL, to be filled with host and version.
         version: the API version where the settings name none.
+        client_error_limit: 4xx answers in a minute after which the server shuts the client out; None where none is known.
         token_path: the token endpoint's path below the base URL; empty where the settings must name its URL.
     """
 
@@ -43,6 +44,7 @@ class Preset:
     base_url_template: str = ""
     version: str = ""
     token_path: str = ""
+    client_error_limit: int | None = None
 
     def base_url(self, environment: EnvironmentName | None, version: str | None) -> str:
         """The API's URL, or an empty string where this preset knows none. Nothing named means production, newest version."""
@@ -72,6 +74,7 @@ PRIO = Preset(
     base_url_template="https://{host}/{version}/distributor",
     version="v3.8",
     token_path="/oauth2/token",
+    client_error_limit=60,
 )
 
 RFC6749 = Preset(

@@ -74,9 +74,12 @@ def build_pipeline(settings: ClientSettings) -> Pipeline:
         ConfigurationError: a component or the credentials cannot be used.
     """
     try:
-        return Pipeline(_components(settings))
+        pipeline = Pipeline(_components(settings))
     except ConfigurationError as error:
         failure = error
+    else:
+        pipeline.tally.client_error_limit = PRESETS[settings.preset].client_error_limit
+        return pipeline
     raise failure.copy(client=settings.name)
 
 

@@ -23,9 +23,10 @@ def build_provider(settings: ClientSettings) -> ClientCredentialsProvider:
         ConfigurationError: the credentials cannot be used.
     """
     endpoint = _endpoint(settings, settings.private_key or settings.client_secret or Secret(""))
+    params = tuple((name, value.reveal()) for name, value in settings.params)
     return ClientCredentialsProvider(
         endpoint,
-        defaults=TokenOptions(settings.scope, settings.audience, settings.resource, settings.params),
+        defaults=TokenOptions(settings.scope, settings.audience, settings.resource, params),
         refresh=settings.refresh,
         deadline=settings.token_deadline,
         hold_back=settings.hold_back,

@@ -84,7 +84,7 @@ def _values(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, object
             case _, BaseModel():
                 yield from _values(value, f"{key}.")
             case "params" | "app.extra", tuple() if value:
-                yield from ((f"{key}.{pair}", text if prefix else MASK) for pair, text in value)
+                yield from ((f"{key}.{pair}", _plain(key, text)) for pair, text in value)
             case _:
                 yield key, _plain(key, value)
 

@@ -25,6 +25,10 @@ class Component(NamedTuple):
     use: str
     options: tuple[tuple[str, Option], ...] = ()
 
+    def __repr__(self) -> str:
+        """Without the options' values: nobody but their author knows whether they are secrets."""
+        return f"<Component {self.use} {', '.join(name for name, _ in self.options)}>" if self.options else self.use
+
 
 def _component(value: object) -> Component:
     if isinstance(value, Component):
@@ -49,13 +53,13 @@ def _option(value: object) -> Option:
 
 
 def _as_table(component: Component) -> str | dict[str, Any]:
-    return {"use": component.use, **dict(component.options)} if component.options else component.use
+    return {"use": component.use, **{name: "**" for name, _ in component.options}} if component.options else component.use
 
 
 _Component = Annotated[
     Component,
     PlainValidator(_component),
-    PlainSerializer(_as_table, when_used="json"),
+    PlainSerializer(_as_table),
     WithJsonSchema(
         {"anyOf": [{"type": "string"}, {"type": "object", "properties": {"use": {"type": "string"}}, "required": ["use"]}]}
     ),

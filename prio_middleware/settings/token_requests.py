@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ..presets import BodyFormat
 from .server import PresetBased, from_preset
-from .values import Fraction, Pairs, Seconds, SecondsOrZero, Text
+from .values import Fraction, Seconds, SecondsOrZero, SecretPairs, Text
 
 
 def _by_refresh(**defaults: float) -> Any:
@@ -27,7 +27,7 @@ class TokenRequests(PresetBased):
     resource: Text | None = None
     """The API the token is for, as RFC 8707 spells it: an absolute URI."""
 
-    params: Pairs = ()
+    params: SecretPairs = ()
     """Further parameters of the token request. Names given through the environment are lower-case."""
 
     body_format: BodyFormat = from_preset("body_format")

@@ -69,6 +69,12 @@ def _pair(item: object) -> tuple[str, str]:
             raise ValueError("expected a table of strings")
 
 
+def _secret_pairs(value: object) -> tuple[tuple[str, Secret], ...]:
+    if isinstance(value, tuple) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in value):
+        value = {key: text.reveal() if isinstance(text, Secret) else text for key, text in value}
+    return tuple((key, Secret(text)) for key, text in _pairs(value))
+
+
 def _decoded(text: str) -> object:
     try:
         return json.loads(text)
@@ -122,6 +128,14 @@ Pairs = Annotated[
     WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
 ]
 """A table of strings (in a variable: a JSON object), kept as sorted pairs so that settings can be compared and hashed."""
+
+SecretPairs = Annotated[
+    tuple[tuple[str, Secret], ...],
+    PlainValidator(_secret_pairs),
+    PlainSerializer(lambda pairs: {key: str(text) for key, text in pairs}, when_used="json"),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
+]
+"""The same with masked values, where nobody but their author knows whether they are secrets."""
 
 ReadableFile = Annotated[Path, AfterValidator(_readable)]
 """A file that can be read now."""

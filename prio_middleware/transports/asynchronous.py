@@ -11,9 +11,12 @@ from ..pipeline import Exchange, Pipeline
 from ..tokens.token import DEFAULT_OPTIONS, AccessToken
 from .bodies import aread_head
 from .library import AsyncInner, RequestT, ResponseT
-from .shell import Shell, answer_of, describe, hand_on_without_token, no_answer, second_try
+from .shell import Shell, answer_of, describe, hand_on_without_token, no_answer, outcome, second_try
 
 if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
     from ..tokens.answer import TokenAnswer
     from ..tokens.endpoint import TokenRequest
     from ..tokens.provider import TokenProvider
@@ -28,6 +31,8 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         provider: a token provider alone: the default pipeline is put around it.
         origins: with ``provider``: the origins that may have the token; without any, the token endpoint's own.
         name: the client's name in errors and telemetry.
+        tracer_provider: OpenTelemetry's, for spans; the global one if left out, which may be set later.
+        meter_provider: the same for metrics.
     """
 
     def __init__(
@@ -38,8 +43,17 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         provider: TokenProvider | None = None,
         origins: Iterable[str] = (),
         name: str = "default",
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
     ) -> None:
-        super().__init__(pipeline=pipeline, provider=provider, origins=origins, name=name)
+        super().__init__(
+            pipeline=pipeline,
+            provider=provider,
+            origins=origins,
+            name=name,
+            tracer_provider=tracer_provider,
+            meter_provider=meter_provider,
+        )
         self.inner = inner
 
     async def handle_async_request(self, request: RequestT) -> ResponseT:
@@ -51,12 +65,17 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         try:
             exchange = self._admit(request)
             if exchange.options is not None:
-                exchange.token = self._provider.current(exchange.options, None) or await self._fetch(exchange, None)
+                token = self._provider.current(exchange.options, None)
+                if token is None:
+                    token = await self._first_token(exchange)
+                else:
+                    self._acquisitions["fresh"] += 1
+                exchange.token = token
             response = await self._send(exchange, request)
             stale = exchange.refused
             return response if stale is None else await self._reauthenticate(exchange, request, response, stale)
         except PrioError as error:
-            failure = bind(error, self.library.TransportError)
+            failure = self._refused_here(error)
         raise failure
 
     async def authenticate(self) -> AccessToken:
@@ -66,9 +85,10 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
             TokenError: none can be had; also an instance of the library's ``TransportError``.
         """
         try:
-            return self._provider.current(DEFAULT_OPTIONS, None) or await self._provider.aget_token(
-                DEFAULT_OPTIONS, None, self._post
-            )
+            with self._telemetry.in_use():
+                return self._provider.current(DEFAULT_OPTIONS, None) or await self._provider.aget_token(
+                    DEFAULT_OPTIONS, None, self._post
+                )
         except PrioError as error:
             failure = bind(error, self.library.TransportError)
         raise failure
@@ -91,8 +111,12 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         self._closed = True
         await self.inner.aclose()
 
+    async def _first_token(self, exchange: Exchange) -> AccessToken | None:
+        return None if exchange.give_way() else await self._fetch(exchange, None)
+
     async def _fetch(self, exchange: Exchange, stale: AccessToken | None) -> AccessToken:
-        return await self._provider.aget_token(exchange.options or DEFAULT_OPTIONS, stale, self._post)
+        with self._telemetry.in_use():
+            return await self._provider.aget_token(exchange.options or DEFAULT_OPTIONS, stale, self._post)
 
     async def _send(self, exchange: Exchange, request: RequestT) -> ResponseT:
         if not exchange.bare:
@@ -105,7 +129,12 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
             request.headers = own
         stream = response.stream
         try:
-            if exchange.token is not None and response.status_code in self._statuses:
+            status = response.status_code
+            if status in self._answered and not exchange.bare:
+                self._answered[status] += 1
+            else:
+                self._note_refused(exchange, status)
+            if exchange.token is not None and status in self._statuses:
                 await self._look(exchange, response)
             exchange.judge(response)
         except BaseException:
@@ -123,6 +152,12 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         exchange.refusal = self._put_back(head, response)
 
     async def _reauthenticate(self, exchange: Exchange, request: RequestT, refused: ResponseT, stale: AccessToken) -> ResponseT:
+        with self._reauthentication(exchange, refused) as watch:
+            response = await self._try_again(exchange, request, refused, stale)
+            watch.outcome = outcome(exchange, response)
+        return response
+
+    async def _try_again(self, exchange: Exchange, request: RequestT, refused: ResponseT, stale: AccessToken) -> ResponseT:
         import anyio
         from tenacity import AsyncRetrying
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
-from ..errors import BodyNotReplayableError, ConfigurationError, NewTokenUnavailableError, ReauthenticationError, TokenError
+from ..errors import (
+    BodyNotReplayableError,
+    ConfigurationError,
+    NewTokenUnavailableError,
+    PrioError,
+    ReauthenticationError,
+    TokenError,
+    bind,
+)
 from ..pipeline import Exchange, Pipeline
 from ..tokens.options import EXTENSION, request_options
 from .bodies import Head, refill
@@ -13,7 +21,11 @@ from .library import HTTPLibrary, RequestT, Response, ResponseT
 from .replay import is_replayable
 
 if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
     from ..refusal import Refusal
+    from ..telemetry.reauthentication import Reauthentication
     from ..tokens.answer import TokenAnswer
     from ..tokens.endpoint import TokenRequest
     from ..tokens.provider import TokenProvider
@@ -39,7 +51,12 @@ class Shell(Generic[RequestT, ResponseT]):
         provider: TokenProvider | None = None,
         origins: Iterable[str] = (),
         name: str = "default",
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
     ) -> None:
+        from ..telemetry.metrics import expect
+        from ..telemetry.providers import Telemetry
+
         if (pipeline is None) == (provider is None):
             raise TypeError("Give either pipeline= or provider=, which means the default pipeline around it.")
         self.pipeline = pipeline or default_pipeline(provider, origins)
@@ -47,6 +64,11 @@ class Shell(Generic[RequestT, ResponseT]):
         self._provider: TokenProvider = self.pipeline.provider
         self._statuses = self.pipeline.statuses
         self._inner_requests = self.pipeline.inner_requests
+        self._tally = self.pipeline.tally
+        self._acquisitions, self._answered = self._tally.acquisitions, self._tally.answered
+        self._telemetry = Telemetry(tracer_provider, meter_provider)
+        expect(self._telemetry, self._tally)
+        self._looks_for_own = not self.pipeline.gives_way
         self._closed = False
 
     def _admit(self, request: RequestT) -> Exchange:
@@ -54,11 +76,31 @@ class Shell(Generic[RequestT, ResponseT]):
         # Headers(headers) copies the list; headers.copy() would look for the encoding first.
         exchange = Exchange(request, request.headers.__class__(request.headers), self.name)
         self.pipeline.admit(exchange)
-        if exchange.bare or b"authorization" in [name.lower() for name, _ in request.headers.raw]:
+        if exchange.bare or (self._looks_for_own and exchange.give_way()):
             exchange.options = None
         elif EXTENSION in request.extensions:
             exchange.options = request_options(request.extensions, self.name, request.url)
         return exchange
+
+    def _note_refused(self, exchange: Exchange, status: int) -> None:
+        """Count a response that is no success. What others answer to a request that passed bare is not this client's."""
+        if not exchange.bare:
+            self._tally.note_refused(status)
+
+    def _refused_here(self, error: PrioError) -> PrioError:
+        """The error as the caller gets it. A request that was refused here, and not sent, is counted and logged."""
+        from ..telemetry.rejection import note_rejection
+
+        note_rejection(error, self._tally, self.name)
+        return bind(error, self.library.TransportError)
+
+    def _reauthentication(self, exchange: Exchange, refused: ResponseT) -> Reauthentication:
+        """Watches the second try."""
+        from ..telemetry.reauthentication import Reauthentication
+
+        refusal = exchange.refusal
+        code = (refusal.challenge or refusal.code) if refusal else None
+        return Reauthentication(self._telemetry, self._tally, self.name, refused.status_code, code)
 
     def _put_back(self, head: Head, response: ResponseT) -> Refusal:
         """Make ``response`` whole again after its head was read, and say what it says."""
@@ -113,6 +155,14 @@ def second_try(retrying: Callable[..., Any], exchange: Exchange, **options: Any)
         retry_error_callback=lambda state: state.outcome.result(),
         **options,
     )
+
+
+def outcome(exchange: Exchange, response: Response) -> str:
+    """How a second try ended, for those who count."""
+    reason: ReauthenticationError | None = response.extensions.get(REASON)
+    if reason is not None:
+        return reason.outcome
+    return "refused" if exchange.refusal else "succeeded"
 
 
 def hand_on(exchange: Exchange, refused: ResponseT, reason: ReauthenticationError) -> ResponseT:

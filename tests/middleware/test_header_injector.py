@@ -16,9 +16,10 @@ def test_the_token_is_presented_with_its_type(exchange_for: MakeExchange) -> Non
 
 def test_a_second_attempt_replaces_the_first_one_s_token(exchange_for: MakeExchange) -> None:
     exchange = exchange_for("https://api.example.com")
-    for value in ("old", "new"):
-        exchange.token = AccessToken(Secret(value))
-        HeaderInjector().on_request(exchange)
+    exchange.token = AccessToken(Secret("old"))
+    HeaderInjector().on_request(exchange)
+    exchange.begin_second(AccessToken(Secret("new")))
+    HeaderInjector().on_request(exchange)
     assert [value for name, value in exchange.headers.items() if name.lower() == "authorization"] == ["Bearer new"]
 
 
@@ -33,3 +34,20 @@ def test_a_request_without_a_token_of_ours_is_left_alone(exchange_for: MakeExcha
     exchange = exchange_for("https://api.example.com", headers={"Authorization": "Basic own"})
     HeaderInjector().on_request(exchange)
     assert exchange.headers["Authorization"] == "Basic own"
+
+
+def test_the_caller_s_own_header_is_sent_instead(exchange_for: MakeExchange) -> None:
+    exchange = exchange_for("https://api.example.com", headers=[("authorization", "Basic own"), ("Accept", "*/*")])
+    exchange.token = AccessToken(Secret("abc"))
+    HeaderInjector().on_request(exchange)
+    assert exchange.headers["Authorization"] == "Basic own"
+    assert exchange.headers["Accept"] == "*/*"
+    assert exchange.token is None
+
+
+def test_what_another_component_wrote_there_is_replaced(exchange_for: MakeExchange) -> None:
+    exchange = exchange_for("https://api.example.com")
+    exchange.headers["Authorization"] = "Basic a component's"
+    exchange.token = AccessToken(Secret("abc"))
+    HeaderInjector().on_request(exchange)
+    assert exchange.headers["Authorization"] == "Bearer abc"

@@ -61,9 +61,9 @@ def test_refresh_ahead_starts_earlier(refresh: str, fraction: float, most: float
         ({"base_url": "http://[::1]:1/", "loopback_http_hosts": "[::1]"}, "base_url", "http://[::1]:1"),
         ({"allowed_origins": "https://a.example https://b.example:8443/"}, "allowed_origins", ("https://a.example", "https://b.example:8443")),
         ({"allowed_origins": []}, "allowed_origins", ()),
-        ({"params": {"b": "2", "a": "1"}}, "params", (("a", "1"), ("b", "2"))),
-        ({"params": '{"tenantId": "x"}'}, "params", (("tenantId", "x"),)),
-        ({"params": (("a", "1"),)}, "params", (("a", "1"),)),
+        ({"params": {"b": "2", "a": "1"}}, "params", (("a", Secret("1")), ("b", Secret("2")))),
+        ({"params": '{"tenantId": "x"}'}, "params", (("tenantId", Secret("x")),)),
+        ({"params": (("a", "1"),)}, "params", (("a", Secret("1")),)),
         ({"client_secret": Secret("s")}, "client_secret", Secret("s")),
         ({"proxy": "http://user:p%40ss@proxy.example:3128"}, "proxy", Secret("http://user:p%40ss@proxy.example:3128")),
         ({"proxy": "socks5://127.0.0.1:9050"}, "proxy", Secret("socks5://127.0.0.1:9050")),
@@ -257,7 +257,12 @@ def test_they_do_not_change() -> None:
 
 
 def test_dumps_are_masked() -> None:
-    client = ClientSettings(**{**OWN, "client_secret": "canary"}, proxy="http://u:canary@proxy.example")
+    client = ClientSettings(
+        **{**OWN, "client_secret": "canary"},
+        proxy="http://u:canary@proxy.example",
+        params={"key": "canary"},
+        pipeline=[{"use": "shop:Own", "key": "canary"}],
+    )
     assert "canary" not in f"{client!r} {client} {client.model_dump()} {client.model_dump_json()} {vars(client)}"
     assert json.loads(client.model_dump_json())["client_secret"] == "Secret('**')"
-    assert json.loads(client.model_dump_json())["params"] == {}
+    assert json.loads(client.model_dump_json())["params"] == {"key": "Secret('**')"}

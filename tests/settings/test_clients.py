@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from prio_middleware import ConfigurationError, Settings
+from prio_middleware.secret import Secret
 
 OWN = {"client_id": "own", "client_secret": "s"}
 OTHER = "https://other.example"
@@ -107,7 +108,7 @@ def test_a_higher_source_displaces_what_says_the_same(directory: Any, monkeypatc
 def test_only_settings_are_displaced_not_parameters_of_the_same_name(directory: Any) -> None:
     (directory / "prio.toml").write_text('[params]\nbase_url = "x"\n')
     client = Settings(**OWN, params={"environment": "y"}).client()
-    assert client.params == (("base_url", "x"), ("environment", "y"))
+    assert client.params == (("base_url", Secret("x")), ("environment", Secret("y")))
 
 
 def test_a_wrong_value_is_reported_where_it_stands(directory: Any, monkeypatch: pytest.MonkeyPatch) -> None:

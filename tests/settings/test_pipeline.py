@@ -31,7 +31,8 @@ def test_a_file_declares_names_and_options(write: Callable[[str, str], Path]) ->
         Component("header_injector"),
     )
     assert hash(client) == hash(Settings().client())
-    assert json.loads(client.model_dump_json())["pipeline"][1] == {"use": "acme.audit:Audit", "level": 2, "paths": ["/a"]}
+    assert repr(client.pipeline[:2]) == "(https_enforcer, <Component acme.audit:Audit level, paths>)"
+    assert json.loads(client.model_dump_json())["pipeline"][1] == {"use": "acme.audit:Audit", "level": "**", "paths": "**"}
     assert ClientSettings(**OWN, pipeline=client.pipeline).pipeline == client.pipeline
 
 

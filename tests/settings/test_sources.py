@@ -65,7 +65,7 @@ def test_tables_are_merged_across_sources(write: Write, monkeypatch: pytest.Monk
     monkeypatch.setenv("PRIO_APP__VERSION", "2")
     settings = Settings(params={"region": "eu"})
     assert (settings.client().app.name, settings.client().app.version) == ("shop", "2")
-    assert settings.client().params == (("region", "eu"), ("tenant", "a"))
+    assert settings.client().params == (("region", Secret("eu")), ("tenant", Secret("a")))
     assert settings.provenance() == {
         "app.name": "prio.toml: app.name",
         "app.version": "PRIO_APP__VERSION",

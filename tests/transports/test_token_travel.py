@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prio_middleware import ForeignOriginError, InsecureTransportError, PolicyError
+from prio_middleware import Exchange, ForeignOriginError, InsecureTransportError, Pipeline, PolicyError, StaticTokenProvider
 from tests.transports.world import API, SECRET, Server, World, settings
 
 pytestmark = pytest.mark.anyio
@@ -40,13 +40,39 @@ async def test_the_callers_own_authorization_is_left_alone(world: World, server:
     assert server.token_requests == []
 
 
+async def test_the_callers_own_authorization_is_left_alone_also_where_a_token_is_at_hand(world: World, server: Server) -> None:
+    client = world.client(server, settings=settings(app={"name": "Shop"}))
+    await client.get()
+    await client.get(headers=[("authorization", "Basic own"), ("AUTHORIZATION", "Basic two"), ("x-own", "kept")])
+
+    headers = server.calls[1][2]
+    assert headers["authorization"] == "Basic own, Basic two"
+    assert (headers["x-own"], headers["app-name"]) == ("kept", "Shop")
+
+
 async def test_a_refusal_of_the_callers_own_authorization_is_his(world: World) -> None:
     server = Server(world, respond=lambda _: server.refuse())
-    response = await world.client(server).get(headers={"Authorization": "Basic own"})
+    client = world.client(server)
+    response = await client.get(headers={"Authorization": "Basic own"})
 
     assert response.status_code == 401
     assert len(server.calls) == 1
     assert server.token_requests == []
+
+
+class OwnInjector:
+    """A component of somebody else's in the place of the header injector."""
+
+    def on_request(self, exchange: Exchange) -> None:
+        if exchange.token is not None:
+            exchange.headers["authorization"] = f"Custom {exchange.token.value.reveal()}"
+
+
+async def test_another_injector_sees_no_token_for_a_call_with_its_own_authorization(world: World, server: Server) -> None:
+    pipeline = Pipeline([StaticTokenProvider("fixed"), OwnInjector()])
+    client = world.caller(world.transport(world.library.MockTransport(server), pipeline=pipeline))
+    assert (await client.get()).json() == {"authorization": "Custom fixed"}
+    assert (await client.get(headers={"authorization": "Basic own"})).json() == {"authorization": "Basic own"}
 
 
 @pytest.mark.pitfall(id="absolute-url")
