@@ -21,13 +21,16 @@ unexport PYTHONHOME PYTHONPATH
 heading = @printf '\n== %s\n' '$(1)'
 
 .NOTPARALLEL:
-.PHONY: help demo docs test test-all test-lowest lint format types tests bench fuzz dist constraints clean
+.PHONY: help demo demo-dashboard docs test test-all test-lowest lint format types tests bench fuzz dist constraints clean
 
 help: ## what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.demo ## the whole story against an embedded Prio API, in half a minute
 	@$(PYTHON) -m prio_middleware.demo
+
+demo-dashboard: $(VENV)/.demo ## a busy application and its status page, until Ctrl-C
+	@$(PYTHON) -m prio_middleware.demo.dashboard
 
 docs: $(VENV)/.docs ## the documentation as a site, in .cache/site
 	@$(PYTHON) -m mkdocs build --strict --quiet
@@ -61,10 +64,11 @@ format: $(VENV)/.test ## format the code and mend what ruff can
 	@$(PYTHON) -m ruff check --fix
 	@$(PYTHON) -m ruff format
 
-bench: $(VENV)/.test ## what a call and an import cost, beside the same without this library
+bench: $(VENV)/.test ## what it costs, beside the same without this library and beside its peers: ten minutes
 	@$(PYTHON) benchmarks/overhead.py
 	@$(PYTHON) -m benchmarks.telemetry
 	@$(PYTHON) benchmarks/import_time.py
+	@$(PYTHON) -m benchmarks.peers
 
 fuzz: $(VENV)/.fuzz ## fuzzing guided by coverage; `make fuzz CASES=1000000` for the long form
 	@$(PYTHON) -m scripts.fuzz --cases $(CASES)

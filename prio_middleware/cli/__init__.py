@@ -24,10 +24,8 @@ def main() -> None:
     if missing:
         sys.exit(f"The prio command needs {' and '.join(missing)}. Install it: pip install 'prio-middleware[cli]'")
     try:
-        from ..telemetry.log import without_events
         from .app import app
 
-        with without_events():
-            app(prog_name="prio")
+        app(prog_name="prio")
     except KeyboardInterrupt:  # Before a command has begun.
         sys.exit(INTERRUPTED)

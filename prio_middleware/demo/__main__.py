@@ -31,14 +31,12 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     from rich.console import Console
 
-    from ..telemetry.log import without_events
     from .scenarios import all_scenarios
     from .screen import Screen
     from .show import show
 
     try:
-        with without_events():
-            as_expected = show(all_scenarios(size), Screen(Console(markup=False, emoji=False, highlight=False)))
+        as_expected = show(all_scenarios(size), Screen(Console(markup=False, emoji=False, highlight=False)))
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,8 +12,11 @@ logger = logging.getLogger("prio_middleware")
 
 
 def log(level: int, message: str, *values: object, context: Context | None = None, **facts: Any) -> None:
-    """Log a line in ``context``, so that what exports it knows the span."""
-    if not logger.isEnabledFor(level):
+    """Log a line in ``context``, so that what exports it knows the span.
+
+    An application that set up no logging is not written to: what went wrong is raised, too.
+    """
+    if not (logger.isEnabledFor(level) and logger.hasHandlers()):
         return
     if context is None:
         logger.log(level, message, *values, extra=facts, stacklevel=2)
@@ -24,17 +25,3 @@ def log(level: int, message: str, *values: object, context: Context | None = Non
 
     with attached(context):
         logger.log(level, message, *values, extra=facts, stacklevel=2)
-
-
-@contextmanager
-def without_events() -> Generator[None]:
-    """Write none of these lines: for programs that show in their own way what happens. Warnings of other kinds remain."""
-    logger.addFilter(_is_no_event)
-    try:
-        yield
-    finally:
-        logger.removeFilter(_is_no_event)
-
-
-def _is_no_event(record: logging.LogRecord) -> bool:
-    return not hasattr(record, "event")

@@ -44,8 +44,8 @@ def observe_acquisition(steps: Steps[Result], tally: Tally, client: str) -> Step
 
 
 def observe_fetch(
-    steps: Steps[Result], facts: FetchFacts, flight: Flight | None, afterwards: Callable[[], Afterwards]
-) -> Steps[Result]:
+    steps: Steps[Outcome], facts: FetchFacts, flight: Flight | None, afterwards: Callable[[], Afterwards]
+) -> Steps[Outcome]:
     """The same steps, recorded as one fetch; its requests are sent within its span.
 
     Args:
@@ -57,7 +57,7 @@ def observe_fetch(
     watch = FetchWatch(facts)
     if flight:
         flight.span = watch.span
-    ended = Fetched()  # What is recorded if the caller is cancelled.
+    ended = Fetched()  # What is recorded if the caller is cancelled, or others have to fetch instead.
     try:
         result = yield from _count_requests(steps, watch, facts.tally)
         ended = _fetched(result)
@@ -69,7 +69,7 @@ def observe_fetch(
     return result
 
 
-def _count_requests(steps: Steps[Result], watch: FetchWatch, tally: Tally) -> Steps[Result]:
+def _count_requests(steps: Steps[Outcome], watch: FetchWatch, tally: Tally) -> Steps[Outcome]:
     result = None
     try:
         while True:
@@ -80,16 +80,20 @@ def _count_requests(steps: Steps[Result], watch: FetchWatch, tally: Tally) -> St
                 watch.attempts += 1
                 tally.note_status(answer.status_code)
     except StopIteration as stop:
-        fetched: Result = stop.value
+        fetched: Outcome = stop.value
         return fetched
     finally:
         steps.close()
 
 
-def _fetched(result: Result) -> Fetched:
-    if isinstance(result, AccessToken):
-        return Fetched(source=result.source, lifetime=result.lifetime)
-    return Fetched(result)
+def _fetched(result: Outcome) -> Fetched:
+    match result:
+        case AccessToken():
+            return Fetched(source=result.source, lifetime=result.lifetime)
+        case TokenError():
+            return Fetched(result)
+        case _:
+            return Fetched()
 
 
 def _observe_wait(wait: Wait, tally: Tally, client: str) -> Steps[Outcome]:

@@ -12,7 +12,7 @@ from ..telemetry.fetch import Afterwards, FetchFacts
 from ..telemetry.providers import Trigger, trigger
 from ..telemetry.tally import LEDGER
 from .attempt import request_token
-from .decision import Decision, Failure, HoldBack, Use, UseAndRefresh, budget, decide
+from .decision import Decision, Failure, HoldBack, Use, UseAndRefresh, budget, decide, usable
 from .discovery import Discovery
 from .effects import AsyncSend, Background, Pause, Send, Steps, Wait, arun, run
 from .endpoint import TokenEndpoint
@@ -111,6 +111,7 @@ class ClientCredentialsProvider:
         self._failures = Failures(hold_back)
         self._reasons = Reasons()
         self._tally = LEDGER.of(endpoint.client)
+        self._newest_refused = 0
 
     @property
     def client(self) -> str:
@@ -143,6 +144,7 @@ class ClientCredentialsProvider:
 
     def invalidate(self, token: AccessToken, /) -> None:
         """Forget ``token``, if it is still the current one of its key."""
+        self._newest_refused = max(self._newest_refused, token.serial)
         self._reasons.lost(self._store.drop(token), "rejected")
 
     def use(self, endpoint: TokenEndpoint) -> None:
@@ -185,7 +187,7 @@ class ClientCredentialsProvider:
                 yield from self._refresh(key)
                 return decision.token
             outcome = yield from self._board(key, stale, decision.fallback)
-            result = _answer(outcome, stale, decision.fallback, self._clock())
+            result = _answer(outcome, stale, self._store.get(key), self._clock())
             if result is not None:
                 return result
         return TokenEndpointUnavailableError(
@@ -221,7 +223,13 @@ class ClientCredentialsProvider:
                 outcome = yield from self._observed_fetch(key, stale, until, flight, trigger)
         finally:
             self._flights.drop(key, flight)
-            flight.land(outcome)
+            flight.land(self._handed_on(outcome))
+        return outcome
+
+    def _handed_on(self, outcome: Outcome) -> Outcome:
+        # Kept already, the token may have been refused to another caller before the flight lands.
+        if isinstance(outcome, AccessToken) and outcome.serial <= self._newest_refused:
+            return Unanswered.HANDED_OVER
         return outcome
 
     def _refresh(self, key: TokenOptions) -> Steps[None]:
@@ -240,7 +248,7 @@ class ClientCredentialsProvider:
         until: float,
         flight: Flight | None = None,
         trigger: Trigger | None = None,
-    ) -> Steps[AccessToken | TokenError]:
+    ) -> Steps[Outcome]:
         reason = self._reasons.of(key, self._store.get(key), stale)
         facts = FetchFacts(self._tally, self.client, self.token_url, reason, trigger)
 
@@ -249,17 +257,19 @@ class ClientCredentialsProvider:
 
         return observe_fetch(self._fetch(key, until), facts, flight, afterwards)
 
-    def _fetch(self, key: TokenOptions, until: float, *, may_renew: bool = True) -> Steps[AccessToken | TokenError]:
+    def _fetch(self, key: TokenOptions, until: float, *, may_renew: bool = True) -> Steps[Outcome]:
         endpoint = self.endpoint
         attempts = Attempts(until, self._clock)
         while (pause := attempts.pause_before_next()) is not None:
             if pause:
                 yield Pause(pause)
-            attempts.record((yield from self._request_token(endpoint, key, until, self._clock)))
+            if endpoint is self.endpoint or not pause:  # The first attempt is always made: there must be a result.
+                attempts.record((yield from self._request_token(endpoint, key, until, self._clock)))
+            if endpoint is not self.endpoint:  # What failed with credentials that were replaced meanwhile says nothing.
+                return attempts.result if isinstance(attempts.result, AccessToken) else Unanswered.HANDED_OVER
         if isinstance(attempts.result, CredentialsRefusedError) and may_renew and self._take_on_new_credentials(force=True):
             return (yield from self._fetch(key, until, may_renew=False))
-        if endpoint is self.endpoint:
-            self._remember(key, attempts.result)
+        self._remember(key, attempts.result)
         return attempts.result
 
     def _take_on_new_credentials(self, *, force: bool) -> bool:
@@ -286,13 +296,13 @@ class ClientCredentialsProvider:
 
 
 def _answer(
-    outcome: Outcome, stale: AccessToken | None, fallback: AccessToken | None, now: float
+    outcome: Outcome, stale: AccessToken | None, kept: AccessToken | None, now: float
 ) -> AccessToken | TokenError | None:
-    """What a flight's outcome is to a caller; None: he has to look again."""
+    """What a flight's outcome is to a caller, who may have a token that is ``kept``; None: he has to look again."""
     if isinstance(outcome, AccessToken):
         return outcome if stale is None or outcome.serial > stale.serial else None
     if isinstance(outcome, TokenError):
-        return fallback if fallback and now < fallback.expires_at else outcome
+        return usable(kept, stale, now) or outcome
     return None
 
 
