@@ -51,12 +51,12 @@ QUICK = Effort(
     tasks=(1, 100, 1_000),
     threads=(1, 10),
     patience=0.9,
-    bursts=2,
+    bursts=1,
     revoked=(10,),
     forbidden=(400,),
     lifetime=1,
     expiries=1,
-    credentials=(1, 100, 1_000),
+    credentials=(1, 100),
     imports=1,
 )
 TINY = Effort(
