@@ -21,13 +21,16 @@ unexport PYTHONHOME PYTHONPATH
 heading = @printf '\n== %s\n' '$(1)'
 
 .NOTPARALLEL:
-.PHONY: help demo docs test test-all test-lowest lint format types tests bench fuzz dist constraints clean
+.PHONY: help demo demo-dashboard docs test test-all test-lowest lint format types tests bench fuzz dist constraints clean
 
 help: ## what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.demo ## the whole story against an embedded Prio API, in half a minute
 	@$(PYTHON) -m prio_middleware.demo
+
+demo-dashboard: $(VENV)/.demo ## a busy application and its status page, until Ctrl-C
+	@$(PYTHON) -m prio_middleware.demo.dashboard
 
 docs: $(VENV)/.docs ## the documentation as a site, in .cache/site
 	@$(PYTHON) -m mkdocs build --strict --quiet

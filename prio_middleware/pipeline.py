@@ -140,6 +140,19 @@ class Component(Protocol):
         """Judge the response. None means ``DELIVER``."""
 
 
+class Watcher(Protocol):
+    """What a component may have besides: it then sees every request as it is sent, on its way to the server.
+
+    First and second tries, requests that pass bare, and token requests: whatever the shells send.
+    """
+
+    def on_send(self, request: RequestLike, /, *, for_token: bool) -> None:
+        """It is about to be sent. Raise a :class:`PolicyError` to refuse it; but not a request for a token."""
+
+    def on_sent(self, request: RequestLike, status: int | None, /) -> None:
+        """It was answered. None: there is no answer, because of an error, or because the caller was cancelled."""
+
+
 OnRequest = Callable[[Exchange], None]
 OnResponse = Callable[[Exchange, ResponseLike], "Verdict | None"]
 
@@ -174,6 +187,7 @@ class Pipeline:
             )
         place = places[0]
         self.provider = self.components[place]
+        self.watchers: tuple[Watcher, ...] = tuple(filter(_is_watcher, self.components))
         self.tally = LEDGER.of(name_of(self.provider))
         self.tally.know(self.provider)
         outside, inside = self.components[:place], self.components[place + 1 :]
@@ -207,6 +221,10 @@ def _is_authorization(pair: tuple[bytes, bytes]) -> bool:
 
 def _hears_requests(component: object) -> bool:
     return hasattr(component, "on_request")
+
+
+def _is_watcher(component: object) -> bool:
+    return hasattr(component, "on_send") and hasattr(component, "on_sent")
 
 
 def _is_provider(component: object) -> bool:

@@ -27,6 +27,7 @@ class Preset:
         client_auth: how the client authenticates at the token endpoint.
         read_timeout: seconds to wait for the API's next bytes.
         refusals: which of the API's refusals may be about the token.
+        request_limit: requests in a minute, after which it does so too.
         hosts: the API's host for each environment; empty where the settings must name their URLs.
         base_url_template: the API's URL, to be filled with host and version.
         version: the API version where the settings name none.
@@ -40,6 +41,7 @@ class Preset:
     client_auth: ClientAuthMethod
     read_timeout: float
     refusals: RefusalRules
+    request_limit: int | None = None
     hosts: Mapping[EnvironmentName, str] = field(default_factory=lambda: MappingProxyType({}))
     base_url_template: str = ""
     version: str = ""
@@ -63,6 +65,7 @@ PRIO = Preset(
     client_auth="client_secret_basic",
     read_timeout=60.0,
     refusals=PRIO_REFUSALS,
+    request_limit=1000,
     hosts=MappingProxyType(
         {
             "production": "distributor-api.prioticket.com",

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self
 
-from ..errors import PrioError, TokenError, bind
+from ..errors import PolicyError, PrioError, TokenError, bind
 from ..pipeline import Exchange, Pipeline
 from ..tokens.token import DEFAULT_OPTIONS, AccessToken
 from .bodies import aread_head
 from .library import AsyncInner, RequestT, ResponseT
-from .shell import Shell, answer_of, describe, hand_on_without_token, no_answer, outcome, second_try
+from .shell import Shell, answer_of, describe, hand_on_unsent, hand_on_without_token, no_answer, outcome, second_try
+from .watching import awatched
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -55,6 +56,8 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
             meter_provider=meter_provider,
         )
         self.inner = inner
+        self._handle = awatched(inner.handle_async_request, self.pipeline.watchers)
+        self._handle_for_token = awatched(inner.handle_async_request, self.pipeline.watchers, for_token=True)
 
     async def handle_async_request(self, request: RequestT) -> ResponseT:
         """Send ``request`` through the pipeline.
@@ -124,7 +127,7 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
                 on_request(exchange)
         own, request.headers = request.headers, exchange.headers
         try:
-            response = await self.inner.handle_async_request(request)
+            response = await self._handle(request)
         finally:
             request.headers = own
         stream = response.stream
@@ -174,7 +177,10 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
             except TokenError as error:
                 return hand_on_without_token(exchange, refused, error)
             exchange.begin_second(token)
-            return await self._send(exchange, request)
+            try:
+                return await self._send(exchange, request)
+            except PolicyError as error:
+                return hand_on_unsent(exchange, refused, error)
 
         response: ResponseT = await second_try(AsyncRetrying, exchange, sleep=anyio.sleep)(attempt)
         return response
@@ -195,7 +201,7 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
     async def _post_once(self, request: TokenRequest) -> TokenAnswer:
         from ..tokens.answer import ANSWER_LIMIT
 
-        response = await self.inner.handle_async_request(self._token_request(request))
+        response = await self._handle_for_token(self._token_request(request))
         stream = response.stream
         try:
             head = await aread_head(stream, ANSWER_LIMIT)

@@ -9,8 +9,10 @@ from ..errors import (
     BodyNotReplayableError,
     ConfigurationError,
     NewTokenUnavailableError,
+    PolicyError,
     PrioError,
     ReauthenticationError,
+    SecondTryRefusedError,
     TokenError,
     bind,
 )
@@ -176,6 +178,18 @@ def hand_on_without_token(exchange: Exchange, refused: ResponseT, error: TokenEr
     """Deliver the server's own refusal: no new token could be had."""
     message = f"The server refused the token, and no new one could be had. {error}"
     return hand_on(exchange, refused, NewTokenUnavailableError(message, **_facts(exchange), retry_after=error.retry_after))
+
+
+def hand_on_unsent(exchange: Exchange, refused: ResponseT, error: PolicyError) -> ResponseT:
+    """Deliver the server's own refusal: the second try was refused here."""
+    reason = SecondTryRefusedError(
+        f"The server refused the token, and the request was not sent again. {error.message}",
+        client=exchange.client,
+        url=exchange.request.url,
+        status_code=refused.status_code,
+        retry_after=error.retry_after,
+    )
+    return hand_on(exchange, refused, reason)
 
 
 def no_answer(failure: str) -> TokenAnswer:

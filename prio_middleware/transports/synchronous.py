@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self
 
-from ..errors import PrioError, TokenError, bind
+from ..errors import PolicyError, PrioError, TokenError, bind
 from ..pipeline import Exchange, Pipeline
 from ..tokens.token import DEFAULT_OPTIONS, AccessToken
 from .bodies import read_head
 from .library import RequestT, ResponseT, SyncInner
-from .shell import Shell, answer_of, describe, hand_on_without_token, no_answer, outcome, second_try
+from .shell import Shell, answer_of, describe, hand_on_unsent, hand_on_without_token, no_answer, outcome, second_try
+from .watching import watched
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -56,6 +57,8 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
             meter_provider=meter_provider,
         )
         self.inner = inner
+        self._handle = watched(inner.handle_request, self.pipeline.watchers)
+        self._handle_for_token = watched(inner.handle_request, self.pipeline.watchers, for_token=True)
 
     def handle_request(self, request: RequestT) -> ResponseT:
         """Send ``request`` through the pipeline.
@@ -125,7 +128,7 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
                 on_request(exchange)
         own, request.headers = request.headers, exchange.headers
         try:
-            response = self.inner.handle_request(request)
+            response = self._handle(request)
         finally:
             request.headers = own
         stream = response.stream
@@ -174,7 +177,10 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
             except TokenError as error:
                 return hand_on_without_token(exchange, refused, error)
             exchange.begin_second(token)
-            return self._send(exchange, request)
+            try:
+                return self._send(exchange, request)
+            except PolicyError as error:
+                return hand_on_unsent(exchange, refused, error)
 
         response: ResponseT = second_try(Retrying, exchange)(attempt)
         return response
@@ -191,7 +197,7 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
     def _post_once(self, request: TokenRequest, until: float) -> TokenAnswer:
         from ..tokens.answer import ANSWER_LIMIT
 
-        response = self.inner.handle_request(self._token_request(request))
+        response = self._handle_for_token(self._token_request(request))
         stream = response.stream
         try:
             # The library bounds each read; this, their sum.
