@@ -20,7 +20,7 @@ unexport PYTHONHOME PYTHONPATH
 heading = @printf '\n== %s\n' '$(1)'
 
 .NOTPARALLEL:
-.PHONY: help demo docs test test-all lint format types tests bench constraints clean
+.PHONY: help demo docs test test-all lint format types tests bench faults constraints clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,9 @@ format: $(VENV)/.test ## format the code and mend what ruff can
 bench: $(VENV)/.test ## what a call and an import cost, beside the same without this library
 	@$(PYTHON) benchmarks/overhead.py
 	@$(PYTHON) benchmarks/import_time.py
+
+faults: $(VENV)/.test ## every fault of server and network, for every kind of client: what happened, as a table
+	@$(PYTHON) -m tests.e2e.faults
 
 constraints: ## renew constraints.txt: the newest versions of everything the tests need
 	@scripts/renew_constraints
