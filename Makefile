@@ -3,6 +3,7 @@
 VENV = .venv
 PYTHON_VERSION =
 PYTHON_VERSIONS = 3.11 3.12 3.13
+CHAOS =
 PYTHON = $(VENV)/bin/python
 PIP_INSTALL = $(PYTHON) -m pip install -qq --constraint constraints.txt
 PROJECT_INSTALL = $(PIP_INSTALL) --build-constraint constraints.txt --editable
@@ -20,7 +21,7 @@ unexport PYTHONHOME PYTHONPATH
 heading = @printf '\n== %s\n' '$(1)'
 
 .NOTPARALLEL:
-.PHONY: help demo docs test test-all lint format types tests bench faults constraints clean
+.PHONY: help demo docs test test-all lint format types tests bench faults chaos constraints clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +64,9 @@ bench: $(VENV)/.test ## what a call and an import cost, beside the same without 
 
 faults: $(VENV)/.test ## every fault of server and network, for every kind of client: what happened, as a table
 	@$(PYTHON) -m tests.e2e.faults
+
+chaos: $(VENV)/.test ## a minute of everything going wrong at once; CHAOS='--minutes 30 --seed 7' for another one
+	@$(PYTHON) -m tests.chaos $(CHAOS)
 
 constraints: ## renew constraints.txt: the newest versions of everything the tests need
 	@scripts/renew_constraints

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 MARGIN = 0.25
-"""Seconds past its budget after which an attempt is cut off. The library's own timeouts come first: they close what they end, and
-a cancellation in the middle of a TLS handshake does not."""
+"""Seconds past its budget after which an attempt is cut off. The library's own timeouts come first: they close what they end. A
+cancellation in the middle of a TLS handshake does not, nor does one of a connection that was just assigned."""
 
 
 class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
