@@ -18,7 +18,7 @@ from tests.chaos.disturbances import DISTURBANCES
 from tests.chaos.report import Report
 from tests.chaos.rounds import play
 
-ROUND = 12.0
+ROUND = 15.0
 """Seconds. Between rounds all callers stop, so that what is left behind can be seen, and the record stays small."""
 
 SIZE = 4

@@ -10,8 +10,8 @@ from tests.chaos.history import Arrival, Call, History
 SECOND_TRY = (400, 401, 403)
 """Refusals that may be about the token (see ``prio-api``'s statuses): what a second try may follow."""
 
-SLACK = 1.0
-"""Seconds that a request with its token may be on its way."""
+SLACK = 0.1
+"""Seconds by which a caller may be late to note what became of him."""
 
 
 def ended_in_time(history: History) -> Iterator[str]:
@@ -117,7 +117,7 @@ def _is_second_try(arrivals: list[Arrival]) -> bool:
 
 
 def _lives(history: History) -> dict[int | None, tuple[float, float]]:
-    """Of each token, the end of the first call that it worked for, and the beginning of the last."""
+    """Of each token, the end of the first call that it worked for, and the beginning of the last: it was at hand between."""
     calls = {call.name: call for call in history.calls}
     used: defaultdict[int | None, list[Call]] = defaultdict(list)
     for arrival in history.arrivals:

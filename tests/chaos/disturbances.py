@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.chaos.stage import Stage
 
-LIFETIME = 30.0
+LIFETIME = 8.0
+"""Seconds that tokens live in quiet times. They are due for a new one from a fifth of that on."""
 
 
 def _nothing(_: Stage) -> None:
@@ -52,7 +53,7 @@ def _server_leaps(stage: Stage, numbers: random.Random) -> None:
 
 
 def _client_leaps(stage: Stage, numbers: random.Random) -> None:
-    stage.clock.advance(numbers.uniform(0.1, 2 * LIFETIME))
+    stage.clock.advance(numbers.uniform(0.1, LIFETIME))
 
 
 def _short_lives(stage: Stage, numbers: random.Random) -> None:
@@ -143,7 +144,7 @@ DISTURBANCES = [
     Disturbance("the token endpoint is slow", "endpoint", _slow_tokens, _quick_tokens, (0.5, 3.0)),
     Disturbance("the token endpoint fails once", "endpoint", _fails_once, _mended, (1.0, 1.0), outage=True),
     *(
-        Disturbance(f"the token endpoint answers {fault}", "endpoint", _fails_with(fault), _mended, (0.3, 3.0), outage=True)
+        Disturbance(f"the token endpoint answers {fault}", "endpoint", _fails_with(fault), _mended, (0.3, 4.0), outage=True)
         for fault in _OUTAGES
     ),
     Disturbance(

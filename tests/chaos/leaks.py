@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import anyio
@@ -63,6 +65,30 @@ class Belongings:
 
     def _new_threads(self) -> set[threading.Thread]:
         return set(threading.enumerate()) - self._threads
+
+
+@contextlib.contextmanager
+def overheard() -> Generator[list[str]]:
+    """What threads and event loops say of errors that nobody catches, while the ``with`` statement lasts."""
+    said: list[str] = []
+    handler = _Ear(said)
+    before, threading.excepthook = threading.excepthook, lambda args: said.append(f"a thread ended with {args.exc_value!r}")
+    logging.getLogger("asyncio").addHandler(handler)
+    try:
+        yield said
+    finally:
+        logging.getLogger("asyncio").removeHandler(handler)
+        threading.excepthook = before
+
+
+class _Ear(logging.Handler):
+    def __init__(self, said: list[str]) -> None:
+        super().__init__(logging.ERROR)
+        self._said = said
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        self._said.append(f"asyncio said: {record.getMessage()} {error!r}")
 
 
 def _descriptors() -> int:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 from prio_middleware.sandbox import Admin, Sandbox
 from tests.chaos.disturbances import Disturbance
 from tests.chaos.history import Arrival, History, Span, numbered
-from tests.chaos.leaks import Belongings
+from tests.chaos.leaks import Belongings, overheard
 from tests.chaos.load import Crowd
 from tests.chaos.schedule import Planned, schedule
 from tests.chaos.stage import LIMIT, MARGIN, Stage
@@ -45,7 +45,7 @@ def play(sandbox: Sandbox, disturbances: Sequence[Disturbance], seconds: float, 
         seed: what is planned comes from it.
         size: callers of each kind, of which there are six.
     """
-    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder, overheard() as said:
         stage = Stage(sandbox, Path(folder), seed)
         belongings = Belongings()
         crowd = Crowd(stage, size)
@@ -54,7 +54,7 @@ def play(sandbox: Sandbox, disturbances: Sequence[Disturbance], seconds: float, 
             spans = _disturb(stage, schedule(disturbances, seconds, seed), seconds)
         finally:
             calls, busy = crowd.stop()
-        left = [*busy, *belongings.more()]
+        left = [*busy, *belongings.more(), *said]
     history = History(calls, _arrivals(stage.admin), limit=LIMIT, margin=MARGIN, left=left)
     by_name = {disturbance.name: disturbance for disturbance in disturbances}
     history.outages = [span for span in spans if by_name[span.what].outage]

@@ -18,7 +18,7 @@ DEADLINE = 1.0
 """Seconds that a fetch may take. A call may need two, and by the provider's promise each is over after twice that and a bit."""
 
 LIMIT = 10.0
-MARGIN = DEADLINE + 1.0
+MARGIN = DEADLINE + 0.5
 
 
 class Stage:
@@ -52,6 +52,8 @@ class Stage:
             client_secret_file=self._file,
             ca_file=sandbox.ca_file,
             refresh=numbers.choice(["on_expiry", "ahead"]),
+            leeway_fraction=0.8,
+            leeway_max=LIFETIME,
             token_deadline=DEADLINE,
             token_timeout=DEADLINE / 2,
             hold_back=0.2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ import anyio
 import pytest
 
 from tests.chaos import leaks
-from tests.chaos.leaks import Belongings, busy_connections, tasks_alive, tasks_left
+from tests.chaos.leaks import Belongings, busy_connections, overheard, tasks_alive, tasks_left
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +37,22 @@ def test_threads() -> None:
         over.set()
         thread.join()
     assert belongings.more() == []
+
+
+def test_errors_that_nobody_catches() -> None:
+    hook = threading.excepthook
+    with overheard() as said:
+        thread = threading.Thread(target=lambda: 1 // 0)
+        thread.start()
+        thread.join()
+        logging.getLogger("asyncio").warning("slow")
+        logging.getLogger("asyncio").error("Task exception was never retrieved", exc_info=KeyError("x"))
+
+    assert said == [
+        "a thread ended with ZeroDivisionError('integer division or modulo by zero')",
+        "asyncio said: Task exception was never retrieved KeyError('x')",
+    ]
+    assert threading.excepthook is hook
 
 
 @pytest.mark.anyio
