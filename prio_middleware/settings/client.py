@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from ..secret import Secret
 from .application import Application
+from .budget import BudgetGuardTable
 from .checks import check
 from .connection import Connection
 from .credentials import Credentials
@@ -54,7 +55,11 @@ class ClientSettings(ClientTable):
         raise TypeError(f"Settings do not change: make new ones to give {name} another value.")
 
 
-KEYS: Mapping[KeyPath, tuple[str, ...]] = {(): tuple(ClientTable.model_fields), ("app",): tuple(Application.model_fields)}
+KEYS: Mapping[KeyPath, tuple[str, ...]] = {
+    (): tuple(ClientTable.model_fields),
+    ("app",): tuple(Application.model_fields),
+    ("budget_guard",): tuple(BudgetGuardTable.model_fields),
+}
 """The valid keys of a client's tables."""
 
 SECRET_FILES: Mapping[str, str] = {"client_secret": "client_secret_file", "private_key": "private_key_file"}

@@ -27,17 +27,22 @@ class MemoryStore:
         if len(self._tokens) > self._limit:
             self._evict()
 
-    def drop(self, token: AccessToken) -> None:
-        """Forget ``token``, if it is still the current one of its key."""
+    def drop(self, token: AccessToken) -> list[TokenOptions]:
+        """Forget ``token``, if it is still the current one of its key. Returns the keys that it was for."""
+        dropped: list[TokenOptions] = []
         for key, known in list(self._tokens.items()):
             if known is token:
+                dropped.append(key)
                 found = self._tokens.pop(key, token)
                 if found is not token:  # A newer one came in between.
                     self._tokens.setdefault(key, found)
+        return dropped
 
-    def clear(self) -> None:
-        """Forget every token."""
+    def clear(self) -> list[TokenOptions]:
+        """Forget every token. Returns the keys that had one."""
+        keys = list(self._tokens)
         self._tokens.clear()
+        return keys
 
     def __len__(self) -> int:
         return len(self._tokens)

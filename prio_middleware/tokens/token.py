@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ..secret import Secret
 
@@ -52,6 +52,7 @@ class AccessToken:
         expires_at: when it expires, in seconds of ``time.monotonic()``.
         fresh_until: when a new one is due: ``expires_at`` less the leeway.
         lifetime: seconds it was good for when it was asked for.
+        source: where it came from: the token endpoint, or a store that others share.
         serial: rises with every token of this process: the larger, the newer.
     """
 
@@ -61,6 +62,7 @@ class AccessToken:
     expires_at: float = float("inf")
     fresh_until: float = float("inf")
     lifetime: float = float("inf")
+    source: Literal["endpoint", "shared"] = "endpoint"
     serial: int = field(default_factory=lambda: next(_serials))
     header: Secret = field(init=False)
 
