@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from ..errors import CredentialsRefusedError, TokenEndpointUnavailableError, TokenError
 from ..plain_http import insecure_url
@@ -17,8 +17,12 @@ from .failures import Failures
 from .flight import Flight, Flights, Outcome, Unanswered
 from .report import TokenReport
 from .retrying import Attempts
+from .shared.report import StoreReport
 from .store import MemoryStore
 from .token import DEFAULT_OPTIONS, AccessToken, TokenOptions
+
+if TYPE_CHECKING:
+    from .shared.tokens import SharedTokens
 
 GRACE = 1.0
 """Seconds past its budget after which a fetch is taken for lost."""
@@ -69,6 +73,7 @@ class ClientCredentialsProvider:
         discovery: finds the token endpoint in the server's metadata; until then, ``endpoint`` has the issuer for its URL.
         renewal: where new credentials may come from. It is asked whenever a token is not at hand, and once more, with
             ``force``, when the server refuses the credentials.
+        shared: where tokens are shared with other processes.
         clock: seconds of a monotonic clock.
 
     Raises:
@@ -87,6 +92,7 @@ class ClientCredentialsProvider:
         discovery: Discovery | None = None,
         renewal: Renewal | None = None,
         store: MemoryStore | None = None,
+        shared: SharedTokens | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         problem = insecure_url(endpoint.url, loopback_http_hosts, endpoint.client)
@@ -102,6 +108,7 @@ class ClientCredentialsProvider:
         self._clock = clock
         self._store = MemoryStore() if store is None else store
         self._lookup = self._store.get
+        self._shared = shared
         self._flights = Flights()
         self._failures = Failures(hold_back)
 
@@ -132,6 +139,8 @@ class ClientCredentialsProvider:
     def invalidate(self, token: AccessToken, /) -> None:
         """Forget ``token``, if it is still the current one of its key."""
         self._store.drop(token)
+        if self._shared:
+            self._shared.refuse(token)
 
     def use(self, endpoint: TokenEndpoint) -> None:
         """Take on new credentials: tokens of the old ones are dropped, and so is what held them back."""
@@ -151,6 +160,15 @@ class ClientCredentialsProvider:
             held_back=failure.until - now if failure and failure.holds_back and failure.until > now else None,
             fetching=self._flights.is_open(key),
         )
+
+    def store_report(self) -> StoreReport:
+        """What is known of where tokens are kept."""
+        return self._shared.report() if self._shared else StoreReport()
+
+    def listen(self) -> None:
+        """Hear of tokens that other processes drop, where they are shared: a thread of this process, best effort."""
+        if self._shared:
+            self._shared.listen(self._store.drop_generation)
 
     def __repr__(self) -> str:
         return f"<ClientCredentialsProvider {self.endpoint.client!r} {self.token_url}>"
@@ -217,15 +235,20 @@ class ClientCredentialsProvider:
 
     def _fetch(self, key: TokenOptions, until: float, *, may_renew: bool = True) -> Steps[AccessToken | TokenError]:
         endpoint = self.endpoint
+        fetch = self._shared.fetch(endpoint, key, until, self._ask) if self._shared else self._ask(endpoint, key, until)
+        result = yield from fetch
+        if isinstance(result, CredentialsRefusedError) and may_renew and self._take_on_new_credentials(force=True):
+            return (yield from self._fetch(key, until, may_renew=False))
+        if endpoint is self.endpoint:
+            self._remember(key, result)
+        return result
+
+    def _ask(self, endpoint: TokenEndpoint, key: TokenOptions, until: float) -> Steps[AccessToken | TokenError]:
         attempts = Attempts(until, self._clock)
         while (pause := attempts.pause_before_next()) is not None:
             if pause:
                 yield Pause(pause)
             attempts.record((yield from self._request_token(endpoint, key, until, self._clock)))
-        if isinstance(attempts.result, CredentialsRefusedError) and may_renew and self._take_on_new_credentials(force=True):
-            return (yield from self._fetch(key, until, may_renew=False))
-        if endpoint is self.endpoint:
-            self._remember(key, attempts.result)
         return attempts.result
 
     def _take_on_new_credentials(self, *, force: bool) -> bool:

@@ -35,6 +35,12 @@ class MemoryStore:
                 if found is not token:  # A newer one came in between.
                     self._tokens.setdefault(key, found)
 
+    def drop_generation(self, generation: str) -> None:
+        """Forget the token of that generation."""
+        for token in list(self._tokens.values()):
+            if token.generation == generation:
+                self.drop(token)
+
     def clear(self) -> None:
         """Forget every token."""
         self._tokens.clear()

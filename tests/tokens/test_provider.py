@@ -450,3 +450,11 @@ def test_dropping_a_token_leaves_the_newer_one_that_came_in_between() -> None:
     store.drop(older)
 
     assert store._tokens[DEFAULT_OPTIONS] is newer
+
+
+def test_a_provider_of_its_own_has_no_shared_store_to_report_or_to_listen_to() -> None:
+    shop = Shop(token(100))
+    shop.tokens.listen()
+    shop.tokens.invalidate(shop.token())
+
+    assert (shop.tokens.store_report().kind, shop.tokens.store_report().reachable) == ("memory", None)
