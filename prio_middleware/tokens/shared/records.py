@@ -73,6 +73,8 @@ def open_token(keyring: Keyring, place: Place, record: bytes) -> SharedToken | s
             fits = _VISIBLE.fullmatch(value) and kind.lower() == "bearer" and 0 < lifetime < math.inf and lifetime is not True
             if fits and isinstance(members.get("scope"), str | None):
                 return SharedToken(Secret(value), kind, members.get("scope"), float(lifetime), members["generation"])
+        case _:
+            pass
     return "it holds no token"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -10,7 +10,7 @@ _held_off = ContextVar("_held_off", default=False)
 
 
 @contextmanager
-def no_threads() -> Iterator[None]:
+def no_threads() -> Generator[None]:
     """Within this, nothing here starts a thread that outlives its task: a server may fork next."""
     token = _held_off.set(True)
     try:

@@ -223,11 +223,12 @@ class SharedTokens:
     def _fetch_for_all(self, wanted: Wanted, leased: Leased, key: TokenOptions, request: Request) -> Steps[tuple[Result, bool]]:
         """The outcome, and whether it is final: a fetch that only the lease cut short goes on."""
         (lease, until), place, leased_at = leased, wanted.places[0], self._clock()
-        result: Result | None = None
+        ended = False
         try:
             result = yield from request(wanted.endpoint, key, until)
+            ended = True
         finally:
-            if result is None:  # Cancelled. The others should not have to wait for the lease to run out.
+            if not ended:  # Cancelled. The others should not have to wait for the lease to run out.
                 self._release_beside(place.name, lease)
         if isinstance(result, AccessToken):
             yield from self._publish(place, lease, result, leased_at)
