@@ -19,6 +19,7 @@ from prio_middleware.settings.pipeline import DeclaredPipeline
 from prio_middleware.settings.schema import json_schema
 from prio_middleware.settings.server import PresetBased, Server
 from prio_middleware.settings.token_requests import TokenRequests
+from prio_middleware.settings.token_store import Sharing, TokenStore
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "settings.md"
 
@@ -28,10 +29,13 @@ GROUPS: Mapping[type[BaseModel], str] = {
     Credentials: "Credentials",
     TokenRequests: "Token requests",
     Connection: "Connections",
+    Sharing: "Sharing tokens",
     DeclaredPipeline: "Pipeline",
     ClientTable: "Application",
     Document: "Several clients",
 }
+
+TABLES: Mapping[str, type[BaseModel]] = {"app": Application, "token_store": TokenStore}
 
 HEAD = """\
 # Settings
@@ -52,9 +56,10 @@ def page() -> str:
 
 def _group(model: type[BaseModel], title: str, schema: Mapping[str, Any]) -> str:
     own = {name: schema["properties"][name] for name in model.model_fields if name in vars(model)["__annotations__"]}
-    if "app" in own:
-        fields = schema["$defs"][Application.__name__]["properties"]
-        own = {"app." + name: fields[name] for name in Application.model_fields}
+    for key, table in TABLES.items():
+        if key in own:
+            fields = schema["$defs"][table.__name__]["properties"]
+            own = {f"{key}.{name}": fields[name] for name in table.model_fields}
     return f"\n## {title}\n" + "".join(_setting(name, field) for name, field in own.items())
 
 

@@ -13,6 +13,7 @@ from ..presets import PRESETS
 from ..settings import ClientSettings, Settings
 from .options import client_options
 from .provider import build_provider
+from .sharing import forget_stores
 
 if TYPE_CHECKING:
     from ..transports.library import HTTPLibrary
@@ -65,6 +66,7 @@ def pipeline_for(settings: ClientSettings) -> Pipeline:
 def forget() -> None:
     """Keep no pipeline, and so no token, for clients to come: each test starts afresh."""
     _pipelines.clear()
+    forget_stores()
 
 
 def build_pipeline(settings: ClientSettings) -> Pipeline:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..plain_http import insecure_url, is_loopback
 from .layers import variable
 from .problems import KeyPath, Problem
+from .token_store import store_problems
 
 if TYPE_CHECKING:
     from .client import ClientSettings
@@ -23,6 +24,7 @@ def check(client: ClientSettings) -> Iterator[Problem]:
     yield from _credentials(client)
     yield from _plain_http(client)
     yield from _numbers(client)
+    yield from _token_store(client)
 
 
 def _server(client: ClientSettings) -> Iterator[Problem]:
@@ -79,6 +81,11 @@ def _numbers(client: ClientSettings) -> Iterator[Problem]:
         yield Problem(("default_lifetime",), "expected at most max_lifetime")
     if client.token_timeout > client.token_deadline:
         yield Problem(("token_timeout",), "expected at most token_deadline, which bounds all tries together")
+
+
+def _token_store(client: ClientSettings) -> Iterator[Problem]:
+    if client.token_store is not None:
+        yield from (Problem(("token_store", key), text) for key, text in store_problems(client.token_store))
 
 
 def _missing(client: ClientSettings, key: str, why: str = "every client has its own") -> Problem:

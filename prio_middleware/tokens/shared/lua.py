@@ -61,7 +61,8 @@ LEAD: Final = (
 -- KEYS: record, lease. ARGV: the generation that was seen, owner, holder, milliseconds.
 if string.sub(get(KEYS[1]) or '', 1, 32) ~= ARGV[1] then return {0, 0} end
 local holder = get(KEYS[2])
-if holder and string.sub(holder, 1, #ARGV[2]) ~= ARGV[2] then return {0, math.max(redis.call('PTTL', KEYS[2]), 1)} end
+local left = redis.call('PTTL', KEYS[2])  -- Negative: it never ends, so it is none of ours.
+if holder and left >= 0 and string.sub(holder, 1, #ARGV[2]) ~= ARGV[2] then return {0, math.max(left, 1)} end
 redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
 return {1, 0}
 """
