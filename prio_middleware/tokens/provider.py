@@ -235,6 +235,7 @@ class ClientCredentialsProvider:
 
     def _fetch(self, key: TokenOptions, until: float, *, may_renew: bool = True) -> Steps[AccessToken | TokenError]:
         endpoint = self.endpoint
+        self.listen()
         fetch = self._shared.fetch(endpoint, key, until, self._ask) if self._shared else self._ask(endpoint, key, until)
         result = yield from fetch
         if isinstance(result, CredentialsRefusedError) and may_renew and self._take_on_new_credentials(force=True):

@@ -80,9 +80,16 @@ def connect(address: RedisAddress, **more: Any) -> Client:
         return _cluster(address, options)
     if address.mode == "sentinel":
         return _master(address, options)
-    from redis import Redis
+    return _single(address, options)
 
-    return Redis(**_place(address), **options)
+
+def _single(address: RedisAddress, options: dict[str, Any]) -> Redis:
+    from redis import ConnectionPool, Redis, UnixDomainSocketConnection
+
+    url = urlsplit(address.url.reveal())
+    if url.scheme == "unix":  # redis-py's own client would forget how long a connection may take.
+        return Redis(connection_pool=ConnectionPool(UnixDomainSocketConnection, path=unquote(url.path), **options))
+    return Redis(host=url.hostname or "localhost", port=url.port or PORT, **options)
 
 
 def _cluster(address: RedisAddress, options: dict[str, Any]) -> RedisCluster:
@@ -124,13 +131,6 @@ def _options(address: RedisAddress) -> dict[str, Any]:
         options |= {"ssl": True, "ssl_cert_reqs": "required", "ssl_check_hostname": True}
         options |= {"ssl_ca_certs": str(address.ca_file)} if address.ca_file else {}
     return options
-
-
-def _place(address: RedisAddress) -> dict[str, Any]:
-    url = urlsplit(address.url.reveal())
-    if url.scheme == "unix":
-        return {"unix_socket_path": unquote(url.path)}
-    return {"host": url.hostname or "localhost", "port": url.port or PORT}
 
 
 def _nodes(address: RedisAddress, port: int) -> list[Node]:

@@ -108,7 +108,6 @@ class SharedTokens:
         self._counts = Counts()
         self._refused = Refused()
         self._owner = (0, "")
-        self._dropped: Callable[[str], None] | None = None
 
     def fetch(self, endpoint: TokenEndpoint, key: TokenOptions, until: float, request: Request) -> Steps[Result]:
         """A token that is fresh: another process's, or a new one, which the others get too.
@@ -119,7 +118,6 @@ class SharedTokens:
             until: the moment of the clock at which the fetch is given up.
             request: asks the endpoint.
         """
-        self.listen()
         names = self._keyring.names(endpoint, key)
         wanted = Wanted(endpoint, tuple(Place(name, endpoint.url) for name in names), until)
         patience = patience_until(self._clock(), until)
@@ -147,15 +145,14 @@ class SharedTokens:
         """A server refused ``token``. Nobody is told now: whoever leads the next fetch does that. No I/O."""
         self._refused.add(token.generation, token.expires_at)
 
-    def listen(self, dropped: Callable[[str], None] | None = None) -> None:
+    def listen(self, dropped: Callable[[str], None]) -> None:
         """Hear of tokens that other processes drop, in a thread of this process. Best effort; cheap to call again.
 
         Args:
-            dropped: is called with their generations, from now on.
+            dropped: a bound method that is called with their generations, as long as its object lives.
         """
-        self._dropped = dropped or self._dropped
-        if self._dropped is not None and may_start_threads():
-            self._store.listen(self._dropped)
+        if may_start_threads():
+            self._store.listen(dropped)
 
     def report(self) -> StoreReport:
         """What is known of the store."""

@@ -9,7 +9,7 @@ import pytest
 
 from prio_middleware.tokens.shared.redis_store import CHANNEL, RedisStore
 from prio_middleware.tokens.shared.store import Lease, Seen, Turn, Unreachable
-from tests.tokens.shared.servers import Server, until
+from tests.redis_servers import Server, until
 
 NAME = "a" * 40
 GENERATION = "1" * 32

@@ -197,7 +197,7 @@ def test_before_a_fork_nobody_listens() -> None:
         process.token()
     assert fleet.store.listeners == []
 
-    process.shared.listen()
+    process.tokens.listen()
     assert len(fleet.store.listeners) == 1
 
 
