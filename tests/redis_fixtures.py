@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.redis_servers import BINARIES, Server, serve
 
 
-@pytest.fixture(scope="session", params=BINARIES)
-def _served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve(str(request.param), tmp_path_factory.mktemp("redis")) as server:
-        yield server
+@pytest.fixture(scope="session")
+def _redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
+    with contextlib.ExitStack() as stack:
+        yield functools.cache(lambda binary: stack.enter_context(serve(binary, tmp_path_factory.mktemp("redis"))))
 
 
-@pytest.fixture
-def server(_served: Server) -> Server:
+@pytest.fixture(params=BINARIES)
+def server(request: pytest.FixtureRequest, _redis: Callable[[str], Server]) -> Server:
     """An empty server that others use afterwards."""
-    _served.admin().flushall()
-    return _served
+    found = _redis(str(request.param))
+    found.admin().flushall()
+    return found
 
 
 @pytest.fixture(params=BINARIES)

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ class Server:
 
 
 @contextlib.contextmanager
-def serve(binary: str, directory: Path, *options: str, port: int | None = None) -> Iterator[Server]:
+def serve(binary: str, directory: Path, *options: str, port: int | None = None) -> Generator[Server]:
     server = Server(binary, directory, *options, port=port)
     try:
         yield server

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, PlainValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, PlainValidator
 
 from ..plain_http import is_loopback
 from ..secret import Secret
 from .server import PresetBased
-from .values import CONTROL, Items, ReadableFile, Seconds, SecretLines, Text
+from .values import CONTROL, Items, ReadableFile, Seconds, SecretLines, Text, split_items
 
 Address = tuple[str, int]
 
@@ -66,11 +66,11 @@ def address_of(text: str) -> Address:
         ValueError: it is neither.
     """
     try:
-        parts = urlsplit(f"redis://{text}")
+        parts = urlsplit(f"//{text}")
         host, port = parts.hostname, parts.port
     except ValueError:
         host = port = None
-    if not host or port is None or f"redis://{text}" != f"redis://{parts.netloc}" or "@" in text:
+    if not host or port is None or set(text) & set("/?#@"):
         raise ValueError("expected nodes such as redis-2.example.com:6379")
     return host, port
 
@@ -79,6 +79,11 @@ SecretStoreUrl = Annotated[
     Secret, PlainValidator(_secret_url, json_schema_input_type=str), PlainSerializer(str, when_used="json")
 ]
 """A Redis URL, which may hold a password."""
+
+Nodes = Annotated[
+    tuple[Annotated[Text, AfterValidator(_node)], ...], BeforeValidator(split_items, json_schema_input_type=list[str] | str)
+]
+"""A list of ``host:port``, or one text with commas or spaces between them."""
 
 
 class TokenStore(BaseModel):
@@ -95,7 +100,7 @@ class TokenStore(BaseModel):
     mode: Literal["single", "cluster", "sentinel"] = "single"
     """What answers at the URL: one server, a node of a cluster, or a sentinel."""
 
-    nodes: Annotated[tuple[Annotated[Text, AfterValidator(_node)], ...], Items.__metadata__[0]] = ()
+    nodes: Nodes = ()
     """Modes cluster and sentinel: further nodes, host:port each. One that answers is enough to find the others."""
 
     service: Text | None = None

@@ -88,7 +88,8 @@ def _single(address: RedisAddress, options: dict[str, Any]) -> Redis:
 
     url = urlsplit(address.url.reveal())
     if url.scheme == "unix":  # redis-py's own client would forget how long a connection may take.
-        return Redis(connection_pool=ConnectionPool(UnixDomainSocketConnection, path=unquote(url.path), **options))
+        over_socket: Any = UnixDomainSocketConnection
+        return Redis(connection_pool=ConnectionPool(over_socket, path=unquote(url.path), **options))
     return Redis(host=url.hostname or "localhost", port=url.port or PORT, **options)
 
 

@@ -1,5 +1,5 @@
 """Private servers."""
 
-from tests.redis_fixtures import _served, own_server, server
+from tests.redis_fixtures import _redis, own_server, server
 
-__all__ = ["_served", "own_server", "server"]
+__all__ = ["_redis", "own_server", "server"]

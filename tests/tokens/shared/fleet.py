@@ -214,6 +214,8 @@ class Run:
                 return self.fleet.server(request)
             case Pause(seconds):
                 self.fleet.clock.now += seconds
+            case other:
+                raise AssertionError(f"nobody plays {other}")
         return None
 
 

@@ -190,7 +190,11 @@ def test_a_drop_is_told_of(store: RedisStore, admin: Any) -> None:
     look(store, **{GENERATION: 50.0})
     look(store, **{GENERATION: 50.0})
     heard: list[Any] = []
-    until(lambda: heard.append(channel.get_message(timeout=1)) or any(heard), "a message")
 
+    def has_heard() -> bool:
+        heard.append(channel.get_message(timeout=1))
+        return any(heard)
+
+    until(has_heard, "a message")
     assert [message["data"] for message in heard if message] == [GENERATION.encode()]
     assert channel.get_message() is None

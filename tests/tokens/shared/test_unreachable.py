@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import redis
+from redis import exceptions
 
 from prio_middleware import ConfigurationError, Secret
 from prio_middleware.tokens.shared import connect as connect_module
@@ -94,13 +95,13 @@ def test_an_answer_is_understood(operation: str, store: RedisStore, clients: lis
         (redis.TimeoutError("Timeout reading from socket"), "TimeoutError"),
         (redis.ResponseError("OOM command not allowed when used memory > 'maxmemory'."), "ResponseError OOM"),
         (redis.ResponseError("MISCONF Redis is configured to save RDB snapshots"), "ResponseError MISCONF"),
-        (redis.exceptions.ReadOnlyError("You can't write against a read only replica."), "ReadOnlyError"),
-        (redis.exceptions.NoScriptError("No matching script."), "NoScriptError"),
+        (exceptions.ReadOnlyError("You can't write against a read only replica."), "ReadOnlyError"),
+        (exceptions.NoScriptError("No matching script."), "NoScriptError"),
         (redis.BusyLoadingError("Redis is loading the dataset in memory"), "BusyLoadingError"),
-        (redis.exceptions.MovedError("3999 127.0.0.1:6381"), "MovedError"),
-        (redis.exceptions.ClusterDownError("The cluster is down"), "ClusterDownError"),
+        (exceptions.MovedError("3999 127.0.0.1:6381"), "MovedError"),
+        (exceptions.ClusterDownError("The cluster is down"), "ClusterDownError"),
         (redis.AuthenticationError("WRONGPASS invalid username-password pair"), "AuthenticationError WRONGPASS"),
-        (redis.exceptions.NoPermissionError(f"NOPERM User {CANARY} has no permissions"), "NoPermissionError NOPERM"),
+        (exceptions.NoPermissionError(f"NOPERM User {CANARY} has no permissions"), "NoPermissionError NOPERM"),
         (redis.InvalidResponse(f"Protocol Error: b'{CANARY}'"), "InvalidResponse"),
         (OSError(28, "No space left on device"), "OSError"),
         (ssl.SSLError("CERTIFICATE_VERIFY_FAILED"), "SSLError"),
