@@ -55,8 +55,19 @@ class Server:
     def __init__(self, binary: str, directory: Path, *options: str, port: int | None = None) -> None:
         self.binary = needs(binary)
         self.port = port or free_port()
-        self.directory = directory
         self.options = options
+        self.command = [
+            self.binary,
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+            str(directory),
+            *options,
+        ]
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -76,8 +87,7 @@ class Server:
         return redis.Redis(port=self.port, socket_timeout=PATIENCE, protocol=2)
 
     def start(self) -> None:
-        command = [self.binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.directory)]
-        self.process = subprocess.Popen([*command, *self.options], stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)
         until(lambda: self.admin().ping(), "the server answers")
 
     def stop(self) -> None:

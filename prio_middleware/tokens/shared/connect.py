@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -83,6 +84,16 @@ def connect(address: RedisAddress, **more: Any) -> Client:
     return _single(address, options)
 
 
+def close(client: Any) -> None:
+    """Close all that a client has open, those of its sentinels included, without a word where that fails."""
+    pool = getattr(client, "connection_pool", None)  # The client of a cluster has none, and is not asked for it.
+    manager = getattr(pool, "sentinel_manager", None)
+    for each in (client, *getattr(manager, "sentinels", ())):
+        with contextlib.suppress(Exception):
+            each.close()
+            each.connection_pool.disconnect()  # Which a client does not do for a pool that it was given.
+
+
 def _single(address: RedisAddress, options: dict[str, Any]) -> Redis:
     from redis import ConnectionPool, Redis, UnixDomainSocketConnection
 
@@ -99,7 +110,8 @@ def _cluster(address: RedisAddress, options: dict[str, Any]) -> RedisCluster:
     options.pop("db")  # A cluster has one only.
     node: Any = ClusterNode  # redis-py leaves it untyped, as it does the sentinel.
     nodes = [node(host, port) for host, port in _nodes(address, PORT)]
-    return RedisCluster(startup_nodes=nodes, **options)
+    # Tokens whose part of the cluster is down are not shared; the others still are.
+    return RedisCluster(startup_nodes=nodes, require_full_coverage=False, **options)
 
 
 def _master(address: RedisAddress, options: dict[str, Any]) -> Redis:

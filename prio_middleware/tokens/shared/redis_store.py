@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from . import lua
-from .connect import RedisAddress, connect
+from .connect import RedisAddress, close, connect
 from .store import Lease, Seen, Turn, Unreachable
 from .subscriber import Subscriber
 
@@ -31,7 +32,7 @@ _CODE = re.compile(r"[A-Z]{2,20}\b")
 
 
 class _Line(NamedTuple):
-    client: Client
+    client: Any
     pid: int
     used_at: float
 
@@ -50,7 +51,8 @@ class RedisStore:
     def __init__(self, address: RedisAddress, clock: Callable[[], float] = time.monotonic) -> None:
         self._address = address
         self._clock = clock
-        self._line: _Line | None = None
+        self._lines: list[_Line] = []
+        weakref.finalize(self, _close, self._lines)
         self._subscriber = Subscriber(lambda: connect(address, health_check_interval=30), CHANNEL)
 
     def look(self, name: str, refused: Mapping[str, float]) -> Seen | Unreachable:
@@ -88,16 +90,27 @@ class RedisStore:
             # The whole script each time: after a restart or a failover there is nobody who would know it by its hash.
             return read(self._client().eval(script, len(keys), *keys, *arguments))
         except Exception as error:  # noqa: BLE001 - redis-py, sockets, TLS and garbage raise a great many
-            self._line = None
+            _close(self._lines)
             return Unreachable(_word_for(error))
 
     def _client(self) -> Client:
-        line, now = self._line, self._clock()
-        # What a parent process opened is its own, also where no fork hook says so.
-        trusted = line is not None and line.pid == os.getpid() and now - line.used_at < IDLE_LIMIT
-        client = line.client if line is not None and trusted else connect(self._address)
-        self._line = _Line(client, os.getpid(), now)
+        now, pid = self._clock(), os.getpid()
+        client: Client | None = None
+        for line in self._lines[-1:]:
+            # What a parent process opened is its own, also where no fork hook says so.
+            if line.pid == pid and now - line.used_at < IDLE_LIMIT:
+                client = line.client
+        if client is None:
+            _close(self._lines)
+            client = connect(self._address)
+        self._lines[:] = [_Line(client, pid, now)]
         return client
+
+
+def _close(lines: list[_Line]) -> None:
+    """Close what is open. A forked child only closes its end of what its parent uses."""
+    while lines:
+        close(lines.pop().client)
 
 
 def _keys(name: str, *kinds: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import threading
@@ -9,6 +10,8 @@ import time
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from .connect import close
 
 if TYPE_CHECKING:
     from .connect import Client
@@ -66,23 +69,30 @@ class Subscriber:
         failures = 0
         while self._anybody():
             try:
-                for heard in self._messages():
-                    failures = 0
-                    self._tell(heard)
+                with contextlib.closing(self._messages()) as messages:
+                    for heard in messages:
+                        failures = 0
+                        self._tell(heard)
             except Exception:  # noqa: BLE001 - redis-py, sockets and TLS raise a great many; the next try may do
                 failures += 1
-                self._pause(min(2.0 ** min(failures, 10), LONGEST_PAUSE) * (0.5 + _draw() / 2))
+                self._rest(min(2.0 ** min(failures, 10), LONGEST_PAUSE) * (0.5 + _draw() / 2))
 
     def _messages(self) -> Any:
         """Each message, or None now and then, as long as anybody listens."""
         client: Any = self._connect()
         try:
-            channel = client.pubsub(ignore_subscribe_messages=True)
-            channel.subscribe(self._channel)
-            while self._anybody():
-                yield channel.get_message(timeout=POLL)
+            with contextlib.closing(client.pubsub(ignore_subscribe_messages=True)) as channel:
+                channel.subscribe(self._channel)
+                while self._anybody():
+                    yield channel.get_message(timeout=POLL)
         finally:
-            client.close()
+            close(client)
+
+    def _rest(self, seconds: float) -> None:
+        """Wait, as long as anybody listens."""
+        while seconds > 0 and self._anybody():
+            self._pause(min(seconds, POLL))
+            seconds -= POLL
 
     def _tell(self, heard: Any) -> None:
         if not heard or not isinstance(heard.get("data"), bytes):

@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,8 @@ def settings(sandbox: Sandbox, server: Server, /, lease: float = 10.0, **changes
 class Member:
     """One process."""
 
-    def __init__(self, clock: float = 0.0) -> None:
-        command = [sys.executable, Path(__file__).with_name("worker.py"), str(clock)]
+    def __init__(self) -> None:
+        command = [sys.executable, str(Path(__file__).with_name("worker.py"))]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
     def tell(self, order: dict[str, Any]) -> None:
@@ -69,18 +69,25 @@ class Member:
         self.process.stdout.close()
 
 
-@contextlib.contextmanager
-def crew(number: int, values: dict[str, Any], clocks: Iterable[float] = ()) -> Generator[list[Member]]:
-    """So many processes, all of them ready."""
-    members = [Member(clock) for clock in clocks or [0.0] * number]
-    try:
-        for member in members:
-            member.tell(values)
+class Crew:
+    """Processes that are started once, because that takes long, and replaced when they die."""
+
+    def __init__(self) -> None:
+        self.members: list[Member] = []
+
+    def ready(self, number: int, values: dict[str, Any], clocks: Iterable[float] = ()) -> list[Member]:
+        """So many of them, each as if it had just been started with these settings."""
+        self.members = [member for member in self.members if member.process.poll() is None]
+        self.members += [Member() for _ in range(number - len(self.members))]
+        members = self.members[:number]
+        for member, clock in zip(members, [*clocks, *[0.0] * number], strict=False):
+            member.tell({"do": "begin", "settings": values, "clock": clock})
         for member in members:
             member.answer()
-        yield members
-    finally:
-        for member in members:
+        return members
+
+    def close(self) -> None:
+        for member in self.members:
             member.kill()
 
 

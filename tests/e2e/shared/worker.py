@@ -1,7 +1,4 @@
-"""A process of a fleet: it does what lines of JSON on its input say, and answers each with one.
-
-``python worker.py SECONDS`` runs with a wall clock that is wrong by so many seconds.
-"""
+"""A process of a fleet: it does what lines of JSON on its input say, and answers each with one."""
 
 from __future__ import annotations
 
@@ -14,13 +11,11 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-_now = time.time
-time.time = lambda: _now() + float(sys.argv[1])
+from prio_middleware import PrioError, build
+from prio_middleware.httpx import async_client, client
+from prio_middleware.settings import ClientSettings
 
-from prio_middleware import PrioError  # noqa: E402 - with the wrong clock
-from prio_middleware.build import pipeline_for  # noqa: E402
-from prio_middleware.httpx import async_client, client  # noqa: E402
-from prio_middleware.settings import ClientSettings  # noqa: E402
+_now = time.time
 
 PATH = "/products/1004"
 
@@ -28,9 +23,13 @@ PATH = "/products/1004"
 class Worker:
     """A client, and what it can be told to do."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def begin(self, settings: dict[str, Any], clock: float) -> dict[str, Any]:
+        """Anew, without a token, and with a wall clock that is wrong by so many seconds."""
+        time.time = lambda: _now() + clock
+        build.forget()
         self.settings = ClientSettings(**settings)
         self.client = client(settings=self.settings)
+        return {}
 
     def call(self, threads: int = 1, calls: int = 1, pause: float = 0.0) -> dict[str, Any]:
         """So many calls in each of so many threads, which begin together."""
@@ -75,13 +74,12 @@ class Worker:
 
     def report(self) -> dict[str, Any]:
         """Of the token store, and whether a token is at hand."""
-        provider: Any = pipeline_for(self.settings).provider
+        provider: Any = build.pipeline_for(self.settings).provider
         return dataclasses.asdict(provider.store_report()) | {"has_token": provider.report().is_usable}
 
 
 def main() -> None:
-    worker = Worker(json.loads(sys.stdin.readline()))
-    say({})
+    worker = Worker()
     for line in sys.stdin:
         order = json.loads(line)
         say(getattr(worker, order.pop("do"))(**order))

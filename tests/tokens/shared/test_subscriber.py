@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from prio_middleware.tokens.shared.subscriber import LONGEST_PAUSE, Subscriber
+from prio_middleware.tokens.shared.subscriber import LONGEST_PAUSE, POLL, Subscriber
 from tests.redis_servers import Server, until
 
 CHANNEL = "prio-middleware:dropped"
@@ -67,25 +67,19 @@ class Station:
         self.made: list[FakeChannel] = []
         self.pauses: list[float] = []
         self.let_go = threading.Event()
+        self.threads: set[threading.Thread] = set()
         self.subscriber = Subscriber(self.connect, CHANNEL, self.pauses.append)
 
+    def running(self) -> list[threading.Thread]:
+        return [thread for thread in self.threads if thread.is_alive()]
+
     def connect(self) -> Any:
+        self.threads.add(threading.current_thread())
         script = self.connections.pop(0) if self.connections else []
         if isinstance(script, Exception):
             raise script
         self.made.append(FakeChannel(script, self.let_go))
         return self.made[-1]
-
-
-def running() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "prio_middleware.subscriber"]
-
-
-@pytest.fixture(autouse=True)
-def _ends() -> Any:
-    yield
-    gc.collect()
-    until(lambda: not running(), "the thread ended with its listeners")
 
 
 def test_everyone_who_listens_is_told() -> None:
@@ -96,7 +90,7 @@ def test_everyone_who_listens_is_told() -> None:
 
     assert ears[0].heard == ["a", "b"]
     assert station.made[0].channel == CHANNEL
-    assert len(running()) == 1
+    assert len(station.running()) == 1
 
 
 def test_who_is_gone_is_not_told_and_does_not_keep_the_thread() -> None:
@@ -110,7 +104,7 @@ def test_who_is_gone_is_not_told_and_does_not_keep_the_thread() -> None:
     until(lambda: heard, "told")
 
     del ear
-    until(lambda: not running(), "the thread ended")
+    until(lambda: not station.running(), "the thread ended")
     assert station.made[0].closed
 
 
@@ -133,11 +127,22 @@ def test_it_connects_again_with_growing_pauses() -> None:
     station.subscriber.listen(ear.dropped)
     until(lambda: ear.heard == ["a", "b"], "told over two connections")
 
-    assert len(station.pauses) == 9
-    assert all(pause <= LONGEST_PAUSE for pause in station.pauses)
-    assert station.pauses[0] <= 2 < station.pauses[5]
-    assert station.pauses[8] <= 2  # after a message, it begins anew
+    assert all(0 < pause <= POLL for pause in station.pauses)
+    least = sum(min(2**failures, LONGEST_PAUSE) / 2 for failures in range(1, 9))
+    assert least <= sum(station.pauses) <= 2 * least + 2  # after a message, it begins anew
     assert station.made[0].closed
+
+
+def test_between_two_tries_it_ends_with_whoever_listened() -> None:
+    station, ear = Station(), Ear()
+    station.subscriber.listen(ear.dropped)
+    until(lambda: station.made, "connected")
+    del ear
+    gc.collect()
+    until(lambda: not station.running(), "the thread ended")
+    station.subscriber._rest(1000.0)
+
+    assert station.pauses == []
 
 
 def test_a_child_listens_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,6 +50,12 @@ class FakeClient:
     def __init__(self, answer: object) -> None:
         self.answer = answer
         self.asked: list[tuple[Any, ...]] = []
+        self.closed = False
+        self.at_close = redis.ConnectionError()
+
+    def close(self) -> None:
+        self.closed = True
+        raise self.at_close
 
     def eval(self, *arguments: Any) -> object:
         self.asked.append(arguments)
@@ -135,7 +141,7 @@ def test_after_a_failure_connections_are_new(store: RedisStore, clients: list[Fa
     store.release(NAME, LEASE)
 
     assert store.release(NAME, LEASE) is True
-    assert len(clients) == 2
+    assert [client.closed for client in clients] == [True, False]
 
 
 def test_a_connection_that_was_idle_for_long_is_not_trusted(clients: list[FakeClient]) -> None:
@@ -148,7 +154,15 @@ def test_a_connection_that_was_idle_for_long_is_not_trusted(clients: list[FakeCl
 
     clock.now += 1
     store.release(NAME, LEASE)
-    assert len(clients) == 2
+    assert [client.closed for client in clients] == [True, False]
+
+
+def test_a_store_that_goes_leaves_no_connection_open(clients: list[FakeClient]) -> None:
+    store = RedisStore(RedisAddress(Secret("redis://localhost")), Clock())
+    store.release(NAME, LEASE)
+    del store
+
+    assert clients[0].closed
 
 
 def test_a_child_has_connections_of_its_own(
