@@ -172,13 +172,14 @@ def over_tls(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[tuple[
     issued.private_key_pem.write_to_path(str(files[2]))
     port = free_port()
     options = ["--tls-port", port, "--tls-cert-file", files[1], "--tls-key-file", files[2], "--tls-auth-clients", "no"]
-    try:
-        with serve(str(request.param), tmp_path, *map(str, options)) as server:
-            yield server, port, files[0]
-            # Python leaves a socket open that is reset just before its TLS handshake, as those of a killed server are.
-            until(lambda: not any("subscriber" in thread.name for thread in threading.enumerate()), "nobody listens any more")
-    except AssertionError:
-        pytest.skip("this build has no TLS")
+    with contextlib.ExitStack() as stack:
+        try:
+            server = stack.enter_context(serve(str(request.param), tmp_path, *map(str, options)))
+        except AssertionError:
+            pytest.skip("this build has no TLS")
+        yield server, port, files[0]
+        # Python leaves a socket open that is reset just before its TLS handshake, as those of a killed server are.
+        until(lambda: not any("subscriber" in thread.name for thread in threading.enumerate()), "nobody listens any more")
 
 
 def test_over_tls_with_an_authority_of_ones_own(over_tls: tuple[Server, int, Path]) -> None:
