@@ -122,6 +122,7 @@ def test_rules_that_make_no_sense_are_named(rules: dict[str, Any]) -> None:
         ExpiryPolicy(**rules)
 
 
+@pytest.mark.pitfall(id="fleet-stampede")
 def test_each_process_takes_another_share_of_the_leeway(monkeypatch: pytest.MonkeyPatch) -> None:
     draws = iter([0.0, 0.5])
     share = ProcessShare(lambda: next(draws))

@@ -16,6 +16,7 @@ PROCESSES = 4
 THREADS = 20
 
 
+@pytest.mark.pitfall(id="fleet-stampede")
 def test_processes_that_start_in_one_moment_make_one_token_request(crew: Crew, sandbox: Sandbox, server: Server) -> None:
     sandbox.admin.configure(token_delay=0.3)
     members = crew.ready(PROCESSES, settings(sandbox, server))
@@ -91,7 +92,7 @@ def under_load(members: list[Member], harm: Any, *, calls: int, pause: float = 0
     return [member.answer() for member in members]
 
 
-@pytest.mark.pitfall(id="shared-store-down")
+@pytest.mark.pitfall(id="store-down")
 @pytest.mark.parametrize(
     ("own_server", "harm"),
     [("redis-server", "kill"), ("valkey-server", "restart empty"), ("redis-server", "pause"), ("valkey-server", "fill")],

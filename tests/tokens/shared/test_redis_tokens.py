@@ -90,7 +90,7 @@ async def test_from_an_event_loop(server: Server) -> None:
     assert shop.asked == 1
 
 
-@pytest.mark.pitfall(id="shared-store-values")
+@pytest.mark.pitfall(id="store-values")
 def test_nothing_readable_is_kept(server: Server) -> None:
     shop = Shop(server.address)
     kept = shop.fresh().value.reveal()
@@ -103,7 +103,7 @@ def test_nothing_readable_is_kept(server: Server) -> None:
         assert readable.encode() not in everything
 
 
-@pytest.mark.pitfall(id="shared-store-values")
+@pytest.mark.pitfall(id="store-values")
 @pytest.mark.parametrize("poison", [b"", b"x", b"\xff" * 5000, b"f" * 32 + b"gAAAAA=="])
 def test_a_poisoned_value_is_replaced(poison: bytes, server: Server, caplog: pytest.LogCaptureFixture) -> None:
     shop = Shop(server.address)
@@ -116,7 +116,7 @@ def test_a_poisoned_value_is_replaced(poison: bytes, server: Server, caplog: pyt
     assert len(caplog.records) == 1
 
 
-@pytest.mark.pitfall(id="shared-store-values")
+@pytest.mark.pitfall(id="store-values")
 def test_a_swapped_value_is_not_taken(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     shop = Shop(server.address)
     other = shop.token(shop.provider(), BOOKING)

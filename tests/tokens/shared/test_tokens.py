@@ -43,6 +43,7 @@ def test_the_second_process_takes_the_token_of_the_first() -> None:
     assert second.tokens.current(BOOKING._replace(scope=None), None) is adopted
 
 
+@pytest.mark.pitfall(id="fleet-stampede")
 def test_fifty_processes_that_start_in_one_moment_make_one_token_request() -> None:
     fleet = Fleet(token(1000), token(1000))
     results = list(in_turn([process.steps() for process in fleet.processes(50)]))
@@ -204,6 +205,7 @@ def test_before_a_fork_nobody_listens() -> None:
 # The lease
 
 
+@pytest.mark.pitfall(id="dead-leader")
 def test_a_leader_that_dies_is_replaced_when_its_lease_runs_out() -> None:
     fleet = Fleet(token(1000), token(1000))
     dead = fleet.process().steps()
@@ -430,6 +432,7 @@ def test_what_is_wrong_with_one_request_is_not_told_to_others() -> None:
 # What may be wrong with the store
 
 
+@pytest.mark.pitfall(id="store-down")
 def test_without_the_store_everyone_fetches_for_himself() -> None:
     fleet = Fleet(token(1000), token(1000))
     fleet.store.down = "ConnectionError"
@@ -503,7 +506,7 @@ def test_every_operation_is_told_of() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.pitfall(id="shared-store-values")
+@pytest.mark.pitfall(id="store-values")
 @pytest.mark.parametrize("kind", ["poisoned", "empty", "swapped", "of another generation"])
 def test_a_value_that_is_not_ours_is_a_miss_and_a_warning(kind: str, caplog: pytest.LogCaptureFixture) -> None:
     fleet = Fleet(token(1000), token(1000), token(1000))

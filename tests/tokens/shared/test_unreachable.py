@@ -93,6 +93,7 @@ def test_an_answer_is_understood(operation: str, store: RedisStore, clients: lis
     assert all(key.startswith(f"prio-middleware:{{{NAME}}}:") for key in keys)
 
 
+@pytest.mark.pitfall(id="store-down")
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize(
     ("error", "reason"),
@@ -231,6 +232,7 @@ def options(address: RedisAddress) -> dict[str, Any]:
 QUERY = "?socket_timeout=60&socket_connect_timeout=60&retry_on_timeout=true&ssl_cert_reqs=none&decode_responses=true&db=9"
 
 
+@pytest.mark.pitfall(id="store-down")
 @pytest.mark.parametrize(
     "url", ["redis://:pw@localhost:7000/3", "rediss://us%40er:p%23w@redis.example.com", "unix:///run/x.sock"]
 )
