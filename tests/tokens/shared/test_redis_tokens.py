@@ -31,6 +31,8 @@ RIGHTS = (
     "+zscore +zremrangebyscore +time +publish +subscribe +ping"
 )
 
+RIGHTS_IN_A_CLUSTER = "+cluster|slots +cluster|shards +cluster|myid +command +readonly"
+
 
 class Shop:
     """Providers of one token endpoint, each as in a process of its own."""
@@ -230,7 +232,9 @@ def _is_whole(node: Server) -> bool:
 
 def test_a_cluster(cluster: list[Server]) -> None:
     others = tuple(("127.0.0.1", node.port) for node in cluster[1:])
-    address = RedisAddress(Secret(cluster[0].url), "cluster", others)
+    for node in cluster:
+        node.admin().execute_command("ACL", "SETUSER", *RIGHTS.split(), *RIGHTS_IN_A_CLUSTER.split())
+    address = RedisAddress(Secret(f"redis://prio:pw@127.0.0.1:{cluster[0].port}"), "cluster", others)
     share_and_replace(address)
     shop = Shop(address)
     scopes = [TokenOptions(scope=f"scope-{number}") for number in range(12)]
