@@ -3,7 +3,9 @@
 VENV = .venv
 PYTHON_VERSION =
 PYTHON_VERSIONS = 3.11 3.12 3.13
+CHAOS =
 PYTHON = $(VENV)/bin/python
+CASES = 100000
 PIP_INSTALL = $(PYTHON) -m pip install -qq --constraint constraints.txt
 PROJECT_INSTALL = $(PIP_INSTALL) --build-constraint constraints.txt --editable
 
@@ -20,13 +22,16 @@ unexport PYTHONHOME PYTHONPATH
 heading = @printf '\n== %s\n' '$(1)'
 
 .NOTPARALLEL:
-.PHONY: help demo docs test test-all lint format types tests bench constraints clean
+.PHONY: help demo demo-dashboard docs test test-all test-lowest lint format types tests bench faults chaos fuzz dist constraints clean
 
 help: ## what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.demo ## the whole story against an embedded Prio API, in half a minute
 	@$(PYTHON) -m prio_middleware.demo
+
+demo-dashboard: $(VENV)/.demo ## a busy application and its status page, until Ctrl-C
+	@$(PYTHON) -m prio_middleware.demo.dashboard
 
 docs: $(VENV)/.docs ## the documentation as a site, in .cache/site
 	@$(PYTHON) -m mkdocs build --strict --quiet
@@ -36,6 +41,9 @@ test: lint types tests ## lint, types, and the tests with full branch coverage
 
 test-all: ## the same on every Python 3.11 to 3.13 of this machine
 	@scripts/test_all $(PYTHON_VERSIONS)
+
+test-lowest: ## the tests' core with the lowest versions that pyproject.toml allows
+	@scripts/test_lowest
 
 lint: $(VENV)/.test ## ruff: rules and format
 	$(call heading,ruff check)
@@ -49,7 +57,7 @@ types: $(VENV)/.test ## mypy (strict) and pyright
 	$(call heading,pyright)
 	@$(PYTHON) -m pyright --pythonpath $(PYTHON)
 
-tests: $(VENV)/.test ## pytest with full branch coverage
+tests: $(VENV)/.test .cache/oidc-provider/.installed ## pytest with full branch coverage
 	$(call heading,pytest)
 	@$(PYTHON) -m pytest --numprocesses=2 --dist=worksteal --cov --hypothesis-profile=ci
 
@@ -57,11 +65,25 @@ format: $(VENV)/.test ## format the code and mend what ruff can
 	@$(PYTHON) -m ruff check --fix
 	@$(PYTHON) -m ruff format
 
-bench: $(VENV)/.test ## what a call and an import cost, beside the same without this library
+bench: $(VENV)/.test ## what it costs, beside the same without this library and beside its peers: ten minutes
 	@$(PYTHON) benchmarks/overhead.py
+	@$(PYTHON) -m benchmarks.telemetry
 	@$(PYTHON) benchmarks/import_time.py
+	@$(PYTHON) -m benchmarks.peers
 
-constraints: ## renew constraints.txt: the newest versions of everything the tests need
+faults: $(VENV)/.test ## every fault of server and network, for every kind of client: what happened, as a table
+	@$(PYTHON) -m tests.e2e.faults
+
+chaos: $(VENV)/.test ## a minute of everything going wrong at once; CHAOS='--minutes 30 --seed 7' for another one
+	@$(PYTHON) -m tests.chaos $(CHAOS)
+
+fuzz: $(VENV)/.fuzz ## fuzzing guided by coverage; `make fuzz CASES=1000000` for the long form
+	@$(PYTHON) -m scripts.fuzz --cases $(CASES)
+
+dist: $(VENV)/.dist ## the commit as sdist and wheel, built twice and compared, with a bill of materials
+	@scripts/dist $(PYTHON)
+
+constraints: ## renew constraints.txt, the newest versions of everything the tests need, and constraints-lowest.txt
 	@scripts/renew_constraints
 
 clean: ## remove everything that was set up or built
@@ -90,3 +112,15 @@ $(VENV)/.test: $(VENV)/.demo
 	@echo "  installing the tools for tests and types ..."
 	@$(PROJECT_INSTALL) '.[cli,httpx2,redis,sandbox,testing]' --group dev
 	@touch $@
+
+$(VENV)/.fuzz: $(VENV)/.test
+	@$(PIP_INSTALL) atheris
+	@touch $@
+
+$(VENV)/.dist: $(VENV)/.pip
+	@$(PIP_INSTALL) build cyclonedx-bom hatchling
+	@touch $@
+
+.cache/oidc-provider/.installed: tests/interop/oidc_provider/package.json scripts/install_oidc_provider $(VENV)/.test
+	@echo "  installing oidc-provider, for the tests with servers that nobody here wrote ..."
+	@scripts/install_oidc_provider $(PYTHON) .cache/oidc-provider

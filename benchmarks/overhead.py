@@ -62,15 +62,16 @@ def async_pair(library: Any, face: Any, loop: asyncio.AbstractEventLoop) -> tupl
     return timed(ours), timed(floor)
 
 
-def settings() -> ClientSettings:
+def settings(**changes: Any) -> ClientSettings:
     """A client of the ``rfc6749`` preset: every default component, nothing switched off."""
-    return ClientSettings(
-        preset="rfc6749",
-        base_url=BASE_URL,
-        token_url="https://api.example.com/token",
-        client_id="shop@example.com",
-        client_secret="benchmark",
-    )
+    values = {
+        "preset": "rfc6749",
+        "base_url": BASE_URL,
+        "token_url": "https://api.example.com/token",
+        "client_id": "shop@example.com",
+        "client_secret": "benchmark",
+    }
+    return ClientSettings(**{**values, **changes})
 
 
 def fixed() -> dict[str, str]:

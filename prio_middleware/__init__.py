@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .errors import (
         BodyNotReplayableError,
+        BudgetExceededError,
         ConfigurationError,
         CredentialsRefusedError,
         DiscoveryError,
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
         PolicyError,
         PrioError,
         ReauthenticationError,
+        SecondTryRefusedError,
         TokenEndpointUnavailableError,
         TokenError,
         TokenRequestRefusedError,
     )
     from .middleware import (
         ApplicationInfo,
+        BudgetGuard,
         HeaderInjector,
         HTTPSEnforcer,
         OriginGuard,
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "errors": (
         "BodyNotReplayableError",
+        "BudgetExceededError",
         "ConfigurationError",
         "CredentialsRefusedError",
         "DiscoveryError",
@@ -55,12 +59,14 @@ _HOMES = {
         "PolicyError",
         "PrioError",
         "ReauthenticationError",
+        "SecondTryRefusedError",
         "TokenEndpointUnavailableError",
         "TokenError",
         "TokenRequestRefusedError",
     ),
     "middleware": (
         "ApplicationInfo",
+        "BudgetGuard",
         "HTTPSEnforcer",
         "HeaderInjector",
         "OriginGuard",
@@ -80,6 +86,8 @@ __all__ = [
     "AccessToken",
     "ApplicationInfo",
     "BodyNotReplayableError",
+    "BudgetExceededError",
+    "BudgetGuard",
     "ClientCredentialsProvider",
     "ClientSettings",
     "ConfigurationError",
@@ -99,6 +107,7 @@ __all__ = [
     "ReauthenticationError",
     "RefusalRules",
     "RevocationHandler",
+    "SecondTryRefusedError",
     "Secret",
     "Settings",
     "StaticTokenProvider",

@@ -17,16 +17,18 @@ from anyio import to_thread
 
 from .clients import DEFAULT, AsyncClients, Clients, fetch_tokens
 from .dropins import unavailable
-from .dropins.asgi_answer import http_messages, serve
+from .dropins.asgi_answer import http_messages, route, serve
 from .dropins.lifespan import InnerLifespan
 from .errors import ConfigurationError, PrioError
 from .readiness import answer, readiness
 from .settings import Settings
+from .status.answers import respond
+from .status.look import look
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["PrioMiddleware", "ReadyApp", "clients_of"]
+__all__ = ["PrioMiddleware", "ReadyApp", "StatusPage", "clients_of"]
 
 
 class PrioMiddleware:
@@ -38,8 +40,8 @@ class PrioMiddleware:
     They are opened in the lifespan and closed at its end. Where no lifespan is seen (on a mounted application, say) they are
     opened by the first request of an event loop, and closed when the loop ends.
 
-    A :class:`TokenError` that leaves the application before its answer has begun becomes 503 with ``Retry-After``; on a
-    websocket, the close code 1013. The reason is logged, not sent.
+    A :class:`TokenError` or a :class:`BudgetExceededError` that leaves the application before its answer has begun becomes 503
+    with ``Retry-After``; on a websocket, the close code 1013. The reason is logged, not sent.
 
     Args:
         app: the application.
@@ -143,6 +145,31 @@ class ReadyApp:
         """Answer one request."""
         for message in http_messages(*answer(readiness(clients_of(scope), *self._names))):
             await send(message)
+
+
+class StatusPage:
+    """The status page of this process, and its ``status.json``: read only, and with no secret on them.
+
+    Put your own login before it.
+
+    ``Mount("/status", StatusPage())`` in Starlette, ``app.mount("/status", StatusPage())`` in FastAPI.
+
+    Args:
+        settings: of the clients to show. If left out, they are those of the :class:`PrioMiddleware` around it.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; refuse a websocket."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000, "reason": ""})
+        elif scope["type"] == "http":
+            settings = self._settings or clients_of(scope).settings
+            path, mount = route(scope)
+            for message in http_messages(*respond(scope["method"], path, mount, functools.partial(look, settings))):
+                await send(message)
 
 
 def clients_of(scope: Scope, key: Literal["prio_clients", "prio_sync_clients"] = "prio_clients") -> Any:

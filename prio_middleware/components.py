@@ -14,8 +14,19 @@ from .nearest import did_you_mean
 GROUP = "prio_middleware.components"
 """The group of entry points under which packages register their components."""
 
-BUILT_IN = ("https_enforcer", "origin_guard", "application_info", "revocation_handler", "token_provider", "header_injector")
+BUILT_IN = (
+    "https_enforcer",
+    "budget_guard",
+    "origin_guard",
+    "application_info",
+    "revocation_handler",
+    "token_provider",
+    "header_injector",
+)
 """The components of this package, in the order of the default pipeline. They are made from settings of their own."""
+
+OPT_IN = frozenset({"budget_guard"})
+"""Those that the default pipeline has only where there are settings for them."""
 
 Factory = Callable[..., Any]
 

@@ -10,6 +10,7 @@ one.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ from .errors import ConfigurationError
 from .extras import needs
 from .readiness import answer, readiness
 from .settings import Settings
+from .status.answers import respond
+from .status.look import look
 
 try:
     from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -33,7 +36,7 @@ except ModuleNotFoundError as error:
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["PrioClient", "PrioClients", "PrioConfig", "PrioMiddleware", "ready"]
+__all__ = ["PrioClient", "PrioClients", "PrioConfig", "PrioMiddleware", "ready", "status_page"]
 
 
 class PrioClients(Collection[str]):
@@ -101,7 +104,8 @@ class PrioMiddleware:
     out. With ``PRIO_WARM_UP = True`` a token is fetched for every client at startup. Sync clients are closed when the process
     exits, async ones when their event loop ends.
 
-    A :class:`TokenError` that leaves a view becomes 503 with ``Retry-After``; the reason is logged, not sent.
+    A :class:`TokenError` or a :class:`BudgetExceededError` that leaves a view becomes 503 with ``Retry-After``; the reason is
+    logged, not sent.
 
     Raises:
         ConfigurationError: at startup: the settings are wrong.
@@ -127,8 +131,8 @@ class PrioMiddleware:
         return self._get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Answer 503 if a view left a token failure."""
-        failure = unavailable.token_failure(exception)
+        """Answer 503 if a view left a failure that is worth one."""
+        failure = unavailable.failure_of(exception)
         if failure is None:
             return None
         unavailable.log(failure)
@@ -152,13 +156,28 @@ def ready(request: HttpRequest) -> HttpResponse:
 
     ``path("ready", ready)``.
     """
-    clients = getattr(request, "prio_clients", None)
+    status, headers, body = answer(readiness(_clients_of(request)))
+    return HttpResponse(body, status=status, headers=headers)
+
+
+def status_page(request: HttpRequest, path: str | None = None) -> HttpResponse:
+    """A view: the status page of this process, and its ``status.json``. Read only, and with no secret on them.
+
+    ``re_path(r"^status(?P<path>/.*)?$", staff_member_required(status_page))``
+    """
+    below = path or ""
+    mount = request.path.removesuffix(below)
+    status, headers, body = respond(request.method or "", below, mount, functools.partial(look, _clients_of(request).settings))
+    return HttpResponse(body, status=status, headers=headers)
+
+
+def _clients_of(request: HttpRequest) -> PrioClients:
+    clients: PrioClients | None = getattr(request, "prio_clients", None)
     if clients is None:
         raise ConfigurationError(
             "There are no clients here.", remedy='Add "prio_middleware.django.PrioMiddleware" to MIDDLEWARE.'
         )
-    status, headers, body = answer(readiness(clients))
-    return HttpResponse(body, status=status, headers=headers)
+    return clients
 
 
 def _settings() -> Settings | ConfigurationError:

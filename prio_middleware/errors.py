@@ -6,7 +6,8 @@
     ├── ConfigurationError                 settings, a pipeline or a request's options are wrong
     ├── PolicyError                        the request was refused here; nothing left this machine
     │   ├── InsecureTransportError         plain HTTP
-    │   └── ForeignOriginError             another origin than the client's own, where those are refused
+    │   ├── ForeignOriginError             another origin than the client's own, where those are refused
+    │   └── BudgetExceededError            one more could make the server shut this client out
     ├── TokenError                         no token could be had; the request was not sent
     │   ├── TokenEndpointUnavailableError  no connection, a timeout, 429 or 5xx: worth another try later
     │   ├── TokenRequestRefusedError       the server refused the token request (RFC 6749 §5.2)
@@ -15,7 +16,8 @@
     │   └── DiscoveryError                 the server's metadata do not say where to ask for one
     └── ReauthenticationError              why a refusal was handed on: in response.extensions, never raised
         ├── BodyNotReplayableError         the request's body can be sent once only
-        └── NewTokenUnavailableError       no new token could be had
+        ├── NewTokenUnavailableError       no new token could be had
+        └── SecondTryRefusedError          a new token was had, but sending again was refused here
 
 An error raised through a client is also that HTTP library's ``TransportError``: ``except httpx.HTTPError`` catches it.
 No error, and nothing reachable from one, holds a secret, a token or a raw body.
@@ -94,23 +96,48 @@ class ConfigurationError(PrioError):
 
 
 class PolicyError(PrioError):
-    """The request was refused here: no token was asked for and no byte left this machine."""
+    """The request was refused here: no token was asked for and no byte left this machine.
+
+    Attributes:
+        reason: what such requests are counted as, among those refused here.
+    """
+
+    reason: ClassVar[str] = "policy"
 
 
 class InsecureTransportError(PolicyError):
     """The URL is plain HTTP: a token or a secret would travel in the clear (RFC 6750 §5.3)."""
 
+    reason = "plain_http"
     default_remedy = "Use https://. For a test server on this machine, name its loopback host in the settings."
 
 
 class ForeignOriginError(PolicyError):
     """The URL is at another origin than the client's own, and the settings say to refuse such requests."""
 
+    reason = "foreign_origin"
     default_remedy = "Add the origin to the allowed ones if it may have the token; else use another client for it."
 
 
+class BudgetExceededError(PolicyError):
+    """One more request could exceed what the server takes in a minute, and the budget guard is asked to prevent that.
+
+    ``retry_after`` says when there may be room again. Where others spent the rest while this call was getting its token, one
+    was asked for; the call itself was not sent.
+    """
+
+    reason = "budget"
+    default_remedy = "Wait retry_after seconds; then see which calls are answered with 4xx, and mend those: each one counts."
+
+
 class TokenError(PrioError):
-    """No token could be had. The request was not sent: it never is without its token."""
+    """No token could be had. The request was not sent: it never is without its token.
+
+    Attributes:
+        held_back: the server was not asked this time, for it would have said the same again.
+    """
+
+    held_back = False
 
 
 class TokenEndpointUnavailableError(TokenError):
@@ -147,19 +174,33 @@ class ReauthenticationError(PrioError):
     """Why the server's refusal was handed on after it was judged to be about the token.
 
     Found in ``response.extensions["prio_middleware.reason"]``; it is never raised.
+
+    Attributes:
+        outcome: what such second tries are counted as.
     """
+
+    outcome: ClassVar[str] = "failed"
 
 
 class BodyNotReplayableError(ReauthenticationError):
     """The refused token was dropped, but the request's body was a stream that can be sent once only."""
 
+    outcome = "body_not_replayable"
     default_remedy = "Make the request again: it will have a new token. Bodies given as bytes, JSON or form data are resent."
 
 
 class NewTokenUnavailableError(ReauthenticationError):
     """The refused token was dropped, but no new one could be had."""
 
+    outcome = "token_unavailable"
     default_remedy = "See the message for the token endpoint's failure, and mend that first."
+
+
+class SecondTryRefusedError(ReauthenticationError):
+    """The refused token was replaced, but sending the request again was refused here: nothing was left of the budget."""
+
+    outcome = "budget"
+    default_remedy = "See the message for the reason; once that is over, make the request again: it will have the new token."
 
 
 def bind(error: PrioError, base: type[Exception]) -> PrioError:

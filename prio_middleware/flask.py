@@ -11,17 +11,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+import functools
+from typing import TYPE_CHECKING, Any, cast
 
 from .clients import DEFAULT, Clients
 from .dropins import unavailable
 from .dropins.framework_settings import read_settings
-from .errors import ConfigurationError, TokenError
+from .errors import ConfigurationError
 from .extras import needs
 from .readiness import answer, readiness
+from .status.answers import respond
+from .status.look import look
 
 try:
-    from flask import Flask, Response, current_app
+    from flask import Blueprint, Flask, Response, current_app, request
     from werkzeug.local import LocalProxy
 except ModuleNotFoundError as error:
     raise needs("flask", error) from None
@@ -29,7 +32,7 @@ except ModuleNotFoundError as error:
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Prio", "current_client", "current_clients", "ready"]
+__all__ = ["Prio", "current_client", "current_clients", "ready", "status_page"]
 
 _EXTENSION = "prio"
 
@@ -40,8 +43,8 @@ class Prio:
     ``app.config["PRIO"]`` holds their settings as a dict, over those of the environment and the files; nothing needs to be
     there. One object serves any number of applications: :attr:`client` is the one of the application that serves.
 
-    A :class:`TokenError` that leaves a view becomes 503 with ``Retry-After``; the reason is logged, not sent. An error handler
-    of the application's own, registered later, takes its place.
+    A :class:`TokenError` or a :class:`BudgetExceededError` that leaves a view becomes 503 with ``Retry-After``; the reason is
+    logged, not sent. An error handler of the application's own, registered later, takes its place.
 
     Args:
         app: the application; or give it to :meth:`init_app` later.
@@ -72,7 +75,8 @@ class Prio:
         if isinstance(settings, ConfigurationError):
             raise settings
         app.extensions[_EXTENSION] = Clients.checked(settings, warm_up=self._warm_up)
-        app.register_error_handler(TokenError, self._refuse)
+        for kind in unavailable.UNAVAILABLE:
+            app.register_error_handler(kind, self._refuse)
 
     @property
     def client(self) -> httpx.Client:
@@ -87,7 +91,7 @@ class Prio:
         """All of its clients: ``prio.clients["berlin"]``."""
         return _clients()
 
-    def _refuse(self, failure: TokenError) -> Response:
+    def _refuse(self, failure: unavailable.Unavailable) -> Response:
         unavailable.log(failure)
         return Response(unavailable.BODY, unavailable.STATUS, unavailable.headers(failure, self._retry_after))
 
@@ -98,6 +102,27 @@ def ready() -> Response:
     ``app.add_url_rule("/ready", view_func=ready)``.
     """
     status, headers, body = answer(readiness(_clients()))
+    return Response(body, status, headers)
+
+
+def status_page() -> Blueprint:
+    """A blueprint with the status page of this process and its ``status.json``: read only, and with no secret on them.
+
+    ``app.register_blueprint(status_page(), url_prefix="/status")``. Put your own login before it: in a function that
+    ``before_request`` of the blueprint takes.
+    """
+    page = Blueprint("prio_status", __name__)
+    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]  # all but the first two are answered with 405
+    options: dict[str, Any] = {"methods": methods, "provide_automatic_options": False, "strict_slashes": True}
+    page.add_url_rule("/", view_func=_status, defaults={"path": ""}, **options)
+    page.add_url_rule("/<path:path>", view_func=_status, **options)
+    return page
+
+
+def _status(path: str) -> Response:
+    # werkzeug leaves the body of an answer to HEAD out, and says how long it would be.
+    method = "GET" if request.method == "HEAD" else request.method
+    status, headers, body = respond(method, f"/{path}", "", functools.partial(look, _clients().settings))
     return Response(body, status, headers)
 
 

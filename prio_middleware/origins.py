@@ -44,14 +44,14 @@ def parse_origin(url: str) -> Origin | ConfigurationError:
     match = _URL.fullmatch(url) if url.isprintable() else None
     scheme = match["scheme"].lower() if match else ""
     host = canonical_host(match["host"]) if match else None
-    port = int(match["port"] or 0) if match else 0
-    if host is None or scheme not in DEFAULT_PORTS or port > 65535:
+    port = int(match["port"]) if match and match["port"] else None
+    if host is None or scheme not in DEFAULT_PORTS or not (port is None or 0 < port < 65536):
         return ConfigurationError(
             "This is not the URL of an HTTP server.",
             url=url,
             remedy="Write it as https://host or https://host:port, without user name and password.",
         )
-    return Origin(scheme, host, port if port not in {0, DEFAULT_PORTS[scheme]} else None)
+    return Origin(scheme, host, None if port == DEFAULT_PORTS[scheme] else port)
 
 
 def canonical_host(host: str) -> str | None:

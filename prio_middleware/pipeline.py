@@ -140,6 +140,19 @@ class Component(Protocol):
         """Judge the response. None means ``DELIVER``."""
 
 
+class Watcher(Protocol):
+    """What a component may have besides: it then sees every request as it is sent, on its way to the server.
+
+    First and second tries, requests that pass bare, and token requests: whatever the shells send.
+    """
+
+    def on_send(self, request: RequestLike, /, *, for_token: bool) -> None:
+        """It is about to be sent. Raise a :class:`PolicyError` to refuse it; but not a request for a token."""
+
+    def on_sent(self, request: RequestLike, status: int | None, /) -> None:
+        """It was answered. None: there is no answer, because of an error, or because the caller was cancelled."""
+
+
 OnRequest = Callable[[Exchange], None]
 OnResponse = Callable[[Exchange, ResponseLike], "Verdict | None"]
 
@@ -163,6 +176,8 @@ class Pipeline:
     """
 
     def __init__(self, components: Iterable[Any]) -> None:
+        from .telemetry.tally import LEDGER, name_of
+
         self.components = tuple(components)
         places = [place for place, component in enumerate(self.components) if _is_provider(component)]
         if len(places) != 1:
@@ -172,6 +187,9 @@ class Pipeline:
             )
         place = places[0]
         self.provider = self.components[place]
+        self.watchers: tuple[Watcher, ...] = tuple(filter(_is_watcher, self.components))
+        self.tally = LEDGER.of(name_of(self.provider))
+        self.tally.know(self.provider)
         outside, inside = self.components[:place], self.components[place + 1 :]
         _check_inside(inside)
         self.statuses: frozenset[int] = frozenset().union(*(getattr(component, "judges", ()) for component in outside))
@@ -203,6 +221,10 @@ def _is_authorization(pair: tuple[bytes, bytes]) -> bool:
 
 def _hears_requests(component: object) -> bool:
     return hasattr(component, "on_request")
+
+
+def _is_watcher(component: object) -> bool:
+    return hasattr(component, "on_send") and hasattr(component, "on_sent")
 
 
 def _is_provider(component: object) -> bool:

@@ -27,9 +27,11 @@ class Preset:
         client_auth: how the client authenticates at the token endpoint.
         read_timeout: seconds to wait for the API's next bytes.
         refusals: which of the API's refusals may be about the token.
+        request_limit: requests in a minute, after which it does so too.
         hosts: the API's host for each environment; empty where the settings must name their URLs.
         base_url_template: the API's URL, to be filled with host and version.
         version: the API version where the settings name none.
+        client_error_limit: 4xx answers in a minute after which the server shuts the client out; None where none is known.
         token_path: the token endpoint's path below the base URL; empty where the settings must name its URL.
     """
 
@@ -39,10 +41,12 @@ class Preset:
     client_auth: ClientAuthMethod
     read_timeout: float
     refusals: RefusalRules
+    request_limit: int | None = None
     hosts: Mapping[EnvironmentName, str] = field(default_factory=lambda: MappingProxyType({}))
     base_url_template: str = ""
     version: str = ""
     token_path: str = ""
+    client_error_limit: int | None = None
 
     def base_url(self, environment: EnvironmentName | None, version: str | None) -> str:
         """The API's URL, or an empty string where this preset knows none. Nothing named means production, newest version."""
@@ -61,6 +65,7 @@ PRIO = Preset(
     client_auth="client_secret_basic",
     read_timeout=60.0,
     refusals=PRIO_REFUSALS,
+    request_limit=1000,
     hosts=MappingProxyType(
         {
             "production": "distributor-api.prioticket.com",
@@ -72,6 +77,7 @@ PRIO = Preset(
     base_url_template="https://{host}/{version}/distributor",
     version="v3.8",
     token_path="/oauth2/token",
+    client_error_limit=60,
 )
 
 RFC6749 = Preset(

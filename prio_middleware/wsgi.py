@@ -8,6 +8,7 @@ In the application, ``environ["prio_middleware.client"].get("/products")`` carri
 
 from __future__ import annotations
 
+import functools
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,14 @@ from .dropins.wsgi_answer import serve
 from .errors import ConfigurationError
 from .readiness import answer, readiness
 from .settings import Settings
+from .status.answers import respond
+from .status.look import look
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["CLIENT", "CLIENTS", "PrioMiddleware", "ReadyApp"]
+__all__ = ["CLIENT", "CLIENTS", "PrioMiddleware", "ReadyApp", "StatusPage"]
 
 CLIENT = "prio_middleware.client"
 """The key of the default client in the environ."""
@@ -39,8 +42,8 @@ class PrioMiddleware:
 
     Threads share them; each process opens its own, so it may be forked at any time. They are closed when it exits.
 
-    A :class:`TokenError` that leaves the application before its answer has begun becomes 503 with ``Retry-After``. The reason
-    is logged, not sent.
+    A :class:`TokenError` or a :class:`BudgetExceededError` that leaves the application before its answer has begun becomes 503
+    with ``Retry-After``. The reason is logged, not sent.
 
     Args:
         app: the application.
@@ -87,11 +90,40 @@ class ReadyApp:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        if CLIENTS not in environ:
-            raise ConfigurationError(
-                "There are no clients here: no PrioMiddleware stands around this application.",
-                remedy="Put it there: PrioMiddleware(application), from prio_middleware.wsgi.",
-            )
-        status, headers, body = answer(readiness(environ[CLIENTS], *self._names))
+        status, headers, body = answer(readiness(_clients_of(environ), *self._names))
         start_response(f"{status} {HTTPStatus(status).phrase}", list(headers.items()))
         return [body]
+
+
+class StatusPage:
+    """The status page of this process, and its ``status.json``: read only, and with no secret on them.
+
+    Put your own login before it.
+
+    Mount it as WSGI applications are mounted, inside a :class:`PrioMiddleware` or with settings of its own:
+    ``DispatcherMiddleware(application, {"/status": StatusPage()})``, from ``werkzeug.middleware.dispatcher``.
+
+    Args:
+        settings: of the clients to show. If left out, they are those of the :class:`PrioMiddleware` around it.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        settings = self._settings or _clients_of(environ).settings
+        path, mount = environ.get("PATH_INFO", ""), environ.get("SCRIPT_NAME", "")
+        status, headers, body = respond(environ["REQUEST_METHOD"], path, mount, functools.partial(look, settings))
+        start_response(f"{status} {HTTPStatus(status).phrase}", list(headers.items()))
+        return [body]
+
+
+def _clients_of(environ: WSGIEnvironment) -> Clients:
+    if CLIENTS in environ:
+        clients: Clients = environ[CLIENTS]
+        return clients
+    raise ConfigurationError(
+        "There are no clients here: no PrioMiddleware stands around this application.",
+        remedy="Put it there: PrioMiddleware(application), from prio_middleware.wsgi.",
+    )

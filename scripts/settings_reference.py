@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from prio_middleware.settings.application import Application
+from prio_middleware.settings.budget import BudgetGuardTable
 from prio_middleware.settings.client import ClientTable
 from prio_middleware.settings.connection import Connection
 from prio_middleware.settings.credentials import Credentials
@@ -35,7 +36,7 @@ GROUPS: Mapping[type[BaseModel], str] = {
     Document: "Several clients",
 }
 
-TABLES: Mapping[str, type[BaseModel]] = {"app": Application, "token_store": TokenStore}
+TABLES: Mapping[str, type[BaseModel]] = {"app": Application, "budget_guard": BudgetGuardTable, "token_store": TokenStore}
 
 HEAD = """\
 # Settings
@@ -56,11 +57,17 @@ def page() -> str:
 
 def _group(model: type[BaseModel], title: str, schema: Mapping[str, Any]) -> str:
     own = {name: schema["properties"][name] for name in model.model_fields if name in vars(model)["__annotations__"]}
-    for key, table in TABLES.items():
-        if key in own:
-            fields = schema["$defs"][table.__name__]["properties"]
-            own = {f"{key}.{name}": fields[name] for name in table.model_fields}
-    return f"\n## {title}\n" + "".join(_setting(name, field) for name, field in own.items())
+    shown = (item for name, field in own.items() for item in _within(name, field, schema))
+    return f"\n## {title}\n" + "".join(_setting(name, field) for name, field in shown)
+
+
+def _within(name: str, field: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """A setting, or those in the table that it is."""
+    if name not in TABLES:
+        yield name, field
+    else:
+        fields = schema["$defs"][TABLES[name].__name__]["properties"]
+        yield from ((f"{name}.{key}", fields[key]) for key in TABLES[name].model_fields)
 
 
 def _setting(name: str, field: Mapping[str, Any]) -> str:
@@ -83,6 +90,7 @@ def _values(field: Mapping[str, Any]) -> Iterator[str]:
         "exclusiveMinimum": "more than {}",
         "minimum": "{} or more",
         "exclusiveMaximum": "less than {}",
+        "maximum": "{} or less",
     }
     yield from (text.format(field[key]) for key, text in bounds.items() if key in field)
 

@@ -30,7 +30,7 @@ MODULES = {PACKAGE: True} | SUBMODULES
 
 # From the ground up; "" is the package itself. A module knows those of lower rows, and the others of its own entry.
 LAYERS = [
-    ["bounded", "challenges", "extras", "nearest", "refusal_rules", "retry_after", "secret"],
+    ["bounded", "challenges", "extras", "nearest", "refusal_rules", "retry_after", "secret", "shares"],
     ["text"],
     ["errors"],
     ["components", "origins"],
@@ -44,8 +44,8 @@ LAYERS = [
     ["", "httpx", "httpx2"],
     ["clients"],
     ["readiness"],
-    ["dropins"],
-    ["asgi", "sandbox", "status", "wsgi"],
+    ["dropins", "status"],
+    ["asgi", "sandbox", "wsgi"],
     ["demo", "django", "fastapi", "flask", "testing"],
     ["cli"],
 ]

@@ -62,6 +62,8 @@ def test_an_origin_has_one_form(url: str, origin: tuple[str, str, int | None]) -
         "https://*.example.com",
         "https://api.example.com:0x1bb",
         "https://api.example.com:65536",
+        "https://api.example.com:0",
+        "https://api.example.com:00000",
         "https://api.example.com:443:443",
         "https://api.example.com:٤٤٣",
         "https://api%2eexample.com",

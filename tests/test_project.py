@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 import prio_middleware
+from scripts import lowest_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -101,6 +102,17 @@ def test_the_pin_of_a_requirement_fits_it(requirement: Requirement) -> None:
 
 def test_everything_that_the_requirements_bring_along_is_pinned() -> None:
     assert closure(declared()) - PINNED.keys() == set()
+
+
+def test_the_lowest_versions_are_the_lower_bounds() -> None:
+    written = (ROOT / "constraints-lowest.txt").read_text().splitlines()
+    assert written == lowest_versions.lowest(lowest_versions.requirements()), "Run: make constraints"
+
+
+@pytest.mark.parametrize("line", ["httpx", "httpx<1", "httpx>0.28", "httpx>=0.28,<1", "httpx==0.28.1"])
+def test_a_requirement_without_a_plain_lower_bound_is_not_guessed_at(line: str) -> None:
+    with pytest.raises(ValueError, match="what is the lowest"):
+        lowest_versions.lowest([Requirement(line)])
 
 
 @pytest.mark.parametrize("pattern", [HOME, REGISTRY], ids=["home", "registry"])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..components import BUILT_IN, make_component
+from ..components import BUILT_IN, OPT_IN, make_component
 from ..errors import ConfigurationError
-from ..middleware import ApplicationInfo, HeaderInjector, HTTPSEnforcer, OriginGuard, RevocationHandler
+from ..middleware import ApplicationInfo, BudgetGuard, HeaderInjector, HTTPSEnforcer, OriginGuard, RevocationHandler, budget
 from ..pipeline import Pipeline
 from ..presets import PRESETS
 from ..settings import ClientSettings, Settings
+from ..settings.budget import BudgetGuardTable
 from .options import client_options
 from .provider import build_provider
 from .sharing import forget_stores
@@ -67,6 +68,7 @@ def forget() -> None:
     """Keep no pipeline, and so no token, for clients to come: each test starts afresh."""
     _pipelines.clear()
     forget_stores()
+    budget.forget()
 
 
 def build_pipeline(settings: ClientSettings) -> Pipeline:
@@ -76,15 +78,19 @@ def build_pipeline(settings: ClientSettings) -> Pipeline:
         ConfigurationError: a component or the credentials cannot be used.
     """
     try:
-        return Pipeline(_components(settings))
+        pipeline = Pipeline(_components(settings))
     except ConfigurationError as error:
         failure = error
+    else:
+        pipeline.tally.client_error_limit = _limits(settings)[0]
+        return pipeline
     raise failure.copy(client=settings.name)
 
 
 def _components(settings: ClientSettings) -> list[Any]:
     built_in: dict[str, Callable[[], Any]] = {
         "https_enforcer": lambda: HTTPSEnforcer(settings.loopback_http_hosts),
+        "budget_guard": lambda: _budget_guard(settings),
         "origin_guard": lambda: OriginGuard([settings.base_url, *settings.allowed_origins], settings.foreign_origins),
         "application_info": lambda: ApplicationInfo(**dict(settings.app)),
         "revocation_handler": lambda: RevocationHandler(PRESETS[settings.preset].refusals),
@@ -94,5 +100,30 @@ def _components(settings: ClientSettings) -> list[Any]:
     declared = [(component.use, dict(component.options)) for component in settings.pipeline]
     return [
         built_in[use]() if use in built_in else make_component(use, options, settings.name)
-        for use, options in declared or [(use, {}) for use in BUILT_IN]
+        for use, options in declared or [(use, {}) for use in _default(settings)]
     ]
+
+
+def _default(settings: ClientSettings) -> Iterator[str]:
+    """The default pipeline's components."""
+    return (use for use in BUILT_IN if use not in OPT_IN or getattr(settings, use) is not None)
+
+
+def _budget_guard(settings: ClientSettings) -> BudgetGuard:
+    table = settings.budget_guard or BudgetGuardTable()
+    client_errors, requests = _limits(settings)
+    return BudgetGuard(
+        settings.base_url,
+        client_errors=client_errors,
+        requests=requests,
+        share=table.share,
+        enforce=table.enforce,
+        in_flight=table.in_flight,
+        client=settings.name,
+    )
+
+
+def _limits(settings: ClientSettings) -> tuple[int | None, int | None]:
+    """Answers 4xx, and requests, that the server takes in a minute, where that is known."""
+    table, preset = settings.budget_guard or BudgetGuardTable(), PRESETS[settings.preset]
+    return table.client_errors or preset.client_error_limit, table.requests or preset.request_limit

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import check, demo, init, request, sandbox, token
+from . import check, demo, init, request, sandbox, status, token
 from .config import config
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ app.command(epilog=init.EPILOG)(init.init)
 app.command(epilog=check.EPILOG)(check.check)
 app.command(epilog=request.EPILOG)(request.request)
 app.command(epilog=token.EPILOG)(token.token)
+app.command(epilog=status.EPILOG)(status.status)
 app.add_typer(config, name="config")
 app.command(epilog=sandbox.EPILOG)(sandbox.sandbox)
 app.command(epilog=demo.EPILOG)(demo.demo)

@@ -40,6 +40,7 @@ _REST = """
 # read_timeout = {read_timeout}                     # seconds; connect_timeout, write_timeout and pool_timeout likewise
 # proxy = "http://proxy.example.com:3128"
 # ca_file = "ca.pem"                    # trust these authorities instead of the usual ones
+# budget_guard = {{ enforce = true{limits} }}   # refuse calls before the API shuts the client out; share = 0.25 for 4 processes
 # http2 = true                          # needs the HTTP library's extra http2
 # library = "httpx2"                    # for the drop-ins; default: "httpx"
 
@@ -57,12 +58,17 @@ def prio(environment: str, client_id: str, secret_file: str) -> str:
     """A file for the Prio Distributor API."""
     scope = "https://www.prioticketapis.com/auth/distributor.booking"
     middle = _PRIO.format(environment=_quoted(environment)) + _credentials(client_id, secret_file)
-    return _HEAD + middle + _REST.format(scope=scope, read_timeout=60)
+    return _HEAD + middle + _REST.format(scope=scope, read_timeout=60, limits="")
 
 
 def rfc6749(client_id: str, secret_file: str) -> str:
     """A file for any other OAuth 2.0 server."""
-    return _HEAD + _RFC6749 + _credentials(client_id, secret_file) + _REST.format(scope="read write", read_timeout=30)
+    return (
+        _HEAD
+        + _RFC6749
+        + _credentials(client_id, secret_file)
+        + _REST.format(scope="read write", read_timeout=30, limits=", requests = 300")
+    )
 
 
 def next_steps(file: Path, secret_file: str) -> str:

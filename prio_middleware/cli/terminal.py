@@ -43,10 +43,12 @@ def messages() -> Console:
     return _console(sys.stderr)
 
 
-def write(text: str) -> None:
-    """Write ``text`` to standard output as it is."""
+def write(text: str, *, flush: bool = False) -> None:
+    """Write ``text`` to standard output as it is; ``flush``: at once, for whoever reads along."""
     _make_lenient(sys.stdout)
     sys.stdout.write(text)
+    if flush:
+        sys.stdout.flush()
 
 
 def print_json(value: object) -> None:

@@ -8,11 +8,14 @@ from contextlib import contextmanager
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from .scenario import Finding, Observed, Scenario
+from .span_tree import span_tree
+from .spans import KeptSpan
 
 WIDTH = 100
 """Columns that are used at most: longer lines are hard to read."""
@@ -72,6 +75,16 @@ class Screen:
             self._console.print(Text.assemble(_MARGIN, _word(finding), f"{_counted(finding):>7}  {finding.expected.what}"))
         if observed and observed.timing:
             self._write(observed.timing, ASIDE)
+
+    def trace(self, spans: Sequence[KeptSpan]) -> None:
+        """Show where the time of one call went."""
+        self._console.print()
+        self._write("Where the time went", "bold", margin="")
+        self._write(
+            "One call with a revoked token, while the token endpoint fails once: "
+            "most of the time is the pause before it is asked again."
+        )
+        self._console.print(Padding(span_tree(spans), (0, 0, 0, len(_MARGIN))), width=self._width)
 
     def close(self, results: Sequence[tuple[Scenario, Sequence[Finding]]], seconds: float) -> None:
         """Sum up, and say where to go from here."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..sandbox import Sandbox
 from .scenario import Finding, Observed, Scenario, findings
+from .slow_call import slow_call
 from .stage import Stage
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def show(scenarios: Sequence[Scenario], screen: Screen) -> bool:
             found = findings(scenario, observed)
             screen.outcome(found, observed, failure)
             results.append((scenario, found))
+        screen.trace(slow_call(stage))
     screen.close(results, time.perf_counter() - started)
     return all(finding.met for _, found in results for finding in found)
 

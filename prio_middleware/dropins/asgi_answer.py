@@ -1,14 +1,16 @@
-"""Running an ASGI application whose token failures are answered with 503 or 1013, as long as its own answer has not begun."""
+"""Running an ASGI application whose want of a token is answered with 503 or 1013, as long as its own answer has not begun."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import TokenError
 from . import unavailable
+from .unavailable import UNAVAILABLE
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from .unavailable import Unavailable
 
 
 async def serve(app: ASGIApp, scope: Scope, receive: Receive, send: Send, retry_after: float) -> None:
@@ -24,6 +26,15 @@ def http_messages(status: int, headers: dict[str, str], body: bytes) -> list[Mes
     """An HTTP answer as ASGI spells it."""
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     return [{"type": "http.response.start", "status": status, "headers": raw}, {"type": "http.response.body", "body": body}]
+
+
+def route(scope: Scope) -> tuple[str, str]:
+    """The path below the place where an application is mounted, and that place.
+
+    The path includes the place (ASGI HTTP specification, ``root_path``), but not every router leaves it there.
+    """
+    path, mount = scope["path"], scope.get("root_path", "").rstrip("/")
+    return path[len(mount) :] if f"{path}/".startswith(f"{mount}/") else path, mount
 
 
 class _Answer:
@@ -44,12 +55,12 @@ class _Answer:
         await self._send(message)
 
 
-async def _run(app: ASGIApp, scope: Scope, answer: _Answer) -> TokenError | None:
-    """Run the application. Returns the token failure that it leaves to be answered."""
+async def _run(app: ASGIApp, scope: Scope, answer: _Answer) -> Unavailable | None:
+    """Run the application. Returns the failure that it leaves to be answered."""
     try:
         await app(scope, answer.receive, answer.send)
-    except (TokenError, ExceptionGroup) as error:
-        failure = unavailable.token_failure(error)
+    except (*UNAVAILABLE, ExceptionGroup) as error:
+        failure = unavailable.failure_of(error)
         if failure is None or answer.begun:
             raise
         return failure.copy()

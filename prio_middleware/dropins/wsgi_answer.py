@@ -1,15 +1,17 @@
-"""Running a WSGI application whose token failures are answered with 503, as long as its own answer has not begun."""
+"""Running a WSGI application whose want of a token is answered with 503, as long as its own answer has not begun."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..errors import TokenError
 from . import unavailable
+from .unavailable import UNAVAILABLE
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from .unavailable import Unavailable
 
 
 def serve(app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse, retry_after: float) -> Iterable[bytes]:
@@ -19,7 +21,7 @@ def serve(app: WSGIApplication, environ: WSGIEnvironment, start_response: StartR
         body = app(environ, answer.start_response)
         if _is_lazy(body, environ):
             return _LazyBody(body, answer)
-    except (TokenError, ExceptionGroup) as error:
+    except (*UNAVAILABLE, ExceptionGroup) as error:
         refusal = answer.refusal_after(error)
         if refusal is None:
             raise
@@ -56,9 +58,9 @@ class _Answer:
             self._write = self._start_response(*self._head)
             self._head = None
 
-    def refusal_after(self, error: TokenError | ExceptionGroup) -> bytes | None:
+    def refusal_after(self, error: Unavailable | ExceptionGroup) -> bytes | None:
         """Answer 503 and return the body, if that is what the error calls for and the answer has not begun."""
-        failure = unavailable.token_failure(error)
+        failure = unavailable.failure_of(error)
         if failure is None or self._write:
             return None
         unavailable.log(failure)
@@ -87,7 +89,7 @@ class _LazyBody:
     def __next__(self) -> bytes:
         try:
             chunk = next(self._chunks, None)
-        except (TokenError, ExceptionGroup) as error:
+        except (*UNAVAILABLE, ExceptionGroup) as error:
             chunk = self._answer.refusal_after(error)
             if chunk is None:
                 raise

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import shlex
 import signal
 import sys
-import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ..errors import ConfigurationError
 from .accounts import Account, default_accounts
@@ -18,6 +16,7 @@ from .gate import ADMIN
 from .options import SandboxOptions
 from .process import obey
 from .server import Sandbox
+from .signals import until_signalled
 
 _TICK = 0.5  # seconds: some platforms do not interrupt a wait
 
@@ -29,7 +28,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, and that ends this process
         obey(sys.stdin, sys.stdout)
         return 0
-    with _signals() as ended:
+    with until_signalled() as ended:
         try:
             sandbox = Sandbox(_options(asked, environment), host=asked.host, port=asked.port, tls=asked.tls).start()
         except ConfigurationError as error:
@@ -73,18 +72,6 @@ def _describe(sandbox: Sandbox) -> str:
     revoke = f"curl -X POST {trust}-H '{ADMIN_KEY}: {sandbox.admin_key}' {sandbox.url}{ADMIN}revoke"
     lines = ["# A Prio API on this machine, until Ctrl-C. Its settings:", *settings, "# Revoke every token:", f"# {revoke}"]
     return "".join(f"{line}\n" for line in lines)
-
-
-@contextlib.contextmanager
-def _signals() -> Generator[threading.Event, None, None]:
-    """An event that SIGINT and SIGTERM set instead of what they did before."""
-    ended = threading.Event()
-    before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield ended
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..plain_http import insecure_url, is_loopback
+from ..presets import PRESETS
+from ..shares import part_of
 from .layers import variable
 from .problems import KeyPath, Problem
 from .token_store import store_problems
@@ -25,6 +27,7 @@ def check(client: ClientSettings) -> Iterator[Problem]:
     yield from _plain_http(client)
     yield from _numbers(client)
     yield from _token_store(client)
+    yield from _budget_guard(client)
 
 
 def _server(client: ClientSettings) -> Iterator[Problem]:
@@ -86,6 +89,23 @@ def _numbers(client: ClientSettings) -> Iterator[Problem]:
 def _token_store(client: ClientSettings) -> Iterator[Problem]:
     if client.token_store is not None:
         yield from (Problem(("token_store", key), text) for key, text in store_problems(client.token_store))
+
+
+def _budget_guard(client: ClientSettings) -> Iterator[Problem]:
+    guard, preset = client.budget_guard, PRESETS[client.preset]
+    if guard is None:
+        return
+    if client.pipeline and all(component.use != "budget_guard" for component in client.pipeline):
+        yield Problem(("budget_guard",), "the pipeline does not have it: put budget_guard into it, after https_enforcer")
+    limits = {
+        "client_errors": guard.client_errors or preset.client_error_limit,
+        "requests": guard.requests or preset.request_limit,
+    }
+    if guard.enforce and not any(limits.values()):
+        yield Problem(("budget_guard", "enforce"), f"preset {client.preset!r} knows no limits: set client_errors or requests")
+    for name, limit in limits.items():
+        if limit is not None and not part_of(limit, guard.share):
+            yield Problem(("budget_guard", "share"), f"leaves not one of {name} in a minute: expected at least {1 / limit:.3g}")
 
 
 def _missing(client: ClientSettings, key: str, why: str = "every client has its own") -> Problem:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from ..secret import Secret
 from .application import Application
+from .budget import BudgetGuardTable
 from .checks import check
 from .connection import Connection
 from .credentials import Credentials
@@ -59,6 +60,7 @@ KEYS: Mapping[KeyPath, tuple[str, ...]] = {
     (): tuple(ClientTable.model_fields),
     ("app",): tuple(Application.model_fields),
     ("token_store",): tuple(TokenStore.model_fields),
+    ("budget_guard",): tuple(BudgetGuardTable.model_fields),
 }
 """The valid keys of a client's tables."""
 

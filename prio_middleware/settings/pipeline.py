@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from ..components import BUILT_IN
+from .budget import BudgetGuardTable
 from .server import PresetBased
 from .values import one_line, split_items
 
@@ -69,8 +70,11 @@ _Component = Annotated[
 class DeclaredPipeline(PresetBased):
     """What happens to a request and its response, component by component."""
 
+    budget_guard: BudgetGuardTable | None = None
+    """Counts the server's 4xx answers and all requests of a minute, and refuses calls where it is asked to. Not there: off."""
+
     pipeline: Annotated[tuple[_Component, ...], BeforeValidator(split_items)] = Field(default=())
-    """The pipeline's components, outermost first: https_enforcer, origin_guard, application_info, revocation_handler,
-    token_provider, header_injector (the default, in this order), and others by their entry point (group
-    prio_middleware.components) or as package.module:Class. A component with options is a table: its name in the key "use", the
-    options beside it."""
+    """The pipeline's components, outermost first: https_enforcer, budget_guard (if there is a table of that name),
+    origin_guard, application_info, revocation_handler, token_provider, header_injector (the default, in this order), and others
+    by their entry point (group prio_middleware.components) or as package.module:Class. A component with options is a table: its
+    name in the key "use", the options beside it."""

@@ -59,7 +59,7 @@ def _expected(kind: str, message: str, context: Mapping[str, Any], given: object
             return "expected a table"
         case "path_type":
             return "expected a file name"
-        case "greater_than" | "greater_than_equal" | "less_than":
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
             return message.replace("Input should be", "expected a number")
         case _:
             return message.replace("Input should be", "expected")

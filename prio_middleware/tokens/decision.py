@@ -74,17 +74,22 @@ def decide(
         now: the provider's clock, in seconds.
         ahead: tokens are refreshed early, beside the callers, who go on using the one they have.
     """
-    usable = token if token and now < token.expires_at and (stale is None or token.serial > stale.serial) else None
-    if usable and now < usable.fresh_until:
-        return Use(usable)
+    fallback = usable(token, stale, now)
+    if fallback and now < fallback.fresh_until:
+        return Use(fallback)
     if failure and now < failure.until:
-        if usable:
-            return Use(usable)
+        if fallback:
+            return Use(fallback)
         if failure.holds_back:
             return HoldBack(failure)
-    if usable and ahead:
-        return UseAndRefresh(usable)
-    return Fetch(usable) if usable else NEED_TOKEN
+    if fallback and ahead:
+        return UseAndRefresh(fallback)
+    return Fetch(fallback) if fallback else NEED_TOKEN
+
+
+def usable(token: AccessToken | None, stale: AccessToken | None, now: float) -> AccessToken | None:
+    """``token``, if it has not expired and is newer than the one that was refused."""
+    return token if token and now < token.expires_at and (stale is None or token.serial > stale.serial) else None
 
 
 def budget(deadline: float, fallback: AccessToken | None, now: float) -> float:

@@ -9,10 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from ..telemetry.providers import attached
 from .endpoint import TokenAnswer, TokenRequest
 from .flight import Flight, Outcome
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
 
 T = TypeVar("T")
 
@@ -122,9 +126,26 @@ class Ask(NamedTuple):
         return await anyio.to_thread.run_sync(self.operation, limiter=anyio.CapacityLimiter(1))
 
 
+class Within(NamedTuple):
+    """Do this while ``context`` is OpenTelemetry's current one: the HTTP spans of a token request are its span's children."""
+
+    effect: Post
+    context: Context
+
+    def do(self, send: Send) -> Any:
+        """Blocking."""
+        with attached(self.context):
+            return self.effect.do(send)
+
+    async def ado(self, send: AsyncSend) -> Any:
+        """Awaiting."""
+        with attached(self.context):
+            return await self.effect.ado(send)
+
+
 _tasks: set[Any] = set()  # asyncio keeps weak references only.
 
-Effect = Post | Wait | Pause | Background | Ask
+Effect = Post | Wait | Pause | Background | Ask | Within
 Steps = Generator[Effect, Any, T]
 
 

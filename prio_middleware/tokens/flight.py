@@ -18,6 +18,7 @@ from .token import AccessToken, TokenOptions
 
 if TYPE_CHECKING:
     import anyio
+    from opentelemetry.trace import SpanContext
 
 
 class Unanswered(enum.Enum):
@@ -44,12 +45,14 @@ class Flight:
         until: when to stop believing in it, in seconds of the provider's clock: a leader whose event loop was stopped never
             lands.
         thread: the thread that leads it.
+        span: the span of its fetch, for those who wait to link to.
     """
 
-    __slots__ = ("_future", "thread", "until")
+    __slots__ = ("_future", "span", "thread", "until")
 
     def __init__(self, until: float) -> None:
         self._future: Future[Outcome] = Future()
+        self.span: SpanContext | None = None
         self.until = until
         self.thread = threading.get_ident()
 

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from ..errors import CredentialsRefusedError, TokenEndpointUnavailableError, TokenError
 from ..plain_http import insecure_url
+from ..telemetry.fetch import Afterwards, FetchFacts
+from ..telemetry.providers import Trigger, trigger
+from ..telemetry.tally import LEDGER
 from .attempt import request_token
-from .decision import Decision, Failure, HoldBack, Use, UseAndRefresh, budget, decide
+from .decision import Decision, Failure, HoldBack, Use, UseAndRefresh, budget, decide, usable
 from .discovery import Discovery
 from .effects import AsyncSend, Background, Pause, Send, Steps, Wait, arun, run
 from .endpoint import TokenEndpoint
 from .failures import Failures
 from .flight import Flight, Flights, Outcome, Unanswered
+from .observed import observe_acquisition, observe_fetch
+from .reasons import Reasons
 from .report import TokenReport
 from .retrying import Attempts
 from .shared.report import StoreReport
@@ -111,6 +116,14 @@ class ClientCredentialsProvider:
         self._shared = shared
         self._flights = Flights()
         self._failures = Failures(hold_back)
+        self._reasons = Reasons()
+        self._tally = LEDGER.of(endpoint.client)
+        self._newest_refused = 0
+
+    @property
+    def client(self) -> str:
+        """The configured name of the client."""
+        return self.endpoint.client
 
     @property
     def token_url(self) -> str:
@@ -138,7 +151,8 @@ class ClientCredentialsProvider:
 
     def invalidate(self, token: AccessToken, /) -> None:
         """Forget ``token``, if it is still the current one of its key."""
-        self._store.drop(token)
+        self._newest_refused = max(self._newest_refused, token.serial)
+        self._reasons.lost(self._store.drop(token), "rejected")
         if self._shared:
             self._shared.refuse(token)
 
@@ -146,7 +160,7 @@ class ClientCredentialsProvider:
         """Take on new credentials: tokens of the old ones are dropped, and so is what held them back."""
         self.endpoint = endpoint
         self._flights = Flights()
-        self._store.clear()
+        self._reasons.lost(self._store.clear(), "forced")
         self._failures.clear()
 
     def report(self, key: TokenOptions = DEFAULT_OPTIONS) -> TokenReport:
@@ -159,6 +173,7 @@ class ClientCredentialsProvider:
             failed_ago=None if failure is None else now - failure.at,
             held_back=failure.until - now if failure and failure.holds_back and failure.until > now else None,
             fetching=self._flights.is_open(key),
+            lifetime=None if token is None else token.lifetime,
         )
 
     def store_report(self) -> StoreReport:
@@ -168,13 +183,16 @@ class ClientCredentialsProvider:
     def listen(self) -> None:
         """Hear of tokens that other processes drop, where they are shared: a thread of this process, best effort."""
         if self._shared:
-            self._shared.listen(self._store.drop_generation)
+            self._shared.listen(self._dropped_elsewhere)
 
     def __repr__(self) -> str:
         return f"<ClientCredentialsProvider {self.endpoint.client!r} {self.token_url}>"
 
     def acquire(self, key: TokenOptions, stale: AccessToken | None) -> Steps[AccessToken | TokenError]:
         """The steps to a token: what is to be done, for :func:`run` or :func:`arun` to do. It ends with a token or an error."""
+        return observe_acquisition(self._acquire(key, stale), self._tally, self.client)
+
+    def _acquire(self, key: TokenOptions, stale: AccessToken | None) -> Steps[AccessToken | TokenError]:
         self._take_on_new_credentials(force=False)
         patience = self._clock() + 2 * (self.deadline + GRACE)
         while self._clock() < patience:
@@ -187,7 +205,7 @@ class ClientCredentialsProvider:
                 yield from self._refresh(key)
                 return decision.token
             outcome = yield from self._board(key, stale, decision.fallback)
-            result = _answer(outcome, stale, decision.fallback, self._clock())
+            result = _answer(outcome, stale, self._store.get(key), self._clock())
             if result is not None:
                 return result
         return TokenEndpointUnavailableError(
@@ -204,12 +222,14 @@ class ClientCredentialsProvider:
             return (yield from self._lead(key, stale, flight, until))
         outcome: Outcome = yield Wait(flight, max(0.0, flight.until - now))
         if outcome is Unanswered.OWN_THREAD:
-            return (yield from self._fetch(key, until))
+            return (yield from self._observed_fetch(key, stale, until))
         if outcome is Unanswered.OVERDUE:
             self._flights.drop(key, flight)
         return outcome
 
-    def _lead(self, key: TokenOptions, stale: AccessToken | None, flight: Flight, until: float) -> Steps[Outcome]:
+    def _lead(
+        self, key: TokenOptions, stale: AccessToken | None, flight: Flight, until: float, trigger: Trigger | None = None
+    ) -> Steps[Outcome]:
         outcome: Outcome = Unanswered.HANDED_OVER  # What the others hear if this caller is cancelled.
         try:
             decision = self._decide(key, stale)  # Another flight may have landed since this caller looked.
@@ -218,39 +238,68 @@ class ClientCredentialsProvider:
             elif isinstance(decision, HoldBack):
                 outcome = self._held_back(decision.failure)
             else:
-                outcome = yield from self._fetch(key, until)
+                outcome = yield from self._observed_fetch(key, stale, until, flight, trigger)
         finally:
             self._flights.drop(key, flight)
-            flight.land(outcome)
+            flight.land(self._handed_on(outcome))
+        return outcome
+
+    def _handed_on(self, outcome: Outcome) -> Outcome:
+        # Kept already, the token may have been refused to another caller before the flight lands.
+        if isinstance(outcome, AccessToken) and outcome.serial <= self._newest_refused:
+            return Unanswered.HANDED_OVER
         return outcome
 
     def _refresh(self, key: TokenOptions) -> Steps[None]:
         until = self._clock() + self.deadline
         flight, leading = self._flights.board(key, until + GRACE)
         if leading:
-            started = yield Background(self._lead(key, None, flight, until), flight)
+            started = yield Background(self._lead(key, None, flight, until, trigger()), flight)
             if not started:
                 self._flights.drop(key, flight)
                 flight.land(Unanswered.HANDED_OVER)
 
-    def _fetch(self, key: TokenOptions, until: float, *, may_renew: bool = True) -> Steps[AccessToken | TokenError]:
+    def _observed_fetch(
+        self,
+        key: TokenOptions,
+        stale: AccessToken | None,
+        until: float,
+        flight: Flight | None = None,
+        trigger: Trigger | None = None,
+    ) -> Steps[Outcome]:
+        reason = self._reasons.of(key, self._store.get(key), stale)
+        facts = FetchFacts(self._tally, self.client, self.token_url, reason, trigger)
+
+        def afterwards() -> Afterwards:
+            return Afterwards(self.token_url, self.report(key).held_back)
+
+        return observe_fetch(self._fetch(key, until), facts, flight, afterwards)
+
+    def _fetch(self, key: TokenOptions, until: float, *, may_renew: bool = True) -> Steps[Outcome]:
         endpoint = self.endpoint
         self.listen()
         fetch = self._shared.fetch(endpoint, key, until, self._ask) if self._shared else self._ask(endpoint, key, until)
         result = yield from fetch
+        if endpoint is not self.endpoint or isinstance(result, Unanswered):
+            return result if isinstance(result, AccessToken) else Unanswered.HANDED_OVER
         if isinstance(result, CredentialsRefusedError) and may_renew and self._take_on_new_credentials(force=True):
             return (yield from self._fetch(key, until, may_renew=False))
-        if endpoint is self.endpoint:
-            self._remember(key, result)
+        self._remember(key, result)
         return result
 
-    def _ask(self, endpoint: TokenEndpoint, key: TokenOptions, until: float) -> Steps[AccessToken | TokenError]:
+    def _ask(self, endpoint: TokenEndpoint, key: TokenOptions, until: float) -> Steps[Outcome]:
         attempts = Attempts(until, self._clock)
         while (pause := attempts.pause_before_next()) is not None:
             if pause:
                 yield Pause(pause)
-            attempts.record((yield from self._request_token(endpoint, key, until, self._clock)))
+            if endpoint is self.endpoint or not pause:  # The first attempt is always made: there must be a result.
+                attempts.record((yield from self._request_token(endpoint, key, until, self._clock)))
+            if endpoint is not self.endpoint:  # What failed with credentials that were replaced meanwhile says nothing.
+                return attempts.result if isinstance(attempts.result, AccessToken) else Unanswered.HANDED_OVER
         return attempts.result
+
+    def _dropped_elsewhere(self, generation: str) -> None:
+        self._reasons.lost(self._store.drop_generation(generation), "rejected")
 
     def _take_on_new_credentials(self, *, force: bool) -> bool:
         endpoint = self._renewal(force=force) if self._renewal else None
@@ -272,17 +321,17 @@ class ClientCredentialsProvider:
 
     def _held_back(self, failure: Failure) -> TokenError:
         left = max(0.0, failure.until - self._clock())
-        return failure.error.copy(message=f"{failure.error.message} Held back since.", retry_after=left)
+        return failure.error.copy(message=f"{failure.error.message} Held back since.", retry_after=left, held_back=True)
 
 
 def _answer(
-    outcome: Outcome, stale: AccessToken | None, fallback: AccessToken | None, now: float
+    outcome: Outcome, stale: AccessToken | None, kept: AccessToken | None, now: float
 ) -> AccessToken | TokenError | None:
-    """What a flight's outcome is to a caller; None: he has to look again."""
+    """What a flight's outcome is to a caller, who may have a token that is ``kept``; None: he has to look again."""
     if isinstance(outcome, AccessToken):
         return outcome if stale is None or outcome.serial > stale.serial else None
     if isinstance(outcome, TokenError):
-        return fallback if fallback and now < fallback.expires_at else outcome
+        return usable(kept, stale, now) or outcome
     return None
 
 

@@ -17,6 +17,7 @@ class TokenReport:
         failed_ago: seconds since it did.
         held_back: seconds for which nothing more is tried, where the failure is one that would only repeat itself.
         fetching: a fetch is under way.
+        lifetime: seconds that the token was good for when it was asked for; None where there is none.
     """
 
     expires_in: float | None = None
@@ -24,6 +25,7 @@ class TokenReport:
     failed_ago: float | None = None
     held_back: float | None = None
     fetching: bool = False
+    lifetime: float | None = None
 
     @property
     def is_usable(self) -> bool:

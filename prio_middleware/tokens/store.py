@@ -27,23 +27,26 @@ class MemoryStore:
         if len(self._tokens) > self._limit:
             self._evict()
 
-    def drop(self, token: AccessToken) -> None:
-        """Forget ``token``, if it is still the current one of its key."""
+    def drop(self, token: AccessToken) -> list[TokenOptions]:
+        """Forget ``token``, if it is still the current one of its key. Returns the keys that it was for."""
+        dropped: list[TokenOptions] = []
         for key, known in list(self._tokens.items()):
             if known is token:
+                dropped.append(key)
                 found = self._tokens.pop(key, token)
                 if found is not token:  # A newer one came in between.
                     self._tokens.setdefault(key, found)
+        return dropped
 
-    def drop_generation(self, generation: str) -> None:
-        """Forget the token of that generation."""
-        for token in list(self._tokens.values()):
-            if token.generation == generation:
-                self.drop(token)
+    def drop_generation(self, generation: str) -> list[TokenOptions]:
+        """Forget the token of that generation. Returns the keys that it was for."""
+        return [key for token in list(self._tokens.values()) if token.generation == generation for key in self.drop(token)]
 
-    def clear(self) -> None:
-        """Forget every token."""
+    def clear(self) -> list[TokenOptions]:
+        """Forget every token. Returns the keys that had one."""
+        keys = list(self._tokens)
         self._tokens.clear()
+        return keys
 
     def __len__(self) -> int:
         return len(self._tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -35,7 +36,7 @@ def assemble(
         client: the client's name, for errors.
 
     Raises:
-        ConfigurationError: an option would route around the pipeline, or be ignored.
+        ConfigurationError: an option would route around the pipeline, or be ignored, or it needs what is not installed.
     """
     _refuse_ours(options, client)
     transport = options.get("transport")
@@ -47,10 +48,21 @@ def assemble(
     mounts = {pattern: mount and wrap(mount) for pattern, mount in (outer.pop("mounts", None) or {}).items()}
     trust_env = inner.get("trust_env", True)
     if transport is None:
+        _check_http2(inner, client)
         transport = make_inner(**inner)
         if trust_env and inner.get("proxy") is None:
             mounts = {**_environment_mounts(inner, make_inner, wrap), **mounts}
     return {**outer, "transport": wrap(transport), "mounts": mounts, "trust_env": trust_env}
+
+
+def _check_http2(inner: Mapping[str, Any], client: str) -> None:
+    """The libraries' transports would notice at the first connection only, and the token request would fail with it."""
+    if inner.get("http2") and importlib.util.find_spec("h2") is None:
+        raise ConfigurationError(
+            "http2 is on, and the package h2 is not installed.",
+            client=client,
+            remedy="Install it, pip install h2, or switch http2 off.",
+        )
 
 
 def _environment_mounts(inner: Mapping[str, Any], make_inner: Callable[..., Any], wrap: Callable[[Any], Any]) -> dict[str, Any]:

@@ -6,17 +6,26 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self
 
-from ..errors import PrioError, TokenError, bind
+from ..errors import PolicyError, PrioError, TokenError, bind
 from ..pipeline import Exchange, Pipeline
 from ..tokens.token import DEFAULT_OPTIONS, AccessToken
 from .bodies import aread_head
 from .library import AsyncInner, RequestT, ResponseT
-from .shell import Shell, answer_of, describe, hand_on_without_token, no_answer, second_try
+from .shell import Shell, answer_of, describe, hand_on_unsent, hand_on_without_token, no_answer, outcome, second_try
+from .watching import awatched
 
 if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
     from ..tokens.answer import TokenAnswer
     from ..tokens.endpoint import TokenRequest
     from ..tokens.provider import TokenProvider
+
+
+MARGIN = 0.25
+"""Seconds past its budget after which an attempt is cut off. The library's own timeouts come first: they close what they end. A
+cancellation in the middle of a TLS handshake does not, nor does one of a connection that was just assigned."""
 
 
 class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
@@ -28,6 +37,8 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         provider: a token provider alone: the default pipeline is put around it.
         origins: with ``provider``: the origins that may have the token; without any, the token endpoint's own.
         name: the client's name in errors and telemetry.
+        tracer_provider: OpenTelemetry's, for spans; the global one if left out, which may be set later.
+        meter_provider: the same for metrics.
     """
 
     def __init__(
@@ -38,9 +49,20 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         provider: TokenProvider | None = None,
         origins: Iterable[str] = (),
         name: str = "default",
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
     ) -> None:
-        super().__init__(pipeline=pipeline, provider=provider, origins=origins, name=name)
+        super().__init__(
+            pipeline=pipeline,
+            provider=provider,
+            origins=origins,
+            name=name,
+            tracer_provider=tracer_provider,
+            meter_provider=meter_provider,
+        )
         self.inner = inner
+        self._handle = awatched(inner.handle_async_request, self.pipeline.watchers)
+        self._handle_for_token = awatched(inner.handle_async_request, self.pipeline.watchers, for_token=True)
 
     async def handle_async_request(self, request: RequestT) -> ResponseT:
         """Send ``request`` through the pipeline.
@@ -51,12 +73,17 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         try:
             exchange = self._admit(request)
             if exchange.options is not None:
-                exchange.token = self._provider.current(exchange.options, None) or await self._first_token(exchange)
+                token = self._provider.current(exchange.options, None)
+                if token is None:
+                    token = await self._first_token(exchange)
+                else:
+                    self._acquisitions["fresh"] += 1
+                exchange.token = token
             response = await self._send(exchange, request)
             stale = exchange.refused
             return response if stale is None else await self._reauthenticate(exchange, request, response, stale)
         except PrioError as error:
-            failure = bind(error, self.library.TransportError)
+            failure = self._refused_here(error)
         raise failure
 
     async def authenticate(self) -> AccessToken:
@@ -66,9 +93,10 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
             TokenError: none can be had; also an instance of the library's ``TransportError``.
         """
         try:
-            return self._provider.current(DEFAULT_OPTIONS, None) or await self._provider.aget_token(
-                DEFAULT_OPTIONS, None, self._post
-            )
+            with self._telemetry.in_use():
+                return self._provider.current(DEFAULT_OPTIONS, None) or await self._provider.aget_token(
+                    DEFAULT_OPTIONS, None, self._post
+                )
         except PrioError as error:
             failure = bind(error, self.library.TransportError)
         raise failure
@@ -95,7 +123,8 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         return None if exchange.give_way() else await self._fetch(exchange, None)
 
     async def _fetch(self, exchange: Exchange, stale: AccessToken | None) -> AccessToken:
-        return await self._provider.aget_token(exchange.options or DEFAULT_OPTIONS, stale, self._post)
+        with self._telemetry.in_use():
+            return await self._provider.aget_token(exchange.options or DEFAULT_OPTIONS, stale, self._post)
 
     async def _send(self, exchange: Exchange, request: RequestT) -> ResponseT:
         if not exchange.bare:
@@ -103,12 +132,17 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
                 on_request(exchange)
         own, request.headers = request.headers, exchange.headers
         try:
-            response = await self.inner.handle_async_request(request)
+            response = await self._handle(request)
         finally:
             request.headers = own
         stream = response.stream
         try:
-            if exchange.token is not None and response.status_code in self._statuses:
+            status = response.status_code
+            if status in self._answered and not exchange.bare:
+                self._answered[status] += 1
+            else:
+                self._note_refused(exchange, status)
+            if exchange.token is not None and status in self._statuses:
                 await self._look(exchange, response)
             exchange.judge(response)
         except BaseException:
@@ -126,6 +160,12 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         exchange.refusal = self._put_back(head, response)
 
     async def _reauthenticate(self, exchange: Exchange, request: RequestT, refused: ResponseT, stale: AccessToken) -> ResponseT:
+        with self._reauthentication(exchange, refused) as watch:
+            response = await self._try_again(exchange, request, refused, stale)
+            watch.outcome = outcome(exchange, response)
+        return response
+
+    async def _try_again(self, exchange: Exchange, request: RequestT, refused: ResponseT, stale: AccessToken) -> ResponseT:
         import anyio
         from tenacity import AsyncRetrying
 
@@ -142,7 +182,10 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
             except TokenError as error:
                 return hand_on_without_token(exchange, refused, error)
             exchange.begin_second(token)
-            return await self._send(exchange, request)
+            try:
+                return await self._send(exchange, request)
+            except PolicyError as error:
+                return hand_on_unsent(exchange, refused, error)
 
         response: ResponseT = await second_try(AsyncRetrying, exchange, sleep=anyio.sleep)(attempt)
         return response
@@ -151,7 +194,7 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         import anyio
 
         try:
-            with anyio.move_on_after(request.budget):
+            with anyio.move_on_after(request.budget + MARGIN):
                 return await self._post_once(request)
             return no_answer(f"no whole answer within {request.budget:.1f} s")
         except Exception as error:  # noqa: BLE001 - an inner transport may raise anything; the endpoint makes an error of it
@@ -163,7 +206,7 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
     async def _post_once(self, request: TokenRequest) -> TokenAnswer:
         from ..tokens.answer import ANSWER_LIMIT
 
-        response = await self.inner.handle_async_request(self._token_request(request))
+        response = await self._handle_for_token(self._token_request(request))
         stream = response.stream
         try:
             head = await aread_head(stream, ANSWER_LIMIT)

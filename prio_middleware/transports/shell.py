@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
-from ..errors import BodyNotReplayableError, ConfigurationError, NewTokenUnavailableError, ReauthenticationError, TokenError
+from ..errors import (
+    BodyNotReplayableError,
+    ConfigurationError,
+    NewTokenUnavailableError,
+    PolicyError,
+    PrioError,
+    ReauthenticationError,
+    SecondTryRefusedError,
+    TokenError,
+    bind,
+)
 from ..pipeline import Exchange, Pipeline
 from ..tokens.options import EXTENSION, request_options
 from .bodies import Head, refill
 from .library import HTTPLibrary, RequestT, Response, ResponseT
 from .replay import is_replayable
+from .timeouts import Timeouts
 
 if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
     from ..refusal import Refusal
+    from ..telemetry.reauthentication import Reauthentication
     from ..tokens.answer import TokenAnswer
     from ..tokens.endpoint import TokenRequest
     from ..tokens.provider import TokenProvider
@@ -39,7 +55,12 @@ class Shell(Generic[RequestT, ResponseT]):
         provider: TokenProvider | None = None,
         origins: Iterable[str] = (),
         name: str = "default",
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
     ) -> None:
+        from ..telemetry.metrics import expect
+        from ..telemetry.providers import Telemetry
+
         if (pipeline is None) == (provider is None):
             raise TypeError("Give either pipeline= or provider=, which means the default pipeline around it.")
         self.pipeline = pipeline or default_pipeline(provider, origins)
@@ -47,6 +68,10 @@ class Shell(Generic[RequestT, ResponseT]):
         self._provider: TokenProvider = self.pipeline.provider
         self._statuses = self.pipeline.statuses
         self._inner_requests = self.pipeline.inner_requests
+        self._tally = self.pipeline.tally
+        self._acquisitions, self._answered = self._tally.acquisitions, self._tally.answered
+        self._telemetry = Telemetry(tracer_provider, meter_provider)
+        expect(self._telemetry, self._tally)
         self._looks_for_own = not self.pipeline.gives_way
         self._closed = False
 
@@ -60,6 +85,26 @@ class Shell(Generic[RequestT, ResponseT]):
         elif EXTENSION in request.extensions:
             exchange.options = request_options(request.extensions, self.name, request.url)
         return exchange
+
+    def _note_refused(self, exchange: Exchange, status: int) -> None:
+        """Count a response that is no success. What others answer to a request that passed bare is not this client's."""
+        if not exchange.bare:
+            self._tally.note_refused(status)
+
+    def _refused_here(self, error: PrioError) -> PrioError:
+        """The error as the caller gets it. A request that was refused here, and not sent, is counted and logged."""
+        from ..telemetry.rejection import note_rejection
+
+        note_rejection(error, self._tally, self.name)
+        return bind(error, self.library.TransportError)
+
+    def _reauthentication(self, exchange: Exchange, refused: ResponseT) -> Reauthentication:
+        """Watches the second try."""
+        from ..telemetry.reauthentication import Reauthentication
+
+        refusal = exchange.refusal
+        code = (refusal.challenge or refusal.code) if refusal else None
+        return Reauthentication(self._telemetry, self._tally, self.name, refused.status_code, code)
 
     def _put_back(self, head: Head, response: ResponseT) -> Refusal:
         """Make ``response`` whole again after its head was read, and say what it says."""
@@ -80,9 +125,9 @@ class Shell(Generic[RequestT, ResponseT]):
 
     def _token_request(self, request: TokenRequest) -> Any:
         # A request handed to a transport directly has no timeout but the one it carries.
-        timeout = dict.fromkeys(("connect", "read", "write", "pool"), request.timeout)
+        extensions = {"timeout": Timeouts(request.timeout, time.monotonic() + request.budget)}
         return self.library.Request(
-            request.method, request.url, headers=dict(request.headers), content=request.body, extensions={"timeout": timeout}
+            request.method, request.url, headers=dict(request.headers), content=request.body, extensions=extensions
         )
 
 
@@ -116,6 +161,14 @@ def second_try(retrying: Callable[..., Any], exchange: Exchange, **options: Any)
     )
 
 
+def outcome(exchange: Exchange, response: Response) -> str:
+    """How a second try ended, for those who count."""
+    reason: ReauthenticationError | None = response.extensions.get(REASON)
+    if reason is not None:
+        return reason.outcome
+    return "refused" if exchange.refusal else "succeeded"
+
+
 def hand_on(exchange: Exchange, refused: ResponseT, reason: ReauthenticationError) -> ResponseT:
     """Deliver the server's own refusal, with the reason why it is not tried again."""
     exchange.refused = None
@@ -127,6 +180,18 @@ def hand_on_without_token(exchange: Exchange, refused: ResponseT, error: TokenEr
     """Deliver the server's own refusal: no new token could be had."""
     message = f"The server refused the token, and no new one could be had. {error}"
     return hand_on(exchange, refused, NewTokenUnavailableError(message, **_facts(exchange), retry_after=error.retry_after))
+
+
+def hand_on_unsent(exchange: Exchange, refused: ResponseT, error: PolicyError) -> ResponseT:
+    """Deliver the server's own refusal: the second try was refused here."""
+    reason = SecondTryRefusedError(
+        f"The server refused the token, and the request was not sent again. {error.message}",
+        client=exchange.client,
+        url=exchange.request.url,
+        status_code=refused.status_code,
+        retry_after=error.retry_after,
+    )
+    return hand_on(exchange, refused, reason)
 
 
 def no_answer(failure: str) -> TokenAnswer:

@@ -7,14 +7,18 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self
 
-from ..errors import PrioError, TokenError, bind
+from ..errors import PolicyError, PrioError, TokenError, bind
 from ..pipeline import Exchange, Pipeline
 from ..tokens.token import DEFAULT_OPTIONS, AccessToken
 from .bodies import read_head
 from .library import RequestT, ResponseT, SyncInner
-from .shell import Shell, answer_of, describe, hand_on_without_token, no_answer, second_try
+from .shell import Shell, answer_of, describe, hand_on_unsent, hand_on_without_token, no_answer, outcome, second_try
+from .watching import watched
 
 if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
     from ..tokens.answer import TokenAnswer
     from ..tokens.endpoint import TokenRequest
     from ..tokens.provider import TokenProvider
@@ -29,6 +33,8 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         provider: a token provider alone: the default pipeline is put around it.
         origins: with ``provider``: the origins that may have the token; without any, the token endpoint's own.
         name: the client's name in errors and telemetry.
+        tracer_provider: OpenTelemetry's, for spans; the global one if left out, which may be set later.
+        meter_provider: the same for metrics.
     """
 
     def __init__(
@@ -39,9 +45,20 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         provider: TokenProvider | None = None,
         origins: Iterable[str] = (),
         name: str = "default",
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
     ) -> None:
-        super().__init__(pipeline=pipeline, provider=provider, origins=origins, name=name)
+        super().__init__(
+            pipeline=pipeline,
+            provider=provider,
+            origins=origins,
+            name=name,
+            tracer_provider=tracer_provider,
+            meter_provider=meter_provider,
+        )
         self.inner = inner
+        self._handle = watched(inner.handle_request, self.pipeline.watchers)
+        self._handle_for_token = watched(inner.handle_request, self.pipeline.watchers, for_token=True)
 
     def handle_request(self, request: RequestT) -> ResponseT:
         """Send ``request`` through the pipeline.
@@ -52,12 +69,17 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         try:
             exchange = self._admit(request)
             if exchange.options is not None:
-                exchange.token = self._provider.current(exchange.options, None) or self._first_token(exchange)
+                token = self._provider.current(exchange.options, None)
+                if token is None:
+                    token = self._first_token(exchange)
+                else:
+                    self._acquisitions["fresh"] += 1
+                exchange.token = token
             response = self._send(exchange, request)
             stale = exchange.refused
             return response if stale is None else self._reauthenticate(exchange, request, response, stale)
         except PrioError as error:
-            failure = bind(error, self.library.TransportError)
+            failure = self._refused_here(error)
         raise failure
 
     def authenticate(self) -> AccessToken:
@@ -67,7 +89,10 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
             TokenError: none can be had; also an instance of the library's ``TransportError``.
         """
         try:
-            return self._provider.current(DEFAULT_OPTIONS, None) or self._provider.get_token(DEFAULT_OPTIONS, None, self._post)
+            with self._telemetry.in_use():
+                return self._provider.current(DEFAULT_OPTIONS, None) or self._provider.get_token(
+                    DEFAULT_OPTIONS, None, self._post
+                )
         except PrioError as error:
             failure = bind(error, self.library.TransportError)
         raise failure
@@ -94,7 +119,8 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         return None if exchange.give_way() else self._fetch(exchange, None)
 
     def _fetch(self, exchange: Exchange, stale: AccessToken | None) -> AccessToken:
-        return self._provider.get_token(exchange.options or DEFAULT_OPTIONS, stale, self._post)
+        with self._telemetry.in_use():
+            return self._provider.get_token(exchange.options or DEFAULT_OPTIONS, stale, self._post)
 
     def _send(self, exchange: Exchange, request: RequestT) -> ResponseT:
         if not exchange.bare:
@@ -102,12 +128,17 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
                 on_request(exchange)
         own, request.headers = request.headers, exchange.headers
         try:
-            response = self.inner.handle_request(request)
+            response = self._handle(request)
         finally:
             request.headers = own
         stream = response.stream
         try:
-            if exchange.token is not None and response.status_code in self._statuses:
+            status = response.status_code
+            if status in self._answered and not exchange.bare:
+                self._answered[status] += 1
+            else:
+                self._note_refused(exchange, status)
+            if exchange.token is not None and status in self._statuses:
                 self._look(exchange, response)
             exchange.judge(response)
         except BaseException:
@@ -125,6 +156,12 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         exchange.refusal = self._put_back(head, response)
 
     def _reauthenticate(self, exchange: Exchange, request: RequestT, refused: ResponseT, stale: AccessToken) -> ResponseT:
+        with self._reauthentication(exchange, refused) as watch:
+            response = self._try_again(exchange, request, refused, stale)
+            watch.outcome = outcome(exchange, response)
+        return response
+
+    def _try_again(self, exchange: Exchange, request: RequestT, refused: ResponseT, stale: AccessToken) -> ResponseT:
         from tenacity import Retrying
 
         self._provider.invalidate(stale)
@@ -140,7 +177,10 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
             except TokenError as error:
                 return hand_on_without_token(exchange, refused, error)
             exchange.begin_second(token)
-            return self._send(exchange, request)
+            try:
+                return self._send(exchange, request)
+            except PolicyError as error:
+                return hand_on_unsent(exchange, refused, error)
 
         response: ResponseT = second_try(Retrying, exchange)(attempt)
         return response
@@ -157,7 +197,7 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
     def _post_once(self, request: TokenRequest, until: float) -> TokenAnswer:
         from ..tokens.answer import ANSWER_LIMIT
 
-        response = self.inner.handle_request(self._token_request(request))
+        response = self._handle_for_token(self._token_request(request))
         stream = response.stream
         try:
             # The library bounds each read; this, their sum.

@@ -14,7 +14,7 @@ from prio_middleware.cli.app import app
 from prio_middleware.cli.options import client_names
 from tests.cli.kit import piped, prio
 
-COMMANDS = ["init", "check", "request", "token", "sandbox", "demo", "config show", "config schema"]
+COMMANDS = ["init", "check", "request", "token", "status", "sandbox", "demo", "config show", "config schema"]
 
 LOADED = """
 import json, sys
@@ -40,7 +40,9 @@ def test_every_command_is_listed() -> None:
 
     assert result.exit_code == 0
     assert [
-        name for name in ("init", "check", "request", "token", "config", "sandbox", "demo") if name not in result.stdout
+        name
+        for name in ("init", "check", "request", "token", "status", "config", "sandbox", "demo")
+        if name not in result.stdout
     ] == []
 
 

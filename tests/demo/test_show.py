@@ -39,4 +39,5 @@ def test_everything_is_played_and_one_failure_is_remembered(scenarios: list[Scen
     file = io.StringIO()
     assert show(scenarios, Screen(Console(file=file, width=80))) is met
     assert "Next: " in file.getvalue()
+    assert "token.fetch" in file.getvalue()
     assert ("TimeoutError: nobody answered" in file.getvalue()) is (BROKEN in scenarios)

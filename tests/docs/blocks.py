@@ -11,8 +11,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 BESIDE_THE_DOCS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+INTEGRATIONS = (ROOT / "integrations").glob("*/README.md")
 
-PAGES = sorted(page.relative_to(ROOT) for page in [*BESIDE_THE_DOCS, *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted(page.relative_to(ROOT) for page in [*BESIDE_THE_DOCS, *INTEGRATIONS, *(ROOT / "docs").rglob("*.md")])
 """Every page that a reader may copy from, relative to the root."""
 
 _FENCE = re.compile(

@@ -18,7 +18,23 @@ from prio_middleware.settings.layers import variable
 from tests.docs.blocks import ROOT
 
 SOURCES = ("config", "env_file", "secrets_dir")
-TAKEN_FOR_GRANTED = {"cat", "cd", "curl", "flask", "git", "gunicorn", "hypercorn", "mkdir", "openssl", "uvicorn"}
+TAKEN_FOR_GRANTED = {
+    "amtool",
+    "cat",
+    "cd",
+    "curl",
+    "docker",
+    "flask",
+    "git",
+    "gunicorn",
+    "hypercorn",
+    "mkdir",
+    "openssl",
+    "otelcol",
+    "prometheus",
+    "promtool",
+    "uvicorn",
+}
 """Commands of other projects."""
 
 

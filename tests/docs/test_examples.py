@@ -20,7 +20,7 @@ from tests.docs.world import World
 
 RUNNER = Path(__file__).with_name("run_page.py")
 
-LANGUAGES = ("console", "json", "python", "text", "toml")
+LANGUAGES = ("console", "json", "promql", "python", "text", "toml")
 
 
 def examples(language: str, *, run: bool = True) -> list[object]:

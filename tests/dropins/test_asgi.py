@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prio_middleware.asgi import PrioMiddleware, ReadyApp
 from prio_middleware.errors import (
+    BudgetExceededError,
     ConfigurationError,
     ForeignOriginError,
     PrioError,
@@ -152,6 +153,28 @@ class TestTokenFailures:
     async def test_retry_after_is_in_whole_seconds(self, retry_after: float | None, announced: str) -> None:
         error = TokenError("No.", retry_after=retry_after)
         assert (await get(shop(raising(error), retry_after=30))).headers["retry-after"] == announced
+
+    async def test_a_spent_budget_does_too(self) -> None:
+        error = BudgetExceededError("Spent.", retry_after=41.5)
+        assert (await get(shop(raising(error)))).headers["retry-after"] == "42"
+        assert (await get(shop(raising(ExceptionGroup("tasks", [error, RAN_OUT]))))).headers["retry-after"] == "42"
+
+    @pytest.mark.parametrize(("lets_pass", "status"), [(True, 503), (False, 502)])
+    async def test_a_handler_for_the_librarys_errors_is_nearer_and_may_let_it_pass(self, lets_pass: bool, status: int) -> None:
+        def unreachable(request: Request, error: Exception) -> Response:
+            if lets_pass and isinstance(error, TokenError):
+                raise error
+            return Response(status_code=502)
+
+        async def products(request: Request) -> Response:
+            return Response((await request.state.prio.get(PRODUCTS)).content)
+
+        app = Starlette(
+            routes=[Route("/", products)],
+            middleware=[Middleware(PrioMiddleware, settings=nowhere())],
+            exception_handlers={httpx.TransportError: unreachable},
+        )
+        assert (await get(app)).status_code == status
 
     async def test_a_group_of_nothing_else_does_too(self) -> None:
         sooner, later = TokenError("No."), TokenError("No.", retry_after=3)

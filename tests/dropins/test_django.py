@@ -15,9 +15,9 @@ from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.test import AsyncClient, Client, override_settings
-from django.urls import path
+from django.urls import path, re_path
 
-from prio_middleware.django import PrioMiddleware, ready
+from prio_middleware.django import PrioMiddleware, ready, status_page
 from prio_middleware.errors import ConfigurationError, CredentialsRefusedError
 from prio_middleware.sandbox import Sandbox
 from tests.dropins.kit import PRODUCTS, WRONG_SECRET, accounts_asked_for, values_for
@@ -68,6 +68,7 @@ urlpatterns = [
     path("async", async_view),
     path("fail", failing_view),
     path("ready", ready),
+    re_path(r"^status(?P<path>/.*)?$", status_page),
 ]
 
 if not django_settings.configured:
@@ -134,6 +135,23 @@ class TestViews:
     def test_readiness_without_the_middleware_says_what_to_add(self, site: Sandbox, get: Any) -> None:
         with override_settings(MIDDLEWARE=[]), pytest.raises(ConfigurationError, match="to MIDDLEWARE"):
             get("/ready")
+
+    def test_the_status_page_is_a_view(self, site: Sandbox, get: Any) -> None:
+        assert get("/status/").headers["Content-Type"] == "text/html; charset=utf-8"
+        assert get("/status/status.css").status_code == 200
+        assert [client["name"] for client in get("/status/status.json").json()["clients"]] == ["default", "berlin"]
+        assert get("/status/nothing").status_code == 404
+        without_slash = get("/status")
+        assert (without_slash.status_code, without_slash.headers["Location"]) == (307, "./status/")
+
+    def test_the_status_page_without_the_middleware_says_what_to_add(self, site: Sandbox, get: Any) -> None:
+        with override_settings(MIDDLEWARE=[]), pytest.raises(ConfigurationError, match="to MIDDLEWARE"):
+            get("/status/status.json")
+
+
+def test_the_status_page_is_only_to_be_looked_at(site: Sandbox) -> None:
+    answer = Client().post("/status/")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
 
 
 class TestTheRequestsClient:

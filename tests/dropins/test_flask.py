@@ -6,7 +6,13 @@ import httpx
 import pytest
 from flask import Blueprint, Flask, Response
 
-from prio_middleware.errors import ConfigurationError, CredentialsRefusedError, TokenEndpointUnavailableError, TokenError
+from prio_middleware.errors import (
+    BudgetExceededError,
+    ConfigurationError,
+    CredentialsRefusedError,
+    TokenEndpointUnavailableError,
+    TokenError,
+)
 from prio_middleware.flask import Prio, current_client, current_clients, ready
 from prio_middleware.sandbox import Sandbox
 from tests.dropins.kit import PRODUCTS, WRONG_SECRET, accounts_asked_for, nowhere, settings_for, values_for
@@ -91,6 +97,16 @@ class TestTokenFailures:
 
         assert app.test_client().get("/fail").headers["Retry-After"] == "1"
 
+    def test_a_spent_budget_does_too(self) -> None:
+        app = shop(Prio(), nowhere())
+
+        @app.get("/fail")
+        def fail() -> Response:
+            raise BudgetExceededError("Spent.", retry_after=41.5)
+
+        answer = app.test_client().get("/fail")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "42")
+
     def test_in_debug_mode_it_is_the_same(self) -> None:
         app = shop(Prio(), nowhere())
         app.config |= {"TESTING": True, "PROPAGATE_EXCEPTIONS": True}
@@ -100,6 +116,16 @@ class TestTokenFailures:
         app = shop(Prio(), nowhere())
         app.register_error_handler(TokenError, lambda _: ("later", 418))
         assert app.test_client().get("/").status_code == 418
+
+    def test_a_handler_for_the_librarys_errors_takes_its_place_in_a_blueprint_only(self) -> None:
+        app, part = shop(Prio(), nowhere()), Blueprint("part", __name__)
+        for place in (app, part):
+            place.register_error_handler(httpx.TransportError, lambda _: ("unreachable", 502))
+        part.add_url_rule("/part", view_func=lambda: current_client.get(PRODUCTS).text)
+        app.register_blueprint(part)
+
+        browser = app.test_client()
+        assert (browser.get("/").status_code, browser.get("/part").status_code) == (503, 502)
 
     def test_a_configuration_error_is_none(self) -> None:
         app = shop(Prio(), nowhere())

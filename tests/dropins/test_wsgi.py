@@ -10,7 +10,13 @@ from wsgiref.validate import validator
 
 import pytest
 
-from prio_middleware.errors import ConfigurationError, CredentialsRefusedError, PolicyError, TokenEndpointUnavailableError
+from prio_middleware.errors import (
+    BudgetExceededError,
+    ConfigurationError,
+    CredentialsRefusedError,
+    PolicyError,
+    TokenEndpointUnavailableError,
+)
 from prio_middleware.sandbox import Sandbox
 from prio_middleware.settings import Settings
 from prio_middleware.wsgi import CLIENT, CLIENTS, PrioMiddleware, ReadyApp
@@ -159,6 +165,12 @@ class TestTokenFailures:
         }
         assert server.body == b"Service Unavailable\n"
         assert caplog.record_tuples == [("prio_middleware", logging.WARNING, f"Answered 503: {RAN_OUT}")]
+
+    def test_a_spent_budget_does_too(self) -> None:
+        def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            raise BudgetExceededError("Spent.", retry_after=41.5)
+
+        assert dict(answered(app).headers)["Retry-After"] == "42"
 
     @pytest.mark.parametrize("app", [in_its_second_part, after_it_wrote])
     def test_once_the_answer_has_begun_the_error_is_raised(self, app: WSGIApplication) -> None:

@@ -199,6 +199,18 @@ async def test_the_claims_of_an_assertion(caller: Caller, changes: dict[str, Any
         (for_key(pem(KEYS["EC"])), f"e30.{base64.urlsafe_b64encode(b'[]').decode()}.x"),
         (for_key(pem(KEYS["EC"])), f"e30.{base64.urlsafe_b64encode(b'[' * 100_000).decode()}.x"),
     ],
+    ids=[
+        "another key",
+        "another algorithm",
+        "no key known",
+        "no key at all",
+        "no JWK",
+        "another client",
+        "empty",
+        "not base64",
+        "no object",
+        "too deep",
+    ],
 )
 async def test_an_assertion_that_cannot_be_verified(caller: Caller, assertion: str) -> None:
     response = await caller.send("POST", caller.token_url, json=request(assertion))

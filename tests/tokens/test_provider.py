@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from prio_middleware import (
     TokenOptions,
     TokenRequestRefusedError,
 )
-from prio_middleware.tokens.effects import Wait
+from prio_middleware.tokens.effects import Pause, Post, Wait
 from prio_middleware.tokens.endpoint import TokenAnswer
 from prio_middleware.tokens.flight import Flight, Unanswered
 from prio_middleware.tokens.store import MemoryStore
@@ -458,3 +459,42 @@ def test_a_provider_of_its_own_has_no_shared_store_to_report_or_to_listen_to() -
     shop.tokens.invalidate(shop.token())
 
     assert (shop.tokens.store_report().kind, shop.tokens.store_report().reachable) == ("memory", None)
+
+
+@pytest.mark.parametrize("replaced", ["while asking", "while pausing"])
+def test_a_failure_of_credentials_that_were_replaced_meanwhile_says_nothing(replaced: str) -> None:
+    shop = Shop(token())
+    steps = shop.tokens.acquire(DEFAULT_OPTIONS, None)
+    effect: Any = next(steps)
+    if replaced == "while pausing":
+        effect = steps.send(LOST)
+    shop.tokens.use(endpoint("rotated"))
+    effect = steps.send(None if isinstance(effect, Pause) else refused("invalid_client", 401))
+    assert isinstance(effect, Post)  # with the new ones
+    with pytest.raises(StopIteration) as end:
+        steps.send(shop.server(effect.request))
+
+    assert isinstance(end.value.value, AccessToken)
+    assert shop.token() is end.value.value
+    assert shop.tokens.report().failure is None
+
+
+def test_a_token_that_is_refused_before_its_flight_lands_is_handed_to_nobody() -> None:
+    shop = Shop()
+    shop.tokens.invalidate(refused_meanwhile := AccessToken(Secret("refused")))
+
+    assert shop.tokens._handed_on(refused_meanwhile) is Unanswered.HANDED_OVER
+    newer = AccessToken(Secret("newer"))
+    assert shop.tokens._handed_on(newer) is newer
+
+
+def test_a_caller_whose_fetch_fails_uses_what_another_one_has_fetched_meanwhile() -> None:
+    shop = Shop(token())
+    steps = shop.tokens.acquire(DEFAULT_OPTIONS, None)
+    next(steps)
+    kept = AccessToken(Secret("another's"), expires_at=shop.clock.now + 60)
+    shop.tokens._store.put(DEFAULT_OPTIONS, kept, shop.clock.now)
+    with pytest.raises(StopIteration) as end:
+        steps.send(refused("invalid_scope"))
+
+    assert end.value.value is kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -113,3 +114,22 @@ def test_the_environments_proxies(
         monkeypatch.setenv(name, value)
 
     assert environment_proxies() == expected
+
+
+@pytest.mark.parametrize(("options", "configured"), [({"http2": True}, {}), ({}, {"http2": True})])
+def test_http2_without_its_package_is_noticed_when_the_client_is_made(
+    options: dict[str, Any], configured: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "h2", None)
+    with pytest.raises(ConfigurationError, match="h2 is not installed") as caught:
+        make(options, configured)
+
+    assert caught.value.client == "shop"
+    assert "pip install h2" in caught.value.remedy
+
+
+def test_http2_that_is_off_or_the_given_transports_own_affair_needs_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "h2", None)
+
+    assert make({"http2": False}, {"http2": True})["transport"] == ("wrapped", ("inner", {"http2": False}))
+    assert make({"transport": "mine"}, {"http2": True})["transport"] == ("wrapped", "mine")

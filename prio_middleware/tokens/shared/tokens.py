@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from ...errors import CredentialsRefusedError, TokenEndpointUnavailableError, TokenError
 from ..effects import Ask, Pause, Steps
 from ..failures import RETRY_AFTER_LIMIT
+from ..flight import Outcome, Unanswered
 from ..token import AccessToken, TokenOptions, new_generation
 from .circuit import Circuit
 from .keyring import Keyring
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Result = AccessToken | TokenError
-Request = Callable[["TokenEndpoint", TokenOptions, float], Steps[Result]]
+Request = Callable[["TokenEndpoint", TokenOptions, float], Steps[Outcome]]
 """Asks the token endpoint, until that moment at most."""
 
 _draw = random.SystemRandom().random  # It has no state that a fork would copy.
@@ -109,7 +109,7 @@ class SharedTokens:
         self._refused = Refused()
         self._owner = (0, "")
 
-    def fetch(self, endpoint: TokenEndpoint, key: TokenOptions, until: float, request: Request) -> Steps[Result]:
+    def fetch(self, endpoint: TokenEndpoint, key: TokenOptions, until: float, request: Request) -> Steps[Outcome]:
         """A token that is fresh: another process's, or a new one, which the others get too.
 
         Args:
@@ -158,7 +158,7 @@ class SharedTokens:
         """What is known of the store."""
         return StoreReport(self._kind, circuit=self._circuit.state(self._clock()), **asdict(self._counts))
 
-    def _look(self, wanted: Wanted) -> Steps[Result | Seen | None]:
+    def _look(self, wanted: Wanted) -> Steps[AccessToken | TokenError | Seen | None]:
         """A token or a refusal that will do; else what there is under the token's own name; None: the store is no help."""
         own: Seen | None = None
         for place in wanted.places:
@@ -217,7 +217,9 @@ class SharedTokens:
         turn: Turn | Unreachable = yield from self._ask("lead", lambda: self._store.lead(name, generation, lease))
         return lease if isinstance(turn, Turn) and turn.granted else turn
 
-    def _fetch_for_all(self, wanted: Wanted, leased: Leased, key: TokenOptions, request: Request) -> Steps[tuple[Result, bool]]:
+    def _fetch_for_all(
+        self, wanted: Wanted, leased: Leased, key: TokenOptions, request: Request
+    ) -> Steps[tuple[Outcome, bool]]:
         """The outcome, and whether it is final: a fetch that only the lease cut short goes on."""
         (lease, until), place, leased_at = leased, wanted.places[0], self._clock()
         ended = False
@@ -231,7 +233,7 @@ class SharedTokens:
             yield from self._publish(place, lease, result, leased_at)
             return result, True
         life = self._refusal_life(result)
-        if life > 0:
+        if life > 0 and isinstance(result, TokenError):
             sealed = seal_refusal(self._keyring, place, result)
             yield from self._ask("refuse", lambda: self._store.refuse(place.name, lease, sealed, life))
         else:
@@ -248,7 +250,7 @@ class SharedTokens:
         self._counts.published += kept is True
         self._counts.kept_back += kept is False
 
-    def _refusal_life(self, error: TokenError) -> float:
+    def _refusal_life(self, error: TokenError | Unanswered) -> float:
         """Seconds for which the whole fleet should not ask again; 0: it may."""
         if isinstance(error, CredentialsRefusedError):
             return self._hold_back

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prio_middleware import AccessToken, ClientCredentialsProvider, Secret, TokenError, TokenOptions
-from prio_middleware.tokens.effects import Ask, Pause, Post
+from prio_middleware.tokens.effects import Ask, Pause, Post, Within
 from prio_middleware.tokens.endpoint import TokenAnswer, TokenEndpoint
 from prio_middleware.tokens.provider import Renewal
 from prio_middleware.tokens.shared.circuit import Circuit
@@ -180,12 +180,12 @@ class Run:
         self.fleet = fleet
         self.steps = steps
         self.result: AccessToken | TokenError | None = None
-        self.effect = next(steps)
+        self.effect = _bare(next(steps))
 
     def step(self) -> bool:
         """Do what is asked for next. False: it is over."""
         try:
-            self.effect = self.steps.send(self._do())
+            self.effect = _bare(self.steps.send(self._do()))
         except StopIteration as stop:
             self.result = stop.value
         return self.result is None
@@ -217,6 +217,11 @@ class Run:
             case other:
                 raise AssertionError(f"nobody plays {other}")
         return None
+
+
+def _bare(effect: Any) -> Any:
+    """Without the span that it may be done in."""
+    return effect.effect if isinstance(effect, Within) else effect
 
 
 class Fleet:

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.kit import COLOUR, COMMAND, ESCAPE, in_terminal, piped, prio
+from tests.cli.watch.conftest import page
+from tests.status import kit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.watch.conftest import Page
+
+__all__ = ["page"]
+
+
+def test_it_shows_what_a_page_says(page: Page) -> None:
+    result = prio("status", page.url)
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "default  Ready  A token is there." in result.stdout
+    assert "42 min 10 s of 1 h" in result.stdout
+
+
+@pytest.mark.parametrize("how", [[], ["--json"]])
+def test_a_client_that_is_not_ready_is_a_failure(page: Page, how: list[str]) -> None:
+    page.say(kit.status(*kit.every_condition()))
+
+    assert prio("status", page.url, *how).exit_code == 1
+
+
+def test_for_programs(page: Page) -> None:
+    result = prio("status", page.url, "--json")
+
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == json.loads(json.dumps(kit.status().as_dict()))
+
+
+def test_no_answer_is_an_error_with_a_remedy(page: Page) -> None:
+    page.say(404)
+    result = prio("status", page.url)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "remedy   Check the address" in result.stderr
+
+
+def test_a_header_from_a_file_opens_a_login(page: Page, folder: Path) -> None:
+    (folder / "operator.txt").write_text("Authorization: Basic b3A6cHc=\n")
+    prio("status", page.url, "--header", "@operator.txt")
+
+    assert page.asked[0][1]["authorization"] == "Basic b3A6cHc="
+    assert prio("status", page.url, "--header", "Authorization: Basic b3A6cHc=").exit_code == 2
+
+
+def test_on_a_terminal_there_is_colour_and_a_bar(page: Page) -> None:
+    status, written = in_terminal("status", page.url, columns=120)
+
+    assert status == 0
+    assert COLOUR.search(written)
+    assert "█" in written
+
+
+def test_in_a_pipe_there_is_neither(page: Page) -> None:
+    written = piped("status", page.url).stdout
+
+    assert "A token is there." in written
+    assert "\x1b" not in written
+    assert "█" not in written
+
+
+def test_no_color_is_heard(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    assert not COLOUR.search(in_terminal("status", page.url)[1])
+
+
+@pytest.mark.parametrize(("how", "mark"), [([], "1 client: 1 ready"), (["--json"], '"pid": 4242')])
+def test_watching_ends_with_ctrl_c(page: Page, how: list[str], mark: str) -> None:
+    page.say(kit.status(), 500, kit.status(at=kit.AT + 4))
+    process = subprocess.Popen(
+        [*COMMAND, "status", "--watch", "--every", "0.2", page.url, *how],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout
+    seen = ""
+    while seen.count(mark) < 2:
+        seen += process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    rest, errors = process.communicate()
+
+    assert (process.returncode, errors) == (0, "")
+    assert ESCAPE.search(seen + rest) is None
+
+
+@pytest.mark.parametrize("how", [[], ["--json"]])
+def test_watching_begins_with_an_answer(page: Page, how: list[str]) -> None:
+    page.say(403)
+
+    assert prio("status", page.url, "--watch", *how).exit_code == 1

@@ -1,0 +1,201 @@
+"""Telemetry against the sandbox: it shows no secret, and fits with the HTTP libraries' own instrumentation."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import anyio
+import pytest
+from opentelemetry import trace
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.instrumentation import httpx as instrumentation
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, InMemoryMetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+from prometheus_client import CollectorRegistry, generate_latest
+
+from prio_middleware import PrioError, Secret, build
+from prio_middleware.telemetry.names import FETCH, REAUTHENTICATE
+from prio_middleware.telemetry.snapshot import snapshot
+from prio_middleware.testing.logs import LogKeeper
+from prio_middleware.testing.search import Searched
+from tests.e2e.place import FORBIDDEN, PRODUCT, SOME_OVER_TLS, SOON, Place
+from tests.telemetry.kit import Recorder
+
+pytestmark = pytest.mark.anyio
+OVER_TLS = pytest.mark.parametrize("place", SOME_OVER_TLS, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> None:
+    build.forget()
+
+
+@pytest.fixture
+def secrets(monkeypatch: pytest.MonkeyPatch) -> dict[str, None]:
+    """Every secret and token from now on."""
+    known: dict[str, None] = {}
+    make = Secret.__init__
+
+    def make_and_note(secret: Secret, text: str) -> None:
+        make(secret, text)
+        known[text] = None
+
+    monkeypatch.setattr(Secret, "__init__", make_and_note)
+    return known
+
+
+@pytest.fixture
+def logs() -> Iterator[LogKeeper]:
+    keeper = LogKeeper()
+    keeper.start()
+    yield keeper
+    keeper.stop()
+
+
+def hashes(secret: str) -> Iterator[str]:
+    for name in ("md5", "sha1", "sha256", "sha512", "blake2b"):
+        digest = hashlib.new(name, secret.encode()).digest()
+        yield from (digest.hex()[:16], base64.b64encode(digest).decode()[:16], base64.urlsafe_b64encode(digest).decode()[:16])
+
+
+def leaks(texts: dict[str, str], secrets: dict[str, None]) -> list[str]:
+    """Where a secret, an encoding of one, a part or a hash is to be found."""
+    searched = {place: Searched(text) for place, text in texts.items()}
+    found = [place for place, text in searched.items() for secret in secrets if text.repeats(secret)]
+    return found + [
+        place for place, text in texts.items() for secret in secrets for part in hashes(secret) if part.lower() in text.lower()
+    ]
+
+
+class Exporters:
+    """Everything that can be told, told."""
+
+    def __init__(self) -> None:
+        self.spans, self.metrics = io.StringIO(), io.StringIO()
+        self.registry = CollectorRegistry()
+        self.reader = InMemoryMetricReader()
+        prometheus = PrometheusMetricReader()
+        self._prometheus = prometheus
+        console = PeriodicExportingMetricReader(ConsoleMetricExporter(out=self.metrics), export_interval_millis=3_600_000)
+        self.meter_provider = MeterProvider([self.reader, console, prometheus], shutdown_on_exit=False)
+        self.tracer_provider = TracerProvider(shutdown_on_exit=False)
+        self.tracer_provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(out=self.spans)))
+
+    def texts(self) -> dict[str, str]:
+        data = self.reader.get_metrics_data()
+        scraped = generate_latest().decode()
+        self.meter_provider.shutdown()
+        return {
+            "the spans": self.spans.getvalue(),
+            "the metrics": self.metrics.getvalue(),
+            "the metrics in memory": data.to_json() if data else "",
+            "what Prometheus gets": scraped,
+        }
+
+
+@OVER_TLS
+async def test_nothing_recorded_holds_a_secret(place: Place, secrets: dict[str, None], logs: LogKeeper) -> None:
+    exporters = Exporters()
+    options = {"tracer_provider": exporters.tracer_provider, "meter_provider": exporters.meter_provider}
+    client = place.make(place.settings(name="leaky", **SOON), **options)
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(client.get, PRODUCT)
+    place.admin.revoke()
+    await client.get(PRODUCT)
+    await client.get(FORBIDDEN, extensions={"prio": {"params": {"hint": "s3cret-parameter"}}})
+    with pytest.raises(PrioError):
+        await client.get("http://elsewhere.example/?key=s3cret-parameter")
+    place.admin.revoke()
+    place.admin.fail_tokens("secret_echo", times=None)
+    assert (await client.get(PRODUCT)).status_code == 403
+    with pytest.raises(PrioError):
+        await client.get(PRODUCT)
+    await client.close()
+    seen = snapshot(build.pipeline_for(place.settings(name="leaky", **SOON)))
+    texts = exporters.texts() | {"the snapshot": repr(seen), "the logs": "\n".join(text for _, text in logs.texts())}
+
+    assert len([secret for secret in secrets if len(secret) > 100]) >= 3
+    assert seen.reauthentications["token_unavailable"]
+    assert "invalid_client" in texts["the spans"]
+    for place_searched, text in texts.items():
+        assert "leaky" in text, place_searched
+    assert leaks(texts, secrets | {"s3cret-parameter": None}) == []
+
+
+def test_the_search_finds_what_it_looks_for() -> None:
+    """A search that finds nothing proves nothing."""
+    secret = "kanarie-secret-token-123456"
+    for text in (secret, base64.b64encode(secret.encode()).decode(), hashlib.sha256(secret.encode()).hexdigest()):
+        assert leaks({"here": f"x {text} x"}, {secret: None})
+
+
+INSTRUMENTORS: dict[str, Callable[[], Any]] = {
+    "httpx": instrumentation.HTTPXClientInstrumentor,
+    "httpx2": instrumentation.HTTPX2ClientInstrumentor,
+}
+
+
+@pytest.fixture
+def instrumented(place: Place, recorder: Recorder) -> Iterator[Callable[[], None]]:
+    """Switches the library's own instrumentation on."""
+    instrumentor = INSTRUMENTORS[place.world.library.__name__]()
+    yield lambda: instrumentor.instrument(tracer_provider=recorder.tracer_provider, meter_provider=recorder.meter_provider)
+    instrumentor.uninstrument()
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.mark.pitfall(id="spans-below")
+@OVER_TLS
+async def test_the_http_span_of_a_token_request_is_a_child_of_the_fetch(
+    place: Place, recorder: Recorder, instrumented: Callable[[], None]
+) -> None:
+    instrumented()
+    client = place.make(place.settings(), **recorder.options)
+    with recorder.tracer.start_as_current_span("call") as call:
+        await client.get(PRODUCT)
+    place.admin.revoke()
+    await client.get(PRODUCT)
+    await client.close()
+    http = [span for span in recorder.spans() if span.name in {"GET", "POST"}]
+    fetches = [span.get_span_context() for span in recorder.spans(FETCH.name)]
+    again = recorder.span(REAUTHENTICATE.name).get_span_context()
+
+    assert [span.parent for span in http if span.name == "POST"] == fetches
+    assert [span.parent for span in http if span.name == "GET"] == [call.get_span_context(), None, again]
+    assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+@pytest.mark.pitfall(id="captured-headers")
+@OVER_TLS
+@pytest.mark.parametrize("sanitised", [True, False])
+async def test_the_sanitiser_keeps_captured_headers_from_holding_the_token(
+    place: Place,
+    recorder: Recorder,
+    instrumented: Callable[[], None],
+    secrets: dict[str, None],
+    monkeypatch: pytest.MonkeyPatch,
+    sanitised: bool,
+) -> None:
+    """As docs/how-to/observe.md has it. Without it the token is there: so the search looks in the right place."""
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_CLIENT_REQUEST", ".*")
+    if sanitised:
+        monkeypatch.setenv("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS", "authorization,cookie")
+    instrumented()
+    client = place.make(place.settings(), **recorder.options)
+    await client.get(PRODUCT)
+    await client.close()
+    text = "\n".join(span.to_json() for span in recorder.spans())
+
+    assert "http.request.header" in text
+    assert bool(leaks({"the spans": text}, secrets)) is not sanitised

@@ -1,0 +1,56 @@
+"""Rules, unit tests, dashboard and runbooks speak of what the library measures, and of all of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from prio_middleware.telemetry.names import ATTRIBUTES, METRICS, Metric
+from tests.integrations.prometheus.rules import ROOT, RULES, UNIT_TESTS, rules
+
+DASHBOARD = ROOT / "integrations" / "grafana" / "prio-middleware.json"
+SOURCES = [
+    RULES,
+    *UNIT_TESTS,
+    DASHBOARD,
+    *sorted((ROOT / "integrations").glob("*/README.md")),
+    *sorted((ROOT / "docs" / "runbooks").glob("*.md")),
+]
+NAME = re.compile(r"\b(?:[a-z_]+:)?prio_middleware_\w+(?::\w+)?")
+SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}
+
+
+def prometheus_names(metric: Metric) -> set[str]:
+    """What Prometheus calls it: https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/."""
+    unit = "_seconds" if metric.unit == "s" else ""
+    return {f"{metric.name.replace('.', '_')}{unit}{suffix}" for suffix in SUFFIXES.get(metric.kind, ("",))}
+
+
+def named(text: str) -> set[str]:
+    return set(NAME.findall(text))
+
+
+METRIC_NAMES = {name for metric in METRICS for name in prometheus_names(metric)}
+LABELS = {attribute.replace(".", "_") for attribute in ATTRIBUTES}
+RECORDED = {rule["record"] for rule in rules() if "record" in rule}
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_name_is_one_that_there_is(source: Path) -> None:
+    assert named(source.read_text()) - METRIC_NAMES - LABELS - RECORDED == set()
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_the_dashboard_shows_every_metric(metric: Metric) -> None:
+    assert prometheus_names(metric) & named(DASHBOARD.read_text())
+
+
+def test_every_recorded_series_is_used() -> None:
+    used = " ".join(rule["expr"] for rule in rules())
+    assert [record for record in RECORDED if record not in used] == []
+
+
+def test_a_wrong_name_would_be_found() -> None:
+    assert named("rate(prio_middleware_token_acquisition_total{job='x'}[5m])") - METRIC_NAMES

@@ -1,0 +1,202 @@
+"""One server's budget: what is counted, when it is spent, and that it holds against the server's own way of counting."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from prio_middleware.middleware import budget
+from prio_middleware.middleware.budget import BUDGETS_LIMIT, SHORTEST_WAIT, Allowance, Budget, Usage, budget_of
+from prio_middleware.origins import Origin
+from prio_middleware.sandbox.limits import Limits
+from tests.tokens.kit import Clock
+
+FIVE = Allowance(client_errors=5, requests=None)
+ORIGIN = Origin("https", "api.example", None)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(1000.5)
+
+
+@pytest.fixture
+def spent(clock: Clock) -> Budget:
+    return Budget(clock)
+
+
+def answered(spent: Budget, *statuses: int | None) -> None:
+    for status in statuses:
+        assert spent.spend(None) is None
+        spent.settle(status)
+
+
+def test_it_counts_requests_refusals_and_what_is_under_way(spent: Budget) -> None:
+    answered(spent, 200, 302, 399, 400, 404, 429, 499, 500, 599, None)
+    spent.spend(None)
+
+    assert spent.usage() == Usage(client_errors=4, requests=11, in_flight=1)
+
+
+def test_what_is_older_than_a_minute_is_forgotten(spent: Budget, clock: Clock) -> None:
+    answered(spent, 403)
+    clock.now += 60
+    assert spent.usage() == Usage(1, 1, 0)
+    clock.now += 1
+    assert spent.usage() == Usage(0, 0, 0)
+
+
+def test_nothing_is_left_once_the_refusals_are_spent(spent: Budget, clock: Clock) -> None:
+    answered(spent, *[403] * 4)
+    clock.now += 10
+    answered(spent, 403)
+    shortage = spent.spend(FIVE)
+
+    assert shortage
+    assert shortage.message == "5 of 5 answers 4xx are spent"
+    assert shortage.retry_after == 50.5
+    assert spent.shortage(FIVE) == shortage
+    assert spent.usage().requests == 5
+    clock.now += shortage.retry_after
+    assert spent.spend(FIVE) is None
+
+
+def test_what_is_under_way_may_be_refused_as_well(spent: Budget) -> None:
+    answered(spent, 403, 403)
+    assert [spent.spend(FIVE) for _ in range(3)] == [None] * 3
+    shortage = spent.spend(FIVE)
+
+    assert shortage
+    assert shortage.message == "2 of 5 answers 4xx are spent, and 3 requests are under way that may be answered so"
+    assert shortage.retry_after > 59
+    spent.settle(200)
+    assert spent.spend(FIVE) is None
+
+
+def test_where_all_of_it_is_under_way_the_wait_is_short(spent: Budget) -> None:
+    for _ in range(5):
+        spent.spend(FIVE)
+    shortage = spent.spend(FIVE)
+
+    assert shortage
+    assert shortage.retry_after == SHORTEST_WAIT
+
+
+def test_what_is_under_way_can_be_taken_to_succeed(spent: Budget) -> None:
+    trusting = Allowance(5, None, in_flight=False)
+    assert [spent.spend(trusting) for _ in range(50)] == [None] * 50
+    for _ in range(5):
+        spent.settle(403)
+    assert spent.spend(trusting)
+
+
+def test_requests_are_a_budget_of_their_own(spent: Budget, clock: Clock) -> None:
+    allowance = Allowance(None, 3)
+    answered(spent, 200)
+    clock.now += 30
+    answered(spent, 200, None)
+    shortage = spent.spend(allowance)
+
+    assert shortage
+    assert shortage.message == "all of 3 requests are spent"
+    clock.now += shortage.retry_after
+    assert spent.spend(allowance) is None
+
+
+def test_without_bounds_nothing_is_ever_spent(spent: Budget) -> None:
+    answered(spent, *[403] * 100)
+    assert spent.spend(Allowance(None, None)) is None
+
+
+@pytest.mark.pitfall(id="shut-out")
+@pytest.mark.parametrize("allowance", [Allowance(60, None), Allowance(None, 60)])
+def test_threads_cannot_spend_more_than_there_is(allowance: Allowance) -> None:
+    def clock() -> float:
+        time.sleep(1e-5)  # Another thread gets its turn, between looking and counting too.
+        return 1000.0
+
+    spent = Budget(clock)
+    barrier = threading.Barrier(16)
+    granted: list[bool] = []
+
+    def spend() -> None:
+        barrier.wait()
+        granted.extend(spent.spend(allowance) is None for _ in range(20))
+
+    threads = [threading.Thread(target=spend) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert granted.count(True) == 60
+
+
+class HeldForEver:
+    """A lock as a fork may have copied it."""
+
+    def __enter__(self) -> None:
+        raise AssertionError("waits for ever")
+
+    def __exit__(self, *_: object) -> None:
+        """It never comes to this."""
+
+
+def test_a_forked_process_starts_from_zero_even_if_the_lock_was_held(spent: Budget, monkeypatch: pytest.MonkeyPatch) -> None:
+    answered(spent, 403)
+    spent.spend(None)
+    pid = os.getpid()
+    monkeypatch.setattr(spent._minute, "lock", HeldForEver())
+    monkeypatch.setattr(os, "getpid", lambda: pid + 1)
+    assert spent.usage() == Usage(0, 0, 0)
+    spent.settle(200)  # What the parent had under way: nothing the child's count should fall below zero for.
+    assert spent.usage() == Usage(0, 0, 0)
+
+
+def test_one_budget_for_each_server_and_a_bound_to_their_number() -> None:
+    budget.forget()
+    first = budget_of(ORIGIN)
+    assert budget_of(Origin("https", "api.example", None)) is first
+    for port in range(1, BUDGETS_LIMIT + 1):
+        assert budget_of(ORIGIN._replace(port=port)) is not first
+    assert budget_of(ORIGIN) is not first
+    budget.forget()
+
+
+Admit = Callable[[Budget], bool]
+
+
+@pytest.mark.pitfall(id="shut-out")
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize(("guarded", "refused_share"), [(True, 0.1), (True, 0.9), (False, 0.9)])
+def test_against_the_servers_own_count_a_guarded_client_is_never_shut_out(
+    seed: int, guarded: bool, refused_share: float, spent: Budget, clock: Clock
+) -> None:
+    """Ten minutes of traffic in bursts; answers come any time later, in any order."""
+    draw, server, allowance = random.Random(seed), Limits(), Allowance(60, 1000)
+    under_way: list[int] = []
+    blocked = sent = 0
+
+    def answer() -> None:
+        status = under_way.pop(draw.randrange(len(under_way)))
+        if status == 403:
+            server.refused("", clock.now, enforced=True)
+        spent.settle(status)
+
+    for _ in range(6000):
+        clock.now += draw.uniform(0, 0.2)
+        for _ in range(draw.choice([0, 0, 1, 2, 90])):
+            if guarded and spent.spend(allowance):
+                break
+            sent += 1
+            blocked += server.admit("", clock.now, enforced=True) is not None
+            under_way.append(403 if draw.random() < refused_share else 200)
+        for _ in range(draw.randint(0, len(under_way))):
+            answer()
+
+    assert sent > 500
+    assert (blocked == 0) is guarded

@@ -1,0 +1,37 @@
+"""What hpack logs under HTTP/2: out of our reach, so the documentation has to be right about it."""
+
+from __future__ import annotations
+
+import ast
+import logging
+from typing import Any
+
+import h2.connection
+import hpack
+import pytest
+
+from prio_middleware.testing.search import Searched
+
+HEADER = ("authorization", "Bearer kanarie-secret-token-123456")
+
+
+@pytest.mark.pitfall(id="logged-headers")
+def test_the_header_is_masked_in_one_line_and_can_be_decoded_from_another(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "hpack")
+    connection = h2.connection.H2Connection()
+    connection.initiate_connection()
+    connection.send_headers(1, [(":method", "GET"), (":authority", "a"), (":scheme", "https"), (":path", "/"), HEADER])
+    lines = [record.getMessage() for record in caplog.records]
+    (block,) = (line.partition(" to ")[2] for line in lines if line.startswith("Encoded header block"))
+    decoded: dict[Any, Any] = dict(hpack.Decoder().decode(ast.literal_eval(block)))
+
+    assert not any(Searched(line).repeats(HEADER[1]) for line in lines)
+    assert decoded["authorization"] == HEADER[1]
+
+
+@pytest.mark.pitfall(id="logged-headers")
+def test_the_line_of_the_documentation_silences_it(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.INFO, "hpack")
+    hpack.Encoder().encode([HEADER])
+    assert caplog.records == []

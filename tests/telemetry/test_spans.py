@@ -1,0 +1,462 @@
+"""The spans of a token's life: which there are, whose children they are, and what they say."""
+
+from __future__ import annotations
+
+import contextvars
+import gc
+import threading
+import time
+from typing import Any
+
+import anyio
+import pytest
+from opentelemetry import trace
+from opentelemetry.context import get_current
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import SpanKind, StatusCode
+
+from prio_middleware import ClientCredentialsProvider, NewTokenUnavailableError, PrioError, build
+from prio_middleware.telemetry.names import FETCH, REAUTHENTICATE, SCHEMA_URL, SCOPE, SPANS, WAIT
+from prio_middleware.telemetry.providers import Telemetry
+from prio_middleware.tokens.effects import Post, Wait, Within, run
+from prio_middleware.tokens.token import DEFAULT_OPTIONS
+from tests.telemetry.kit import Recorder, attributes
+from tests.tokens import kit
+from tests.transports.test_reauthentication import Streaming
+from tests.transports.world import Server, World, settings
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend(world: World) -> str:
+    return world.backend
+
+
+@pytest.mark.pitfall(id="spans-below")
+async def test_the_fetch_is_a_child_of_the_call_that_led_it(world: World, recorder: Recorder) -> None:
+    client = world.client(Server(world), **recorder.options)
+    with recorder.tracer.start_as_current_span("call") as call:
+        await client.get()
+    fetch = recorder.span(FETCH.name)
+
+    assert fetch.parent == call.get_span_context()
+    assert fetch.kind is SpanKind.INTERNAL
+    assert fetch.status.status_code is StatusCode.UNSET
+    assert fetch.events == ()
+    assert attributes(fetch) == {
+        "credential.name": "shop",
+        "server.address": "api.example",
+        "server.port": 443,
+        "token.fetch.reason": "initial",
+        "token.fetch.attempts": 1,
+        "token.expires_in": 3600.0,
+        "token.source": "endpoint",
+    }
+    scope = fetch.instrumentation_scope
+    assert scope is not None
+    assert (scope.name, scope.schema_url) == (SCOPE, SCHEMA_URL)
+    assert scope.version
+
+
+async def test_a_fresh_token_makes_no_span(world: World, recorder: Recorder) -> None:
+    client = world.client(Server(world), **recorder.options)
+    await client.get()
+    recorder.clear()
+    await client.get()
+    assert recorder.spans() == []
+
+
+async def test_the_request_is_sent_within_the_span_and_the_caller_keeps_his_own(world: World, recorder: Recorder) -> None:
+    seen: list[Any] = []
+
+    def token(_: Any) -> Any:
+        seen.append(trace.get_current_span().get_span_context())
+        return server.grant()
+
+    server = Server(world, token=token, respond=lambda _: seen.append(trace.get_current_span().get_span_context()))
+    client = world.client(server, **recorder.options)
+    with recorder.tracer.start_as_current_span("call") as call:
+        await client.get()
+        assert trace.get_current_span() is call
+    assert seen == [recorder.span(FETCH.name).get_span_context(), call.get_span_context()]
+
+
+@pytest.mark.parametrize(
+    ("status", "document", "kind"),
+    [
+        (400, {"error": "invalid_scope"}, "invalid_scope"),
+        (401, {"error": "invalid_client"}, "invalid_client"),
+        (418, {"error": "TEAPOT_4711"}, "418"),
+        (503, {}, "503"),
+        (200, {}, "200"),
+    ],
+)
+async def test_a_failed_fetch_says_of_which_kind(
+    world: World, recorder: Recorder, status: int, document: Any, kind: str
+) -> None:
+    server = Server(world, token=lambda _: world.library.Response(status, json=document))
+    with pytest.raises(PrioError):
+        await world.client(server, settings=settings(token_deadline=0.1, token_timeout=0.1), **recorder.options).get()
+    fetch = recorder.span(FETCH.name)
+
+    assert attributes(fetch)["error.type"] == kind
+    assert "token.expires_in" not in attributes(fetch)
+    assert fetch.status.status_code is StatusCode.ERROR
+    assert fetch.status.description is None
+    assert fetch.events == ()
+
+
+async def test_an_endpoint_that_cannot_be_reached(world: World, recorder: Recorder) -> None:
+    def token(_: Any) -> Any:
+        raise world.library.ConnectError("refused")
+
+    client = world.client(
+        Server(world, token=token), settings=settings(token_deadline=0.1, token_timeout=0.1), **recorder.options
+    )
+    with pytest.raises(PrioError):
+        await client.get()
+    assert attributes(recorder.span(FETCH.name))["error.type"] == "TokenEndpointUnavailableError"
+
+
+async def test_a_request_that_cannot_be_made(world: World, recorder: Recorder) -> None:
+    client = world.client(Server(world), **recorder.options)
+    with pytest.raises(PrioError):
+        await client.get(extensions={"prio": {"scope": "a\nb"}})
+    fetch = recorder.span(FETCH.name)
+    assert attributes(fetch)["error.type"] == "ConfigurationError"
+    assert attributes(fetch)["token.fetch.attempts"] == 0
+    assert fetch.events == ()
+
+
+async def test_every_attempt_counts(world: World, recorder: Recorder) -> None:
+    answers = [503, 503]
+
+    def token(_: Any) -> Any:
+        return world.library.Response(answers.pop()) if answers else server.grant()
+
+    server = Server(world, token=token)
+    await world.client(server, **recorder.options).get()
+    assert attributes(recorder.span(FETCH.name))["token.fetch.attempts"] == 3
+
+
+async def test_a_second_try_holds_the_new_fetch_and_says_how_it_ended(world: World, recorder: Recorder) -> None:
+    server = Server(world)
+    client = world.client(server, **recorder.options)
+    await client.get()
+    server.revoke(1)
+    recorder.clear()
+    with recorder.tracer.start_as_current_span("call") as call:
+        await client.get()
+        assert trace.get_current_span() is call
+    again, fetch = recorder.span(REAUTHENTICATE.name), recorder.span(FETCH.name)
+
+    assert again.parent == call.get_span_context()
+    assert fetch.parent == again.get_span_context()
+    assert attributes(fetch)["token.fetch.reason"] == "rejected"
+    assert again.events == ()
+    assert attributes(again) == {
+        "credential.name": "shop",
+        "http.response.status_code": 401,
+        "reauthentication.reason": "invalid_token",
+        "reauthentication.outcome": "succeeded",
+    }
+    assert again.status.status_code is StatusCode.UNSET
+
+
+async def test_the_second_try_is_sent_within_its_span(world: World, recorder: Recorder) -> None:
+    seen: list[Any] = []
+    server = Server(world)
+
+    def respond(_: Any) -> Any:
+        seen.append(trace.get_current_span().get_span_context())
+        return server.refuse() if len(seen) == 1 else None
+
+    server._respond = respond
+    await world.client(server, **recorder.options).get()
+    assert seen[1] == recorder.span(REAUTHENTICATE.name).get_span_context()
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [("NO_SUCH_TOKEN_4711", "401"), ("insufficient", "401"), ("invalid_token", "invalid_token")]
+)
+async def test_what_a_server_says_becomes_no_attribute_but_for_known_codes(
+    world: World, recorder: Recorder, code: str, reason: str
+) -> None:
+    server = Server(world, respond=lambda _: server.refuse(error=code))
+    preset = settings(preset="prio")
+    response = await world.client(server, settings=preset, **recorder.options).get()
+    again = recorder.span(REAUTHENTICATE.name)
+
+    assert response.status_code == 401
+    assert attributes(again)["reauthentication.reason"] == reason
+    assert attributes(again)["reauthentication.outcome"] == "refused"
+    assert again.status.status_code is StatusCode.ERROR
+    assert code == reason or code not in again.to_json()
+
+
+async def test_a_second_try_without_a_token(world: World, recorder: Recorder) -> None:
+    answers = [200, 400]
+
+    def token(_: Any) -> Any:
+        return server.grant() if answers.pop(0) == 200 else world.library.Response(400, json={"error": "invalid_scope"})
+
+    server = Server(world, token=token, respond=lambda _: server.refuse())
+    response = await world.client(server, **recorder.options).get()
+    assert isinstance(response.extensions["prio_middleware.reason"], NewTokenUnavailableError)
+    assert attributes(recorder.span(REAUTHENTICATE.name))["reauthentication.outcome"] == "token_unavailable"
+
+
+async def test_a_second_try_that_cannot_be_made(world: World, recorder: Recorder) -> None:
+    async def later() -> Any:
+        yield b"once"
+
+    server = Server(world, respond=lambda _: server.refuse())
+    pipeline = build.pipeline_for(settings())
+    client = world.caller(world.transport(Streaming(world, server), pipeline=pipeline, **recorder.options))
+    await client.post(content=(part for part in [b"once"]) if world.is_sync else later())
+    assert attributes(recorder.span(REAUTHENTICATE.name))["reauthentication.outcome"] == "body_not_replayable"
+
+
+async def test_a_second_try_that_breaks(world: World, recorder: Recorder) -> None:
+    def respond(_: Any) -> Any:
+        if len(server.calls) == 2:
+            raise world.library.ReadError("cut off")
+        return server.refuse()
+
+    server = Server(world, respond=respond)
+    with pytest.raises(world.library.ReadError):
+        await world.client(server, **recorder.options).get()
+    again = recorder.span(REAUTHENTICATE.name)
+    assert attributes(again)["reauthentication.outcome"] == "failed"
+    assert attributes(again)["error.type"] == "_OTHER"
+    assert again.events == ()
+    assert build.pipeline_for(settings()).tally.reauthentications["failed"] == 1
+
+
+async def test_calls_that_wait_link_to_the_fetch_they_wait_for(world: World, recorder: Recorder) -> None:
+    def token(_: Any) -> Any:
+        deadline = time.monotonic() + 10
+        while world.is_sync and tally.waiting < 3 and time.monotonic() < deadline:
+            time.sleep(0.001)
+        return server.grant()
+
+    server = Server(world, token=token)
+    client = world.client(server, **recorder.options)
+    tally = build.pipeline_for(settings()).tally
+    before = time.time_ns()
+
+    async def call(number: int) -> None:
+        with recorder.tracer.start_as_current_span(f"call {number}"):
+            await client.get()
+
+    async with anyio.create_task_group() as group:
+        for number in range(4):
+            group.start_soon(call, number)
+    fetch, waits = recorder.span(FETCH.name), recorder.waits()
+    calls = {span_id(span): span for span in recorder.spans() if span.name.startswith("call")}
+
+    assert len(waits) == 3 if world.is_sync else len(waits) <= 3
+    for wait in waits:
+        assert [link.context for link in wait.links] == [fetch.get_span_context()]
+        assert wait.parent is not None
+        parent = calls.pop(wait.parent.span_id)
+        assert wait.start_time is not None
+        assert before <= (parent.start_time or 0) <= wait.start_time <= (wait.end_time or 0)
+        assert wait.start_time < (fetch.end_time or 0)
+        assert attributes(wait) == {"credential.name": "shop"}
+    assert tally.waiting == 0
+
+
+def span_id(span: ReadableSpan) -> int:
+    assert span.context is not None
+    return int(span.context.span_id)
+
+
+def steps_of(provider: ClientCredentialsProvider, recorder: Recorder) -> Any:
+    """The steps of one acquisition, begun."""
+    telemetry = Telemetry(recorder.tracer_provider, recorder.meter_provider)
+    steps = provider.acquire(DEFAULT_OPTIONS, None)
+    with telemetry.in_use():
+        return steps, next(steps)
+
+
+@pytest.mark.pitfall(id="open-spans")
+def test_steps_that_are_dropped_half_way_leave_no_span_in_the_callers_context(recorder: Recorder) -> None:
+    with recorder.tracer.start_as_current_span("call") as call:
+        context = get_current()
+        steps, effect = steps_of(kit.provider(), recorder)
+        assert isinstance(effect, Within)
+        assert trace.get_current_span() is call
+        del steps
+        gc.collect()
+        assert get_current() is context
+        assert trace.get_current_span() is call
+    fetch = recorder.span(FETCH.name)
+    assert attributes(fetch)["error.type"] == "CancelledError"
+
+
+@pytest.mark.pitfall(id="open-spans")
+def test_a_coroutine_that_is_dropped_half_way_leaves_none_either(recorder: Recorder, caplog: pytest.LogCaptureFixture) -> None:
+    """Driven by hand, in the caller's own context, as some schedulers do."""
+
+    class Never:
+        def __await__(self) -> Any:
+            yield
+
+    async def send(_: Any) -> Any:
+        await Never()
+
+    telemetry = Telemetry(recorder.tracer_provider, None)
+
+    async def call() -> None:
+        with telemetry.in_use():
+            await kit.provider().aget_token(DEFAULT_OPTIONS, None, send)
+
+    with recorder.tracer.start_as_current_span("call") as span:
+        coroutine = call()
+        coroutine.send(None)
+        coroutine.close()
+        assert trace.get_current_span() is span
+        other = call()
+        contextvars.copy_context().run(other.send, None)
+        thread = threading.Thread(target=other.close)  # As a garbage collector may, in a context of its own.
+        thread.start()
+        thread.join()
+    assert "Failed to detach" not in caplog.text
+    assert len(recorder.fetches()) == 2
+
+
+@pytest.mark.pitfall(id="late-links")
+def test_the_link_is_there_when_the_span_of_a_wait_begins(recorder: Recorder) -> None:
+    """Samplers see no other."""
+    links: list[Any] = []
+
+    class Watching(type(recorder.tracer_provider.sampler)):  # type: ignore[misc]
+        def should_sample(self, parent: Any, trace_id: Any, name: str, *args: Any, **options: Any) -> Any:
+            if name == WAIT.name:
+                links.extend(options.get("links") or args[-1] or ())
+            return sampler.should_sample(parent, trace_id, name, *args, **options)
+
+    sampler = recorder.tracer_provider.sampler
+    recorder.tracer_provider.sampler = Watching.__new__(Watching)
+    provider = kit.provider()
+    leading, effect = steps_of(provider, recorder)
+    waiting, wait = steps_of(provider, recorder)
+    assert isinstance(effect, Within)
+    assert isinstance(wait, Wait)
+    assert isinstance(effect.effect, Post)
+    with pytest.raises(StopIteration) as end:
+        leading.send(kit.token())
+    with pytest.raises(StopIteration):
+        waiting.send(end.value.value)
+    assert [link.context for link in links] == [recorder.span(FETCH.name).get_span_context()]
+
+
+def test_a_waiter_that_is_cancelled_or_told_of_a_failure_says_so(recorder: Recorder) -> None:
+    provider = kit.provider()
+    leading, _ = steps_of(provider, recorder)
+    cancelled, _ = steps_of(provider, recorder)
+    told, wait = steps_of(provider, recorder)
+    assert provider._tally.waiting == 2
+    cancelled.close()
+    with pytest.raises(StopIteration) as end:
+        leading.send(kit.refused("invalid_client", 401))
+    with pytest.raises(StopIteration):
+        told.send(end.value.value)
+    assert [attributes(span)["error.type"] for span in recorder.waits()] == ["CancelledError", "invalid_client"]
+    assert provider._tally.waiting == 0
+    assert wait.flight.span == recorder.span(FETCH.name).get_span_context()
+
+
+def test_a_call_on_the_very_thread_that_leads_fetches_for_itself_and_waited_for_nobody(recorder: Recorder) -> None:
+    provider = kit.provider()
+    _leading, _ = steps_of(provider, recorder)
+    telemetry = Telemetry(recorder.tracer_provider, recorder.meter_provider)
+    with telemetry.in_use():
+        run(provider.acquire(DEFAULT_OPTIONS, None), lambda _: kit.token())
+    assert recorder.waits() == []
+    assert provider._tally.waiting == 0
+    assert provider._tally.acquisitions["led"] == 1
+
+
+async def test_a_refresh_ahead_is_a_root_span_with_a_link_to_what_started_it(world: World, recorder: Recorder) -> None:
+    lifetimes = [1, 3600]
+
+    def token(_: Any) -> Any:
+        body = {"access_token": f"t{len(lifetimes)}", "token_type": "Bearer", "expires_in": lifetimes.pop(0)}
+        return world.library.Response(200, json=body)
+
+    ahead = settings(refresh="ahead", leeway_fraction=0.99, leeway_max=60)
+    client = world.client(Server(world, token=token), settings=ahead, **recorder.options)
+    await client.get()
+    recorder.clear()
+    await anyio.sleep(0.02)
+    with recorder.tracer.start_as_current_span("call") as call:
+        await client.get()
+    with anyio.fail_after(10):
+        while not recorder.fetches():  # noqa: ASYNC110 - in the sync world a thread makes it
+            await anyio.sleep(0.005)
+    fetch = recorder.span(FETCH.name)
+
+    assert fetch.parent is None
+    assert fetch.context is not None
+    assert fetch.context.trace_id != call.get_span_context().trace_id
+    assert [link.context for link in fetch.links] == [call.get_span_context()]
+    assert attributes(fetch)["token.fetch.reason"] == "expiring"
+
+
+def test_a_refresh_ahead_of_no_span_has_no_link(recorder: Recorder) -> None:
+    clock = kit.Clock()
+    provider = kit.provider(clock, refresh="ahead")
+    server = kit.Server(kit.token(1000), kit.token())
+    with Telemetry(recorder.tracer_provider, recorder.meter_provider).in_use():
+        for _ in range(2):
+            kit.play(provider.acquire(DEFAULT_OPTIONS, None), server, clock)
+            clock.now += 975
+    assert [span.links for span in recorder.fetches()] == [(), ()]
+
+
+def test_why_a_token_is_fetched(recorder: Recorder) -> None:
+    clock, server = kit.Clock(), kit.Server()
+    provider = kit.provider(clock)
+
+    def token(stale: Any = None) -> Any:
+        with Telemetry(recorder.tracer_provider, recorder.meter_provider).in_use():
+            return kit.play(provider.acquire(DEFAULT_OPTIONS, stale), server, clock)
+
+    first = token()
+    clock.now += 4000
+    token()
+    clock.now += 4000
+    second = token()
+    third = token(second)
+    provider.invalidate(third)
+    token()
+    provider.use(kit.endpoint("other"))
+    token()
+    reasons = [attributes(span)["token.fetch.reason"] for span in recorder.fetches()]
+    assert reasons == ["initial", "expiring", "expiring", "rejected", "rejected", "forced"]
+    assert first is not None
+
+
+async def test_clients_of_one_provider_may_have_tracers_of_their_own(world: World, recorder: Recorder) -> None:
+    server, other = Server(world), Recorder()
+    first, second = world.client(server, **recorder.options), world.client(server, **other.options)
+    await first.get()
+    await second.get()
+    server.revoke(1)
+    await second.get()
+    assert (len(recorder.spans()), len(other.fetches()), len(other.second_tries())) == (1, 1, 1)
+
+
+async def test_no_span_has_an_attribute_that_is_not_declared(world: World, recorder: Recorder) -> None:
+    server = Server(world)
+    client = world.client(server, **recorder.options)
+    await client.get()
+    server.revoke(1)
+    await client.get()
+    declared = {span.name: set(span.attributes) for span in SPANS}
+    assert {span.name for span in recorder.spans()} == {FETCH.name, REAUTHENTICATE.name}
+    for span in recorder.spans():
+        assert (span.attributes or {}).keys() <= declared[span.name]
