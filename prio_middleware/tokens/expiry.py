@@ -3,12 +3,48 @@
 from __future__ import annotations
 
 import math
+import os
+import random
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import ConfigurationError
 
 _NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
+
+
+_draw = random.SystemRandom().random  # It has no state that a fork would copy.
+
+LEAST_SHARE = 0.5
+"""Of the leeway, what every process takes at least."""
+
+
+def _all_of_it() -> float:
+    return 1.0
+
+
+class ProcessShare:
+    """A random share of the leeway for each process, the same for as long as it runs. A forked child draws its own.
+
+    Args:
+        draw: a number from 0 to below 1.
+    """
+
+    def __init__(self, draw: Callable[[], float] = _draw) -> None:
+        self._draw = draw
+        self._pid, self._share = 0, 1.0
+
+    def __call__(self) -> float:
+        """From a half to 1."""
+        if self._pid != os.getpid():
+            self._share = LEAST_SHARE + (1 - LEAST_SHARE) * self._draw()
+            self._pid = os.getpid()
+        return self._share
+
+
+share_of_this_process = ProcessShare()
+"""What settings use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +56,8 @@ class ExpiryPolicy:
         max_lifetime: however much longer the server says.
         leeway_fraction: the part of its lifetime before a token's end when a new one is due.
         leeway_max: the most that this part may come to.
+        share: how much of the leeway this process takes, from 0 to 1: another part in each, so that processes which began
+            together do not refresh in step.
 
     Raises:
         ConfigurationError: a time is not positive and finite (the leeway may be 0), or the fraction is not in 0 to below 1.
@@ -29,6 +67,7 @@ class ExpiryPolicy:
     max_lifetime: float = 86_400.0
     leeway_fraction: float = 0.1
     leeway_max: float = 30.0
+    share: Callable[[], float] = _all_of_it
 
     def __post_init__(self) -> None:
         for name, fits, expected in (
@@ -50,7 +89,7 @@ class ExpiryPolicy:
 
     def leeway(self, lifetime: float) -> float:
         """Seconds before its end when a token of this lifetime is to be replaced: always less than that lifetime, or 0."""
-        return min(lifetime * self.leeway_fraction, self.leeway_max)
+        return min(lifetime * self.leeway_fraction, self.leeway_max) * self.share()
 
 
 def _number(value: object) -> int | float | None:

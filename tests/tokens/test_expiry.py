@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prio_middleware.errors import ConfigurationError
-from prio_middleware.tokens.expiry import ExpiryPolicy
+from prio_middleware.tokens.expiry import ExpiryPolicy, ProcessShare
 
 POLICY = ExpiryPolicy(default_lifetime=300, max_lifetime=86_400, leeway_fraction=0.1, leeway_max=30)
 
@@ -120,3 +120,21 @@ def test_a_leeway_never_reaches_the_lifetime(expires_in: object, fraction: float
 def test_rules_that_make_no_sense_are_named(rules: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(rules))):
         ExpiryPolicy(**rules)
+
+
+@pytest.mark.pitfall(id="fleet-stampede")
+def test_each_process_takes_another_share_of_the_leeway(monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = iter([0.0, 0.5])
+    share = ProcessShare(lambda: next(draws))
+    policy = ExpiryPolicy(share=share)
+
+    assert [policy.leeway(1000), policy.leeway(100)] == [15.0, 5.0]
+    monkeypatch.setattr("os.getpid", lambda: -1)  # a forked child
+    assert [policy.leeway(1000), policy.leeway(100)] == [22.5, 7.5]
+
+
+def test_a_share_is_at_least_a_half_and_at_most_everything() -> None:
+    shares = [ProcessShare()() for _ in range(100)]
+
+    assert all(0.5 <= share <= 1 for share in shares)
+    assert len(set(shares)) > 1
