@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -43,7 +43,7 @@ class Plan:
 
 
 @contextmanager
-def silence() -> Iterator[None]:
+def silence() -> Generator[None]:
     """Ten thousand processes in one would each log that the store is away."""
     logger = logging.getLogger("prio_middleware")
     was, logger.disabled = logger.disabled, True

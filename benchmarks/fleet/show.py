@@ -13,6 +13,8 @@ from typing import Any
 from rich.table import Table as Grid
 
 from .ledger import Revocation, Summary
+from .promises import Promise
+from .scenes import Size
 from .simulation import Task, Variant
 
 LIMIT = 60
@@ -61,6 +63,18 @@ def grid(summaries: Summaries, task: Task) -> Grid:
     columns = [rows(summary, task) for summary in summaries.values()]
     for cells in zip(*columns, strict=True):
         made.add_row(cells[0][0], *(number for _, number in cells))
+    return made
+
+
+def promised(promises: list[Promise], size: Size) -> Grid:
+    """The table of what real processes did."""
+    made = Grid(title=f"{size.processes} real processes", title_justify="left")
+    for heading in ("", "", "measured", "promise"):
+        made.add_column(heading)
+    for before, promise in zip([None, *promises], promises, strict=False):
+        scene = promise.scene if before is None or before.scene != promise.scene else ""
+        kept = {True: "kept", False: "[bold]not kept[/bold]", None: ""}[promise.kept]
+        made.add_row(scene, promise.what, promise.measured, kept)
     return made
 
 
@@ -130,9 +144,9 @@ def _hours(axes: Any, summaries: Summaries, task: Task) -> None:
         axes.step(range(task.plan.hours), summary.hours, where="post", label=str(variant), **style)
     for gone, back in task.plan.outages:
         axes.axvspan(gone, back, alpha=0.2, color="red", label="_store away")
-    for hours, style, label in ((task.plan.deployments, "--", "deployment"), (task.plan.revocations, "-.", "revocation")):
+    for hours, dashes, label in ((task.plan.deployments, "--", "deployment"), (task.plan.revocations, "-.", "revocation")):
         for hour in hours:
-            axes.axvline(hour, linestyle=style, color="grey", linewidth=1, label=f"{'_' * (hour != hours[0])}{label}")
+            axes.axvline(hour, linestyle=dashes, color="grey", linewidth=1, label=f"{'_' * (hour != hours[0])}{label}")
     axes.set_yscale("log")
     axes.set_xlabel("hour (red: the store is away)")
     axes.set_ylabel("token requests in the hour")
