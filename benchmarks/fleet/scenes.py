@@ -55,7 +55,7 @@ def start(place: Place) -> Iterable[Promise]:
     for shared in (True, False):
         begin(place.members, place.sandbox, place.redis if shared else None)
         works = all_call(place.members, place.size.together())
-        name = f"{place.size.processes} processes × {place.size.threads} threads"
+        name = f"{place.size.processes} processes x {place.size.threads} threads"
         yield from of_start(f"{name}, {'shared' if shared else 'each its own'}", works, shared=shared)
 
 
