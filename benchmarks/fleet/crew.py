@@ -88,7 +88,9 @@ def settings(sandbox: Sandbox, redis: RedisServer | None) -> dict[str, Any]:
 
 
 def begin(members: list[Hired], sandbox: Sandbox, redis: RedisServer | None) -> None:
-    """Each anew, without a token."""
+    """Each anew, without a token, and none in the store."""
+    if redis:
+        redis.empty()
     for member in members:
         member.tell("begin", settings(sandbox, redis))
     for member in members:

@@ -49,7 +49,7 @@ class RedisServer:
         command = [found, *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own words
         end = time.monotonic() + PATIENCE
-        while not self._answers():
+        while not self._says(b"PING", b"+PONG"):
             if time.monotonic() > end:
                 raise RuntimeError(f"{found} does not answer.")
             time.sleep(0.02)
@@ -69,8 +69,17 @@ class RedisServer:
         self.stop()
         self._folder.cleanup()
 
-    def _answers(self) -> bool:
+    def empty(self) -> None:
+        """Forget everything.
+
+        Raises:
+            RuntimeError: it did not.
+        """
+        if not self._says(b"FLUSHALL", b"+OK"):
+            raise RuntimeError("The private redis-server cannot be emptied.")
+
+    def _says(self, command: bytes, expected: bytes) -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as line:
-            line.sendall(b"PING\r\n")
-            return line.recv(16) == b"+PONG\r\n"
+            line.sendall(command + b"\r\n")
+            return line.recv(16) == expected + b"\r\n"
         return False
