@@ -9,7 +9,7 @@ from ..settings.secret_files import read_secret_file
 from ..tokens.client_auth import ClientAuth, ClientSecretBasic, ClientSecretPost, PrivateKeyJWT
 from ..tokens.discovery import Discovery
 from ..tokens.endpoint import TokenEndpoint
-from ..tokens.expiry import ExpiryPolicy, share_of_this_process
+from ..tokens.expiry import ExpiryPolicy
 from ..tokens.metadata import Issuer
 from ..tokens.provider import ClientCredentialsProvider
 from ..tokens.token import TokenOptions
@@ -49,7 +49,7 @@ def _endpoint(settings: ClientSettings, secret: Secret) -> TokenEndpoint:
             settings.max_lifetime,
             settings.leeway_fraction,
             settings.leeway_max,
-            share_of_this_process,
+            settings.leeway_jitter,
         ),
         client=settings.name,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ..secret import Secret
 from ..settings import ClientSettings
@@ -10,11 +10,9 @@ from ..settings.token_store import TokenStore, address_of
 from ..tokens.shared.circuit import Circuit
 from ..tokens.shared.connect import RedisAddress, require_redis
 from ..tokens.shared.keyring import Keyring
+from ..tokens.shared.observed import observer
 from ..tokens.shared.redis_store import RedisStore
 from ..tokens.shared.tokens import SharedTokens
-
-if TYPE_CHECKING:
-    from ..tokens.shared.report import Observer
 
 
 class Shared(NamedTuple):
@@ -27,7 +25,7 @@ class Shared(NamedTuple):
 _stores: dict[RedisAddress, Shared] = {}
 
 
-def build_shared_tokens(settings: ClientSettings, observe: Observer | None = None) -> SharedTokens | None:
+def build_shared_tokens(settings: ClientSettings) -> SharedTokens | None:
     """What shares the client's tokens; None: its tokens are its own.
 
     Raises:
@@ -41,7 +39,12 @@ def build_shared_tokens(settings: ClientSettings, observe: Observer | None = Non
     assert isinstance(keyring, Keyring)  # noqa: S101 - the settings were checked
     shared = _shared(_address(table))
     return SharedTokens(
-        shared.store, keyring, hold_back=settings.hold_back, lease=table.lease, circuit=shared.circuit, observe=observe
+        shared.store,
+        keyring,
+        hold_back=settings.hold_back,
+        lease=table.lease,
+        circuit=shared.circuit,
+        observe=observer(settings.name),
     )
 
 

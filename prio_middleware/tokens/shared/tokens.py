@@ -17,7 +17,7 @@ from ..effects import Ask, Pause, Steps
 from ..failures import RETRY_AFTER_LIMIT
 from ..flight import Outcome, Unanswered
 from ..token import AccessToken, TokenOptions, new_generation
-from .circuit import Circuit
+from .circuit import AFTER_A_MISS, Circuit
 from .keyring import Keyring
 from .lease import LONGEST_LEASE, fetch_until, lease_seconds, patience_until, poll_pause
 from .records import Place, open_refusal, open_token, seal_refusal, seal_token
@@ -121,7 +121,7 @@ class SharedTokens:
         names = self._keyring.names(endpoint, key)
         wanted = Wanted(endpoint, tuple(Place(name, endpoint.url) for name in names), until)
         patience = patience_until(self._clock(), until)
-        polls = 0
+        polls, missed = 0, False
         while self._clock() < patience:
             found = yield from self._look(wanted)
             if isinstance(found, AccessToken | TokenError):
@@ -129,7 +129,11 @@ class SharedTokens:
             asked_at = self._clock()
             turn = Unreachable("") if found is None else (yield from self._lead(wanted, found))
             if isinstance(turn, Unreachable):
-                break
+                if missed or not polls:
+                    break
+                missed = True  # It answered a moment ago, and a leader may be about to publish: once more, then alone.
+                yield Pause(AFTER_A_MISS)
+                continue
             if isinstance(turn, Lease):
                 leased = Leased(turn, fetch_until(asked_at, turn.seconds, until))
                 result, final = yield from self._fetch_for_all(wanted, leased, key, request)

@@ -482,6 +482,26 @@ def test_a_circuit_keeps_callers_away_and_sharing_returns(caplog: pytest.LogCapt
     assert "ConnectionError" in caplog.text
 
 
+@pytest.mark.parametrize(("back", "source", "requests"), [(True, "shared", 1), (False, "endpoint", 2)])
+def test_who_waits_for_a_leader_looks_once_more_after_a_failure(back: bool, source: str, requests: int) -> None:
+    fleet = Fleet(token(1000), token(1000))
+    leader = fleet.process().steps()
+    leader.until(Post)
+    waiting = fleet.process().steps()
+    waiting.until(Pause)
+    fleet.store.down = "TimeoutError"
+    waiting.step()
+    assert waiting.step()
+    waiting.until(Pause)
+    fleet.store.down = None
+    leader.finish()
+    fleet.store.down = None if back else "TimeoutError"
+    result = waiting.finish()
+
+    assert isinstance(result, AccessToken)
+    assert (result.source, fleet.requests) == (source, requests)
+
+
 def test_a_store_that_stays_away_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     fleet = Fleet(*[token(10) for _ in range(5)])
     process = fleet.process()
