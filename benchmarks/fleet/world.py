@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from prio_middleware import Secret
 from prio_middleware.tokens.client_auth import ClientSecretBasic
 from prio_middleware.tokens.endpoint import TokenEndpoint
-from prio_middleware.tokens.expiry import LEAST_SHARE, ExpiryPolicy
+from prio_middleware.tokens.expiry import ExpiryPolicy
 from prio_middleware.tokens.shared.keyring import Keyring
 
 from .ledger import Ledger
@@ -19,6 +19,9 @@ from .timeline import Timeline
 from .vendor import Vendor
 
 URL = "https://auth.example/token"
+JITTER = 0.5
+"""What the setting leeway_jitter is, unless it is set."""
+
 KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 
@@ -77,8 +80,9 @@ class World:
 
     def endpoint(self) -> TokenEndpoint:
         """The token endpoint as a new process knows it."""
-        share = LEAST_SHARE + (1 - LEAST_SHARE) * self.chance.random() if self.jitter else 1.0
-        return TokenEndpoint(URL, self._auth, body_format="json", expiry=ExpiryPolicy(share=lambda: share), client="fleet")
+        drawn = self.chance.random()
+        expiry = ExpiryPolicy(jitter=JITTER if self.jitter else 0.0, draw=lambda: drawn)
+        return TokenEndpoint(URL, self._auth, body_format="json", expiry=expiry, client="fleet")
 
     def stop_store(self) -> None:
         """It does not answer any more, and loses what it knew."""

@@ -22,8 +22,8 @@ SHARED, ALONE = Variant(sharing=True, jitter=True), Variant(sharing=False, jitte
 QUIET = Plan(hours=4, deployments=(), revocations=(), outages=(), killed=())
 
 
-def day(variant: Variant, plan: Plan, seed: int = 1, **conditions: float) -> Summary:
-    return play(Task(variant, PODS, Conditions(**conditions), plan, seed))
+def day(variant: Variant, plan: Plan, conditions: Conditions = Conditions(), seed: int = 1) -> Summary:
+    return play(Task(variant, PODS, conditions, plan, seed))
 
 
 def test_what_is_planned_happens_in_order_and_nothing_before_its_time() -> None:
@@ -64,10 +64,15 @@ def test_while_the_store_is_away_nobody_fails_and_each_asks_for_its_own() -> Non
 
 def test_a_leader_that_is_killed_is_replaced_within_its_lease() -> None:
     plan = dataclasses.replace(QUIET, hours=1, revocations=(0.5,), killed=(0.5,))
-    shared = day(SHARED, plan, rate=1.0)
+    shared = day(SHARED, plan, Conditions(rate=1.0))
     assert sum(shared.hours) <= 4  # At the start, the dead one's, its heir's; and the next that is due.
     assert 8 < shared.longest_wait < 11
     assert shared.failed == 0
+
+
+def test_a_leader_that_is_killed_while_the_token_still_works_makes_nobody_wait_nor_ask_alone() -> None:
+    plan = dataclasses.replace(QUIET, hours=2, killed=(0.5,))
+    assert sum(day(SHARED, plan, Conditions(rate=1.0)).hours) <= 4
 
 
 def test_new_processes_find_the_token_of_the_old_ones() -> None:
@@ -77,8 +82,8 @@ def test_new_processes_find_the_token_of_the_old_ones() -> None:
 
 
 def test_jitter_spreads_what_is_due() -> None:
-    conditions = {"rate": 5.0, "start": 0.1}
-    step, spread = (day(Variant(sharing=False, jitter=jitter), QUIET, **conditions) for jitter in (False, True))
+    busy = Conditions(rate=5.0, start=0.1)
+    step, spread = (day(Variant(sharing=False, jitter=jitter), QUIET, busy) for jitter in (False, True))
     assert step.worst["due"] > 2 * spread.worst["due"]
 
 
