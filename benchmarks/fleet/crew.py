@@ -11,7 +11,8 @@ from typing import Any
 
 from prio_middleware.sandbox import Sandbox
 
-from .member import Load, Work, serve
+from .crossings import Work
+from .member import Load, serve
 from .redis_server import RedisServer
 
 KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="

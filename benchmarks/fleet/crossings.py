@@ -28,6 +28,13 @@ class Crossing(NamedTuple):
         return self.ended - self.began
 
 
+class Work(NamedTuple):
+    """What one process did: the calls as their callers saw them, and all that was sent."""
+
+    calls: list[Crossing]
+    sent: list[Crossing]
+
+
 def outcomes(crossings: Iterable[Crossing]) -> Counter[str]:
     """How many ended in which way."""
     return Counter(crossing.outcome for crossing in crossings)

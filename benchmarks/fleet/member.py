@@ -17,7 +17,7 @@ from prio_middleware import PrioError, build
 from prio_middleware.httpx import client
 from prio_middleware.settings import ClientSettings
 
-from .crossings import Crossing
+from .crossings import Crossing, Work
 
 PATH = "/products/1004"
 TOKEN_PATH = "/oauth2/token"
@@ -37,13 +37,6 @@ class Load(NamedTuple):
     calls: int = 1
     pause: float = 0.0
     begin_at: float = 0.0
-
-
-class Work(NamedTuple):
-    """What it did: the calls as their callers saw them, and all that was sent."""
-
-    calls: list[Crossing]
-    sent: list[Crossing]
 
 
 class Spy(httpx.BaseTransport):

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .crossings import Crossing, behind, outcomes, percentile, recovery
-from .member import Work
+from .crossings import Crossing, Work, behind, outcomes, percentile, recovery
 
 P99_LIMIT = 0.05
 """Seconds by which the calls' p99 may differ, before and after the store went away."""

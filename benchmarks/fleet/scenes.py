@@ -140,18 +140,20 @@ def steady(place: Place) -> Iterable[Promise]:
     yield from of_steady("steady state", statistics.median(measured), *interval(measured))
 
 
-SCENES: tuple[Callable[[Place], Iterable[Promise]], ...] = (start, revocation, outage, death, steady)
+Scene = Callable[[Place], Iterable[Promise]]
+
+SCENES: tuple[Scene, ...] = (start, revocation, outage, death, steady)
 
 
-def play_all(size: Size, told: Callable[[str], None]) -> list[Promise]:
-    """All scenes. ``told`` hears which one begins."""
+def play_all(size: Size, told: Callable[[str], None], scenes: Iterable[Scene] = SCENES) -> list[Promise]:
+    """These scenes. ``told`` hears which one begins."""
     import redis.client  # noqa: F401 - forked processes find it loaded
 
     promises: list[Promise] = []
     with Sandbox(SandboxOptions(limits=False), process=True) as sandbox, RedisServer() as server:
         assert sandbox.ca_file
         with hired(size.processes, sandbox.ca_file.read_bytes()) as members:
-            for scene in SCENES:
+            for scene in scenes:
                 told((scene.__doc__ or "").splitlines()[0])
                 promises += scene(Place(sandbox, server, members, size))
     return promises
