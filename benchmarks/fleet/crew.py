@@ -55,11 +55,11 @@ def hired(number: int, ca_pem: bytes) -> Generator[list[Hired]]:
     """So many processes."""
     context = multiprocessing.get_context("fork")
     members: list[Hired] = []
+    pipes: list[Connection] = []
     for _ in range(number):
         ours, theirs = context.Pipe()
-        # What is open in the parent is open in the child: it must not keep its brothers' pipes open.
-        earlier = [*(member._orders for member in members), ours]  # noqa: SLF001
-        process = context.Process(target=_begin, args=(theirs, ca_pem, earlier), daemon=True)
+        pipes.append(ours)
+        process = context.Process(target=_begin, args=(theirs, ca_pem, pipes), daemon=True)
         process.start()
         theirs.close()
         members.append(Hired(process, ours))
@@ -71,7 +71,7 @@ def hired(number: int, ca_pem: bytes) -> Generator[list[Hired]]:
 
 
 def _begin(orders: Connection, ca_pem: bytes, not_ours: list[Connection]) -> None:
-    for each in not_ours:
+    for each in not_ours:  # What is open in the parent is open here: nobody keeps another's pipe open.
         each.close()
     serve(orders, ca_pem)
 
