@@ -10,6 +10,7 @@ from multiprocessing.context import ForkProcess
 from typing import Any
 
 from prio_middleware.sandbox import Sandbox
+from prio_middleware.tokens.shared.report import StoreReport
 
 from .crossings import Work
 from .member import Load, serve
@@ -96,6 +97,13 @@ def begin(members: list[Hired], sandbox: Sandbox, redis: RedisServer | None) -> 
         member.tell("begin", settings(sandbox, redis))
     for member in members:
         member.answer()
+
+
+def reports(members: list[Hired]) -> list[StoreReport]:
+    """What each knows of the store."""
+    for member in members:
+        member.tell("report")
+    return [member.answer() for member in members]
 
 
 def all_call(members: list[Hired], load: Load) -> list[Work]:

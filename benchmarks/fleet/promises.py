@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from prio_middleware.tokens.shared.report import StoreReport
 
 from .crossings import Crossing, Work, behind, outcomes, percentile, recovery
 
@@ -65,6 +68,13 @@ def of_start(scene: str, works: list[Work], *, shared: bool) -> Iterable[Promise
     yield Promise(scene, "token requests", f"{requests}", requests == 1 if shared else None)
     yield from _none_failed(scene, works)
     yield Promise(scene, "to the last answer", f"{taken:.2f} s", None)
+
+
+def of_store(scene: str, reports: list[StoreReport]) -> Promise:
+    """Whether the store answered: where it does not in time, a process asks for itself."""
+    failed = Counter(report.last_failure for report in reports if report.failures)
+    words = ", ".join(f"{word}: {count}" for word, count in failed.items())
+    return Promise(scene, "processes that the store did not answer in time", words or "none", None)
 
 
 def of_revocation(scene: str, works: list[Work]) -> Iterable[Promise]:

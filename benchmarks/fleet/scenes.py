@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from prio_middleware.sandbox import Sandbox, SandboxOptions
 
-from .crew import KEY, Hired, all_call, begin, hired
+from .crew import KEY, Hired, all_call, begin, hired, reports
 from .member import Load
-from .promises import Outage, Promise, of_death, of_outage, of_revocation, of_start, of_steady
+from .promises import Outage, Promise, of_death, of_outage, of_revocation, of_start, of_steady, of_store
 from .redis_server import RedisServer
 
 PATIENCE = 60.0
@@ -57,7 +57,10 @@ def start(place: Place) -> Iterable[Promise]:
         begin(place.members, place.sandbox, place.redis if shared else None)
         works = all_call(place.members, place.size.together())
         name = f"{place.size.processes} processes x {place.size.threads} threads"
-        yield from of_start(f"{name}, {'shared' if shared else 'each its own'}", works, shared=shared)
+        scene = f"{name}, {'shared' if shared else 'each its own'}"
+        yield from of_start(scene, works, shared=shared)
+        if shared:
+            yield of_store(scene, reports(place.members))
 
 
 def revocation(place: Place) -> Iterable[Promise]:

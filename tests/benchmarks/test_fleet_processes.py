@@ -11,12 +11,13 @@ from rich.console import Console
 from benchmarks.fleet.__main__ import main
 from benchmarks.fleet.crossings import Crossing, Work, behind, outcomes, percentile, recovery
 from benchmarks.fleet.day import Plan
-from benchmarks.fleet.promises import Outage, Promise, of_death, of_outage, of_revocation, of_start, of_steady
+from benchmarks.fleet.promises import Outage, Promise, of_death, of_outage, of_revocation, of_start, of_steady, of_store
 from benchmarks.fleet.redis_server import binary
 from benchmarks.fleet.scenes import Size, play_all, revocation, start
 from benchmarks.fleet.show import promised
 from benchmarks.fleet.simulation import Task, Variant, play
 from benchmarks.fleet.world import Conditions
+from prio_middleware.tokens.shared.report import StoreReport
 
 
 def call(began: float, seconds: float = 0.1, outcome: str = "200") -> Crossing:
@@ -67,6 +68,12 @@ def test_at_a_start_a_fleet_that_shares_asks_once() -> None:
     assert broken(of_start("", [one, one], shared=True)) == ["token requests"]
     assert broken(of_start("", [one, one], shared=False)) == []
     assert broken(of_start("", [one, work(call(0.0, outcome="lost"))], shared=False)) == ["calls that failed"]
+
+
+def test_it_says_whom_the_store_did_not_answer() -> None:
+    answered, failed = StoreReport(), StoreReport(failures=2, last_failure="TimeoutError")
+    assert of_store("", [answered]).measured == "none"
+    assert of_store("", [answered, failed, failed]).measured == "TimeoutError: 2"
 
 
 def test_after_a_revocation_one_asks_and_all_are_back_at_once() -> None:
