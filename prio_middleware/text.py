@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
-from collections.abc import Iterable, Iterator
-from urllib.parse import quote, quote_plus, urlsplit
+from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from .secret import Secret
 
@@ -40,8 +38,8 @@ def printable(text: str, limit: int = DESCRIPTION_LIMIT) -> str:
 def server_text(text: object, secrets: Iterable[Secret], limit: int = DESCRIPTION_LIMIT) -> str | None:
     """What may be repeated of a server's own words, or None where it sent none.
 
-    A server may echo what it was sent: where a part of one of ``secrets`` is in the text, as it is or encoded, the whole text
-    is withheld.
+    A server may echo what it was sent: where a part of one of ``secrets`` is in the text, as it is, encoded or hashed, the
+    whole text is withheld.
     """
     if not isinstance(text, str):
         return None
@@ -79,33 +77,6 @@ def _head(text: str, limit: int) -> str:
 
 
 def _echoes(text: str, secrets: Iterable[Secret]) -> bool:
-    text = text.lower()
-    runs = set(_runs(text))
-    forms = {form.lower() for secret in secrets for form in _forms(secret.reveal()[:_SECRET_HEAD])}
-    return any(_shares_a_run(text, runs, form) for form in forms)
+    from .traces import Traces  # It takes longer to load than a module of ours should, and is needed when something fails.
 
-
-def _shares_a_run(text: str, runs: set[str], form: str) -> bool:
-    if len(form) <= _RUN:
-        return bool(form) and form in text
-    return not runs.isdisjoint(_runs(form))
-
-
-def _runs(text: str) -> Iterator[str]:
-    return (text[start : start + _RUN] for start in range(len(text) - _RUN + 1))
-
-
-def _forms(secret: str) -> Iterator[str]:
-    """The secret as a server may echo it: as it is, percent-encoded, JSON- or HTML-escaped, in base64 at any alignment."""
-    import html  # Its table of entities takes as long to load as a module of ours.
-
-    raw = secret.encode("utf-8", "surrogatepass")
-    yield secret
-    yield quote(raw, safe="")
-    yield quote_plus(raw)
-    yield json.dumps(secret)[1:-1]
-    yield html.escape(secret)
-    for before in range(3):
-        encoded = base64.b64encode(bytes(before) + raw).decode()[before + bool(before) :].rstrip("=")
-        yield encoded
-        yield encoded.translate({ord("+"): "-", ord("/"): "_"})
+    return Traces((secret.reveal()[:_SECRET_HEAD] for secret in secrets), _RUN).find(text) is not None
