@@ -3,6 +3,7 @@
 VENV = .venv
 PYTHON_VERSION =
 PYTHON_VERSIONS = 3.11 3.12 3.13
+CHAOS =
 PYTHON = $(VENV)/bin/python
 CASES = 100000
 PIP_INSTALL = $(PYTHON) -m pip install -qq --constraint constraints.txt
@@ -21,7 +22,7 @@ unexport PYTHONHOME PYTHONPATH
 heading = @printf '\n== %s\n' '$(1)'
 
 .NOTPARALLEL:
-.PHONY: help demo demo-dashboard docs test test-all test-lowest lint format types tests bench fuzz dist constraints clean
+.PHONY: help demo demo-dashboard docs test test-all test-lowest lint format types tests bench faults chaos fuzz dist constraints clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -69,6 +70,12 @@ bench: $(VENV)/.test ## what it costs, beside the same without this library and 
 	@$(PYTHON) -m benchmarks.telemetry
 	@$(PYTHON) benchmarks/import_time.py
 	@$(PYTHON) -m benchmarks.peers
+
+faults: $(VENV)/.test ## every fault of server and network, for every kind of client: what happened, as a table
+	@$(PYTHON) -m tests.e2e.faults
+
+chaos: $(VENV)/.test ## a minute of everything going wrong at once; CHAOS='--minutes 30 --seed 7' for another one
+	@$(PYTHON) -m tests.chaos $(CHAOS)
 
 fuzz: $(VENV)/.fuzz ## fuzzing guided by coverage; `make fuzz CASES=1000000` for the long form
 	@$(PYTHON) -m scripts.fuzz --cases $(CASES)

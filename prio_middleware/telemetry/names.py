@@ -32,7 +32,7 @@ ATTRIBUTES: Final[dict[str, str]] = {
     TOKEN_SOURCE: "`endpoint` or `shared`",
     ACQUISITION_OUTCOME: "`fresh`, `led`, `joined`, `held_back` or `failed`",
     REAUTHENTICATION_REASON: "what the refusal said: a code of RFC 6749 or RFC 6750, else its status",
-    REAUTHENTICATION_OUTCOME: "`succeeded`, `refused`, `token_unavailable`, `body_not_replayable` or `failed`",
+    REAUTHENTICATION_OUTCOME: "`succeeded`, `refused`, `token_unavailable`, `body_not_replayable`, `budget` or `failed`",
     REJECTION_REASON: "`plain_http`, `foreign_origin`, `held_back` or `budget`",
     STATUS: "the status of the response; on a span, of the refusal",
     ERROR_TYPE: "a code of RFC 6749 or RFC 6750, else the status, else an error of this library, else `_OTHER`",

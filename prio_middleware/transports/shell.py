@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
@@ -21,6 +22,7 @@ from ..tokens.options import EXTENSION, request_options
 from .bodies import Head, refill
 from .library import HTTPLibrary, RequestT, Response, ResponseT
 from .replay import is_replayable
+from .timeouts import Timeouts
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -123,9 +125,9 @@ class Shell(Generic[RequestT, ResponseT]):
 
     def _token_request(self, request: TokenRequest) -> Any:
         # A request handed to a transport directly has no timeout but the one it carries.
-        timeout = dict.fromkeys(("connect", "read", "write", "pool"), request.timeout)
+        extensions = {"timeout": Timeouts(request.timeout, time.monotonic() + request.budget)}
         return self.library.Request(
-            request.method, request.url, headers=dict(request.headers), content=request.body, extensions={"timeout": timeout}
+            request.method, request.url, headers=dict(request.headers), content=request.body, extensions=extensions
         )
 
 
