@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -77,6 +78,22 @@ def _head(text: str, limit: int) -> str:
 
 
 def _echoes(text: str, secrets: Iterable[Secret]) -> bool:
-    from .traces import Traces  # It takes longer to load than a module of ours should, and is needed when something fails.
+    text = text.lower()
+    parts = {text[start : start + _RUN] for start in range(len(text) - _RUN + 1)}
+    return any(_repeats(text, parts, *_forms(secret)) for secret in secrets)
 
-    return Traces((secret.reveal()[:_SECRET_HEAD] for secret in secrets), _RUN).find(text) is not None
+
+def _repeats(text: str, parts: set[str], short: tuple[str, ...], long: str) -> bool:
+    return any(form in text for form in short) or any(part in long for part in parts)
+
+
+@functools.lru_cache(maxsize=8)
+def _forms(secret: Secret) -> tuple[tuple[str, ...], str]:
+    """The forms that are looked for as a whole, and those that are looked for in parts, as one text.
+
+    They are kept: when a token is revoked, each of the calls that it was sent with looks for it.
+    """
+    from .traces import forms  # What it needs takes longer to load than this module, and is needed when something fails.
+
+    found = [form.lower() for form, _ in forms(secret.reveal()[:_SECRET_HEAD])]
+    return tuple(form for form in found if len(form) < _RUN), "\n".join(form for form in found if len(form) >= _RUN)
