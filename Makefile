@@ -22,7 +22,7 @@ unexport PYTHONHOME PYTHONPATH
 heading = @printf '\n== %s\n' '$(1)'
 
 .NOTPARALLEL:
-.PHONY: help demo demo-dashboard docs test test-all test-lowest lint format types tests bench faults chaos fuzz dist constraints clean
+.PHONY: help demo demo-dashboard docs test test-all test-lowest lint format types tests bench faults chaos fuzz proof dist constraints clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -79,6 +79,9 @@ chaos: $(VENV)/.test ## a minute of everything going wrong at once; CHAOS='--min
 
 fuzz: $(VENV)/.fuzz ## fuzzing guided by coverage; `make fuzz CASES=1000000` for the long form
 	@$(PYTHON) -m scripts.fuzz --cases $(CASES)
+
+proof: $(VENV)/.test $(VENV)/.fuzz ## all the long proofs, one after another, onto docs/proof.md: about three hours
+	@$(PYTHON) -m scripts.proof
 
 dist: $(VENV)/.dist ## the commit as sdist and wheel, built twice and compared, with a bill of materials
 	@scripts/dist $(PYTHON)

@@ -68,6 +68,10 @@ class ClientAuth(Protocol):
         """The credentials for one request. They are asked for anew for every attempt."""
         ...
 
+    def digest(self, key: bytes) -> str:
+        """Another one for other credentials, and the same in every process that has ``key``: an HMAC under it."""
+        ...
+
 
 @dataclass(frozen=True, repr=False)
 class ClientSecretBasic:
@@ -97,11 +101,14 @@ class ClientSecretBasic:
                 f"The client id {self.client_id!r} holds a colon, which ends the id in HTTP Basic (RFC 7617 §2).",
                 remedy='Set the encoding of Basic credentials to "form", or use client_secret_post, if the server takes it.',
             )
-        object.__setattr__(self, "fingerprint", _fingerprint(self.method, self.encoding, self.client_id, self.client_secret))
+        object.__setattr__(self, "fingerprint", self.digest(_FINGERPRINT_KEY))
         object.__setattr__(self, "_credentials", _basic(self.client_id, self.client_secret, _ENCODINGS[self.encoding]))
 
     def apply(self, token_url: str) -> Credentials:
         return self._credentials
+
+    def digest(self, key: bytes) -> str:
+        return _digest(key, self.method, self.encoding, self.client_id, self.client_secret)
 
     def __repr__(self) -> str:
         return f"<ClientSecretBasic {self.client_id!r} **>"
@@ -123,11 +130,14 @@ class ClientSecretPost:
 
     def __post_init__(self) -> None:
         _require(self.client_id, self.client_secret)
-        object.__setattr__(self, "fingerprint", _fingerprint(self.method, self.client_id, self.client_secret))
+        object.__setattr__(self, "fingerprint", self.digest(_FINGERPRINT_KEY))
         object.__setattr__(self, "_credentials", _post(self.client_id, self.client_secret))
 
     def apply(self, token_url: str) -> Credentials:
         return self._credentials
+
+    def digest(self, key: bytes) -> str:
+        return _digest(key, self.method, self.client_id, self.client_secret)
 
     def __repr__(self) -> str:
         return f"<ClientSecretPost {self.client_id!r} **>"
@@ -164,8 +174,7 @@ class PrivateKeyJWT:
         if isinstance(key, str):
             raise ConfigurationError(f"{key} It is the key of client id {self.client_id!r}.")
         object.__setattr__(self, "_key", key)
-        fingerprint = _fingerprint(self.method, key.algorithm, key.key_id or "", self.client_id, self.private_key)
-        object.__setattr__(self, "fingerprint", fingerprint)
+        object.__setattr__(self, "fingerprint", self.digest(_FINGERPRINT_KEY))
 
     def apply(self, token_url: str) -> Credentials:
         from authlib.oauth2.rfc7523.client import ASSERTION_TYPE
@@ -173,6 +182,9 @@ class PrivateKeyJWT:
         assertion = Secret(self._key.sign(self.client_id, self.audience or token_url))
         body = (("client_assertion_type", str(ASSERTION_TYPE)), ("client_assertion", assertion.reveal()))
         return Credentials(body=body, secrets=(assertion,))
+
+    def digest(self, key: bytes) -> str:
+        return _digest(key, self.method, self._key.algorithm, self._key.key_id or "", self.client_id, self.private_key)
 
     def __repr__(self) -> str:
         return f"<PrivateKeyJWT {self.client_id!r} **>"
@@ -215,9 +227,9 @@ def _is_visible(text: str) -> bool:
     return bool(text) and text.isprintable()
 
 
-def _fingerprint(*parts: str | Secret) -> str:
+def _digest(key: bytes, *parts: str | Secret) -> str:
     clear = [part.reveal() if isinstance(part, Secret) else part for part in parts]
-    return hmac.new(_FINGERPRINT_KEY, json.dumps(clear).encode(), "sha256").hexdigest()
+    return hmac.new(key, json.dumps(clear).encode(), "sha256").hexdigest()
 
 
 _ENCODINGS: dict[str, Callable[[str], str]] = {"raw": str, "form": quote_plus}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -45,6 +46,11 @@ class TokenOptions(NamedTuple):
 DEFAULT_OPTIONS = TokenOptions()
 
 
+def new_generation() -> str:
+    """32 random characters."""
+    return os.urandom(16).hex()
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AccessToken:
     """An access token (RFC 6749 §1.4). It prints itself without its value.
@@ -58,6 +64,7 @@ class AccessToken:
         lifetime: seconds it was good for when it was asked for.
         source: where it came from: the token endpoint, or a store that others share.
         serial: rises with every token of this process: the larger, the newer.
+        generation: a random name for it, by which processes that share it speak of it.
     """
 
     value: Secret
@@ -68,6 +75,7 @@ class AccessToken:
     lifetime: float = float("inf")
     source: Literal["endpoint", "shared"] = "endpoint"
     serial: int = field(default_factory=lambda: next(_serials))
+    generation: str = field(default_factory=new_generation)
     header: Secret = field(init=False)
 
     def __post_init__(self) -> None:

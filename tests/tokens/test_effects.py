@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
+import anyio.to_thread
 import pytest
 
 from prio_middleware import TokenError
-from prio_middleware.tokens.effects import Pause, Post, Steps, arun, run
+from prio_middleware.tokens.effects import Ask, Pause, Post, Steps, arun, run
 from prio_middleware.tokens.endpoint import TokenAnswer, TokenRequest
 from prio_middleware.tokens.failures import Failures
 from prio_middleware.tokens.flight import Flights
@@ -89,3 +92,25 @@ def test_the_number_of_remembered_failures_is_bounded() -> None:
         failures.record(TokenOptions(scope=str(number)), TokenError("no"), 0.0)
 
     assert sum(failures.get(TokenOptions(scope=str(number))) is not None for number in range(50)) <= 5
+
+
+def threads_of(number: int) -> Steps[list[int]]:
+    found: list[int] = []
+    while len(found) < number:
+        found += ((yield Ask(threading.get_ident)),)
+    return found
+
+
+def test_an_operation_is_done_in_the_thread_that_asks() -> None:
+    assert run(threads_of(2), lambda _: TokenAnswer(200)) == [threading.get_ident()] * 2
+
+
+@pytest.mark.anyio
+async def test_awaited_it_is_done_in_another_one_however_many_are_busy() -> None:
+    async def send(_: TokenRequest) -> TokenAnswer:
+        return TokenAnswer(200)
+
+    anyio.to_thread.current_default_thread_limiter().total_tokens = 1
+    anyio.to_thread.current_default_thread_limiter().acquire_on_behalf_of_nowait(object())  # ... and that one is taken
+
+    assert threading.get_ident() not in await arun(threads_of(2), send)

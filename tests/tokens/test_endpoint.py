@@ -87,6 +87,9 @@ def test_every_attempt_has_credentials_of_its_own() -> None:
             self.calls += 1
             return Credentials(body=(("client_assertion", f"{token_url} {self.calls}"),), secrets=(Secret("x"),))
 
+        def digest(self, key: bytes) -> str:
+            return "d"
+
     asked = endpoint(Counting())
     bodies = [parameters(asked.request(DEFAULT_OPTIONS, 1.0, 0.0))["client_assertion"] for _ in range(2)]
     assert bodies == [f"{URL} 1", f"{URL} 2"]
