@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 from urllib.parse import parse_qsl, quote_plus
 
 from ..errors import ConfigurationError
@@ -43,6 +43,9 @@ class Credentials:
         self.headers = headers
         self.body = body
         self.secrets = secrets
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
     def __repr__(self) -> str:
         return "<Credentials **>"

@@ -223,7 +223,7 @@ async def redirects(ground: Ground) -> None:
     """Redirects of API and token endpoint to another origin, an absolute URL to there, and the way back."""
     client = ground.client(follow_redirects=True)
     for status in (301, 302, 303, 307, 308):
-        ground.server.api = lambda _, status=status: Answer(status, None, {"location": f"{ground.elsewhere.url}/{status}"})
+        ground.server.api = _redirecting(status, f"{ground.elsewhere.url}/{status}")
         assert (await client.get("/products")).status_code == 200
         assert (await client.post("/products", content=b"x")).status_code == 200
     assert (await client.get(f"{ground.elsewhere.url}/absolute")).status_code == 200
@@ -234,10 +234,14 @@ async def redirects(ground: Ground) -> None:
     await client.close()
     for status in (301, 302, 303, 307, 308):
         build.forget()
-        ground.server.token = lambda _, status=status: Answer(status, None, {"location": f"{ground.elsewhere.url}/token"})
+        ground.server.token = _redirecting(status, f"{ground.elsewhere.url}/token")
         client = ground.client(follow_redirects=True)
         await ground.failing(client)
         await client.close()
+
+
+def _redirecting(status: int, location: str) -> Callable[[Call], Answer]:
+    return lambda _: Answer(status, None, {"location": location})
 
 
 async def ahead(ground: Ground) -> None:
@@ -250,15 +254,15 @@ async def ahead(ground: Ground) -> None:
         asked = ground.server.token_requests
         await anyio.sleep(0.15)
         await ok(client)
-        await _until(lambda asked=asked: ground.server.token_requests > asked)
+        await _until(ground, asked + 1)
     await anyio.sleep(0.1)
     ground.look()
     await client.close()
 
 
-async def _until(condition: Callable[[], bool]) -> None:
+async def _until(ground: Ground, token_requests: int) -> None:
     with anyio.fail_after(20):
-        while not condition():  # noqa: ASYNC110 - the server is in a thread of its own
+        while ground.server.token_requests < token_requests:  # noqa: ASYNC110 - the server is in a thread of its own
             await anyio.sleep(0.02)
 
 

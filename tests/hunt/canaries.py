@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from urllib.parse import unquote, urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -25,10 +26,13 @@ _ARMOUR = re.compile(r"-----[A-Z ]+-----")
 
 
 def traces_of(secrets: Iterable[str]) -> Traces:
-    """What gives ``secrets`` away. Of a key, what every key has does not."""
+    """What gives ``secrets`` away: of a key, not what every key has; of a URL, its password."""
     return Traces((part for secret in secrets for part in _parts(secret)), RUN)
 
 
 def _parts(secret: str) -> Iterator[str]:
-    parts = _ARMOUR.sub("", secret).split("\n") if _ARMOUR.search(secret) else [secret]
+    if "://" in secret:
+        parts = [unquote(urlsplit(secret).password or "")]
+    else:
+        parts = _ARMOUR.sub("", secret).split("\n") if _ARMOUR.search(secret) else [secret]
     return (part for part in parts if len(part) >= RUN)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import anyio
 
-from tests.hunt import calls
+from tests.hunt import around, calls
 from tests.hunt.ground import Ground
 from tests.transports.world import World
 
@@ -54,6 +54,14 @@ FEATURES = [
     Feature("headers that echo", calls.in_headers, CALLS | {"errors"}),
     Feature("no network", calls.network, CALLS | {"errors"}),
     Feature("settings", calls.mistakes, frozenset({"repr", "dumps", "errors", "processes"}), ONE),
+    Feature("ASGI, Starlette", around.starlette_app, CALLS | {"pages"}, ONE),
+    Feature("FastAPI", around.fastapi_app, CALLS | {"pages"}, ONE),
+    Feature("WSGI", around.wsgi_app, CALLS | {"pages"}, ONE),
+    Feature("Flask", around.flask_app, CALLS | {"pages"}, ONE),
+    Feature("Django", around.django_app, CALLS | {"pages"}, ONE),
+    Feature("commands", around.commands, CALLS | {"output"}, ONE),
+    Feature("sandbox", around.sandbox, frozenset({"repr", "processes"}), ONE),
+    Feature("shared store", around.shared_store, CALLS | {"errors", "redis"}, ("httpx-sync", "httpx2-trio")),
 ]
 
 

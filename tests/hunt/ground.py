@@ -87,6 +87,10 @@ class Ground:
         make = self.world.face.client if self.world.is_sync else self.world.face.async_client
         return Caller(make(settings=settings or self.settings(), **options))
 
+    def watch(self, secret: str) -> None:
+        """Look for this one too."""
+        self._secrets[secret] = None
+
     async def failing(self, client: Caller, url: str = "/products", **options: Any) -> BaseException:
         """The error that a call ends with."""
         with pytest.raises(Exception) as caught:  # noqa: PT011 - whichever it is

@@ -66,7 +66,7 @@ def dumped(things: list[object]) -> Texts:
         if isinstance(thing, pydantic.BaseModel):
             ways += [lambda thing: thing.model_dump(), lambda thing: thing.model_dump_json()]
         if dataclasses.is_dataclass(thing):
-            ways += [lambda thing: dataclasses.asdict(thing)]
+            ways.append(dataclasses.asdict)
         yield _name(thing), " ".join(_try(way, thing) for way in ways)
 
 
