@@ -109,7 +109,9 @@ class SharedTokens:
         self._refused = Refused()
         self._owner = (0, "")
 
-    def fetch(self, endpoint: TokenEndpoint, key: TokenOptions, until: float, request: Request) -> Steps[Outcome]:
+    def fetch(
+        self, endpoint: TokenEndpoint, key: TokenOptions, until: float, request: Request, *, spare: bool = False
+    ) -> Steps[Outcome]:
         """A token that is fresh: another process's, or a new one, which the others get too.
 
         Args:
@@ -117,6 +119,8 @@ class SharedTokens:
             key: what is asked for.
             until: the moment of the clock at which the fetch is given up.
             request: asks the endpoint.
+            spare: the caller has a token that still works. So a leader who is slow, or dead, does not send everybody to the
+                endpoint: they go on with what they have.
         """
         names = self._keyring.names(endpoint, key)
         wanted = Wanted(endpoint, tuple(Place(name, endpoint.url) for name in names), until)
@@ -142,6 +146,8 @@ class SharedTokens:
             else:
                 yield Pause(poll_pause(polls, turn.wait, self._draw()))
                 polls += 1
+        if spare and self._clock() >= patience:
+            return _overdue(endpoint)
         self._counts.alone += 1
         return (yield from request(endpoint, key, until))
 
@@ -300,6 +306,12 @@ class SharedTokens:
         if pid != os.getpid():  # A forked child is somebody else, and its parent's leases are not its own.
             pid, name = self._owner = os.getpid(), new_generation()
         return name
+
+
+def _overdue(endpoint: TokenEndpoint) -> TokenError:
+    return TokenEndpointUnavailableError(
+        "Another process set out to fetch a token, and has not brought it yet.", client=endpoint.client, url=endpoint.url
+    )
 
 
 def _warn(endpoint: TokenEndpoint, place: Place, problem: str) -> None:
