@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 from urllib.parse import parse_qsl, quote_plus
 
 from ..errors import ConfigurationError
@@ -21,9 +21,10 @@ from .signing_key import SigningKey, load_signing_key
 _FINGERPRINT_KEY = secrets.token_bytes(32)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
     """What one token request carries to authenticate its client. It shows nothing of itself.
+
+    It is no dataclass: ``asdict`` of what it is in, and loggers that do the same, would open it.
 
     Attributes:
         headers: headers to add.
@@ -31,9 +32,20 @@ class Credentials:
         secrets: whatever of this a server might echo, and no error may repeat.
     """
 
-    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    body: tuple[tuple[str, str], ...] = ()
-    secrets: tuple[Secret, ...] = ()
+    __slots__ = ("body", "headers", "secrets")
+
+    def __init__(
+        self,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        body: tuple[tuple[str, str], ...] = (),
+        secrets: tuple[Secret, ...] = (),
+    ) -> None:
+        self.headers = headers
+        self.body = body
+        self.secrets = secrets
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
     def __repr__(self) -> str:
         return "<Credentials **>"

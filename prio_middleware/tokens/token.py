@@ -19,13 +19,17 @@ class TokenOptions(NamedTuple):
         scope: space-delimited scopes (RFC 6749 §3.3).
         audience: the API the token is for, where a server wants it named.
         resource: the same as RFC 8707 spells it.
-        params: any further parameters of the token request, as sorted pairs.
+        params: any further parameters of the token request, as sorted pairs. Their values are not printed: they may be secrets.
     """
 
     scope: str | None = None
     audience: str | None = None
     resource: str | None = None
     params: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        params = ", ".join(f"{name}=**" for name, _ in self.params)
+        return f"TokenOptions(scope={self.scope!r}, audience={self.audience!r}, resource={self.resource!r}, params=({params}))"
 
     def over(self, defaults: TokenOptions) -> TokenOptions:
         """These options, with ``defaults`` for what they leave open."""

@@ -157,7 +157,7 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         head = await aread_head(stream, BODY_LIMIT)
         if head.complete:
             await stream.aclose()  # Gives the connection back before a new token is waited for.
-        exchange.refusal = self._put_back(head, response)
+        exchange.refusal = self._put_back(exchange, head, response)
 
     async def _reauthenticate(self, exchange: Exchange, request: RequestT, refused: ResponseT, stale: AccessToken) -> ResponseT:
         with self._reauthentication(exchange, refused) as watch:

@@ -106,7 +106,7 @@ class Shell(Generic[RequestT, ResponseT]):
         code = (refusal.challenge or refusal.code) if refusal else None
         return Reauthentication(self._telemetry, self._tally, self.name, refused.status_code, code)
 
-    def _put_back(self, head: Head, response: ResponseT) -> Refusal:
+    def _put_back(self, exchange: Exchange, head: Head, response: ResponseT) -> Refusal:
         """Make ``response`` whole again after its head was read, and say what it says."""
         from ..refusal import read_refusal
 
@@ -114,7 +114,8 @@ class Shell(Generic[RequestT, ResponseT]):
             response.stream = self.library.ByteStream(head.content)
         else:
             response.stream = refill(self.library, head, response.stream)
-        return read_refusal(response.status_code, response.headers, head.content if head.complete else None)
+        sent = (exchange.token.value,) if exchange.token else ()
+        return read_refusal(response.status_code, response.headers, head.content if head.complete else None, sent)
 
     def _can_send_again(self, exchange: Exchange, request: RequestT, refused: ResponseT) -> bool:
         if is_replayable(request.stream, self.library):

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
+import pickle
 from typing import Any
 
 import httpx
@@ -305,6 +307,13 @@ def test_a_token_beside_an_error_is_not_repeated() -> None:
 def test_an_answer_prints_itself_without_its_body() -> None:
     assert repr(answer(200, TOKEN)) == "<TokenAnswer 200>"
     assert repr(TokenAnswer(failure="ReadTimeout")) == "<TokenAnswer ReadTimeout>"
+
+
+def test_an_answer_cannot_be_dumped() -> None:
+    answer = TokenAnswer(200, {}, b"the token")
+    assert not dataclasses.is_dataclass(answer)
+    with pytest.raises(TypeError, match="cannot be pickled"):
+        pickle.dumps(answer)
 
 
 json_values = st.recursive(
