@@ -10,6 +10,7 @@ from multiprocessing.context import ForkProcess
 from typing import Any
 
 from prio_middleware.sandbox import Sandbox
+from prio_middleware.tokens.shared.report import StoreReport
 
 from .crossings import Work
 from .member import Load, serve
@@ -55,11 +56,11 @@ def hired(number: int, ca_pem: bytes) -> Generator[list[Hired]]:
     """So many processes."""
     context = multiprocessing.get_context("fork")
     members: list[Hired] = []
+    pipes: list[Connection] = []
     for _ in range(number):
         ours, theirs = context.Pipe()
-        # What is open in the parent is open in the child: it must not keep its brothers' pipes open.
-        earlier = [*(member._orders for member in members), ours]  # noqa: SLF001
-        process = context.Process(target=_begin, args=(theirs, ca_pem, earlier), daemon=True)
+        pipes.append(ours)
+        process = context.Process(target=_begin, args=(theirs, ca_pem, pipes), daemon=True)
         process.start()
         theirs.close()
         members.append(Hired(process, ours))
@@ -71,7 +72,7 @@ def hired(number: int, ca_pem: bytes) -> Generator[list[Hired]]:
 
 
 def _begin(orders: Connection, ca_pem: bytes, not_ours: list[Connection]) -> None:
-    for each in not_ours:
+    for each in not_ours:  # What is open in the parent is open here: nobody keeps another's pipe open.
         each.close()
     serve(orders, ca_pem)
 
@@ -96,6 +97,13 @@ def begin(members: list[Hired], sandbox: Sandbox, redis: RedisServer | None) -> 
         member.tell("begin", settings(sandbox, redis))
     for member in members:
         member.answer()
+
+
+def reports(members: list[Hired]) -> list[StoreReport]:
+    """What each knows of the store."""
+    for member in members:
+        member.tell("report")
+    return [member.answer() for member in members]
 
 
 def all_call(members: list[Hired], load: Load) -> list[Work]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import ssl
 import threading
@@ -16,6 +15,7 @@ import httpx
 from prio_middleware import PrioError, build
 from prio_middleware.httpx import client
 from prio_middleware.settings import ClientSettings
+from prio_middleware.tokens.shared.report import StoreReport
 
 from .crossings import Crossing, Work
 
@@ -86,10 +86,11 @@ class Member:
             list(pool.map(several, range(load.threads)))
         return Work(calls, list(self._spy.seen))
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> StoreReport:
         """What the provider knows of the store."""
         provider: Any = build.pipeline_for(self._settings).provider
-        return dataclasses.asdict(provider.store_report())
+        report: StoreReport = provider.store_report()
+        return report
 
     def _one(self) -> Crossing:
         began = time.monotonic()

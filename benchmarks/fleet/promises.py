@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from prio_middleware.tokens.shared.report import StoreReport
 
 from .crossings import Crossing, Work, behind, outcomes, percentile, recovery
 
@@ -43,6 +46,21 @@ class Outage:
     back: float
 
 
+class Slower(NamedTuple):
+    """The p99 of calls before something and since, in seconds."""
+
+    before: float
+    since: float
+
+    @property
+    def by(self) -> float:
+        """How much more it became."""
+        return self.since - self.before
+
+    def __str__(self) -> str:
+        return f"{self.before * 1000:.0f} ms, {self.since * 1000:.0f} ms"
+
+
 def of_start(scene: str, works: list[Work], *, shared: bool) -> Iterable[Promise]:
     """All begin in one moment."""
     calls = _calls(works)
@@ -50,6 +68,13 @@ def of_start(scene: str, works: list[Work], *, shared: bool) -> Iterable[Promise
     yield Promise(scene, "token requests", f"{requests}", requests == 1 if shared else None)
     yield from _none_failed(scene, works)
     yield Promise(scene, "to the last answer", f"{taken:.2f} s", None)
+
+
+def of_store(scene: str, reports: list[StoreReport]) -> Promise:
+    """Whether the store answered: where it does not in time, a process asks for itself."""
+    failed = Counter(report.last_failure for report in reports if report.failures)
+    words = ", ".join(f"{word}: {count}" for word, count in failed.items())
+    return Promise(scene, "processes that the store did not answer in time", words or "none", None)
 
 
 def of_revocation(scene: str, works: list[Work]) -> Iterable[Promise]:
@@ -78,16 +103,14 @@ def of_death(scene: str, works: list[Work], killed_at: float, token_requests: in
     yield Promise(scene, "from the kill to the last answer", f"{taken:.2f} s (lease {LEASE:.0f} s)", taken <= LEASE + 1)
 
 
-def of_outage(scene: str, works: list[Work], outage: Outage) -> Iterable[Promise]:
-    """The store is killed in the middle, and comes back empty."""
-    calls = _calls(works)
-    before, since = ([call for call in calls if (call.began >= outage.gone) is after] for after in (False, True))
-    p99, p99_since = percentile(before, 0.99), percentile(since, 0.99)
+def of_outage(scene: str, works: list[Work], others: list[Work], outage: Outage) -> Iterable[Promise]:
+    """The store is killed in the middle, and comes back empty. What slows the ``others``, who never had one, is the machine."""
+    slower, elsewhere = _slower(works, outage), _slower(others, outage)
     fewest = min(sum(outage.gone <= each.began < outage.back for each in work.sent if each.for_token) for work in works)
-    times = f"before {p99 * 1000:.0f} ms ({len(before):,} calls), since {p99_since * 1000:.0f} ms ({len(since):,} calls)"
-    yield from _none_failed(scene, works)
+    yield from _none_failed(scene, [*works, *others])
     yield Promise(scene, "expiries while it was away, in each process", f"at least {fewest}", fewest >= EXPIRIES)
-    yield Promise(scene, "p99 of the calls", times, p99_since - p99 <= P99_LIMIT)
+    yield Promise(scene, "p99 of a call, before and since", str(slower), slower.by - max(0.0, elsewhere.by) <= P99_LIMIT)
+    yield Promise(scene, "… in processes that never had a store", str(elsewhere), None)
 
 
 def of_steady(scene: str, middle: float, low: float, high: float) -> Iterable[Promise]:
@@ -99,6 +122,11 @@ def _none_failed(scene: str, works: list[Work]) -> Iterable[Promise]:
     found = outcomes(_calls(works))
     failed = {outcome: count for outcome, count in found.items() if outcome != "200"}
     yield Promise(scene, "calls that failed", f"{failed or 'none'} of {found.total():,}", not failed)
+
+
+def _slower(works: list[Work], outage: Outage) -> Slower:
+    before, since = ([call for call in _calls(works) if (call.began >= outage.gone) is after] for after in (False, True))
+    return Slower(percentile(before, 0.99), percentile(since, 0.99))
 
 
 def _calls(works: list[Work]) -> list[Crossing]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import statistics
 import time
 from collections.abc import Callable, Iterable
@@ -9,9 +10,9 @@ from dataclasses import dataclass
 
 from prio_middleware.sandbox import Sandbox, SandboxOptions
 
-from .crew import KEY, Hired, all_call, begin, hired
+from .crew import KEY, Hired, all_call, begin, hired, reports
 from .member import Load
-from .promises import Outage, Promise, of_death, of_outage, of_revocation, of_start, of_steady
+from .promises import Outage, Promise, of_death, of_outage, of_revocation, of_start, of_steady, of_store
 from .redis_server import RedisServer
 
 PATIENCE = 60.0
@@ -56,7 +57,10 @@ def start(place: Place) -> Iterable[Promise]:
         begin(place.members, place.sandbox, place.redis if shared else None)
         works = all_call(place.members, place.size.together())
         name = f"{place.size.processes} processes x {place.size.threads} threads"
-        yield from of_start(f"{name}, {'shared' if shared else 'each its own'}", works, shared=shared)
+        scene = f"{name}, {'shared' if shared else 'each its own'}"
+        yield from of_start(scene, works, shared=shared)
+        if shared:
+            yield of_store(scene, reports(place.members))
 
 
 def revocation(place: Place) -> Iterable[Promise]:
@@ -93,14 +97,17 @@ def death(place: Place) -> Iterable[Promise]:
 
 
 def outage(place: Place) -> Iterable[Promise]:
-    """Under load, the store is killed; when two thirds are done it is back, empty."""
-    members, threads = place.members[:20], 4
+    """Under load, the store is killed; when two thirds are done it is back, empty. Every fifth process has none anyhow."""
+    everybody, threads = place.members[:25], 4
+    others = everybody[4::5]
+    members = [member for member in everybody if member not in others]
     place.sandbox.admin.configure(lifetime=LIFETIME)
     begin(members, place.sandbox, place.redis)
-    all_call(members, Load(threads=threads))
+    begin(others, place.sandbox, None)
+    all_call(everybody, Load(threads=threads))
     calls = -(-place.size.calls // (len(members) * threads))
     pause = max(0.3, LIFETIME * 21 / calls)  # So long that some six tokens expire in a third of it.
-    for member in members:
+    for member in everybody:
         member.tell("call", Load(threads, calls, pause))
     time.sleep(calls * pause / 3)
     place.redis.stop()
@@ -108,9 +115,9 @@ def outage(place: Place) -> Iterable[Promise]:
     time.sleep(calls * pause / 3)
     place.redis.start()
     back = time.monotonic()
-    works = [member.answer() for member in members]
+    works, control = ([member.answer() for member in group] for group in (members, others))
     place.sandbox.admin.configure(lifetime=3600)
-    yield from of_outage(f"store killed amid {calls * threads * len(members):,} calls", works, Outage(gone, back))
+    yield from of_outage(f"store killed amid {calls * threads * len(members):,} calls", works, control, Outage(gone, back))
 
 
 def steady(place: Place) -> Iterable[Promise]:
@@ -147,8 +154,7 @@ SCENES: tuple[Scene, ...] = (start, revocation, outage, death, steady)
 
 def play_all(size: Size, told: Callable[[str], None], scenes: Iterable[Scene] = SCENES) -> list[Promise]:
     """These scenes. ``told`` hears which one begins."""
-    import redis.client  # noqa: F401 - forked processes find it loaded
-
+    importlib.import_module("redis")  # Forked processes find it loaded.
     promises: list[Promise] = []
     with Sandbox(SandboxOptions(limits=False), process=True) as sandbox, RedisServer() as server:
         assert sandbox.ca_file

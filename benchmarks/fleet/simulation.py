@@ -69,8 +69,8 @@ def _play_there(task: Task, news: Any) -> Summary:
 
 
 def _follow(running: list[Future[Summary]], news: Any, told: Told) -> None:
-    while not all(future.done() for future in running):
-        wait(running, 0.2, FIRST_COMPLETED)
+    while left := [future for future in running if not future.done()]:
+        wait(left, 0.2, FIRST_COMPLETED)
         _pass_on(news, told)
     _pass_on(news, told)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 from collections.abc import Iterable
 
@@ -12,12 +11,13 @@ from rich.console import Console
 from benchmarks.fleet.__main__ import main
 from benchmarks.fleet.crossings import Crossing, Work, behind, outcomes, percentile, recovery
 from benchmarks.fleet.day import Plan
-from benchmarks.fleet.promises import Outage, Promise, of_death, of_outage, of_revocation, of_start, of_steady
+from benchmarks.fleet.promises import Outage, Promise, of_death, of_outage, of_revocation, of_start, of_steady, of_store
 from benchmarks.fleet.redis_server import binary
 from benchmarks.fleet.scenes import Size, play_all, revocation, start
 from benchmarks.fleet.show import promised
 from benchmarks.fleet.simulation import Task, Variant, play
 from benchmarks.fleet.world import Conditions
+from prio_middleware.tokens.shared.report import StoreReport
 
 
 def call(began: float, seconds: float = 0.1, outcome: str = "200") -> Crossing:
@@ -70,6 +70,12 @@ def test_at_a_start_a_fleet_that_shares_asks_once() -> None:
     assert broken(of_start("", [one, work(call(0.0, outcome="lost"))], shared=False)) == ["calls that failed"]
 
 
+def test_it_says_whom_the_store_did_not_answer() -> None:
+    answered, failed = StoreReport(), StoreReport(failures=2, last_failure="TimeoutError")
+    assert of_store("", [answered]).measured == "none"
+    assert of_store("", [answered, failed, failed]).measured == "TimeoutError: 2"
+
+
 def test_after_a_revocation_one_asks_and_all_are_back_at_once() -> None:
     found = Work([call(0.0), call(1.0, 0.5)], REFUSED)
     assert broken(of_revocation("", [found, work(call(0.0))])) == []
@@ -90,11 +96,12 @@ def test_a_dead_leader_is_replaced_within_the_lease() -> None:
 def test_an_outage_is_no_test_without_expiries_and_costs_no_time() -> None:
     away = Outage(10.0, 20.0)
     expiries = [grant(10.0 + moment) for moment in range(5)]
-    assert broken(of_outage("", [work(call(0.0), call(11.0), *expiries)], away)) == []
-    assert broken(of_outage("", [work(call(0.0), call(11.0), *expiries[1:], grant(5.0), grant(20.0))], away)) == [
-        "expiries while it was away, in each process"
-    ]
-    assert broken(of_outage("", [work(call(0.0), call(11.0, 0.2), *expiries)], away)) == ["p99 of the calls"]
+    quick, slow = work(call(0.0), call(11.0), *expiries), work(call(0.0), call(11.0, 0.2), *expiries)
+    too_few = work(call(0.0), call(11.0), *expiries[1:], grant(5.0), grant(20.0))
+    assert broken(of_outage("", [quick], [], away)) == []
+    assert broken(of_outage("", [too_few], [], away)) == ["expiries while it was away, in each process"]
+    assert broken(of_outage("", [slow], [quick], away)) == ["p99 of a call, before and since"]
+    assert broken(of_outage("", [slow], [slow], away)) == []  # The machine was slower, not the store.
 
 
 def test_a_steady_state_costs_the_same() -> None:
@@ -130,7 +137,3 @@ def test_what_is_asked_for_has_to_exist(capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit):
         main(["no-such-thing"])
     assert "simulate" in capsys.readouterr().err
-
-
-def test_conditions_are_plain_data() -> None:
-    assert dataclasses.asdict(Conditions())["lifetime"] == 3600.0
