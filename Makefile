@@ -22,7 +22,8 @@ unexport PYTHONHOME PYTHONPATH
 heading = @printf '\n== %s\n' '$(1)'
 
 .NOTPARALLEL:
-.PHONY: help demo demo-dashboard docs test test-all test-lowest lint format types tests bench fleet faults chaos fuzz proof dist constraints clean
+.PHONY: help demo demo-dashboard docs test test-all test-lowest lint format types tests bench fleet faults chaos leak-hunt fuzz proof
+.PHONY: dist constraints clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -79,6 +80,9 @@ faults: $(VENV)/.test ## every fault of server and network, for every kind of cl
 
 chaos: $(VENV)/.test ## a minute of everything going wrong at once; CHAOS='--minutes 30 --seed 7' for another one
 	@$(PYTHON) -m tests.chaos $(CHAOS)
+
+leak-hunt: $(VENV)/.test ## secrets and tokens through every feature, looked for wherever they could be seen: a table
+	@$(PYTHON) -m tests.hunt
 
 fuzz: $(VENV)/.fuzz ## fuzzing guided by coverage; `make fuzz CASES=1000000` for the long form
 	@$(PYTHON) -m scripts.fuzz --cases $(CASES)

@@ -41,10 +41,15 @@ def printed(error: BaseException) -> Iterator[tuple[str, str]]:
 
 
 def _family(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, and those it was raised from or while handling."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+    """The error, those it was raised from or while handling, hidden ones too, and those of a group."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        waiting += [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]
 
 
 def _locals(trace: TracebackType | None) -> Iterator[tuple[str, str, Any]]:

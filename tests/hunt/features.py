@@ -12,6 +12,7 @@ from tests.hunt.ground import Ground
 from tests.transports.world import World
 
 ONE = ("httpx-sync",)
+TWO = ("httpx-sync", "httpx2-trio")
 SOME = ("httpx-sync", "httpx2-asyncio", "httpx-trio")
 """Both libraries, both colours, both event loops."""
 
@@ -40,19 +41,19 @@ class Feature(NamedTuple):
 FEATURES = [
     Feature("client_secret_basic", calls.basic, CALLS | {"errors"}),
     Feature("... form-encoded", calls.basic_form, CALLS | {"errors"}, ONE),
-    Feature("client_secret_post", calls.post, CALLS | {"errors"}),
-    Feature("private_key_jwt", calls.key, CALLS | {"errors"}),
-    Feature("rotation", calls.rotation, CALLS | {"errors"}),
-    Feature("discovery", calls.discovery, CALLS | {"errors"}),
+    Feature("client_secret_post", calls.post, CALLS | {"errors"}, TWO),
+    Feature("private_key_jwt", calls.key, CALLS | {"errors"}, TWO),
+    Feature("rotation", calls.rotation, CALLS | {"errors"}, TWO),
+    Feature("discovery", calls.discovery, CALLS | {"errors"}, TWO),
     Feature("redirects", calls.redirects, CALLS | {"errors", "elsewhere"}),
-    Feature("refresh ahead", calls.ahead, CALLS),
+    Feature("refresh ahead", calls.ahead, CALLS, TWO),
     Feature("budget guard", calls.budget, CALLS | {"errors"}, ONE),
-    Feature("options of a request", calls.options, CALLS | {"errors"}),
-    Feature("a fixed token", calls.fixed_token, CALLS - {"spans"}),
+    Feature("options of a request", calls.options, CALLS | {"errors"}, TWO),
+    Feature("a fixed token", calls.fixed_token, CALLS - {"spans"}, TWO),
     Feature("token answers that echo", calls.token_answers, CALLS | {"errors"}),
     Feature("refusals that echo", calls.api_answers, CALLS | {"errors"}),
     Feature("headers that echo", calls.in_headers, CALLS | {"errors"}),
-    Feature("no network", calls.network, CALLS | {"errors"}),
+    Feature("no network", calls.network, CALLS | {"errors"}, TWO),
     Feature("settings", calls.mistakes, frozenset({"repr", "dumps", "errors", "processes"}), ONE),
     Feature("ASGI, Starlette", around.starlette_app, CALLS | {"pages"}, ONE),
     Feature("FastAPI", around.fastapi_app, CALLS | {"pages"}, ONE),

@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import pytest
-from opentelemetry import metrics, trace
+from opentelemetry import trace
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.metrics import _internal
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
@@ -169,7 +170,7 @@ class Ground:
         readers = [self._metrics, PrometheusMetricReader(registry=self._registry)]
         patch.setattr(trace, "_TRACER_PROVIDER", tracer_provider)
         patch.setattr(instruments, "_global", [])
-        patch.setattr(metrics._internal, "_METER_PROVIDER", MeterProvider(readers, shutdown_on_exit=False))
+        patch.setattr(_internal, "_METER_PROVIDER", MeterProvider(readers, shutdown_on_exit=False))
 
     def _collect(self) -> None:
         self.look()

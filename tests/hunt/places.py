@@ -39,7 +39,9 @@ THE_OTHER_SIDE = ("sandbox", "testing", "demo")
 
 def alive() -> list[object]:
     """Every object of a class of this library."""
-    return [found for found in gc.get_objects() if _is_ours(type(found))]
+    everything = gc.get_objects()
+    ours = {cls for cls in set(map(type, everything)) if _is_ours(cls)}
+    return [found for found in everything if type(found) in ours]
 
 
 def _is_ours(cls: type) -> bool:

@@ -71,9 +71,8 @@ class Hostile:
 
     def serve(self, call: Call) -> Answer:
         """Only the latest token will do."""
-        return (
-            Answer(200, {"products": []}) if call.authorization == f"Bearer {self.latest}" else echo(401, "invalid_token")(call)
-        )
+        good = call.authorization == f"Bearer {self.latest}"
+        return Answer(200, {"products": []}) if good else echo(401, "invalid_token")(call)
 
     def describe(self, _: Call) -> Answer:
         return Answer(200, {"issuer": self.url, "token_endpoint": f"{self.url}/token"})
