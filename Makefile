@@ -22,7 +22,8 @@ unexport PYTHONHOME PYTHONPATH
 heading = @printf '\n== %s\n' '$(1)'
 
 .NOTPARALLEL:
-.PHONY: help demo demo-dashboard docs test test-all test-lowest lint format types tests bench faults chaos leak-hunt fuzz proof dist constraints clean
+.PHONY: help demo demo-dashboard docs test test-all test-lowest lint format types tests bench fleet faults chaos leak-hunt fuzz proof
+.PHONY: dist constraints clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +71,9 @@ bench: $(VENV)/.test ## what it costs, beside the same without this library and 
 	@$(PYTHON) -m benchmarks.telemetry
 	@$(PYTHON) benchmarks/import_time.py
 	@$(PYTHON) -m benchmarks.peers
+
+fleet: $(VENV)/.test ## a fleet with one token and without: 10,000 processes for a day in virtual time, then 50 real ones
+	@$(PYTHON) -m benchmarks.fleet
 
 faults: $(VENV)/.test ## every fault of server and network, for every kind of client: what happened, as a table
 	@$(PYTHON) -m tests.e2e.faults

@@ -64,7 +64,7 @@ KEYS: Mapping[KeyPath, tuple[str, ...]] = {
 }
 """The valid keys of a client's tables."""
 
-SECRET_FILES: Mapping[str, str] = {"client_secret": "client_secret_file", "private_key": "private_key_file"}
+SECRET_FILES: dict[str, str] = {"client_secret": "client_secret_file", "private_key": "private_key_file"}
 """Secrets, and the settings that name their files."""
 
 STORE_SECRET_FILES: Mapping[str, str] = {"encryption_key": "encryption_key_file"}

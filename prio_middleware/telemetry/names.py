@@ -170,7 +170,7 @@ STORE_OUTCOMES: Final = Metric(
 STORE_CIRCUIT: Final = Metric(
     "prio_middleware.token_store.circuit",
     "gauge",
-    "1",
+    "{circuit}",
     "1 while a shared token store is left alone because it failed, else 0. Absent where there is none.",
     (CLIENT,),
 )

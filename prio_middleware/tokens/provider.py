@@ -273,17 +273,20 @@ class ClientCredentialsProvider:
         def afterwards() -> Afterwards:
             return Afterwards(self.token_url, self.report(key).held_back)
 
-        return observe_fetch(self._fetch(key, until), facts, flight, afterwards)
+        return observe_fetch(self._fetch(key, stale, until), facts, flight, afterwards)
 
-    def _fetch(self, key: TokenOptions, until: float, *, may_renew: bool = True) -> Steps[Outcome]:
+    def _fetch(self, key: TokenOptions, stale: AccessToken | None, until: float, *, may_renew: bool = True) -> Steps[Outcome]:
         endpoint = self.endpoint
         self.listen()
-        fetch = self._shared.fetch(endpoint, key, until, self._ask) if self._shared else self._ask(endpoint, key, until)
-        result = yield from fetch
+        if self._shared:
+            spare = usable(self._store.get(key), stale, self._clock()) is not None
+            result = yield from self._shared.fetch(endpoint, key, until, self._ask, spare=spare)
+        else:
+            result = yield from self._ask(endpoint, key, until)
         if endpoint is not self.endpoint or isinstance(result, Unanswered):
             return result if isinstance(result, AccessToken) else Unanswered.HANDED_OVER
         if isinstance(result, CredentialsRefusedError) and may_renew and self._take_on_new_credentials(force=True):
-            return (yield from self._fetch(key, until, may_renew=False))
+            return (yield from self._fetch(key, stale, until, may_renew=False))
         self._remember(key, result)
         return result
 

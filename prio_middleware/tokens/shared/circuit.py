@@ -9,6 +9,9 @@ from typing import Literal
 FIRST_PAUSE = 1.0
 """Seconds for which nobody asks after the first failure."""
 
+AFTER_A_MISS = 1.3
+"""Seconds after one failure when somebody may certainly try again, by whatever lot."""
+
 LONGEST_PAUSE = 30.0
 """Seconds that doubling it with every further failure comes to at most."""
 

@@ -17,7 +17,7 @@ from ..effects import Ask, Pause, Steps
 from ..failures import RETRY_AFTER_LIMIT
 from ..flight import Outcome, Unanswered
 from ..token import AccessToken, TokenOptions, new_generation
-from .circuit import Circuit
+from .circuit import AFTER_A_MISS, Circuit
 from .keyring import Keyring
 from .lease import LONGEST_LEASE, fetch_until, lease_seconds, patience_until, poll_pause
 from .records import Place, open_refusal, open_token, seal_refusal, seal_token
@@ -109,7 +109,9 @@ class SharedTokens:
         self._refused = Refused()
         self._owner = (0, "")
 
-    def fetch(self, endpoint: TokenEndpoint, key: TokenOptions, until: float, request: Request) -> Steps[Outcome]:
+    def fetch(
+        self, endpoint: TokenEndpoint, key: TokenOptions, until: float, request: Request, *, spare: bool = False
+    ) -> Steps[Outcome]:
         """A token that is fresh: another process's, or a new one, which the others get too.
 
         Args:
@@ -117,11 +119,13 @@ class SharedTokens:
             key: what is asked for.
             until: the moment of the clock at which the fetch is given up.
             request: asks the endpoint.
+            spare: the caller has a token that still works. So a leader who is slow, or dead, does not send everybody to the
+                endpoint: they go on with what they have.
         """
         names = self._keyring.names(endpoint, key)
         wanted = Wanted(endpoint, tuple(Place(name, endpoint.url) for name in names), until)
         patience = patience_until(self._clock(), until)
-        polls = 0
+        polls, missed = 0, False
         while self._clock() < patience:
             found = yield from self._look(wanted)
             if isinstance(found, AccessToken | TokenError):
@@ -129,7 +133,11 @@ class SharedTokens:
             asked_at = self._clock()
             turn = Unreachable("") if found is None else (yield from self._lead(wanted, found))
             if isinstance(turn, Unreachable):
-                break
+                if missed or not polls:
+                    break
+                missed = True  # It answered a moment ago, and a leader may be about to publish: once more, then alone.
+                yield Pause(AFTER_A_MISS)
+                continue
             if isinstance(turn, Lease):
                 leased = Leased(turn, fetch_until(asked_at, turn.seconds, until))
                 result, final = yield from self._fetch_for_all(wanted, leased, key, request)
@@ -138,6 +146,8 @@ class SharedTokens:
             else:
                 yield Pause(poll_pause(polls, turn.wait, self._draw()))
                 polls += 1
+        if spare and self._clock() >= patience:
+            return _overdue(endpoint)
         self._counts.alone += 1
         return (yield from request(endpoint, key, until))
 
@@ -296,6 +306,12 @@ class SharedTokens:
         if pid != os.getpid():  # A forked child is somebody else, and its parent's leases are not its own.
             pid, name = self._owner = os.getpid(), new_generation()
         return name
+
+
+def _overdue(endpoint: TokenEndpoint) -> TokenError:
+    return TokenEndpointUnavailableError(
+        "Another process set out to fetch a token, and has not brought it yet.", client=endpoint.client, url=endpoint.url
+    )
 
 
 def _warn(endpoint: TokenEndpoint, place: Place, problem: str) -> None:

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from prio_middleware import Secret
+from prio_middleware.tokens.shared import redis_store
+from prio_middleware.tokens.shared.connect import RedisAddress
 from prio_middleware.tokens.shared.subscriber import LONGEST_PAUSE, POLL, Subscriber
 from tests.redis_servers import Server, until
 
@@ -165,6 +168,14 @@ def test_where_no_thread_can_be_started_nobody_listens(monkeypatch: pytest.Monke
 
     station.subscriber.listen(ear.dropped)
     until(lambda: ear.heard, "told after all")
+
+
+def test_a_store_listens_on_connections_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    station, ear = Station([message("a")]), Ear()
+    monkeypatch.setattr(redis_store, "connect", lambda address, **options: station.connect())
+    store = redis_store.RedisStore(RedisAddress(Secret("redis://localhost")))
+    store.listen(ear.dropped)
+    until(lambda: ear.heard == ["a"], "told")
 
 
 def drop(server: Server, generation: str) -> Callable[[], bool]:

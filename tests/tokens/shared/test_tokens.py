@@ -316,6 +316,24 @@ def test_whoever_waits_too_long_asks_for_himself() -> None:
     assert waiting.tokens.store_report().alone == 1
 
 
+@pytest.mark.pitfall(id="dead-leader")
+def test_whoever_still_has_a_token_does_not_ask_beside_a_leader_who_is_slow_or_dead() -> None:
+    fleet = Fleet(token(1000))
+    first, second = fleet.processes(2)
+    kept = [first.token(), second.token()][1]
+    fleet.clock.now += 975
+    leader = first.steps()
+    leader.until(Post)
+
+    assert second.token() is kept
+    assert fleet.requests == 1
+    assert second.tokens.store_report().alone == 0
+
+    fleet.clock.now += 11  # The lease is over, and so is the pause after a failure.
+    assert second.token().serial > kept.serial
+    assert fleet.requests == 2
+
+
 def test_without_any_time_left_nobody_is_waited_for() -> None:
     fleet = Fleet(token(1000))
     process = fleet.process(deadline=0.0)
@@ -480,6 +498,26 @@ def test_a_circuit_keeps_callers_away_and_sharing_returns(caplog: pytest.LogCapt
     about_it = [record.levelname for record in caplog.records if "shared token store" in record.message]
     assert about_it == ["WARNING", "INFO"]
     assert "ConnectionError" in caplog.text
+
+
+@pytest.mark.parametrize(("back", "source", "requests"), [(True, "shared", 1), (False, "endpoint", 2)])
+def test_who_waits_for_a_leader_looks_once_more_after_a_failure(back: bool, source: str, requests: int) -> None:
+    fleet = Fleet(token(1000), token(1000))
+    leader = fleet.process().steps()
+    leader.until(Post)
+    waiting = fleet.process().steps()
+    waiting.until(Pause)
+    fleet.store.down = "TimeoutError"
+    waiting.step()
+    assert waiting.step()
+    waiting.until(Pause)
+    fleet.store.down = None
+    leader.finish()
+    fleet.store.down = None if back else "TimeoutError"
+    result = waiting.finish()
+
+    assert isinstance(result, AccessToken)
+    assert (result.source, fleet.requests) == (source, requests)
 
 
 def test_a_store_that_stays_away_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
