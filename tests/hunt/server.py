@@ -109,7 +109,7 @@ def echo(status: int, code: str = "invalid_client", **headers: str) -> Answering
             "error": code,
             "error_description": f"What is {said}?",
             "error_uri": f"https://help.example/{quote(said)}?q={quote(said)}",
-            "error_reference": call.told[-1][:60],
+            "error_reference": said[-60:],
             "error_message": said,
             "errors": [said],
         }

@@ -8,7 +8,7 @@ from rich.table import Table
 from tests.hunt.ground import Leak
 from tests.hunt.places import PLACES
 
-WIDTH = 140
+WIDTH = 150
 """Columns where the output is no terminal."""
 
 
@@ -23,6 +23,7 @@ class Sheet:
         self._console = console
         self._table = Table("feature", "client", *PLACES, title="Texts searched")
         self._leaks: list[tuple[str, Leak]] = []
+        self._table.columns[0].no_wrap = True
         for column in self._table.columns[2:]:
             column.justify = "right"
 

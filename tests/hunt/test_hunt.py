@@ -17,6 +17,7 @@ from rich.console import Console
 from prio_middleware import AccessToken, PrioError, Secret
 from prio_middleware.refusal import Refusal
 from prio_middleware.status import look
+from tests.e2e.leak import OURS
 from tests.hunt import around
 from tests.hunt.canaries import PRIVATE_KEY, SECRET, traces_of
 from tests.hunt.features import FEATURES, Feature, hunt
@@ -101,6 +102,16 @@ def in_an_attribute(ground: Ground) -> None:
     ground.note_error(error)
 
 
+def in_a_frame_of_ours(ground: Ground) -> None:
+    """As if a file of the library held it in a variable."""
+    source = "def leaking(text):\n    kept = [text]\n    raise ValueError('elsewhere')\n"
+    names: dict[str, Callable[[str], None]] = {}
+    exec(compile(source, str(OURS / "planted.py"), "exec"), names)
+    with pytest.raises(ValueError, match="elsewhere") as caught:
+        names["leaking"](SECRET)
+    ground.note_error(caught.value)
+
+
 def in_the_output(ground: Ground) -> None:
     sys.stdout.write(SECRET)
 
@@ -141,6 +152,7 @@ PLANTS = {
     in_a_note: "errors",
     in_a_group: "errors",
     in_an_attribute: "errors",
+    in_a_frame_of_ours: "errors",
     in_the_output: "output",
     on_a_command_line: "processes",
     in_an_environment: "processes",
