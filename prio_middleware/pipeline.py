@@ -246,7 +246,7 @@ def _innermost_first(layers: list[_Layer]) -> tuple[OnResponse, ...]:
 
 
 def _check_inside(inside: tuple[Any, ...]) -> None:
-    judges = [type(component).__name__ for component in inside if getattr(component, "judges", ())]
+    judges = [type(component).__name__ for component in inside if getattr(component, "judges", None)]
     if judges:
         raise ConfigurationError(
             f"{', '.join(judges)} asks for re-authentication from inside the token provider.",

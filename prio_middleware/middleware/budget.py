@@ -148,7 +148,7 @@ class _Minute:
         at_risk = self.in_flight if allowance.in_flight else 0
         if most is not None and used + at_risk >= most:
             under_way = f", and {at_risk} requests are under way that may be answered so" if at_risk else ""
-            wait = self.client_errors.until_below(most - at_risk) if at_risk < most else 0.0
+            wait = self.client_errors.until_below(most - at_risk) if at_risk < most else SHORTEST_WAIT
             return Shortage(f"{used} of {most} answers 4xx are spent{under_way}", max(wait, SHORTEST_WAIT))
         most = allowance.requests
         if most is not None and self.requests.count() >= most:

@@ -45,7 +45,7 @@ def _problem(given: object) -> str | None:
 def _nearest(name: object) -> str:
     import difflib
 
-    near = difflib.get_close_matches(str(name), TokenOptions._fields, n=1)
+    near = difflib.get_close_matches(str(name), TokenOptions._fields)
     return f" Did you mean {near[0]!r}?" if near else f" There are {', '.join(TokenOptions._fields)}."
 
 

@@ -88,7 +88,7 @@ def _import_key(material: Secret) -> Key:
     for key_type in key_types.values():
         with contextlib.suppress(InvalidKeyTypeError):
             return key_type.import_key(text)
-    raise ValueError("a PEM of some other type of key")
+    raise InvalidKeyTypeError
 
 
 def _kind(key: Key) -> str:

@@ -11,8 +11,7 @@ from .conftest import MakeExchange
 
 
 def test_every_field_is_a_header(exchange_for: MakeExchange) -> None:
-    exchange = exchange_for("https://api.example.com")
-    ApplicationInfo(
+    info = ApplicationInfo(
         name="Box Office",
         version="1.2.3",
         flavor="retail",
@@ -22,7 +21,13 @@ def test_every_field_is_a_header(exchange_for: MakeExchange) -> None:
         reference="till-7",
         machine_id="m-1",
         extra={"Channel": "web"},
-    ).on_request(exchange)
+    )
+    exchange = exchange_for("https://api.example.com")
+    info.on_request(exchange)
+    assert list(info.headers) == [
+        *("App-Name", "App-Version", "App-Flavor", "App-Package-Name", "App-Build-Number", "App-Platform"),
+        *("App-Reference", "App-Machine-ID", "App-Channel"),
+    ]
     assert {name: value for name, value in exchange.headers.items() if name.lower().startswith("app-")} == {
         "app-name": "Box Office",
         "app-version": "1.2.3",
@@ -80,14 +85,22 @@ def test_extra_headers_come_as_a_table_or_as_pairs(exchange_for: MakeExchange, e
 def test_a_value_that_cannot_stand_in_a_header_is_refused(value: Any) -> None:
     with pytest.raises(ConfigurationError, match="'App-Reference' has a value"):
         ApplicationInfo(reference=value)
-    with pytest.raises(ConfigurationError, match="'App-Channel' has a value"):
+    with pytest.raises(ConfigurationError) as caught:
         ApplicationInfo(extra={"Channel": value})
+    assert caught.value.message == (
+        "The request header 'App-Channel' has a value that will not do: "
+        "give one line of printable ASCII, without spaces around it."
+    )
 
 
 @pytest.mark.parametrize("key", ["", "a b", "a:b", "a\r\nb", "ä", "App-Channel", "app-Channel"])
 def test_a_name_that_will_not_do_is_refused(key: str) -> None:
-    with pytest.raises(ConfigurationError, match="has a name"):
+    with pytest.raises(ConfigurationError) as caught:
         ApplicationInfo(extra={key: "x"})
+    assert caught.value.message == (
+        f"The request header {'App-' + key!r} has a name that will not do: "
+        "give the part after 'App-', in letters, digits and hyphens."
+    )
 
 
 def test_a_header_cannot_be_given_twice() -> None:

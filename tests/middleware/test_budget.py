@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -90,9 +91,25 @@ def test_where_all_of_it_is_under_way_the_wait_is_short(spent: Budget) -> None:
 def test_what_is_under_way_can_be_taken_to_succeed(spent: Budget) -> None:
     trusting = Allowance(5, None, in_flight=False)
     assert [spent.spend(trusting) for _ in range(50)] == [None] * 50
-    for _ in range(5):
+    for _ in range(4):
         spent.settle(403)
-    assert spent.spend(trusting)
+    assert spent.spend(trusting) is None
+    spent.settle(403)
+    shortage = spent.spend(trusting)
+
+    assert shortage
+    assert shortage.message == "5 of 5 answers 4xx are spent"
+
+
+@pytest.mark.parametrize("under_way", [5, 6])
+def test_so_it_is_where_token_requests_took_it_all_whatever_was_refused_before(spent: Budget, under_way: int) -> None:
+    answered(spent, 403)
+    for _ in range(under_way):
+        spent.spend(None)
+    shortage = spent.shortage(FIVE)
+
+    assert shortage
+    assert shortage.retry_after == SHORTEST_WAIT
 
 
 def test_requests_are_a_budget_of_their_own(spent: Budget, clock: Clock) -> None:
@@ -165,6 +182,29 @@ def test_one_budget_for_each_server_and_a_bound_to_their_number() -> None:
         assert budget_of(ORIGIN._replace(port=port)) is not first
     assert budget_of(ORIGIN) is not first
     budget.forget()
+
+
+def test_asking_for_one_that_is_there_forgets_no_other() -> None:
+    budget.forget()
+    origins = [ORIGIN._replace(port=port) for port in range(1, BUDGETS_LIMIT + 1)]
+    known = [budget_of(origin) for origin in origins]
+    assert [budget_of(origin) for origin in origins] == known
+    budget.forget()
+
+
+def test_the_oldest_one_may_be_forgotten_by_two_threads_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Racing(dict[Origin, Budget]):
+        """Another thread takes out whatever is to be taken out, a moment earlier."""
+
+        def pop(self, key: Origin, *default: Any) -> Any:
+            del self[key]
+            return super().pop(key, *default)
+
+    full = Racing({ORIGIN._replace(port=port): Budget() for port in range(1, BUDGETS_LIMIT + 1)})
+    monkeypatch.setattr(budget, "_budgets", full)
+
+    assert budget_of(ORIGIN) is full[ORIGIN]
+    assert len(full) == BUDGETS_LIMIT
 
 
 Admit = Callable[[Budget], bool]

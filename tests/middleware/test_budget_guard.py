@@ -6,7 +6,8 @@ import pytest
 
 from prio_middleware.errors import BudgetExceededError, ConfigurationError, PolicyError
 from prio_middleware.middleware import BudgetGuard
-from prio_middleware.middleware.budget import Allowance, Budget, Usage, forget
+from prio_middleware.middleware.budget import Allowance, Budget, Usage, budget_of, forget
+from prio_middleware.origins import Origin
 from tests.tokens.kit import Clock
 
 from .conftest import MakeExchange
@@ -58,8 +59,10 @@ def test_what_was_left_when_the_call_began_may_be_spent_when_it_is_sent(exchange
     enforcing.on_request(exchange)
     answer(enforcing, exchange.request, 403, 403)
 
-    with pytest.raises(BudgetExceededError):
+    with pytest.raises(BudgetExceededError) as caught:
         enforcing.on_send(exchange.request, for_token=False)
+    assert caught.value.message == "Refused here: of what this process may spend in a minute, 2 of 2 answers 4xx are spent."
+    assert caught.value.retry_after
     assert enforcing.usage.requests == 2
 
 
@@ -106,23 +109,37 @@ def test_a_limit_that_the_server_does_not_have_is_none() -> None:
     assert guard(client_errors=None, requests=10, in_flight=False).allowance == Allowance(None, 10, in_flight=False)
 
 
+LARGER = "Make the share larger: one divided by the number of processes is what each may have."
+
+
 @pytest.mark.parametrize(
-    ("options", "expected"),
+    ("options", "message", "remedy"),
     [
-        ({"share": 0}, "more than 0 and at most 1; 0 is not"),
-        ({"share": -0.5}, "more than 0 and at most 1"),
-        ({"share": 1.01}, "more than 0 and at most 1"),
-        ({"share": float("nan")}, "more than 0 and at most 1"),
-        ({"share": 0.4}, "leaves not one of client_errors"),
-        ({"requests": 0}, "leaves not one of requests"),
-        ({"client_errors": -3}, "leaves not one of client_errors"),
-        ({"client_errors": None}, "no limit to enforce"),
+        *(
+            ({"share": share}, f"A share is more than 0 and at most 1; {share!r} is not.", ConfigurationError.default_remedy)
+            for share in (0, -0.5, 1.01, float("nan"))
+        ),
+        ({"share": 0.4}, "A share of 0.4 of 2 leaves not one of client_errors in a minute.", LARGER),
+        ({"requests": 0}, "A share of 1.0 of 0 leaves not one of requests in a minute.", LARGER),
+        ({"client_errors": -3}, "A share of 1.0 of -3 leaves not one of client_errors in a minute.", LARGER),
+        (
+            {"client_errors": None},
+            "The budget guard has no limit to enforce.",
+            "Give it client_errors, requests or both: how many the server takes in a minute.",
+        ),
     ],
 )
-def test_bad_input_is_told_when_it_is_made(options: dict[str, Any], expected: str) -> None:
-    with pytest.raises(ConfigurationError, match=expected) as caught:
+def test_bad_input_is_told_when_it_is_made(options: dict[str, Any], message: str, remedy: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
         guard(**options)
-    assert caught.value.remedy
+    assert (caught.value.message, caught.value.remedy) == (message, remedy)
+
+
+def test_by_default_it_counts_with_all_others_of_that_server_and_refuses_nothing() -> None:
+    plain = BudgetGuard(API)
+    assert (plain.client, plain.enforce, plain.allowance) == ("default", False, Allowance(None, None))
+    assert plain.budget is budget_of(Origin("https", "api.example.com", None))
+    assert guard().enforce is True
 
 
 @pytest.mark.parametrize("origin", ["", "api.example.com", "https://user:canary@api.example.com", "https://"])

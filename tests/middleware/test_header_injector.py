@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from prio_middleware.middleware import HeaderInjector
+from prio_middleware.pipeline import Exchange
 from prio_middleware.secret import Secret
 from prio_middleware.tokens.token import AccessToken
 
@@ -11,7 +16,17 @@ def test_the_token_is_presented_with_its_type(exchange_for: MakeExchange) -> Non
     exchange = exchange_for("https://api.example.com")
     exchange.token = AccessToken(Secret("abc"), "bearer")
     HeaderInjector().on_request(exchange)
-    assert exchange.headers["authorization"] == "bearer abc"
+    headers: Any = exchange.headers
+    assert headers.raw[-1] == (b"Authorization", b"bearer abc")
+
+
+def test_nobody_looks_for_a_header_of_the_caller_s_where_none_was_replaced(
+    exchange_for: MakeExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Exchange, "give_way", lambda _: pytest.fail("every call would pay for the look"))
+    exchange = exchange_for("https://api.example.com")
+    exchange.token = AccessToken(Secret("abc"))
+    HeaderInjector().on_request(exchange)
 
 
 def test_a_second_attempt_replaces_the_first_one_s_token(exchange_for: MakeExchange) -> None:

@@ -78,6 +78,7 @@ def test_another_origin_passes_bare(exchange_for: MakeExchange, url: str) -> Non
 def test_another_origin_is_refused_where_that_is_asked_for(exchange_for: MakeExchange, url: str) -> None:
     with pytest.raises(ForeignOriginError) as caught:
         OriginGuard([HOME], "refuse").on_request(exchange_for(url))
+    assert caught.value.message == "Refused: the request, or the redirect chain it belongs to, leaves the client's origins."
     assert caught.value.client == "berlin"
     assert caught.value.remedy
 
@@ -95,6 +96,12 @@ def test_the_error_shows_neither_password_nor_query(exchange_for: MakeExchange) 
 def test_origins_that_are_none(origins: Any) -> None:
     with pytest.raises(ConfigurationError):
         OriginGuard(origins)
+
+
+def test_no_origin_at_all_is_said_to_be_none() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        OriginGuard([])
+    assert caught.value.message == "No origin is named that may have the token."
 
 
 def test_an_origin_with_a_password_is_refused_without_repeating_it() -> None:
@@ -171,6 +178,14 @@ def test_a_chain_that_left_stays_bare_also_when_it_comes_back(chain_of: MakeChai
         (f"{HOME}/c", False),
         (f"{HOME}/d", False),
     ]
+
+
+@pytest.mark.parametrize(("status", "marked"), [(200, False), (299, False), (300, True), (399, True), (400, False)])
+def test_a_location_counts_in_a_redirect_only(exchange_for: MakeExchange, library: Any, status: int, marked: bool) -> None:
+    exchange = exchange_for(f"{HOME}/a")
+    OriginGuard([HOME]).on_response(exchange, library.Response(status, headers={"Location": "https://evil.test/"}))
+
+    assert (LEFT_ORIGIN in exchange.request.extensions) is marked
 
 
 def test_a_chain_that_left_through_another_transport_stays_bare_too(chain_of: MakeChain) -> None:

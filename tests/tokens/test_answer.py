@@ -20,6 +20,7 @@ from prio_middleware.errors import (
 )
 from prio_middleware.retry_after import MAX_WAIT
 from prio_middleware.secret import Secret
+from prio_middleware.text import CODE_LIMIT, URL_LIMIT
 from prio_middleware.tokens.answer import ANSWER_LIMIT, SCOPE_LIMIT, TOKEN_LIMIT, TokenAnswer, read_answer
 from prio_middleware.tokens.expiry import ExpiryPolicy
 from prio_middleware.tokens.token import AccessToken
@@ -344,3 +345,47 @@ def test_any_answer_is_a_token_or_an_error_of_the_tree(
         assert isinstance(found, TokenError)
         assert len(str(found)) < 1500
         assert str(found).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("given", "message", "remedy"),
+    [
+        (
+            TokenAnswer(failure=""),
+            "The token endpoint gave no answer: nobody said why.",
+            TokenEndpointUnavailableError.default_remedy,
+        ),
+        (answer(503), "The token endpoint cannot answer now: 503.", "Try again later: nothing needs a restart."),
+        (
+            answer(307, location="https://other.example/"),
+            (
+                "The token endpoint redirects with 307 to https://other.example/. "
+                "That is not followed: the credentials would go there."
+            ),
+            "If the server belongs there, make that the token URL.",
+        ),
+        (
+            answer(200, {**TOKEN, "token_type": "mac"}),
+            "The token endpoint answered 200 with 148 bytes of an unnamed type, and no token: the token_type is mac.",
+            "Have the server issue Bearer tokens: no others are known here.",
+        ),
+        (
+            answer(400, {"error": "invalid_scope", "error_description": "No such BOX."}),
+            "The token endpoint refused the request: 400 invalid_scope, No such BOX.",
+            TokenRequestRefusedError.default_remedy,
+        ),
+    ],
+)
+def test_what_is_said_and_what_to_do(given: TokenAnswer, message: str, remedy: str) -> None:
+    found = read(given)
+    assert isinstance(found, TokenError)
+    assert (found.message, found.remedy) == (message, remedy)
+
+
+def test_of_a_place_as_much_is_repeated_as_of_any_url_and_of_a_type_as_much_as_of_a_code() -> None:
+    far = "https://other.example/" + "a" * 1000
+    place = error(answer(307, location=far), InvalidTokenResponseError)
+    kind = error(answer(200, content_type="t" * 1000), InvalidTokenResponseError)
+
+    assert f" to {far[: URL_LIMIT - 1]}~. " in place.message
+    assert f" of {'t' * (CODE_LIMIT - 1)}~, " in kind.message

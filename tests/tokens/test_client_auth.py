@@ -179,3 +179,7 @@ def test_credentials_may_be_none_at_all() -> None:
 def test_asdict_does_not_open_what_it_holds(make: Make) -> None:
     auth: Any = make(CLIENT_ID, Secret(CANARY))
     assert Traces([CANARY], 8).find(repr(dataclasses.asdict(auth))) is None
+
+
+def test_credentials_show_nothing() -> None:
+    assert repr(Credentials({"Authorization": "x"}, (("client_secret", "x"),), (Secret("x"),))) == "<Credentials **>"

@@ -189,8 +189,11 @@ def test_metadata_that_do_not_do_are_an_error_that_names_both_places(
     error = failed(world, DiscoveryError)
 
     assert (error.client, error.url) == ("shop", ISSUER)
-    for part in (f"at {OAUTH}, ", f"at {OPENID}, ", said):
-        assert part in error.message
+    assert error.message.startswith(
+        f"The authorization server's metadata do not tell where its token endpoint is: at {OAUTH}, "
+    )
+    assert f"; at {OPENID}, " in error.message
+    assert said in error.message
     assert remedy in error.remedy
     assert world.asked == [OAUTH, OPENID]
 
@@ -461,3 +464,24 @@ def test_nothing_of_a_discovery_shows_the_secret() -> None:
     error = world.get()
 
     assert "s3cret!" not in repr([world.requests, error, world.tokens, vars(world.discovery)])
+
+
+@pytest.mark.parametrize(
+    ("busy", "said", "seconds"),
+    [
+        (TokenAnswer(failure=""), "nobody said why", None),
+        (answer(503), "status 503", None),
+        (answer(503, retry_after="40"), "status 503", 40.0),
+        (
+            answer(429, retry_after="Sun, 06 Nov 1994 08:50:37 GMT", date="Sun, 06 Nov 1994 08:49:37 GMT"),
+            "status 429",
+            60.0,
+        ),
+    ],
+)
+def test_what_is_said_of_a_server_that_cannot_answer_now(busy: TokenAnswer, said: str, seconds: float | None) -> None:
+    error = failed(World({OAUTH: busy}), TokenEndpointUnavailableError)
+
+    assert error.message == f"The authorization server's metadata cannot be had now: {said}."
+    assert error.remedy == "Check that this URL can be reached from here, then try again: nothing needs a restart."
+    assert error.retry_after == seconds

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 
+import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
+from opentelemetry import context as otel
 
-from prio_middleware import TokenError
-from prio_middleware.tokens.effects import Ask, Pause, Post, Steps, arun, run
+from prio_middleware.tokens import effects
+from prio_middleware.tokens.effects import Ask, Background, Pause, Post, Steps, Within, arun, run
 from prio_middleware.tokens.endpoint import TokenAnswer, TokenRequest
-from prio_middleware.tokens.failures import Failures
-from prio_middleware.tokens.flight import Flights
-from prio_middleware.tokens.token import DEFAULT_OPTIONS, TokenOptions
+from prio_middleware.tokens.flight import Flight, Flights, Unanswered
+from prio_middleware.tokens.token import DEFAULT_OPTIONS
 
 REQUEST = TokenRequest("https://auth.example/token", {}, b"", timeout=1, budget=1)
 
@@ -28,6 +31,40 @@ def steps(log: list[str]) -> Steps[str]:
 
 class Interrupted(BaseException):
     """As a signal or a cancellation is: no ``Exception``."""
+
+
+def test_what_is_sent_is_the_request() -> None:
+    sent: list[TokenRequest] = []
+
+    def send(request: TokenRequest) -> TokenAnswer:
+        sent.append(request)
+        return TokenAnswer(200)
+
+    async def asend(request: TokenRequest) -> TokenAnswer:
+        return send(request)
+
+    run(steps([]), send)
+    anyio.run(arun, steps([]), asend)
+
+    assert sent == [REQUEST, REQUEST]
+
+
+def test_a_request_within_a_span_is_sent_while_its_context_is_the_current_one() -> None:
+    key, seen = otel.create_key("span"), list[object]()
+    effect = Within(Post(REQUEST), otel.set_value(key, "fetch", otel.Context()))
+
+    def send(request: TokenRequest) -> TokenAnswer:
+        seen.append((request, otel.get_value(key)))
+        return TokenAnswer(200)
+
+    async def asend(request: TokenRequest) -> TokenAnswer:
+        return send(request)
+
+    answers = [effect.do(send), anyio.run(effect.ado, asend)]
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert seen == [(REQUEST, "fetch")] * 2
+    assert otel.get_value(key) is None
 
 
 def test_blocking() -> None:
@@ -67,6 +104,59 @@ async def test_an_interrupt_ends_the_awaited_steps() -> None:
     assert log == ["closed"]
 
 
+def test_the_background_of_a_thread_is_a_daemon_that_leads_the_flight() -> None:
+    seen: list[threading.Thread] = []
+    flight = Flight(0.0)
+
+    def lead() -> Steps[None]:
+        yield Post(REQUEST)
+        flight.land(Unanswered.HANDED_OVER)
+
+    def send(_: TokenRequest) -> TokenAnswer:
+        seen.append(threading.current_thread())
+        return TokenAnswer(200)
+
+    started = Background(lead(), flight).do(send)
+
+    assert started is True
+    assert flight.wait(10) is Unanswered.HANDED_OVER
+    assert [(thread.name, thread.daemon) for thread in seen] == [("prio_middleware.refresh", True)]
+    assert flight.thread == seen[0].ident  # So a call from within, an instrumentation's say, does not wait for itself.
+
+
+def test_where_no_thread_can_be_started_the_background_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    assert Background(steps([]), Flight(0.0)).do(lambda _: TokenAnswer(200)) is False
+
+
+@pytest.mark.anyio
+async def test_the_background_of_a_task_is_kept_until_it_is_done(anyio_backend: str) -> None:
+    done, gate = anyio.Event(), anyio.Event()
+
+    async def send(_: TokenRequest) -> TokenAnswer:
+        await gate.wait()
+        return TokenAnswer(200)
+
+    def lead() -> Steps[None]:
+        yield Post(REQUEST)
+        done.set()
+
+    assert await Background(lead(), Flight(0.0)).ado(send) is True
+    await anyio.lowlevel.checkpoint()
+    # asyncio keeps weak references only; trio's tasks are its own.
+    assert len(effects._tasks) == (anyio_backend == "asyncio")
+    assert all(isinstance(task, asyncio.Task) for task in effects._tasks)
+    gate.set()
+    with anyio.fail_after(10):
+        await done.wait()
+        while effects._tasks:
+            await anyio.lowlevel.checkpoint()
+
+
 def test_dropping_a_flight_leaves_its_successor() -> None:
     flights = Flights()
     first, _ = flights.board(DEFAULT_OPTIONS, 0.0)
@@ -84,14 +174,6 @@ def test_a_forked_child_starts_without_the_parents_flights(monkeypatch: pytest.M
 
     assert not flights.is_open(DEFAULT_OPTIONS)
     assert flights.board(DEFAULT_OPTIONS, 0.0)[1]
-
-
-def test_the_number_of_remembered_failures_is_bounded() -> None:
-    failures = Failures(10.0, limit=5)
-    for number in range(50):
-        failures.record(TokenOptions(scope=str(number)), TokenError("no"), 0.0)
-
-    assert sum(failures.get(TokenOptions(scope=str(number))) is not None for number in range(50)) <= 5
 
 
 def threads_of(number: int) -> Steps[list[int]]:

@@ -199,3 +199,9 @@ def test_what_the_server_echoes_is_not_repeated(status: int, member: str, echo: 
 
 def test_a_withheld_text_is_said_to_be() -> None:
     assert WITHHELD in str(read(400, error="invalid_request", error_description=f"What is {CANARY}?"))
+
+
+def test_what_to_do_about_a_parameter_that_has_an_option_of_its_own() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        endpoint().request(TokenOptions(params=(("scope", "x"),)), 1.0, 0.0)
+    assert caught.value.remedy == "Set scope, audience, resource and the client's credentials by their own options."

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from prio_middleware.text import URL_LIMIT
 from prio_middleware.tokens.answer import ANSWER_LIMIT, TokenAnswer
 from prio_middleware.tokens.metadata import TOKEN_URL_LIMIT, Issuer, Unusable, find_token_url, well_known_urls
 from tests.tokens.kit import answer
@@ -223,3 +224,74 @@ def test_of_the_servers_words_only_what_may_be_repeated_is(member: str, text: st
 
     assert said.isprintable()
     assert len(said) < 500
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (299, "status 299"),
+        (300, "a redirect with 300 to an unnamed place, which is not followed"),
+        (399, "a redirect with 399 to an unnamed place, which is not followed"),
+        (400, "status 400"),
+    ],
+)
+def test_a_redirect_is_a_status_from_300_to_399(status: int, said: str) -> None:
+    assert problem(find_token_url(answer(status), Issuer(ISSUER), "client_secret_basic")) == said
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ({"issuer": None}, Unusable("they name no issuer")),
+        (
+            {"issuer": f"{ISSUER}/"},
+            Unusable(
+                f"they are those of another issuer, '{ISSUER}/'",
+                "If that is the server you mean, set discovery to the very same text, down to a slash at its end.",
+            ),
+        ),
+        (
+            {"issuer": "i" * 1000},
+            Unusable(
+                f"they are those of another issuer, '{'i' * (URL_LIMIT - 1)}~'",
+                "If that is the server you mean, set discovery to the very same text, down to a slash at its end.",
+            ),
+        ),
+        (
+            {"token_endpoint_auth_methods_supported": ["client_secret_post", 7, "private_key_jwt"]},
+            Unusable(
+                "the server does not know the client authentication client_secret_basic, "
+                "only: client_secret_post, private_key_jwt",
+                "Set client_auth to a method that the server knows.",
+            ),
+        ),
+        (
+            {"token_endpoint_auth_methods_supported": []},
+            Unusable(
+                "the server does not know the client authentication client_secret_basic, only: none",
+                "Set client_auth to a method that the server knows.",
+            ),
+        ),
+        ({"token_endpoint": 5}, Unusable("they name no token_endpoint")),
+        (
+            {"token_endpoint": "http://id.example/token?key=1"},
+            Unusable("the token_endpoint http://id.example/token is not https://"),
+        ),
+        (
+            {"token_endpoint": "https://tokens.example/token?key=1"},
+            Unusable(
+                "the token_endpoint https://tokens.example/token is at another origin than the issuer",
+                "If the client's credentials may go there, name its origin in allowed_token_origins.",
+            ),
+        ),
+    ],
+)
+def test_what_is_said_and_what_to_do(members: dict[str, object], expected: Unusable) -> None:
+    assert find({**GOOD, **members}) == expected
+
+
+def test_a_token_endpoint_may_be_as_long_as_that() -> None:
+    longest = "https://id.example/".ljust(TOKEN_URL_LIMIT, "t")
+
+    assert find({**GOOD, "token_endpoint": longest}) == longest
+    assert isinstance(find({**GOOD, "token_endpoint": f"{longest}t"}), Unusable)

@@ -25,6 +25,20 @@ def test_every_option_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "options"),
+    [
+        ({}, TokenOptions()),
+        ({"scope": "a"}, TokenOptions(scope="a")),
+        ({"audience": "a"}, TokenOptions(audience="a")),
+        ({"resource": "a"}, TokenOptions(resource="a")),
+        ({"params": {"a": "1"}}, TokenOptions(params=(("a", "1"),))),
+    ],
+)
+def test_what_is_not_named_is_left_open(given: dict[str, Any], options: TokenOptions) -> None:
+    assert request_options({"prio": given}, "shop", URL) == options
+
+
+@pytest.mark.parametrize(
     ("given", "message"),
     [
         ("scope", "expected a dict of options, got str"),
@@ -44,6 +58,7 @@ def test_what_is_wrong_is_said(given: Any, message: str) -> None:
     assert message in str(caught.value)
     assert caught.value.client == "shop"
     assert caught.value.url == URL
+    assert caught.value.remedy == "Correct the options of this request."
 
 
 def test_values_that_may_be_secrets_are_not_printed() -> None:

@@ -120,10 +120,12 @@ def test_the_fingerprint_tells_keys_apart() -> None:
         PrivateKeyJWT("other", pem(RSA)),
         PrivateKeyJWT("shop", pem(RSA), "RS512"),
         PrivateKeyJWT("shop", pem(RSA), key_id="2"),
+        PrivateKeyJWT("shop", pem(RSA), key_id="3"),
         PrivateKeyJWT("shop", pem(KEYS["P-256"])),
+        PrivateKeyJWT("shop", pem(ECKey.generate_key("P-256"))),
     ]
     assert auth.fingerprint == PrivateKeyJWT("shop", pem(RSA)).fingerprint
-    assert len({auth.fingerprint, *(other.fingerprint for other in others)}) == 5
+    assert len({auth.fingerprint, *(other.fingerprint for other in others)}) == 1 + len(others)
     assert auth.method == "private_key_jwt"
 
 
@@ -140,7 +142,8 @@ def test_the_fingerprint_tells_keys_apart() -> None:
     ],
 )
 def test_an_algorithm_that_does_not_fit_is_refused_with_those_that_do(kind: str, algorithm: str) -> None:
-    with pytest.raises(ConfigurationError, match="It fits ") as caught:
+    fitting = ", ".join(name for fits, name in FITTING if fits == kind)
+    with pytest.raises(ConfigurationError, match=f"cannot sign with that algorithm. It fits {fitting}.") as caught:
         PrivateKeyJWT("shop", pem(KEYS[kind]), algorithm)
     assert "'shop'" in str(caught.value)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import anyio
 import pytest
 
 from prio_middleware import (
@@ -21,10 +22,10 @@ from prio_middleware import (
     TokenRequestRefusedError,
 )
 from prio_middleware.tokens.effects import Pause, Post, Wait
-from prio_middleware.tokens.endpoint import TokenAnswer
+from prio_middleware.tokens.endpoint import TokenAnswer, TokenRequest
 from prio_middleware.tokens.flight import Flight, Unanswered
-from prio_middleware.tokens.store import MemoryStore
 from prio_middleware.tokens.token import DEFAULT_OPTIONS
+from tests.tokens import kit
 from tests.tokens.kit import Clock, Server, answer, endpoint, play, provider, refused, token
 
 LOST = TokenAnswer(failure="ConnectError: refused")
@@ -62,6 +63,31 @@ def test_one_token_request_for_each_lifetime() -> None:
 
     assert shop.token() is not first
     assert shop.asked == 2
+
+
+def test_a_token_is_fresh_until_the_leeway_begins_and_not_at_that_moment() -> None:
+    shop = Shop(token(100))
+    first = shop.token()
+    shop.clock.now = first.fresh_until - 0.001
+    assert shop.tokens.current(DEFAULT_OPTIONS, None) is first
+    shop.clock.now = first.fresh_until
+
+    assert shop.tokens.current(DEFAULT_OPTIONS, None) is None
+
+
+def test_a_token_that_was_refused_is_not_current_for_who_had_it() -> None:
+    shop = Shop(token(), token())
+    first = shop.token()
+
+    assert shop.tokens.current(DEFAULT_OPTIONS, first) is None
+    assert shop.tokens.current(DEFAULT_OPTIONS, None) is first
+
+
+def test_a_token_that_was_invalidated_is_current_for_nobody() -> None:
+    shop = Shop(token())
+    shop.tokens.invalidate(shop.token())
+
+    assert shop.tokens.current(DEFAULT_OPTIONS, None) is None
 
 
 def test_life_counts_from_before_the_request_left() -> None:
@@ -128,8 +154,41 @@ def test_a_refresh_that_cannot_be_started_leaves_no_flight_behind() -> None:
         steps.send(False)
 
     assert end.value.value is first
-    shop.clock.now += 30
+    assert not shop.tokens.report().fetching
+    shop.token()
     assert shop.token().serial > first.serial
+
+
+def test_who_waits_for_a_refresh_that_cannot_be_started_takes_over() -> None:
+    shop = Shop(token(1000), refresh="ahead")
+    shop.token()
+    shop.clock.now += 975
+    steps = shop.tokens.acquire(DEFAULT_OPTIONS, None)
+    effect: Any = next(steps)
+    with pytest.raises(StopIteration):
+        steps.send(False)
+
+    assert effect.flight._future.result(0) is Unanswered.HANDED_OVER
+
+
+def test_a_refresh_ahead_has_the_whole_deadline() -> None:
+    shop = Shop(token(1000), LOST, token(1000), refresh="ahead")
+    first = shop.token()
+    shop.clock.now += 975
+    shop.token()
+
+    assert shop.token().serial > first.serial
+    assert shop.asked == 3
+
+
+def test_a_refresh_ahead_that_never_lands_is_given_up_after_its_deadline() -> None:
+    shop = Shop(token(1000), refresh="ahead", deadline=30)
+    first = shop.token()
+    shop.clock.now += 975
+    next(shop.tokens.acquire(DEFAULT_OPTIONS, None))  # asks for a task, which nobody runs
+    shop.token(stale=first)
+
+    assert shop.clock.now == 1975 + 31
 
 
 def test_ahead_one_refresh_at_a_time() -> None:
@@ -155,13 +214,17 @@ def test_ahead_one_refresh_at_a_time() -> None:
 )
 def test_a_permanent_failure_is_held_back_and_then_tried_again(refusal: TokenAnswer, error: type[TokenError]) -> None:
     shop = Shop(refusal, token())
-    assert isinstance(shop.get(), error)
+    first = shop.get()
+    assert isinstance(first, error)
     shop.clock.now += 4
     held = shop.get()
     assert isinstance(held, error)
-    assert held.retry_after == 6
+    assert (held.retry_after, held.held_back, first.held_back) == (6, True, False)
+    assert held.message == f"{first.message} Held back since."
     assert shop.asked == 1
-    shop.clock.now += 6
+    shop.clock.now += 5.75
+    assert getattr(shop.get(), "retry_after", None) == 0.25
+    shop.clock.now += 0.25
 
     assert isinstance(shop.get(), AccessToken)
 
@@ -337,7 +400,84 @@ def test_waiting_for_leaders_that_never_land_ends_in_an_error() -> None:
     with pytest.raises(StopIteration) as end:
         waiter.send(Unanswered.HANDED_OVER)
 
-    assert isinstance(end.value.value, TokenEndpointUnavailableError)
+    error = end.value.value
+    assert isinstance(error, TokenEndpointUnavailableError)
+    assert error.message == "No token after waiting 62 s for other callers' fetches."
+    assert (error.client, error.url) == ("shop", kit.URL)
+
+
+def test_for_a_leader_that_is_overdue_nobody_waits() -> None:
+    shop = Shop()
+    lost, waiter = shop.tokens.acquire(DEFAULT_OPTIONS, None), shop.tokens.acquire(DEFAULT_OPTIONS, None)
+    next(lost)
+    shop.clock.now += 100
+    waiting: Any = next(waiter)
+
+    assert waiting.seconds == 0.0
+
+
+def test_who_waits_for_a_leader_that_is_cancelled_hears_so() -> None:
+    shop = Shop()
+    leader, waiter = shop.tokens.acquire(DEFAULT_OPTIONS, None), shop.tokens.acquire(DEFAULT_OPTIONS, None)
+    next(leader)
+    waiting: Any = next(waiter)
+    leader.close()
+
+    assert waiting.flight._future.result(0) is Unanswered.HANDED_OVER
+    waiter.close()
+
+
+def test_a_token_that_was_refused_but_is_kept_by_others_is_not_given_to_who_had_it() -> None:
+    shop = Shop(token(), token())
+    refused_token = shop.token()
+
+    assert shop.token(stale=refused_token).serial > refused_token.serial
+    assert shop.asked == 2
+
+
+def test_nor_where_there_is_no_other() -> None:
+    shop = Shop(token(), refused("invalid_scope"))
+    refused_token = shop.token()
+
+    assert isinstance(shop.get(stale=refused_token), TokenRequestRefusedError)
+
+
+def test_a_refused_token_is_replaced_for_who_blocks_and_for_who_awaits() -> None:
+    shop = Shop(token(), token(), token())
+    refused_token = shop.token()
+
+    async def send(request: TokenRequest) -> TokenAnswer:
+        return shop.server(request)
+
+    async def aget(stale: AccessToken) -> AccessToken:
+        return await shop.tokens.aget_token(DEFAULT_OPTIONS, stale, send)
+
+    second = shop.tokens.get_token(DEFAULT_OPTIONS, refused_token, shop.server)
+    third = anyio.run(aget, second)
+
+    assert refused_token.serial < second.serial < third.serial
+
+
+def test_new_credentials_are_looked_for_before_a_fetch_and_closely_after_a_refusal() -> None:
+    looks: list[bool] = []
+
+    def renewal(*, force: bool) -> None:
+        looks.append(force)
+
+    shop = Shop(refused("invalid_client", 401), renewal=renewal)
+    shop.get()
+
+    assert looks == [False, True]
+
+
+def test_a_success_is_the_end_of_a_failure() -> None:
+    shop = Shop(refused("invalid_scope"), token())
+    narrow = TokenOptions(scope="read")
+    shop.get(narrow)
+    shop.clock.now += 10
+    shop.get(narrow)
+
+    assert shop.tokens.report(narrow).failure is None
 
 
 def test_the_second_look_finds_a_token_that_came_meanwhile() -> None:
@@ -352,25 +492,6 @@ def test_the_second_look_finds_a_token_that_came_meanwhile() -> None:
         waiter.send(Unanswered.HANDED_OVER)
 
     assert late.value.value is end.value.value
-
-
-def test_the_store_is_bounded_and_evicts_what_expires_first() -> None:
-    store = MemoryStore(limit=2)
-    tokens = [AccessToken(Secret("t"), expires_at=float(expiry)) for expiry in (30, 10, 20)]
-    for number, kept in enumerate(tokens):
-        store.put(TokenOptions(scope=str(number)), kept, now=0.0)
-
-    assert len(store) == 2
-    assert store.get(TokenOptions(scope="1")) is None
-
-
-def test_the_store_keeps_the_newer_of_two() -> None:
-    store = MemoryStore()
-    older, newer = (AccessToken(Secret("t"), expires_at=10.0) for _ in range(2))
-    store.put(DEFAULT_OPTIONS, newer, now=0.0)
-    store.put(DEFAULT_OPTIONS, older, now=0.0)
-
-    assert store.get(DEFAULT_OPTIONS) is newer
 
 
 @pytest.mark.pitfall(id="printed-secrets")
@@ -395,9 +516,30 @@ def test_a_report_says_what_is_known_and_no_more() -> None:
 
     assert (idle.expires_in, idle.failure, idle.is_usable, idle.fetching) == (None, None, False, False)
     assert (warm.expires_in, warm.failure, warm.is_usable) == (60, None, True)
+    assert (idle.lifetime, warm.lifetime) == (None, 100)
     assert (failing.expires_in, failing.is_usable) == (-5, False)
     assert isinstance(failing.failure, CredentialsRefusedError)
     assert (failing.failed_ago, failing.held_back) == (4, 6)
+
+
+def test_a_report_is_about_one_key() -> None:
+    shop = Shop(refused("invalid_scope"))
+    narrow = TokenOptions(scope="read")
+    shop.get(narrow)
+
+    assert isinstance(shop.tokens.report(narrow).failure, TokenRequestRefusedError)
+    assert shop.tokens.report().failure is None
+
+
+def test_a_report_says_for_how_long_nothing_is_asked() -> None:
+    shop = Shop(answer(429, retry_after="40"), deadline=30)
+    shop.get()
+    at_first = shop.tokens.report()
+    shop.clock.now += 40
+    at_last = shop.tokens.report()
+
+    assert (at_first.failed_ago, at_first.held_back) == (0, 40)
+    assert (at_last.failed_ago, at_last.held_back) == (40, None)
 
 
 def test_a_report_says_that_a_fetch_is_under_way() -> None:
@@ -429,28 +571,17 @@ def test_the_second_look_finds_what_another_flight_brought_meanwhile(
     def land_the_other_first(key: TokenOptions, until: float) -> tuple[Flight, bool]:
         with pytest.raises(StopIteration):
             other.send(answer)
-        return board(key, until)
+        flight, leading = board(key, until)
+        flights.append(flight)
+        return flight, leading
 
+    flights: list[Flight] = []
     monkeypatch.setattr(shop.tokens._flights, "board", land_the_other_first)
     got = shop.get()
 
     assert shop.asked == 0
     assert isinstance(got, CredentialsRefusedError if answer.status_code == 401 else AccessToken)
-
-
-def test_dropping_a_token_leaves_the_newer_one_that_came_in_between() -> None:
-    older, newer = (AccessToken(Secret("t"), expires_at=10.0) for _ in range(2))
-
-    class Racing(dict[TokenOptions, AccessToken]):
-        def pop(self, key: TokenOptions, *default: object) -> AccessToken:
-            self[key] = newer
-            return super().pop(key)
-
-    store = MemoryStore()
-    store._tokens = Racing({DEFAULT_OPTIONS: older})
-    store.drop(older)
-
-    assert store._tokens[DEFAULT_OPTIONS] is newer
+    assert [flight._future.result(0) for flight in flights] == [got]  # Who waits for this one need not look again.
 
 
 def test_a_provider_of_its_own_has_no_shared_store_to_report_or_to_listen_to() -> None:

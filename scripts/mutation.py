@@ -1,0 +1,54 @@
+"""Mutation testing: ``python -m scripts.mutation``. It needs mutmut, whose ``mutmut results`` in .cache/mutation lists survivors."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+WORK = ROOT / ".cache" / "mutation"
+LINKS = ("CONTRIBUTING.md", "README.md", "docs", "prio_middleware", "pyproject.toml", "tests")
+
+
+def main() -> int:
+    """Run mutmut beside the checkout: it works on copies of what the links lead to."""
+    options = arguments()
+    prepare(fresh=not options.keep)
+    os.chdir(WORK)
+    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != ROOT]
+    # mutmut sets a context variable for every call. A generator that the collector finalizes meanwhile calls something too, and
+    # setting the variable within its setting crashes CPython 3.11.
+    gc.disable()
+    mutmut: Any = importlib.import_module("mutmut.__main__")
+    mutmut.cli(["run", "--max-children", str(options.processes), *options.mutants], standalone_mode=False)
+    return 0
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.mutation", description=__doc__)
+    parser.add_argument("mutants", nargs="*", help="names, or patterns of names, such as 'prio_middleware.tokens.expiry*'")
+    parser.add_argument("--keep", action="store_true", help="go on where an earlier run ended")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 2, help="at a time (default: %(default)s)")
+    return parser.parse_args()
+
+
+def prepare(*, fresh: bool) -> None:
+    """A folder with a link to everything that mutmut is to copy."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    if fresh:
+        shutil.rmtree(WORK / "mutants", ignore_errors=True)
+    for name in LINKS:
+        link = WORK / name
+        if not link.is_symlink():
+            link.symlink_to(ROOT / name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
