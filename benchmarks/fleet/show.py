@@ -139,7 +139,7 @@ def _hours(axes: Any, summaries: Summaries, task: Task) -> None:
         style: dict[str, Any] = {
             "linestyle": "-" if variant.jitter else ":",
             "linewidth": 2,
-            "color": "C0" if variant.sharing else "C1",
+            "color": _colour(variant),
         }
         axes.step(range(task.plan.hours), summary.hours, where="post", label=str(variant), **style)
     for gone, back in task.plan.outages:
@@ -153,11 +153,17 @@ def _hours(axes: Any, summaries: Summaries, task: Task) -> None:
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
 
+def _colour(variant: Variant) -> str:
+    return "C0" if variant.sharing else "C1"
+
+
 def _recoveries(axes: Any, summaries: Summaries, task: Task) -> None:
     width = 0.8 / len(summaries)
     for place, (variant, summary) in enumerate(summaries.items()):
         heights = [max(revocation.recovered, 0.01) for revocation in summary.revocations]
-        axes.bar([number + place * width for number in range(len(heights))], heights, width, label=str(variant))
+        places = [number + place * width for number in range(len(heights))]
+        hatch = None if variant.jitter else "//"
+        axes.bar(places, heights, width, label=str(variant), color=_colour(variant), hatch=hatch, edgecolor="white")
     axes.set_yscale("log")
     axes.set_xticks([number + 0.4 - width / 2 for number in range(len(task.plan.revocations))], matters(task))
     axes.set_ylabel("seconds until nobody has a revoked token")
