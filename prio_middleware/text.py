@@ -95,5 +95,5 @@ def _forms(secret: Secret) -> tuple[tuple[str, ...], str]:
     """
     from .traces import forms  # What it needs takes longer to load than this module, and is needed when something fails.
 
-    found = [form.lower() for form, _ in forms(secret.reveal()[:_SECRET_HEAD])]
+    found = dict.fromkeys(form.lower() for form, _ in forms(secret.reveal()[:_SECRET_HEAD]))  # Many are alike.
     return tuple(form for form in found if len(form) < _RUN), "\n".join(form for form in found if len(form) >= _RUN)
