@@ -1,4 +1,4 @@
-"""Mutation testing: ``python -m scripts.mutation``. It needs mutmut, whose ``mutmut results`` in .cache/mutation lists survivors."""
+"""Mutation testing: ``python -m scripts.mutation``. It needs mutmut; ``mutmut results`` in .cache/mutation lists survivors."""
 
 from __future__ import annotations
 
