@@ -3,6 +3,7 @@
 VENV = .venv
 PYTHON_VERSION =
 PYTHON_VERSIONS = 3.11 3.12 3.13
+CHAOS =
 PYTHON = $(VENV)/bin/python
 CASES = 100000
 PIP_INSTALL = $(PYTHON) -m pip install -qq --constraint constraints.txt
@@ -21,7 +22,8 @@ unexport PYTHONHOME PYTHONPATH
 heading = @printf '\n== %s\n' '$(1)'
 
 .NOTPARALLEL:
-.PHONY: help demo demo-dashboard docs test test-all test-lowest lint format types tests bench fuzz dist constraints clean
+.PHONY: help demo demo-dashboard docs test test-all test-lowest lint format types tests bench fleet faults chaos leak-hunt fuzz proof
+.PHONY: dist constraints clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -70,8 +72,23 @@ bench: $(VENV)/.test ## what it costs, beside the same without this library and 
 	@$(PYTHON) benchmarks/import_time.py
 	@$(PYTHON) -m benchmarks.peers
 
+fleet: $(VENV)/.test ## a fleet with one token and without: 10,000 processes for a day in virtual time, then 50 real ones
+	@$(PYTHON) -m benchmarks.fleet
+
+faults: $(VENV)/.test ## every fault of server and network, for every kind of client: what happened, as a table
+	@$(PYTHON) -m tests.e2e.faults
+
+chaos: $(VENV)/.test ## a minute of everything going wrong at once; CHAOS='--minutes 30 --seed 7' for another one
+	@$(PYTHON) -m tests.chaos $(CHAOS)
+
+leak-hunt: $(VENV)/.test ## secrets and tokens through every feature, looked for wherever they could be seen: a table
+	@$(PYTHON) -m tests.hunt
+
 fuzz: $(VENV)/.fuzz ## fuzzing guided by coverage; `make fuzz CASES=1000000` for the long form
 	@$(PYTHON) -m scripts.fuzz --cases $(CASES)
+
+proof: $(VENV)/.test $(VENV)/.fuzz ## all the long proofs, one after another, onto docs/proof.md: about three hours
+	@$(PYTHON) -m scripts.proof
 
 dist: $(VENV)/.dist ## the commit as sdist and wheel, built twice and compared, with a bill of materials
 	@scripts/dist $(PYTHON)

@@ -199,6 +199,7 @@ class NewTokenUnavailableError(ReauthenticationError):
 class SecondTryRefusedError(ReauthenticationError):
     """The refused token was replaced, but sending the request again was refused here: nothing was left of the budget."""
 
+    outcome = "budget"
     default_remedy = "See the message for the reason; once that is over, make the request again: it will have the new token."
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .build import pipeline_for
 from .tokens.report import TokenReport
+from .tokens.shared.report import StoreReport
 
 if TYPE_CHECKING:
     from .errors import TokenError
@@ -37,6 +38,8 @@ class ClientReadiness:
         failed_ago: seconds since then.
         held_back: seconds for which no other fetch is made.
         source: the URL that tokens come from; None: they come from somewhere else.
+        store: where tokens are kept. One that is shared and cannot be reached costs the sharing, not the readiness; None: it is
+            not known.
     """
 
     ready: bool
@@ -45,6 +48,7 @@ class ClientReadiness:
     failed_ago: float | None = None
     held_back: float | None = None
     source: str | None = None
+    store: StoreReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,7 @@ def _look(settings: ClientSettings) -> ClientReadiness:
         failed_ago=report.failed_ago,
         held_back=report.held_back,
         source=getattr(provider, "token_url", None),
+        store=provider.store_report() if hasattr(provider, "store_report") else None,
     )
 
 

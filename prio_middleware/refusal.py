@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .bounded import Undecodable, decode, json_object
 from .challenges import bearer_error
+from .secret import Secret
 from .text import server_code
 
 BODY_LIMIT = 64 * 1024
@@ -32,20 +33,21 @@ class Refusal:
     complete: bool = True
 
 
-def read_refusal(status_code: int, headers: Mapping[str, str], body: bytes | None) -> Refusal:
+def read_refusal(status_code: int, headers: Mapping[str, str], body: bytes | None, secrets: Iterable[Secret] = ()) -> Refusal:
     """Make out what a refusal says.
 
     Args:
         status_code: the HTTP status.
         headers: the response's headers, looked up without regard to case.
         body: raw, as received, or None where it was longer than ``BODY_LIMIT``. One that unfolds to more counts as longer.
+        secrets: what was sent, and the server may have echoed: a code that repeats a part of it is not kept.
     """
     text = Undecodable.TOO_LONG if body is None else decode(body, headers.get("content-encoding"), BODY_LIMIT)
     members = (json_object(text) if isinstance(text, bytes) else None) or {}
     return Refusal(
         status_code,
-        code=server_code(members.get("error")),
-        challenge=server_code(bearer_error(headers.get("www-authenticate"))),
-        error_reference=server_code(members.get("error_reference")),
+        code=server_code(members.get("error"), secrets),
+        challenge=server_code(bearer_error(headers.get("www-authenticate")), secrets),
+        error_reference=server_code(members.get("error_reference"), secrets),
         complete=text is not Undecodable.TOO_LONG,
     )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import json
+import functools
 import re
-from collections.abc import Iterable, Iterator
-from urllib.parse import quote, quote_plus, urlsplit
+from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from .secret import Secret
 
@@ -40,8 +39,8 @@ def printable(text: str, limit: int = DESCRIPTION_LIMIT) -> str:
 def server_text(text: object, secrets: Iterable[Secret], limit: int = DESCRIPTION_LIMIT) -> str | None:
     """What may be repeated of a server's own words, or None where it sent none.
 
-    A server may echo what it was sent: where a part of one of ``secrets`` is in the text, as it is or encoded, the whole text
-    is withheld.
+    A server may echo what it was sent: where a part of one of ``secrets`` is in the text, as it is, encoded or hashed, the
+    whole text is withheld.
     """
     if not isinstance(text, str):
         return None
@@ -80,32 +79,21 @@ def _head(text: str, limit: int) -> str:
 
 def _echoes(text: str, secrets: Iterable[Secret]) -> bool:
     text = text.lower()
-    runs = set(_runs(text))
-    forms = {form.lower() for secret in secrets for form in _forms(secret.reveal()[:_SECRET_HEAD])}
-    return any(_shares_a_run(text, runs, form) for form in forms)
+    parts = {text[start : start + _RUN] for start in range(len(text) - _RUN + 1)}
+    return any(_repeats(text, parts, *_forms(secret)) for secret in secrets)
 
 
-def _shares_a_run(text: str, runs: set[str], form: str) -> bool:
-    if len(form) <= _RUN:
-        return bool(form) and form in text
-    return not runs.isdisjoint(_runs(form))
+def _repeats(text: str, parts: set[str], short: tuple[str, ...], long: str) -> bool:
+    return any(form in text for form in short) or any(part in long for part in parts)
 
 
-def _runs(text: str) -> Iterator[str]:
-    return (text[start : start + _RUN] for start in range(len(text) - _RUN + 1))
+@functools.lru_cache(maxsize=8)
+def _forms(secret: Secret) -> tuple[tuple[str, ...], str]:
+    """The forms that are looked for as a whole, and those that are looked for in parts, as one text.
 
+    They are kept: when a token is revoked, each of the calls that it was sent with looks for it.
+    """
+    from .traces import forms  # What it needs takes longer to load than this module, and is needed when something fails.
 
-def _forms(secret: str) -> Iterator[str]:
-    """The secret as a server may echo it: as it is, percent-encoded, JSON- or HTML-escaped, in base64 at any alignment."""
-    import html  # Its table of entities takes as long to load as a module of ours.
-
-    raw = secret.encode("utf-8", "surrogatepass")
-    yield secret
-    yield quote(raw, safe="")
-    yield quote_plus(raw)
-    yield json.dumps(secret)[1:-1]
-    yield html.escape(secret)
-    for before in range(3):
-        encoded = base64.b64encode(bytes(before) + raw).decode()[before + bool(before) :].rstrip("=")
-        yield encoded
-        yield encoded.translate({ord("+"): "-", ord("/"): "_"})
+    found = dict.fromkeys(form.lower() for form, _ in forms(secret.reveal()[:_SECRET_HEAD]))  # Many are alike.
+    return tuple(form for form in found if len(form) < _RUN), "\n".join(form for form in found if len(form) >= _RUN)

@@ -75,7 +75,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cases", type=int, default=100_000, help="in all, shared among the targets (default: %(default)s)")
     parser.add_argument("--target", action="append", choices=TARGETS, help="may be given several times (default: all)")
     parser.add_argument("--seed", type=int, default=1, help="the same one tries the same cases, from the same corpus")
-    parser.add_argument("--keep", action="store_true", help="put what covers more into tests/fuzz/corpus")
+    parser.add_argument("--keep", action="store_true", help="put what covers more into tests/fuzz/corpus/found")
     options = parser.parse_args()
     options.target = options.target or list(TARGETS)
     return options
@@ -127,9 +127,8 @@ def unpack(target: str, folder: Path) -> None:
 
 
 def keep(target: str) -> None:
-    """What is in the corpus already stays, whatever else is found."""
-    found = {file.read_bytes() for file in (WORK / target / "corpus").iterdir()}
-    corpus.write(target, set(corpus.read(target)) | found)
+    """Add the shortest of what covers more to the corpus."""
+    corpus.keep(target, [file.read_bytes() for file in (WORK / target / "corpus").iterdir()])
 
 
 if __name__ == "__main__":

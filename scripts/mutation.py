@@ -1,13 +1,15 @@
-"""Mutation testing: ``python -m scripts.mutation``. It needs mutmut; ``scripts/mutation_report.py`` says what came of it."""
+"""Mutation testing: ``python -m scripts.mutation``. It needs mutmut; ``mutmut results`` in .cache/mutation lists survivors."""
 
 from __future__ import annotations
 
 import argparse
 import gc
+import importlib
 import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / ".cache" / "mutation"
@@ -23,9 +25,8 @@ def main() -> int:
     # mutmut sets a context variable for every call. A generator that the collector finalizes meanwhile calls something too, and
     # setting the variable within its setting crashes CPython 3.11.
     gc.disable()
-    from mutmut.__main__ import cli
-
-    cli(["run", "--max-children", str(options.processes), *options.mutants], standalone_mode=False)
+    mutmut: Any = importlib.import_module("mutmut.__main__")
+    mutmut.cli(["run", "--max-children", str(options.processes), *options.mutants], standalone_mode=False)
     return 0
 
 

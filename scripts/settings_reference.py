@@ -20,6 +20,7 @@ from prio_middleware.settings.pipeline import DeclaredPipeline
 from prio_middleware.settings.schema import json_schema
 from prio_middleware.settings.server import PresetBased, Server
 from prio_middleware.settings.token_requests import TokenRequests
+from prio_middleware.settings.token_store import Sharing, TokenStore
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "settings.md"
 
@@ -29,12 +30,13 @@ GROUPS: Mapping[type[BaseModel], str] = {
     Credentials: "Credentials",
     TokenRequests: "Token requests",
     Connection: "Connections",
+    Sharing: "Sharing tokens",
     DeclaredPipeline: "Pipeline",
     ClientTable: "Application",
     Document: "Several clients",
 }
 
-TABLES: Mapping[str, type[BaseModel]] = {"app": Application, "budget_guard": BudgetGuardTable}
+TABLES: Mapping[str, type[BaseModel]] = {"app": Application, "budget_guard": BudgetGuardTable, "token_store": TokenStore}
 
 HEAD = """\
 # Settings

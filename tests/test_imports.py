@@ -30,7 +30,7 @@ MODULES = {PACKAGE: True} | SUBMODULES
 
 # From the ground up; "" is the package itself. A module knows those of lower rows, and the others of its own entry.
 LAYERS = [
-    ["bounded", "challenges", "extras", "nearest", "refusal_rules", "retry_after", "secret", "shares"],
+    ["bounded", "challenges", "extras", "nearest", "refusal_rules", "retry_after", "secret", "shares", "traces"],
     ["text"],
     ["errors"],
     ["components", "origins"],

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -10,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prio_middleware.refusal import BODY_LIMIT, Refusal, read_refusal
+from prio_middleware.secret import Secret
 from prio_middleware.text import CODE_LIMIT
+from tests.secret_forms import CANARY, FORMS
 
 PRIO = {
     "error": "AUTHORIZATION_FAILURE",
@@ -120,3 +124,11 @@ def test_any_error_body_can_be_read(members: dict[str, Any]) -> None:
     assert refusal.complete
     assert isinstance(refusal.code, str | None)
     assert len(refusal.code or "") <= CODE_LIMIT
+
+
+@pytest.mark.parametrize("write", FORMS.values(), ids=FORMS)
+def test_a_code_that_repeats_the_token_is_not_kept(write: Callable[[str], str]) -> None:
+    echoed = write(CANARY)
+    body = encoded(error=echoed, error_reference=f"R {echoed}")
+    headers = {"www-authenticate": f'Bearer error="{quote(CANARY)}"'}
+    assert read_refusal(401, headers, body, [Secret(CANARY)]) == Refusal(401)

@@ -33,11 +33,11 @@ class Effort:
     tasks: tuple[int, ...] = (1, 10, 100, 1_000, 10_000)
     threads: tuple[int, ...] = (1, 10, 100, 1_000)
     patience: float = 5.0
-    bursts: int = 7
+    bursts: int = 5
     revoked: tuple[int, ...] = (1, 10, 100, 1_000)
     forbidden: tuple[int, ...] = (100, 1_000, 10_000)
     lifetime: int = 2
-    expiries: int = 5
+    expiries: int = 4
     credentials: tuple[int, ...] = (1, 10, 100, 1_000, 10_000, 100_000)
     imports: int = 15
 
@@ -51,12 +51,12 @@ QUICK = Effort(
     tasks=(1, 100, 1_000),
     threads=(1, 10),
     patience=0.9,
-    bursts=2,
+    bursts=1,
     revoked=(10,),
     forbidden=(400,),
     lifetime=1,
     expiries=1,
-    credentials=(1, 100, 1_000),
+    credentials=(1, 100),
     imports=1,
 )
 TINY = Effort(

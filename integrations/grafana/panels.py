@@ -21,6 +21,10 @@ from integrations.grafana.queries import (
     RESPONSES,
     SECOND_TRY,
     STATUS,
+    STORE_BUCKETS,
+    STORE_CIRCUIT,
+    STORE_OUTCOME,
+    STORE_OUTCOMES,
     USAGE,
     WAIT_BUCKETS,
     WAITERS,
@@ -218,4 +222,34 @@ CALLS = [
     ),
 ]
 
-ROWS = [Row("At a glance", AT_A_GLANCE, figures=True), Row("Tokens", TOKENS), Row("Calls", CALLS)]
+SHARED_STORE = [
+    Look(
+        "What the shared store was good for",
+        "Helped: a token was taken from it, and a token request saved. Alone: a fetch was made without it. Empty where "
+        "tokens are not shared.",
+        "short",
+        [Query(how_many(STORE_OUTCOMES, STORE_OUTCOME), by(CREDENTIAL, STORE_OUTCOME))],
+    ),
+    Look(
+        "How long the shared store takes",
+        "A quarter of a second to connect and as much to answer are the most that a fetch waits for it.",
+        "s",
+        [
+            Query(quantile(0.5, STORE_BUCKETS), f"{NAME}, median"),
+            Query(quantile(0.99, STORE_BUCKETS), f"{NAME}, 99 %"),
+        ],
+    ),
+    Look(
+        "Processes that leave the shared store alone",
+        "It failed them, so each fetches for itself. No call fails for it; token requests grow more.",
+        "short",
+        [Query(f"sum by ({CREDENTIAL}) ({chosen(STORE_CIRCUIT)})")],
+    ),
+]
+
+ROWS = [
+    Row("At a glance", AT_A_GLANCE, figures=True),
+    Row("Tokens", TOKENS),
+    Row("Calls", CALLS),
+    Row("Shared store", SHARED_STORE),
+]

@@ -7,6 +7,7 @@ OUTCOME = "prio_middleware_token_acquisition_outcome"
 REASON = "prio_middleware_token_fetch_reason"
 SECOND_TRY = "prio_middleware_reauthentication_outcome"
 REFUSED_FOR = "prio_middleware_request_rejection_reason"
+STORE_OUTCOME = "prio_middleware_token_store_outcome"
 STATUS = "http_response_status_code"
 ERROR = "error_type"
 
@@ -21,6 +22,10 @@ REAUTHENTICATIONS = "prio_middleware_reauthentications_total"
 REJECTED = "prio_middleware_requests_rejected_total"
 USAGE = "prio_middleware_client_error_usage"
 LIMIT = "prio_middleware_client_error_limit"
+
+STORE_BUCKETS = "prio_middleware_token_store_operation_duration_seconds_bucket"
+STORE_OUTCOMES = "prio_middleware_token_store_outcomes_total"
+STORE_CIRCUIT = "prio_middleware_token_store_circuit"
 
 CHOSEN = f'job=~"$job", instance=~"$instance", {CREDENTIAL}=~"$credential"'
 """What the variables at the top of the dashboard choose."""

@@ -1,7 +1,7 @@
 """A busy application to look at: its clients call an embedded Prio API without a pause, and Prometheus may look at port 9464.
 
 ``python -m integrations.prometheus.busy``; with ``--trouble`` it also has clients that each get into a trouble of their own, so
-that every alert fires. It runs until Ctrl-C.
+that every alert fires; with ``--redis`` also some that share tokens. It runs until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -9,11 +9,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import httpx
+from cryptography.fernet import Fernet
 from opentelemetry import metrics
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
@@ -37,12 +41,14 @@ class Stage:
         ailing: one whose token endpoint can be spoilt.
         ended: set when it is time to stop.
         pace: seconds between the calls of a caller.
+        stores: where tokens are shared, for those who share them.
     """
 
     well: Sandbox
     ailing: Sandbox
     ended: threading.Event
     pace: float
+    stores: Mapping[str, Any]
 
     def moments(self) -> Iterator[int]:
         """Counts the moments for a call, until the end."""
@@ -102,6 +108,7 @@ def call(http: httpx.Client, url: str = PRODUCT) -> None:
 
 
 WELL: Mapping[str, Life] = {"steady": steady, "idle": idle}
+SHARING: Mapping[str, Life] = {"sharing": steady, "sharing_too": steady, "cut_off": steady}
 TROUBLED: Mapping[str, Life] = {"rejected": rejected, "failing": failing, "careless": careless, "revoked": revoked}
 
 
@@ -123,32 +130,47 @@ def play(lives: Mapping[str, Life], stage: Stage) -> None:
 def settings(name: str, stage: Stage) -> ClientSettings:
     """The client ``name`` of the API that it calls."""
     sandbox = stage.ailing if name == "failing" else stage.well
-    account = next(account for account in sandbox.options.accounts if account.client_id == name)
+    account = next(account for account in sandbox.options.accounts if account.client_id == name.removesuffix("_too"))
     given_up_after = 1 if sandbox is stage.ailing else 30
     return ClientSettings(
         name=name,
         base_url=sandbox.base_url,
-        client_id=name,
+        client_id=account.client_id,
         client_secret=account.client_secret,
         ca_file=sandbox.ca_file,
         token_timeout=given_up_after,
         token_deadline=given_up_after,
         hold_back=2,
+        # The second one needs its next token a little later than the one who fetches it for both.
+        leeway_fraction=0 if name.endswith("_too") else 0.1,
+        token_store=stage.stores.get(name),
     )
+
+
+@contextlib.contextmanager
+def stores(port: int | None) -> Generator[Mapping[str, Any]]:
+    """The settings of those who share tokens: in the Redis at ``port``, or where there is none."""
+    with tempfile.TemporaryDirectory() as folder:
+        key = Path(folder, "key")
+        key.touch(mode=0o600)
+        key.write_bytes(Fernet.generate_key())
+        shared = {"url": f"redis://127.0.0.1:{port}", "encryption_key_file": key}
+        lost = {"url": f"unix://{folder}/nobody.sock", "encryption_key_file": key}
+        yield {"sharing": shared, "sharing_too": shared, "cut_off": lost}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve metrics and make calls, until SIGINT or SIGTERM."""
     asked = _parser().parse_args(arguments)
-    lives = {**WELL, **TROUBLED} if asked.trouble else WELL
+    lives = {**WELL, **(TROUBLED if asked.trouble else {}), **(SHARING if asked.redis else {})}
     options = SandboxOptions(
         accounts=tuple(Account(name) for name in lives), lifetime=asked.lifetime, token_delay=asked.pace, limits=False
     )
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    with measured(asked), Sandbox(options) as well, Sandbox(options) as ailing:
-        play(lives, Stage(well, ailing, ended, asked.pace))
+    with measured(asked), Sandbox(options) as well, Sandbox(options) as ailing, stores(asked.redis) as shared:
+        play(lives, Stage(well, ailing, ended, asked.pace, shared))
 
 
 @contextlib.contextmanager
@@ -174,6 +196,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pace", type=float, default=0.2, help="seconds between calls (default: %(default)s)")
     parser.add_argument("--lifetime", type=float, default=60, help="seconds that a token is good for (default: %(default)s)")
     parser.add_argument("--trouble", action="store_true", help="have clients in trouble too")
+    parser.add_argument("--redis", type=int, metavar="PORT", help="have clients that share tokens in the Redis there too")
     return parser
 
 

@@ -14,6 +14,7 @@ from ..settings import ClientSettings, Settings
 from ..settings.budget import BudgetGuardTable
 from .options import client_options
 from .provider import build_provider
+from .sharing import forget_stores
 
 if TYPE_CHECKING:
     from ..transports.library import HTTPLibrary
@@ -66,6 +67,7 @@ def pipeline_for(settings: ClientSettings) -> Pipeline:
 def forget() -> None:
     """Keep no pipeline, and so no token, for clients to come: each test starts afresh."""
     _pipelines.clear()
+    forget_stores()
     budget.forget()
 
 

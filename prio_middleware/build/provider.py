@@ -14,6 +14,7 @@ from ..tokens.metadata import Issuer
 from ..tokens.provider import ClientCredentialsProvider
 from ..tokens.token import TokenOptions
 from .rotation import RotatingCredentials
+from .sharing import build_shared_tokens
 
 
 def build_provider(settings: ClientSettings) -> ClientCredentialsProvider:
@@ -33,6 +34,7 @@ def build_provider(settings: ClientSettings) -> ClientCredentialsProvider:
         loopback_http_hosts=settings.loopback_http_hosts,
         discovery=_discovery(settings),
         renewal=_renewal(settings, endpoint),
+        shared=build_shared_tokens(settings),
     )
 
 
@@ -42,7 +44,13 @@ def _endpoint(settings: ClientSettings, secret: Secret) -> TokenEndpoint:
         auth=_client_auth(settings, secret),
         body_format=settings.body_format,
         timeout=settings.token_timeout,
-        expiry=ExpiryPolicy(settings.default_lifetime, settings.max_lifetime, settings.leeway_fraction, settings.leeway_max),
+        expiry=ExpiryPolicy(
+            settings.default_lifetime,
+            settings.max_lifetime,
+            settings.leeway_fraction,
+            settings.leeway_max,
+            settings.leeway_jitter,
+        ),
         client=settings.name,
     )
 

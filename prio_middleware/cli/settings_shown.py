@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import BaseModel
 
 from ..secret import Secret
-from ..settings.client import SECRET_FILES
+from ..settings.client import SECRET_FILES, STORE_SECRET_FILES
 
 if TYPE_CHECKING:
     from ..settings import ClientSettings
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MASK = "**"
 
 DEFAULT = "default"
+
+_FILES = SECRET_FILES | {f"token_store.{key}": f"token_store.{file}" for key, file in STORE_SECRET_FILES.items()}
 
 IMPORTANT = ("base_url", "token_url")
 """Settings that are worth a look, also where they are defaults."""
@@ -108,4 +110,4 @@ def _plain(key: str, value: object) -> object:
 
 def _source(key: str, provenance: Mapping[str, str]) -> str:
     within = (where for given, where in provenance.items() if given == key or given.startswith(f"{key}."))
-    return next(within, None) or provenance.get(SECRET_FILES.get(key, ""), DEFAULT)
+    return next(within, None) or provenance.get(_FILES.get(key, ""), DEFAULT)

@@ -6,8 +6,10 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..build import pipeline_for
 from ..errors import ConfigurationError
 from ..settings import ClientSettings
+from ..tokens.provider import ClientCredentialsProvider
 
 if TYPE_CHECKING:
     import httpx
@@ -33,6 +35,13 @@ def open_async_client(settings: ClientSettings) -> httpx.AsyncClient:
     """
     client: httpx.AsyncClient = _make(settings, "async_client")
     return client
+
+
+def listen(settings: ClientSettings) -> None:
+    """Hear of tokens that other processes drop, if this client's are shared: for a process that is here to stay."""
+    provider = pipeline_for(settings).provider
+    if isinstance(provider, ClientCredentialsProvider):
+        provider.listen()
 
 
 def face(settings: ClientSettings) -> ModuleType:

@@ -10,7 +10,7 @@ import anyio
 from anyio.lowlevel import current_token
 
 from ..settings import Settings
-from .opening import open_async_client
+from .opening import listen, open_async_client
 
 if TYPE_CHECKING:
     import httpx
@@ -63,7 +63,9 @@ class LoopClients(Collection[str]):
                 await self._opened.popitem()[1].aclose()
 
     def _open(self, name: str) -> httpx.AsyncClient:
-        return self._opened.setdefault(name, open_async_client(self.settings.client(name)))
+        settings = self.settings.client(name)
+        listen(settings)
+        return self._opened.setdefault(name, open_async_client(settings))
 
 
 _in_use: set[AsyncClients] = set()

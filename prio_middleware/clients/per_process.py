@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Self
 
 from ..settings import Settings
-from .opening import open_client
+from .opening import listen, open_client
 from .warm_up import check, fetch_tokens
 
 if TYPE_CHECKING:
@@ -82,10 +82,12 @@ class Clients(Collection[str]):
         _close(self._opened)
 
     def _open(self, mine: dict[str, httpx.Client], name: str) -> httpx.Client:
-        made = open_client(self.settings.client(name))
+        settings = self.settings.client(name)
+        made = open_client(settings)
         kept = mine.setdefault(name, made)
         if kept is not made:  # Another thread was faster.
             made.close()
+        listen(settings)
         return kept
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from ..build import client_options, pipeline_for
 from ..errors import ConfigurationError, PrioError, TokenEndpointUnavailableError
 from ..settings import ClientSettings, Settings
+from ..tokens.shared.threads import no_threads
 from .opening import face, open_client
 
 logger = logging.getLogger("prio_middleware")
@@ -46,7 +47,7 @@ def fetch_tokens(settings: Settings) -> PrioError | None:
 def _authenticate(settings: ClientSettings) -> PrioError | None:
     transport = face(settings).AuthTransport
     try:
-        with transport.library.Client(**client_options(settings, transport.library)) as client:
+        with no_threads(), transport.library.Client(**client_options(settings, transport.library)) as client:
             transport(_Route(client), pipeline=pipeline_for(settings), name=settings.name).authenticate()
     except PrioError as error:
         return error.copy()

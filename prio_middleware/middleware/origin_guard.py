@@ -9,7 +9,7 @@ from ipaddress import IPv6Address
 from typing import Final, Literal
 
 from ..errors import ConfigurationError, ForeignOriginError
-from ..origins import parse_origin
+from ..origins import DEFAULT_PORTS, parse_origin
 from ..pipeline import Exchange, RequestLike, ResponseLike, URLLike
 
 _RawOrigin = tuple[str, bytes, int | None]
@@ -79,7 +79,9 @@ class OriginGuard:
         host = url.raw_host
         if b":" in host:  # The libraries leave an IPv6 address as it was written.
             host = IPv6Address(host.decode("ascii")).compressed.encode("ascii")
-        return (url.scheme, host, url.port) in self._origins
+        # They drop the scheme's own port only where the scheme was written in lower case.
+        port = None if url.port == DEFAULT_PORTS.get(url.scheme) else url.port
+        return (url.scheme, host, port) in self._origins
 
     def _leads_home(self, url: URLLike, location: str) -> bool:
         if url.port is not None and _HOSTLESS.match(location):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .counts import SeenRequest
@@ -48,7 +50,9 @@ class Gate:
 
         state.tally.arrived(seen, state.clock())
         try:
-            await self._answer(seen, scope["scheme"], caller)(scope, receive, counted_send)
+            # Who hangs up in the middle of his request gets no answer, and deserves no traceback.
+            with contextlib.suppress(ClientDisconnect):
+                await self._answer(seen, scope["scheme"], caller)(scope, receive, counted_send)
         finally:
             state.tally.left(seen)
 

@@ -96,7 +96,8 @@ class Settings:
         return hash(frozenset(self._loaded.clients.items()))
 
     def __repr__(self) -> str:
-        return f"<Settings of {', '.join(self._loaded.clients)}>"
+        # A crash reporter prints those that could not be loaded, too.
+        return f"<Settings of {', '.join(self._loaded.clients)}>" if hasattr(self, "_loaded") else "<Settings, not loaded>"
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(

@@ -10,6 +10,7 @@ from ..presets import PRESETS
 from ..shares import part_of
 from .layers import variable
 from .problems import KeyPath, Problem
+from .token_store import store_problems
 
 if TYPE_CHECKING:
     from .client import ClientSettings
@@ -25,6 +26,7 @@ def check(client: ClientSettings) -> Iterator[Problem]:
     yield from _credentials(client)
     yield from _plain_http(client)
     yield from _numbers(client)
+    yield from _token_store(client)
     yield from _budget_guard(client)
 
 
@@ -82,6 +84,11 @@ def _numbers(client: ClientSettings) -> Iterator[Problem]:
         yield Problem(("default_lifetime",), "expected at most max_lifetime")
     if client.token_timeout > client.token_deadline:
         yield Problem(("token_timeout",), "expected at most token_deadline, which bounds all tries together")
+
+
+def _token_store(client: ClientSettings) -> Iterator[Problem]:
+    if client.token_store is not None:
+        yield from (Problem(("token_store", key), text) for key, text in store_problems(client.token_store))
 
 
 def _budget_guard(client: ClientSettings) -> Iterator[Problem]:

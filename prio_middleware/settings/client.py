@@ -19,9 +19,10 @@ from .problems import KeyPath, Problem, configuration_error, read_problems
 from .secret_files import read_secret_file
 from .server import Server
 from .token_requests import TokenRequests
+from .token_store import Sharing, TokenStore
 
 
-class ClientTable(DeclaredPipeline, Connection, TokenRequests, Credentials, Server):
+class ClientTable(DeclaredPipeline, Sharing, Connection, TokenRequests, Credentials, Server):
     """All that can be written about one client."""
 
     app: Application = Field(default_factory=Application)
@@ -58,17 +59,25 @@ class ClientSettings(ClientTable):
 KEYS: Mapping[KeyPath, tuple[str, ...]] = {
     (): tuple(ClientTable.model_fields),
     ("app",): tuple(Application.model_fields),
+    ("token_store",): tuple(TokenStore.model_fields),
     ("budget_guard",): tuple(BudgetGuardTable.model_fields),
 }
 """The valid keys of a client's tables."""
 
-SECRET_FILES: Mapping[str, str] = {"client_secret": "client_secret_file", "private_key": "private_key_file"}
+SECRET_FILES: dict[str, str] = {"client_secret": "client_secret_file", "private_key": "private_key_file"}
 """Secrets, and the settings that name their files."""
+
+STORE_SECRET_FILES: Mapping[str, str] = {"encryption_key": "encryption_key_file"}
+"""The same of the token store's table."""
 
 
 def fill(client: ClientSettings, values: Mapping[str, Any]) -> list[Problem]:
     """Give a new, blank client its values. Returns what is wrong with them."""
-    secrets, problems = _read_secret_files(values)
+    secrets, problems = _read_secret_files(values, SECRET_FILES)
+    if isinstance(store := values.get("token_store"), Mapping):
+        keys, wrong = _read_secret_files(store, STORE_SECRET_FILES)
+        secrets["token_store"] = {**store, **keys}
+        problems += [problem._replace(path=("token_store", *problem.path)) for problem in wrong]
     try:
         BaseModel.__init__(client, **{**values, **secrets})
     except ValidationError as error:
@@ -76,10 +85,10 @@ def fill(client: ClientSettings, values: Mapping[str, Any]) -> list[Problem]:
     return problems or list(check(client))
 
 
-def _read_secret_files(values: Mapping[str, Any]) -> tuple[dict[str, Secret], list[Problem]]:
-    secrets: dict[str, Secret] = {}
+def _read_secret_files(values: Mapping[str, Any], files: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
+    secrets: dict[str, Any] = {}
     problems: list[Problem] = []
-    for key, file_key in SECRET_FILES.items():
+    for key, file_key in files.items():
         path = values.get(file_key)
         if values.get(key) is not None and path is not None:
             problems.append(Problem((file_key,), f"{key} is given too: keep one of them"))

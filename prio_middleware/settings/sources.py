@@ -29,6 +29,8 @@ SOURCE_KEYS = ("config", "env_file", "secrets_dir")
 
 _PREFIX = "prio_"
 
+_TABLES_WITH_PATHS = {"token_store": ("encryption_key_file", "ca_file")}
+
 _PATH_KEYS = ("client_secret_file", "private_key_file", "ca_file", "cert_file", "cert_key_file")
 
 # Other programs' variables may begin with PRIO_ too and are left alone. One this near to ours is a slip of the pen.
@@ -135,12 +137,15 @@ class Sources:
             self.ignored.append(variable(path))
 
 
-def anchored(table: Table, directory: Path) -> dict[str, Any]:
+def anchored(table: Table, directory: Path, path_keys: tuple[str, ...] = _PATH_KEYS) -> dict[str, Any]:
     """The table with its file names, and those of its clients, made absolute: they are relative to where they were written."""
     absolute = dict(table)
-    for key in _PATH_KEYS:
+    for key in path_keys:
         if isinstance(path := table.get(key), str | Path):
             absolute[key] = directory / os.path.expanduser(path)  # noqa: PTH111 - Path.expanduser raises for an unknown user
+    for key, within in _TABLES_WITH_PATHS.items():
+        if isinstance(inner := table.get(key), Mapping):
+            absolute[key] = anchored(inner, directory, within)
     if isinstance(clients := table.get("clients"), Mapping):
         absolute["clients"] = {
             name: anchored(client, directory) if isinstance(client, Mapping) else client for name, client in clients.items()

@@ -50,6 +50,10 @@ class TokenRequests(PresetBased):
     leeway_max: SecondsOrZero = _by_refresh(on_expiry=30.0, ahead=300.0)
     """Upper bound of that, in seconds. Default: 30; with refresh "ahead", 300."""
 
+    leeway_jitter: Fraction = 0.5
+    """The part of that which a process may do without: each draws a share of its own, so that processes which began together do
+    not ask for their next tokens at one moment. 0: all of them use the whole leeway."""
+
     token_timeout: Seconds = 10.0
     """Seconds that one try of a token request may take."""
 

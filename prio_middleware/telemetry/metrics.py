@@ -33,6 +33,10 @@ STATUSES: Final = frozenset({200, 400, 401, 403, 404, 429, 500, 502, 503, 504})
 """Statuses that are reported before they were seen: where a series begins at 61, Prometheus sees no increase."""
 
 
+STORE_OUTCOMES: Final = ("helped", "published", "kept_back", "refusals", "alone")
+"""What is told of a shared token store."""
+
+
 class Instruments:
     """What is recorded and observed for one meter provider: the clients that were given it, or those that were given none.
 
@@ -48,7 +52,7 @@ class Instruments:
             metric: meter.create_histogram(
                 metric.name, metric.unit, metric.meaning, explicit_bucket_boundaries_advisory=BUCKETS
             )
-            for metric in (names.FETCH_DURATION, names.WAIT_DURATION)
+            for metric in (names.FETCH_DURATION, names.WAIT_DURATION, names.STORE_DURATION)
         }
         make: dict[str, Callable[..., object]] = {
             "counter": meter.create_observable_counter,
@@ -67,6 +71,10 @@ class Instruments:
     def record_wait(self, seconds: float, tally: Tally, labels: Labels, context: Context) -> None:
         """A call waited so long."""
         self._durations[names.WAIT_DURATION].record(seconds, {names.CLIENT: tally.name, **labels}, context)
+
+    def record_store(self, seconds: float, tally: Tally, labels: Labels) -> None:
+        """An operation of a shared token store took so long."""
+        self._durations[names.STORE_DURATION].record(seconds, {names.CLIENT: tally.name, **labels})
 
     def _is_for(self, tally: Tally) -> bool:
         return tally.is_global if self._is_global else self in tally.audience
@@ -172,6 +180,24 @@ def _expiry(tally: Tally) -> Observed:
         yield round(time.time() + max(known), 1), {}
 
 
+def _store_outcomes(tally: Tally) -> Observed:
+    reports = _store_reports(tally)
+    for outcome in STORE_OUTCOMES if reports else ():
+        yield sum(getattr(report, outcome) for report in reports), {names.STORE_OUTCOME: outcome}
+
+
+def _store_circuit(tally: Tally) -> Observed:
+    reports = _store_reports(tally)
+    if reports:
+        yield int(any(report.circuit != "closed" for report in reports)), {}
+
+
+def _store_reports(tally: Tally) -> list[Any]:
+    providers: list[Any] = tally.providers()
+    reports = [provider.store_report() for provider in providers if hasattr(provider, "store_report")]
+    return [report for report in reports if report.kind != "memory"]
+
+
 _LOOKS: Final[dict[Metric, Callable[[Tally], Observed]]] = {
     names.ACQUIRED: _acquisitions,
     names.WAITERS: _waiters,
@@ -181,6 +207,8 @@ _LOOKS: Final[dict[Metric, Callable[[Tally], Observed]]] = {
     names.REJECTED: _rejected,
     names.ERROR_USAGE: _usage,
     names.ERROR_LIMIT: _limit,
+    names.STORE_OUTCOMES: _store_outcomes,
+    names.STORE_CIRCUIT: _store_circuit,
 }
 
 with suppress(AttributeError):  # Where there is no fork there is no hook.

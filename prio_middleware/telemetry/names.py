@@ -19,6 +19,8 @@ ACQUISITION_OUTCOME: Final = "prio_middleware.token.acquisition.outcome"
 REAUTHENTICATION_REASON: Final = "prio_middleware.reauthentication.reason"
 REAUTHENTICATION_OUTCOME: Final = "prio_middleware.reauthentication.outcome"
 REJECTION_REASON: Final = "prio_middleware.request.rejection.reason"
+STORE_OPERATION: Final = "prio_middleware.token_store.operation"
+STORE_OUTCOME: Final = "prio_middleware.token_store.outcome"
 STATUS: Final = "http.response.status_code"
 ERROR_TYPE: Final = "error.type"
 SERVER_ADDRESS: Final = "server.address"
@@ -32,8 +34,10 @@ ATTRIBUTES: Final[dict[str, str]] = {
     TOKEN_SOURCE: "`endpoint` or `shared`",
     ACQUISITION_OUTCOME: "`fresh`, `led`, `joined`, `held_back` or `failed`",
     REAUTHENTICATION_REASON: "what the refusal said: a code of RFC 6749 or RFC 6750, else its status",
-    REAUTHENTICATION_OUTCOME: "`succeeded`, `refused`, `token_unavailable`, `body_not_replayable` or `failed`",
+    REAUTHENTICATION_OUTCOME: "`succeeded`, `refused`, `token_unavailable`, `body_not_replayable`, `budget` or `failed`",
     REJECTION_REASON: "`plain_http`, `foreign_origin`, `held_back` or `budget`",
+    STORE_OPERATION: "`look`, `lead`, `publish`, `refuse` or `release`",
+    STORE_OUTCOME: "`helped`, `published`, `kept_back`, `refusals` or `alone`",
     STATUS: "the status of the response; on a span, of the refusal",
     ERROR_TYPE: "a code of RFC 6749 or RFC 6750, else the status, else an error of this library, else `_OTHER`",
     SERVER_ADDRESS: "the token endpoint's host",
@@ -148,6 +152,28 @@ ERROR_LIMIT: Final = Metric(
     "4xx answers in a minute after which the server shuts the client out, where that is known.",
     (CLIENT,),
 )
+STORE_DURATION: Final = Metric(
+    "prio_middleware.token_store.operation.duration",
+    "histogram",
+    "s",
+    "Duration of operations of a shared token store.",
+    (CLIENT, STORE_OPERATION, ERROR_TYPE),
+)
+STORE_OUTCOMES: Final = Metric(
+    "prio_middleware.token_store.outcomes",
+    "counter",
+    "{outcome}",
+    "What a shared token store was good for: tokens and refusals that were taken from it, tokens that it took or did not take, "
+    "and fetches that were made without it. Absent where there is none.",
+    (CLIENT, STORE_OUTCOME),
+)
+STORE_CIRCUIT: Final = Metric(
+    "prio_middleware.token_store.circuit",
+    "gauge",
+    "{circuit}",
+    "1 while a shared token store is left alone because it failed, else 0. Absent where there is none.",
+    (CLIENT,),
+)
 METRICS: Final = (
     FETCH_DURATION,
     WAIT_DURATION,
@@ -159,4 +185,7 @@ METRICS: Final = (
     REJECTED,
     ERROR_USAGE,
     ERROR_LIMIT,
+    STORE_DURATION,
+    STORE_OUTCOMES,
+    STORE_CIRCUIT,
 )

@@ -29,7 +29,7 @@ class ClientSnapshot:
         acquisitions: how calls came by their token: fresh, led, joined, held_back, failed.
         responses: responses by status.
         rejected: requests that were refused here, by reason: plain_http, foreign_origin, held_back, budget.
-        reauthentications: by outcome: succeeded, refused, token_unavailable, body_not_replayable, failed.
+        reauthentications: by outcome: succeeded, refused, token_unavailable, body_not_replayable, budget, failed.
         waiting: callers who wait for somebody else's fetch.
         fetches: the last 20, newest first.
         client_errors: 4xx answers within the last minute, the token endpoint's included.

@@ -20,7 +20,14 @@ ACQUISITIONS: Final[tuple[str, ...]] = ("fresh", "led", "joined", "held_back", "
 REJECTIONS: Final[tuple[str, ...]] = ("plain_http", "foreign_origin", "held_back", "budget")
 """Why a request was refused here."""
 
-REAUTHENTICATIONS: Final[tuple[str, ...]] = ("succeeded", "refused", "token_unavailable", "body_not_replayable", "failed")
+REAUTHENTICATIONS: Final[tuple[str, ...]] = (
+    "succeeded",
+    "refused",
+    "token_unavailable",
+    "body_not_replayable",
+    "budget",
+    "failed",
+)
 """How the second try after a refusal ended."""
 
 FETCHES_KEPT: Final = 20

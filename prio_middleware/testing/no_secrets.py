@@ -12,7 +12,7 @@ from opentelemetry import trace
 from ..secret import Secret
 from .logs import LogKeeper
 from .output import OutputKeeper
-from .search import Searched
+from .search import traces_of
 
 if TYPE_CHECKING:
     from .spans import SpanKeeper
@@ -27,7 +27,7 @@ class NoSecrets:
     - Spans: those of OpenTelemetry's SDK, if its tracer provider is set when the test begins.
     - Output: standard output and error, as pytest captures them. What a test has read from there itself, it can hand in.
 
-    They are looked for as they are, percent-encoded, JSON-escaped and in base64; sixteen characters in a row will do.
+    They are looked for in every form that :mod:`..traces` knows, encoded or hashed; sixteen characters in a row will do.
 
     Args:
         capture: pytest's fixture that captures the test's output.
@@ -51,8 +51,8 @@ class NoSecrets:
             AssertionError: a secret appeared. It says where, and does not repeat it.
         """
         __tracebackhide__ = True
-        secrets = list(self._secrets)
-        leaks = [place for place, text in self._places(texts) if any(map(Searched(text).repeats, secrets))]
+        traces = traces_of(list(self._secrets))
+        leaks = [place for place, text in self._places(texts) if traces.find(text)]
         assert not leaks, f"A secret or a token appeared in {', '.join(leaks)}."  # noqa: S101 - that is what it is for
 
     def __enter__(self) -> Self:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NoReturn
 
 from ..bounded import Undecodable, decode, json_object
 from ..errors import (
@@ -46,9 +46,8 @@ _REMEDIES = {
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class TokenAnswer:
-    """What came back, or why nothing did. It prints itself without its body.
+    """What came back, or why nothing did. It prints itself without its body, and cannot be pickled or dumped as a dataclass.
 
     Attributes:
         status_code: the HTTP status; 0 where no answer arrived.
@@ -57,13 +56,27 @@ class TokenAnswer:
         truncated: the body was longer than that.
         failure: what went wrong on the way (``"ConnectError: ..."``), where no whole answer arrived; text of our own or of the
             HTTP library, without secrets.
+
+    Raises:
+        TypeError: on pickling.
     """
 
-    status_code: int = 0
-    headers: Mapping[str, str] | None = None
-    body: bytes = b""
-    truncated: bool = False
-    failure: str | None = None
+    __slots__ = ("body", "failure", "headers", "status_code", "truncated")
+
+    def __init__(
+        self,
+        status_code: int = 0,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        *,
+        truncated: bool = False,
+        failure: str | None = None,
+    ) -> None:
+        self.status_code = status_code
+        self.headers = headers
+        self.body = body
+        self.truncated = truncated
+        self.failure = failure
 
     @property
     def is_unavailable(self) -> bool:
@@ -73,6 +86,9 @@ class TokenAnswer:
     def header(self, name: str) -> str | None:
         """A header's value, where there is one."""
         return None if self.headers is None else self.headers.get(name)
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("The token endpoint's answer cannot be pickled: the pickle would hold a token in the clear.")
 
     def __repr__(self) -> str:
         return f"<TokenAnswer {self.failure or self.status_code}>"

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 from urllib.parse import parse_qsl, quote_plus
 
 from ..errors import ConfigurationError
@@ -21,9 +21,10 @@ from .signing_key import SigningKey, load_signing_key
 _FINGERPRINT_KEY = secrets.token_bytes(32)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
     """What one token request carries to authenticate its client. It shows nothing of itself.
+
+    It is no dataclass: ``asdict`` of what it is in, and loggers that do the same, would open it.
 
     Attributes:
         headers: headers to add.
@@ -31,9 +32,20 @@ class Credentials:
         secrets: whatever of this a server might echo, and no error may repeat.
     """
 
-    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    body: tuple[tuple[str, str], ...] = ()
-    secrets: tuple[Secret, ...] = ()
+    __slots__ = ("body", "headers", "secrets")
+
+    def __init__(
+        self,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        body: tuple[tuple[str, str], ...] = (),
+        secrets: tuple[Secret, ...] = (),
+    ) -> None:
+        self.headers = headers
+        self.body = body
+        self.secrets = secrets
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
     def __repr__(self) -> str:
         return "<Credentials **>"
@@ -57,6 +69,10 @@ class ClientAuth(Protocol):
 
     def apply(self, token_url: str) -> Credentials:
         """The credentials for one request. They are asked for anew for every attempt."""
+        ...
+
+    def digest(self, key: bytes) -> str:
+        """Another one for other credentials, and the same in every process that has ``key``: an HMAC under it."""
         ...
 
 
@@ -88,11 +104,14 @@ class ClientSecretBasic:
                 f"The client id {self.client_id!r} holds a colon, which ends the id in HTTP Basic (RFC 7617 §2).",
                 remedy='Set the encoding of Basic credentials to "form", or use client_secret_post, if the server takes it.',
             )
-        object.__setattr__(self, "fingerprint", _fingerprint(self.method, self.encoding, self.client_id, self.client_secret))
+        object.__setattr__(self, "fingerprint", self.digest(_FINGERPRINT_KEY))
         object.__setattr__(self, "_credentials", _basic(self.client_id, self.client_secret, _ENCODINGS[self.encoding]))
 
     def apply(self, token_url: str) -> Credentials:
         return self._credentials
+
+    def digest(self, key: bytes) -> str:
+        return _digest(key, self.method, self.encoding, self.client_id, self.client_secret)
 
     def __repr__(self) -> str:
         return f"<ClientSecretBasic {self.client_id!r} **>"
@@ -114,11 +133,14 @@ class ClientSecretPost:
 
     def __post_init__(self) -> None:
         _require(self.client_id, self.client_secret)
-        object.__setattr__(self, "fingerprint", _fingerprint(self.method, self.client_id, self.client_secret))
+        object.__setattr__(self, "fingerprint", self.digest(_FINGERPRINT_KEY))
         object.__setattr__(self, "_credentials", _post(self.client_id, self.client_secret))
 
     def apply(self, token_url: str) -> Credentials:
         return self._credentials
+
+    def digest(self, key: bytes) -> str:
+        return _digest(key, self.method, self.client_id, self.client_secret)
 
     def __repr__(self) -> str:
         return f"<ClientSecretPost {self.client_id!r} **>"
@@ -155,8 +177,7 @@ class PrivateKeyJWT:
         if isinstance(key, str):
             raise ConfigurationError(f"{key} It is the key of client id {self.client_id!r}.")
         object.__setattr__(self, "_key", key)
-        fingerprint = _fingerprint(self.method, key.algorithm, key.key_id or "", self.client_id, self.private_key)
-        object.__setattr__(self, "fingerprint", fingerprint)
+        object.__setattr__(self, "fingerprint", self.digest(_FINGERPRINT_KEY))
 
     def apply(self, token_url: str) -> Credentials:
         from authlib.oauth2.rfc7523.client import ASSERTION_TYPE
@@ -164,6 +185,9 @@ class PrivateKeyJWT:
         assertion = Secret(self._key.sign(self.client_id, self.audience or token_url))
         body = (("client_assertion_type", str(ASSERTION_TYPE)), ("client_assertion", assertion.reveal()))
         return Credentials(body=body, secrets=(assertion,))
+
+    def digest(self, key: bytes) -> str:
+        return _digest(key, self.method, self._key.algorithm, self._key.key_id or "", self.client_id, self.private_key)
 
     def __repr__(self) -> str:
         return f"<PrivateKeyJWT {self.client_id!r} **>"
@@ -206,9 +230,9 @@ def _is_visible(text: str) -> bool:
     return bool(text) and text.isprintable()
 
 
-def _fingerprint(*parts: str | Secret) -> str:
+def _digest(key: bytes, *parts: str | Secret) -> str:
     clear = [part.reveal() if isinstance(part, Secret) else part for part in parts]
-    return hmac.new(_FINGERPRINT_KEY, json.dumps(clear).encode(), "sha256").hexdigest()
+    return hmac.new(key, json.dumps(clear).encode(), "sha256").hexdigest()
 
 
 _ENCODINGS: dict[str, Callable[[str], str]] = {"raw": str, "form": quote_plus}

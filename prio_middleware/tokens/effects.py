@@ -109,6 +109,23 @@ class Background(NamedTuple):
         return True
 
 
+class Ask(NamedTuple):
+    """Carry out this operation, which blocks for a moment and does not raise. The result is what it returns."""
+
+    operation: Callable[[], Any]
+
+    def do(self, send: Send) -> Any:
+        """In the caller's thread."""
+        return self.operation()
+
+    async def ado(self, send: AsyncSend) -> Any:
+        """In a worker thread."""
+        import anyio.to_thread
+
+        # A limiter of its own: the application may keep all of its threads busy.
+        return await anyio.to_thread.run_sync(self.operation, limiter=anyio.CapacityLimiter(1))
+
+
 class Within(NamedTuple):
     """Do this while ``context`` is OpenTelemetry's current one: the HTTP spans of a token request are its span's children."""
 
@@ -128,7 +145,7 @@ class Within(NamedTuple):
 
 _tasks: set[Any] = set()  # asyncio keeps weak references only.
 
-Effect = Post | Wait | Pause | Background | Within
+Effect = Post | Wait | Pause | Background | Ask | Within
 Steps = Generator[Effect, Any, T]
 
 

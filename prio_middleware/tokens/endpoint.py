@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlencode
@@ -25,15 +25,19 @@ BodyFormat = Literal["json", "form"]
 
 _CONTENT_TYPES: dict[BodyFormat, str] = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
 
+SHORTEST_SECRET_PARAM = 8
+"""Characters of a further parameter's value that no error repeats after the server."""
+
 # What has a place of its own, and must not be said twice, nor differently.
 _RESERVED = frozenset(
     ["grant_type", "scope", "audience", "resource", "client_id", "client_secret", "client_assertion", "client_assertion_type"]
 )
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class TokenRequest:
     """A request to the authorization server, ready to be sent. It prints itself without headers and body.
+
+    It is no dataclass, so that ``asdict`` cannot open it.
 
     Attributes:
         url: the token URL, or where the server's metadata are.
@@ -45,13 +49,26 @@ class TokenRequest:
         method: ``POST`` for a token, ``GET`` for metadata.
     """
 
-    url: str
-    headers: Mapping[str, str]
-    body: bytes
-    timeout: float
-    budget: float
-    secrets: tuple[Secret, ...] = ()
-    method: Literal["POST", "GET"] = "POST"
+    __slots__ = ("body", "budget", "headers", "method", "secrets", "timeout", "url")
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        timeout: float,
+        budget: float,
+        secrets: tuple[Secret, ...] = (),
+        method: Literal["POST", "GET"] = "POST",
+    ) -> None:
+        self.url = url
+        self.headers = headers
+        self.body = body
+        self.timeout = timeout
+        self.budget = budget
+        self.secrets = secrets
+        self.method = method
 
     def __repr__(self) -> str:
         return f"<TokenRequest {self.method} {safe_url(self.url)}>"
@@ -112,7 +129,7 @@ class TokenEndpoint:
             _encode([*_parameters(options), *credentials.body], self.body_format),
             timeout=min(self.timeout, left),
             budget=left,
-            secrets=credentials.secrets,
+            secrets=(*credentials.secrets, *_secret_params(options)),
         )
 
     def read(self, answer: TokenAnswer, asked_at: float, request: TokenRequest) -> AccessToken | TokenError:
@@ -150,6 +167,11 @@ def _parameters(options: TokenOptions) -> list[tuple[str, str]]:
     named = {"scope": options.scope, "audience": options.audience, "resource": options.resource}
     given = [(name, value) for name, value in named.items() if value is not None]
     return [("grant_type", "client_credentials"), *given, *options.params]
+
+
+def _secret_params(options: TokenOptions) -> Iterator[Secret]:
+    """Values that may be secrets. In short ones, everyday words, there is nothing to keep, and errors may say them."""
+    return (Secret(value) for _, value in options.params if len(value) >= SHORTEST_SECRET_PARAM)
 
 
 def _encode(pairs: list[tuple[str, str]], body_format: BodyFormat) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from ..errors import CredentialsRefusedError, TokenEndpointUnavailableError, TokenError
 from ..plain_http import insecure_url
@@ -22,8 +22,12 @@ from .observed import observe_acquisition, observe_fetch
 from .reasons import Reasons
 from .report import TokenReport
 from .retrying import Attempts
+from .shared.report import StoreReport
 from .store import MemoryStore
 from .token import DEFAULT_OPTIONS, AccessToken, TokenOptions
+
+if TYPE_CHECKING:
+    from .shared.tokens import SharedTokens
 
 GRACE = 1.0
 """Seconds past its budget after which a fetch is taken for lost."""
@@ -74,6 +78,7 @@ class ClientCredentialsProvider:
         discovery: finds the token endpoint in the server's metadata; until then, ``endpoint`` has the issuer for its URL.
         renewal: where new credentials may come from. It is asked whenever a token is not at hand, and once more, with
             ``force``, when the server refuses the credentials.
+        shared: where tokens are shared with other processes.
         clock: seconds of a monotonic clock.
 
     Raises:
@@ -92,6 +97,7 @@ class ClientCredentialsProvider:
         discovery: Discovery | None = None,
         renewal: Renewal | None = None,
         store: MemoryStore | None = None,
+        shared: SharedTokens | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         problem = insecure_url(endpoint.url, loopback_http_hosts, endpoint.client)
@@ -107,6 +113,7 @@ class ClientCredentialsProvider:
         self._clock = clock
         self._store = MemoryStore() if store is None else store
         self._lookup = self._store.get
+        self._shared = shared
         self._flights = Flights()
         self._failures = Failures(hold_back)
         self._reasons = Reasons()
@@ -146,6 +153,8 @@ class ClientCredentialsProvider:
         """Forget ``token``, if it is still the current one of its key."""
         self._newest_refused = max(self._newest_refused, token.serial)
         self._reasons.lost(self._store.drop(token), "rejected")
+        if self._shared:
+            self._shared.refuse(token)
 
     def use(self, endpoint: TokenEndpoint) -> None:
         """Take on new credentials: tokens of the old ones are dropped, and so is what held them back."""
@@ -166,6 +175,15 @@ class ClientCredentialsProvider:
             fetching=self._flights.is_open(key),
             lifetime=None if token is None else token.lifetime,
         )
+
+    def store_report(self) -> StoreReport:
+        """What is known of where tokens are kept."""
+        return self._shared.report() if self._shared else StoreReport()
+
+    def listen(self) -> None:
+        """Hear of tokens that other processes drop, where they are shared: a thread of this process, best effort."""
+        if self._shared:
+            self._shared.listen(self._dropped_elsewhere)
 
     def __repr__(self) -> str:
         return f"<ClientCredentialsProvider {self.endpoint.client!r} {self.token_url}>"
@@ -255,10 +273,24 @@ class ClientCredentialsProvider:
         def afterwards() -> Afterwards:
             return Afterwards(self.token_url, self.report(key).held_back)
 
-        return observe_fetch(self._fetch(key, until), facts, flight, afterwards)
+        return observe_fetch(self._fetch(key, stale, until), facts, flight, afterwards)
 
-    def _fetch(self, key: TokenOptions, until: float, *, may_renew: bool = True) -> Steps[Outcome]:
+    def _fetch(self, key: TokenOptions, stale: AccessToken | None, until: float, *, may_renew: bool = True) -> Steps[Outcome]:
         endpoint = self.endpoint
+        self.listen()
+        if self._shared:
+            spare = usable(self._store.get(key), stale, self._clock()) is not None
+            result = yield from self._shared.fetch(endpoint, key, until, self._ask, spare=spare)
+        else:
+            result = yield from self._ask(endpoint, key, until)
+        if endpoint is not self.endpoint or isinstance(result, Unanswered):
+            return result if isinstance(result, AccessToken) else Unanswered.HANDED_OVER
+        if isinstance(result, CredentialsRefusedError) and may_renew and self._take_on_new_credentials(force=True):
+            return (yield from self._fetch(key, stale, until, may_renew=False))
+        self._remember(key, result)
+        return result
+
+    def _ask(self, endpoint: TokenEndpoint, key: TokenOptions, until: float) -> Steps[Outcome]:
         attempts = Attempts(until, self._clock)
         while (pause := attempts.pause_before_next()) is not None:
             if pause:
@@ -267,10 +299,10 @@ class ClientCredentialsProvider:
                 attempts.record((yield from self._request_token(endpoint, key, until, self._clock)))
             if endpoint is not self.endpoint:  # What failed with credentials that were replaced meanwhile says nothing.
                 return attempts.result if isinstance(attempts.result, AccessToken) else Unanswered.HANDED_OVER
-        if isinstance(attempts.result, CredentialsRefusedError) and may_renew and self._take_on_new_credentials(force=True):
-            return (yield from self._fetch(key, until, may_renew=False))
-        self._remember(key, attempts.result)
         return attempts.result
+
+    def _dropped_elsewhere(self, generation: str) -> None:
+        self._reasons.lost(self._store.drop_generation(generation), "rejected")
 
     def _take_on_new_credentials(self, *, force: bool) -> bool:
         endpoint = self._renewal(force=force) if self._renewal else None

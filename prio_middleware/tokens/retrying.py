@@ -11,6 +11,9 @@ from .token import AccessToken
 
 Result = AccessToken | TokenError
 
+CUT_SHORT = 0.01
+"""Seconds before the deadline from which on a try that brought no answer has failed for lack of time: timers are not exact."""
+
 _backoff = wait_exponential(multiplier=0.2, max=5.0) + wait_random(0.0, 0.2)
 
 
@@ -27,6 +30,9 @@ class Attempts:
     result: Result
 
     def __init__(self, until: float, clock: Callable[[], float]) -> None:
+        self._earlier: TokenError | None = None
+        self._until = until
+        self._clock = clock
         self._retrying = Retrying(
             retry=lambda _: isinstance(self.result, TokenEndpointUnavailableError),
             wait=self._wait,
@@ -48,9 +54,19 @@ class Attempts:
                 return None
 
     def record(self, result: Result) -> None:
-        """How the attempt ended."""
+        """How the attempt ended.
+
+        A retry that the deadline cut short says nothing but that time was up. The failure before it says why there was a retry.
+        """
+        if self._earlier and self._was_cut_short(result):
+            result = self._earlier.copy(retry_after=None)  # That wait is over.
+        self._earlier = result if isinstance(result, TokenError) else None
         self.result = result
         self._state.set_result(result)
+
+    def _was_cut_short(self, result: Result) -> bool:
+        unanswered = isinstance(result, TokenEndpointUnavailableError) and result.status_code is None
+        return unanswered and self._clock() >= self._until - CUT_SHORT
 
     def _wait(self, state: RetryCallState) -> float:
         asked = self.result.retry_after if isinstance(self.result, TokenError) else None

@@ -38,6 +38,10 @@ class MemoryStore:
                     self._tokens.setdefault(key, found)
         return dropped
 
+    def drop_generation(self, generation: str) -> list[TokenOptions]:
+        """Forget the token of that generation. Returns the keys that it was for."""
+        return [key for token in list(self._tokens.values()) if token.generation == generation for key in self.drop(token)]
+
     def clear(self) -> list[TokenOptions]:
         """Forget every token. Returns the keys that had one."""
         keys = list(self._tokens)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -18,13 +19,17 @@ class TokenOptions(NamedTuple):
         scope: space-delimited scopes (RFC 6749 §3.3).
         audience: the API the token is for, where a server wants it named.
         resource: the same as RFC 8707 spells it.
-        params: any further parameters of the token request, as sorted pairs.
+        params: any further parameters of the token request, as sorted pairs. Their values are not printed: they may be secrets.
     """
 
     scope: str | None = None
     audience: str | None = None
     resource: str | None = None
     params: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        params = ", ".join(f"{name}=**" for name, _ in self.params)
+        return f"TokenOptions(scope={self.scope!r}, audience={self.audience!r}, resource={self.resource!r}, params=({params}))"
 
     def over(self, defaults: TokenOptions) -> TokenOptions:
         """These options, with ``defaults`` for what they leave open."""
@@ -41,6 +46,11 @@ class TokenOptions(NamedTuple):
 DEFAULT_OPTIONS = TokenOptions()
 
 
+def new_generation() -> str:
+    """32 random characters."""
+    return os.urandom(16).hex()
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AccessToken:
     """An access token (RFC 6749 §1.4). It prints itself without its value.
@@ -54,6 +64,7 @@ class AccessToken:
         lifetime: seconds it was good for when it was asked for.
         source: where it came from: the token endpoint, or a store that others share.
         serial: rises with every token of this process: the larger, the newer.
+        generation: a random name for it, by which processes that share it speak of it.
     """
 
     value: Secret
@@ -64,6 +75,7 @@ class AccessToken:
     lifetime: float = float("inf")
     source: Literal["endpoint", "shared"] = "endpoint"
     serial: int = field(default_factory=lambda: next(_serials))
+    generation: str = field(default_factory=new_generation)
     header: Secret = field(init=False)
 
     def __post_init__(self) -> None:

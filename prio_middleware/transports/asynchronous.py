@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from ..tokens.provider import TokenProvider
 
 
+MARGIN = 0.25
+"""Seconds past its budget after which an attempt is cut off. The library's own timeouts come first: they close what they end. A
+cancellation in the middle of a TLS handshake does not, nor does one of a connection that was just assigned."""
+
+
 class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
     """A transport that wraps ``inner`` in a pipeline. The faces derive one class of it for each HTTP library.
 
@@ -152,7 +157,7 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         head = await aread_head(stream, BODY_LIMIT)
         if head.complete:
             await stream.aclose()  # Gives the connection back before a new token is waited for.
-        exchange.refusal = self._put_back(head, response)
+        exchange.refusal = self._put_back(exchange, head, response)
 
     async def _reauthenticate(self, exchange: Exchange, request: RequestT, refused: ResponseT, stale: AccessToken) -> ResponseT:
         with self._reauthentication(exchange, refused) as watch:
@@ -189,7 +194,7 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         import anyio
 
         try:
-            with anyio.move_on_after(request.budget):
+            with anyio.move_on_after(request.budget + MARGIN):
                 return await self._post_once(request)
             return no_answer(f"no whole answer within {request.budget:.1f} s")
         except Exception as error:  # noqa: BLE001 - an inner transport may raise anything; the endpoint makes an error of it

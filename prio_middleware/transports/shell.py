@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
@@ -21,6 +22,7 @@ from ..tokens.options import EXTENSION, request_options
 from .bodies import Head, refill
 from .library import HTTPLibrary, RequestT, Response, ResponseT
 from .replay import is_replayable
+from .timeouts import Timeouts
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -104,7 +106,7 @@ class Shell(Generic[RequestT, ResponseT]):
         code = (refusal.challenge or refusal.code) if refusal else None
         return Reauthentication(self._telemetry, self._tally, self.name, refused.status_code, code)
 
-    def _put_back(self, head: Head, response: ResponseT) -> Refusal:
+    def _put_back(self, exchange: Exchange, head: Head, response: ResponseT) -> Refusal:
         """Make ``response`` whole again after its head was read, and say what it says."""
         from ..refusal import read_refusal
 
@@ -112,7 +114,8 @@ class Shell(Generic[RequestT, ResponseT]):
             response.stream = self.library.ByteStream(head.content)
         else:
             response.stream = refill(self.library, head, response.stream)
-        return read_refusal(response.status_code, response.headers, head.content if head.complete else None)
+        sent = (exchange.token.value,) if exchange.token else ()
+        return read_refusal(response.status_code, response.headers, head.content if head.complete else None, sent)
 
     def _can_send_again(self, exchange: Exchange, request: RequestT, refused: ResponseT) -> bool:
         if is_replayable(request.stream, self.library):
@@ -123,9 +126,9 @@ class Shell(Generic[RequestT, ResponseT]):
 
     def _token_request(self, request: TokenRequest) -> Any:
         # A request handed to a transport directly has no timeout but the one it carries.
-        timeout = dict.fromkeys(("connect", "read", "write", "pool"), request.timeout)
+        extensions = {"timeout": Timeouts(request.timeout, time.monotonic() + request.budget)}
         return self.library.Request(
-            request.method, request.url, headers=dict(request.headers), content=request.body, extensions={"timeout": timeout}
+            request.method, request.url, headers=dict(request.headers), content=request.body, extensions=extensions
         )
 
 

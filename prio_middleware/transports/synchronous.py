@@ -153,7 +153,7 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         head = read_head(stream, BODY_LIMIT)
         if head.complete:
             stream.close()  # Gives the connection back before a new token is waited for.
-        exchange.refusal = self._put_back(head, response)
+        exchange.refusal = self._put_back(exchange, head, response)
 
     def _reauthenticate(self, exchange: Exchange, request: RequestT, refused: ResponseT, stale: AccessToken) -> ResponseT:
         with self._reauthentication(exchange, refused) as watch:

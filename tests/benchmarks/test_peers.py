@@ -35,7 +35,11 @@ def test_a_client_of_every_subject_gets_answers_with_one_token(subject: Subject,
     assert (answers.lost, len(answers.calls), api.calls, api.token_requests) == (0, 2, 2, 1)
 
 
-@pytest.mark.parametrize("subject", [subject for subject in SUBJECTS if not isinstance(subject.hold, str)], ids=str)
+@pytest.mark.parametrize(
+    "subject",
+    [subject for subject in SUBJECTS if not isinstance(subject.hold, str)],
+    ids=lambda subject: f"{subject.name} {subject.stack}",
+)
 def test_a_credential_of_every_subject_can_be_held(subject: Subject) -> None:
     assert not isinstance(subject.hold, str)
     assert subject.hold(1) is not subject.hold(2)

@@ -96,3 +96,14 @@ def test_a_comment_without_room_goes_below() -> None:
 
 def test_for_programs() -> None:
     assert by_key([Row("scope", "a", "PRIO_SCOPE")]) == {"scope": {"value": "a", "from": "PRIO_SCOPE"}}
+
+
+def test_the_url_and_the_key_of_a_token_store_are_masked(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=\n")
+    key.chmod(0o600)
+    table = shown(token_store={"url": f"rediss://me:{CANARY}pw@redis.example", "encryption_key_file": key})
+
+    assert (table["token_store.url"].value, table["token_store.encryption_key"].value) == ("**", "**")
+    assert table["token_store.encryption_key"].source == "argument token_store.encryption_key_file"
+    assert CANARY not in str(table)

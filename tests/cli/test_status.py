@@ -92,8 +92,8 @@ def test_watching_ends_with_ctrl_c(page: Page, how: list[str], mark: str) -> Non
     )
     assert process.stdout
     seen = ""
-    while seen.count(mark) < 2:
-        seen += process.stdout.readline()
+    while seen.count(mark) < 2 and (line := process.stdout.readline()):
+        seen += line
     process.send_signal(signal.SIGINT)
     rest, errors = process.communicate()
 

@@ -104,7 +104,11 @@ def _export(arguments: Sequence[str]) -> str | None:
     name = arguments[0].partition("=")[0]
     nested = re.sub(r"^PRIO_CLIENTS__[A-Z0-9_]+?__", "PRIO_", name)
     known = {variable((key,)) for key in (*TOP_LEVEL_KEYS, *SOURCES)}
-    return None if nested in known or nested.startswith(("PRIO_APP__", "PRIO_PARAMS__", "OTEL_")) else f"no variable {name}"
+    return (
+        None
+        if nested in known or nested.startswith(("PRIO_APP__", "PRIO_PARAMS__", "PRIO_TOKEN_STORE__", "OTEL_"))
+        else f"no variable {name}"
+    )
 
 
 CHECKS: dict[str, Callable[[Sequence[str]], str | None]] = {

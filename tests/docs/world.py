@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -43,6 +44,7 @@ class World:
             "prio-berlin": berlin.client_secret,
             "partner": shop.client_secret,
             "partner.pem": _private_pem(key),
+            "prio-store.key": Fernet.generate_key().decode(),
         }.items():
             path = directory / name
             path.write_text(secret)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -11,10 +12,12 @@ from prio_middleware.readiness import FAILURE_COUNTS, ClientReadiness, Readiness
 from prio_middleware.sandbox import Sandbox
 from prio_middleware.settings import Settings
 from prio_middleware.tokens.report import TokenReport
+from prio_middleware.tokens.shared.report import StoreReport
 from tests.dropins.kit import PRODUCTS, WRONG_SECRET, accounts_asked_for, nowhere, settings_for
 
 FAILURE = TokenEndpointUnavailableError("Down.")
 LONG_AGO = FAILURE_COUNTS
+KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
 
 
 @pytest.mark.parametrize(
@@ -56,6 +59,7 @@ def test_the_answer_is_json_that_nobody_keeps() -> None:
                 "failed_ago": 2.0,
                 "held_back": None,
                 "source": None,
+                "store": None,
             }
         },
     }
@@ -74,6 +78,15 @@ class TestOfThisProcess:
         assert 3500 < (seen["default"].expires_in or 0) <= 3600
         assert seen["default"].source == sandbox.token_url
         assert seen["berlin"].expires_in is None
+        assert seen["default"].store == StoreReport("memory")
+
+    def test_a_shared_store_that_is_down_is_said_and_costs_no_readiness(self, sandbox: Sandbox) -> None:
+        clients = Clients(settings_for(sandbox, token_store={"url": "redis://localhost:1", "encryption_key": KEY}))
+        clients["default"].get(PRODUCTS)
+        state = readiness(clients)
+        shown = state.as_dict()["clients"]["default"]["store"]
+        assert state.ready
+        assert (shown["kind"], shown["reachable"], shown["circuit"], shown["alone"]) == ("redis", False, "open", 1)
 
     def test_a_failure_is_told_by_its_code(self, sandbox: Sandbox) -> None:
         clients = Clients(settings_for(sandbox, client_secret=WRONG_SECRET))

@@ -2,45 +2,35 @@
 
 from __future__ import annotations
 
-import base64
-import re
 import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import quote
 
 from rich.pretty import pretty_repr
 
 import prio_middleware
+from prio_middleware.traces import Traces
 
 OURS = Path(prio_middleware.__file__).parent
 RUN = 10
-"""A run of so many letters and digits of a secret gives it away. Every encoding but base64 leaves them as they are."""
+"""So many characters of a secret in a row give it away."""
 
 
 def shown(text: str, secrets: Iterable[str]) -> list[str]:
-    """The traces of ``secrets`` in ``text``."""
-    return [trace for secret in secrets for trace in _traces(secret) if trace in text]
-
-
-def _traces(secret: str) -> Iterator[str]:
-    yield from re.findall(rf"\w{{{RUN},}}", secret)
-    for encoded in (secret, quote(secret, safe="")):
-        for before in range(3):
-            whole = base64.b64encode(b"x" * before + encoded.encode()).decode()
-            # Without the ends, which share their bytes with what stands before and after.
-            yield whole[before + 1 : len(whole) - 4]
+    """How the secrets in ``text`` are written."""
+    traces = Traces(secrets, RUN)
+    return list(filter(None, [traces.find(text)]))
 
 
 def assert_silent(error: BaseException, secrets: Iterable[str]) -> None:
     """Neither ``error`` nor anything that is printed with it shows any of ``secrets``."""
-    found = [(where, trace) for where, text in _printed(error) for trace in shown(text, secrets)]
-    assert found == []
+    traces = Traces(secrets, RUN)
+    assert [(where, how) for where, text in printed(error) if (how := traces.find(text))] == []
 
 
-def _printed(error: BaseException) -> Iterator[tuple[str, str]]:
+def printed(error: BaseException) -> Iterator[tuple[str, str]]:
     for each in _family(error):
         name = type(each).__name__
         yield f"{name}: text", "".join(traceback.format_exception(each))
@@ -51,10 +41,15 @@ def _printed(error: BaseException) -> Iterator[tuple[str, str]]:
 
 
 def _family(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, and those it was raised from or while handling."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+    """The error, those it was raised from or while handling, hidden ones too, and those of a group."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        waiting += [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]
 
 
 def _locals(trace: TracebackType | None) -> Iterator[tuple[str, str, Any]]:

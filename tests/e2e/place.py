@@ -113,9 +113,9 @@ class Place:
         return build.pipeline_for(settings).provider
 
 
-async def until(condition: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], bool], patience: float = PATIENCE) -> None:
     """Wait for what threads or another process bring about."""
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(patience):
         while not condition():  # noqa: ASYNC110 - none of them can set an event here
             await anyio.sleep(0.02)
 

@@ -1,89 +1,12 @@
-"""Whatever the API answers, the caller gets it, or the HTTP library's own error; the connection is given back either way."""
+"""What the API answers reaches the caller, and the reason with it. Answer by answer: ``tests/e2e/faults/table.py``."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from prio_middleware.sandbox import API_FAULTS
 from tests.e2e.place import OVER_TLS, PRODUCT, SOME_OVER_TLS, SOON, Place, assert_works_again, does_not_hang
 
 pytestmark = pytest.mark.anyio
-
-MIB = 1024 * 1024
-OPTIONS: dict[str, dict[str, Any]] = {
-    "slow": {"seconds": 0.05},
-    "drip": {"seconds": 0.05},
-    "gzip_bomb_refusal": {"size": 4 * MIB},
-    "endless_refusal": {"size": 2 * MIB},
-}
-
-DELIVERED = {
-    **{f"redirect_{status}": status for status in (301, 302, 303, 307, 308)},
-    "too_many_requests": 429,
-    "unavailable": 503,
-    "server_error": 500,
-    "bad_gateway": 502,
-    "slow": 200,
-    "drip": 200,
-    "refused_400": 400,
-    "insufficient_scope": 403,
-    "long_refusal": 403,
-    "gzip_bomb_refusal": 403,
-    "endless_refusal": 403,
-}
-"""Answers that a new token would not change, or that are too long to be judged: sent once."""
-
-TRIED_AGAIN = {"bare_403": 403, "refused_401": 401, "refused_403": 403, "invalid_token": 401, "gzip_refusal": 403}
-"""Refusals that may be about the token."""
-
-BROKEN = {"drop": "RemoteProtocolError", "truncated": "RemoteProtocolError", "stall": "ReadTimeout"}
-"""The library's own errors."""
-
-
-def test_the_tables_know_every_fault() -> None:
-    assert {*DELIVERED, *TRIED_AGAIN, *BROKEN} == API_FAULTS.keys()
-
-
-async def outcome(place: Place, fault: str, times: int | None = None) -> int | str:
-    """What a call ends with, status or error, while ``fault`` is on. The one connection there is works again afterwards."""
-    settings = place.settings(max_connections=1, pool_timeout=5, read_timeout=0.1 if fault == "stall" else 30)
-    async with place.client(settings) as client:
-        assert (await client.get(PRODUCT)).status_code == 200
-        place.admin.reset_counts()
-        place.admin.fail_api(fault, times=times, **OPTIONS.get(fault, {}))
-        result: int | str
-        with does_not_hang():
-            try:
-                result = (await client.get(PRODUCT)).status_code
-            except place.world.library.TransportError as error:
-                result = type(error).__name__
-        sent = place.admin.counts()
-        place.admin.clear_faults()
-        place.admin.release()
-        assert (await client.get(PRODUCT)).status_code == 200
-    assert sent.calls_without_token == 0
-    assert (sent.calls, sent.token_requests) == ((2, 1) if fault in TRIED_AGAIN else (1, 0))
-    return result
-
-
-@pytest.mark.parametrize("place", OVER_TLS, indirect=True)
-@pytest.mark.parametrize(("fault", "status"), [*DELIVERED.items(), *TRIED_AGAIN.items()])
-async def test_the_caller_gets_the_answer(place: Place, fault: str, status: int) -> None:
-    assert await outcome(place, fault) == status
-
-
-@pytest.mark.parametrize("place", OVER_TLS, indirect=True)
-@pytest.mark.parametrize(("fault", "error"), BROKEN.items())
-async def test_the_caller_gets_the_librarys_error(place: Place, fault: str, error: str) -> None:
-    assert await outcome(place, fault) == error
-
-
-@pytest.mark.parametrize("place", OVER_TLS, indirect=True)
-@pytest.mark.parametrize("fault", TRIED_AGAIN)
-async def test_a_refusal_that_a_new_token_cures_is_not_seen(place: Place, fault: str) -> None:
-    assert await outcome(place, fault, times=1) == 200
 
 
 @pytest.mark.parametrize("place", SOME_OVER_TLS, indirect=True)

@@ -1,92 +1,14 @@
-"""Whatever the token endpoint answers: a clear error, no call without its token, and the next call works once that is over."""
+"""What the token endpoint answers, and what the next calls make of it. Each answer by itself: ``tests/e2e/faults/table.py``."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import anyio
 import pytest
 
-from prio_middleware import (
-    CredentialsRefusedError,
-    InvalidTokenResponseError,
-    TokenEndpointUnavailableError,
-    TokenError,
-    TokenRequestRefusedError,
-)
-from prio_middleware.sandbox import TOKEN_FAULTS
-from tests.e2e.place import EVERY_WORLD, PRODUCT, SOME_OVER_TLS, SOME_TRIES, SOON, Place, assert_works_again, token_failure
+from prio_middleware import InvalidTokenResponseError, TokenEndpointUnavailableError, TokenError
+from tests.e2e.place import PRODUCT, SOME_OVER_TLS, SOME_TRIES, Place, assert_works_again, token_failure
 
 pytestmark = pytest.mark.anyio
-
-MIB = 1024 * 1024
-OPTIONS: dict[str, dict[str, Any]] = {
-    "slow": {"seconds": 0.05},
-    "huge_body": {"size": 2 * MIB},
-    "gzip_bomb": {"size": 20 * MIB},
-}
-
-UNAVAILABLE = ["too_many_requests", "unavailable", "server_error", "bad_gateway", "drop", "truncated", "stall", "drip"]
-CREDENTIALS = ["bare_401", "invalid_client", "invalid_client_400", "secret_echo", "unauthorized_client"]
-REFUSED = ["bare_403", "error_under_200", "invalid_grant", "invalid_request", "invalid_scope", "method_not_allowed"]
-NO_TOKEN = [
-    *(f"redirect_{status}" for status in (301, 302, 303, 307, 308)),
-    *("empty", "html", "huge_body", "gzip_bomb", "corrupt_gzip", "invalid_utf8", "no_access_token"),
-    *(f"json_{kind}" for kind in ("array", "number", "string", "null", "deep", "huge_number")),
-    *(
-        f"access_token_{kind}"
-        for kind in ("null", "number", "object", "empty", "space", "control", "crlf", "non_ascii", "long")
-    ),
-    *(f"token_type_{kind}" for kind in ("mac", "crlf", "number")),
-]
-FINAL: dict[str, type[TokenError]] = {
-    **dict.fromkeys(CREDENTIALS, CredentialsRefusedError),
-    **dict.fromkeys([*REFUSED, "unsupported_grant_type"], TokenRequestRefusedError),
-    **dict.fromkeys(NO_TOKEN, InvalidTokenResponseError),
-}
-GOOD = ["slow", "no_token_type", "token_type_odd_case", "unasked_gzip"]
-"""Odd answers, with a token in them all the same."""
-
-
-def test_the_tables_know_every_fault() -> None:
-    assert {*UNAVAILABLE, *FINAL, *GOOD} == TOKEN_FAULTS.keys()
-
-
-@pytest.mark.pitfall(id="odd-answers")
-@pytest.mark.parametrize("place", EVERY_WORLD, indirect=True)
-@pytest.mark.parametrize(("fault", "expected"), FINAL.items())
-async def test_an_answer_that_will_not_do(place: Place, fault: str, expected: type[TokenError]) -> None:
-    await assert_told_and_over(place, fault, expected)
-
-
-@pytest.mark.pitfall(id="no-timeout")
-@pytest.mark.parametrize("place", SOME_OVER_TLS, indirect=True)
-@pytest.mark.parametrize("fault", UNAVAILABLE)
-async def test_no_answer_until_the_deadline(place: Place, fault: str) -> None:
-    await assert_told_and_over(place, fault, TokenEndpointUnavailableError, **SOON)
-
-
-async def assert_told_and_over(place: Place, fault: str, expected: type[TokenError], **limits: float) -> None:
-    # One connection: were it not given back, the next call would get none.
-    settings = place.settings(max_connections=1, **limits)
-    async with place.client(settings) as client:
-        place.admin.fail_tokens(fault, times=None, **OPTIONS.get(fault, {}))
-        assert type(await token_failure(place, client)).__name__ == expected.__name__
-        assert place.admin.counts().calls == 0
-
-        place.admin.clear_faults()
-        place.admin.release()
-        await assert_works_again(place, client, settings)
-    assert place.admin.counts().calls_without_token == 0
-
-
-@pytest.mark.parametrize("place", EVERY_WORLD, indirect=True)
-@pytest.mark.parametrize("fault", GOOD)
-async def test_an_odd_answer_with_a_token(place: Place, fault: str) -> None:
-    place.admin.fail_tokens(fault, **OPTIONS.get(fault, {}))
-    async with place.client() as client:
-        assert (await client.get(PRODUCT)).status_code == 200
-    assert place.admin.counts().calls_without_token == 0
 
 
 @pytest.mark.parametrize("place", SOME_OVER_TLS, indirect=True)

@@ -120,7 +120,7 @@ async def due(place: Place, client: Caller) -> None:
     await until(lambda: place.admin.counts().token_requests == 2)
 
 
-AHEAD = {"refresh": "ahead", "leeway_fraction": 0.9999, "leeway_max": 3600, "token_timeout": 1}
+AHEAD = {"refresh": "ahead", "leeway_fraction": 0.9999, "leeway_max": 3600, "leeway_jitter": 0, "token_timeout": 1}
 """With a lifetime of 600 s, a new token is due 0.06 s after the last."""
 
 

@@ -23,7 +23,7 @@ from prio_middleware import PrioError, Secret, build
 from prio_middleware.telemetry.names import FETCH, REAUTHENTICATE
 from prio_middleware.telemetry.snapshot import snapshot
 from prio_middleware.testing.logs import LogKeeper
-from prio_middleware.testing.search import Searched
+from prio_middleware.testing.search import traces_of
 from tests.e2e.place import FORBIDDEN, PRODUCT, SOME_OVER_TLS, SOON, Place
 from tests.telemetry.kit import Recorder
 
@@ -58,19 +58,10 @@ def logs() -> Iterator[LogKeeper]:
     keeper.stop()
 
 
-def hashes(secret: str) -> Iterator[str]:
-    for name in ("md5", "sha1", "sha256", "sha512", "blake2b"):
-        digest = hashlib.new(name, secret.encode()).digest()
-        yield from (digest.hex()[:16], base64.b64encode(digest).decode()[:16], base64.urlsafe_b64encode(digest).decode()[:16])
-
-
 def leaks(texts: dict[str, str], secrets: dict[str, None]) -> list[str]:
     """Where a secret, an encoding of one, a part or a hash is to be found."""
-    searched = {place: Searched(text) for place, text in texts.items()}
-    found = [place for place, text in searched.items() for secret in secrets if text.repeats(secret)]
-    return found + [
-        place for place, text in texts.items() for secret in secrets for part in hashes(secret) if part.lower() in text.lower()
-    ]
+    traces = traces_of(secrets)
+    return [place for place, text in texts.items() if traces.find(text)]
 
 
 class Exporters:

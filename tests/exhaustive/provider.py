@@ -37,7 +37,7 @@ class PreemptibleProvider(ClientCredentialsProvider):
         flight: Flight | None = None,
         trigger: Trigger | None = None,
     ) -> Steps[Outcome]:
-        return self._fetch(key, until)
+        return self._fetch(key, stale, until)
 
     def _board(self, key: TokenOptions, stale: AccessToken | None, fallback: AccessToken | None) -> Steps[Outcome]:
         yield PREEMPTED
@@ -49,7 +49,7 @@ class PreemptibleProvider(ClientCredentialsProvider):
         yield PREEMPTED
         return (yield from super()._lead(key, stale, flight, until, trigger))
 
-    def _fetch(self, key: TokenOptions, until: float, *, may_renew: bool = True) -> Steps[Any]:
-        result = yield from super()._fetch(key, until, may_renew=may_renew)
+    def _fetch(self, key: TokenOptions, stale: AccessToken | None, until: float, *, may_renew: bool = True) -> Steps[Any]:
+        result = yield from super()._fetch(key, stale, until, may_renew=may_renew)
         yield PREEMPTED
         return result

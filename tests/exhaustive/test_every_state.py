@@ -63,7 +63,7 @@ def everybody_leads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
     def lead(self: Any, key: Any, stale: Any, flight: Any, until: float, trigger: Any = None) -> Any:
-        outcome = yield from self._fetch(key, until)
+        outcome = yield from self._fetch(key, stale, until)
         self._flights.drop(key, flight)
         flight.land(outcome)
         return outcome
@@ -106,7 +106,7 @@ def what_is_kept_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def old_credentials_are_tried_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fetch(self: Any, key: Any, until: float, *, may_renew: bool = True) -> Any:
+    def fetch(self: Any, key: Any, stale: Any, until: float, *, may_renew: bool = True) -> Any:
         endpoint, attempts = self.endpoint, Attempts(until, self._clock)
         while (pause := attempts.pause_before_next()) is not None:
             if pause:

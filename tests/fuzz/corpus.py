@@ -1,28 +1,46 @@
-"""Inputs to start from, kept as text: for each target a file, with one JSON string a line, a character for each byte."""
+"""Inputs to start from, kept as text: one JSON string a line, a character for each byte.
+
+For each target there is a file that was written by hand, and one with what fuzzing found to cover more.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "corpus"
 
-MOST = 60
-"""Inputs kept for each target."""
+MOST = 40
+"""Inputs that fuzzing adds to each target."""
 
-LONGEST = 600
-"""Bytes of an input that is kept."""
+LONGEST = 400
+"""Bytes of such an input."""
 
 
 def read(target: str) -> list[bytes]:
-    return [json.loads(line).encode("latin-1") for line in _file(target).read_text().splitlines()]
+    """All that is kept for a target."""
+    return [json.loads(line).encode("latin-1") for file in (_written(target), _found(target)) for line in _lines(file)]
 
 
-def write(target: str, inputs: set[bytes]) -> None:
-    """The shortest of them: whoever reads the file is to see what it is about."""
-    kept = sorted((entry for entry in inputs if len(entry) <= LONGEST), key=lambda entry: (len(entry), entry))[:MOST]
-    _file(target).write_text("".join(f"{json.dumps(entry.decode('latin-1'))}\n" for entry in kept))
+def keep(target: str, found: Iterable[bytes]) -> None:
+    """Add the shortest of ``found``: whoever reads the file is to see what it is about."""
+    by_hand = set(_lines(_written(target)))
+    lines = [json.dumps(entry.decode("latin-1")) for entry in sorted(set(found), key=_length) if len(entry) <= LONGEST]
+    _found(target).write_text("".join(f"{line}\n" for line in [line for line in lines if line not in by_hand][:MOST]))
 
 
-def _file(target: str) -> Path:
+def _length(entry: bytes) -> tuple[int, bytes]:
+    return len(entry), entry
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def _written(target: str) -> Path:
     return FOLDER / f"{target}.jsonl"
+
+
+def _found(target: str) -> Path:
+    return FOLDER / "found" / f"{target}.jsonl"

@@ -189,7 +189,7 @@ def redirected(library: Any, location: str) -> None:
 
 
 def is_home(read: Any) -> bool:
-    return (read.scheme, read.host.lower(), read.port) == ("https", "api.example", None)
+    return (read.scheme, read.host.lower(), read.port or 443) == ("https", "api.example", 443)
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {

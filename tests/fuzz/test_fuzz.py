@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -48,15 +49,13 @@ def test_what_is_near_the_corpus(name: str) -> None:
     holds()
 
 
-def test_the_kept_corpus_is_one_that_can_be_read_and_written(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_kept_beside_what_was_written_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corpus, "FOLDER", tmp_path)
-    corpus.write("any", {bytes(range(256)), b"", bytes(corpus.LONGEST + 1)})
+    (tmp_path / "found").mkdir()
+    (tmp_path / "any.jsonl").write_text('"by hand"\n')
 
-    assert corpus.read("any") == [b"", bytes(range(256))]
+    corpus.keep("any", [bytes(range(256)), b"", b"", b"by hand", bytes(corpus.LONGEST + 1)])
+    assert corpus.read("any") == [b"by hand", b"", bytes(range(256))]
 
-
-@each_target
-def test_what_is_kept_is_small(name: str) -> None:
-    inputs = corpus.read(name)
-    assert len(inputs) <= corpus.MOST
-    assert max(map(len, inputs)) <= corpus.LONGEST
+    corpus.keep("any", [number.to_bytes() for number in range(corpus.MOST + 1)])
+    assert len(corpus.read("any")) == 1 + corpus.MOST

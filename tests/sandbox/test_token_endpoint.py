@@ -163,3 +163,21 @@ async def test_an_account_added_later(caller: Caller, app: SandboxApp) -> None:
 
     assert code(before) == "invalid_client"
     assert (await caller.ask(late)).status_code == 200
+
+
+async def test_who_hangs_up_in_the_middle_of_a_request_breaks_nothing(caller: Caller, app: SandboxApp) -> None:
+    messages = iter([{"type": "http.request", "body": b'{"grant', "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    path = f"{app.base_path}/oauth2/token"
+    known: dict[str, Any] = {"client": ("127.0.0.1", 1), "server": ("sandbox.test", 443), "headers": []}
+    await app({"type": "http", "method": "POST", "scheme": "https", "path": path, "query_string": b"", **known}, receive, send)
+
+    assert sent == []
+    assert (await caller.ask()).status_code == 200

@@ -142,3 +142,8 @@ def test_pickling_is_refused_and_the_remedy_named(thing: object) -> None:
 def test_copies_are_equal(copied: Callable[[ClientSettings], ClientSettings]) -> None:
     client = _masked().client()
     assert copied(client) == client
+
+
+def test_settings_that_could_not_be_loaded_can_be_printed() -> None:
+    """Crash reporters print them: they are in the frame that raises."""
+    assert repr(Settings.__new__(Settings)) == "<Settings, not loaded>"

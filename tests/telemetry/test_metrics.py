@@ -19,9 +19,11 @@ from prio_middleware.telemetry import metrics
 from prio_middleware.telemetry.names import METRICS
 from prio_middleware.telemetry.providers import Telemetry
 from prio_middleware.telemetry.tally import ACQUISITIONS, LEDGER, REAUTHENTICATIONS, REJECTIONS, Tally
+from prio_middleware.tokens.shared.observed import observer
 from prio_middleware.tokens.token import DEFAULT_OPTIONS
 from tests.telemetry.kit import Recorder
 from tests.tokens import kit
+from tests.tokens.shared.fleet import Fleet, Process
 from tests.transports.world import Server, World, settings
 
 pytestmark = pytest.mark.anyio
@@ -156,6 +158,7 @@ def test_every_declared_metric_is_exported_and_no_other(recorder: Recorder) -> N
             leading.send(server(None))  # type: ignore[arg-type]  # the script looks at no request
         with pytest.raises(StopIteration):
             waiting.send(end.value.value)
+        sharing = _process_that_shares()
     data = recorder._reader.get_metrics_data()
     assert data is not None
     (scope,) = data.resource_metrics[0].scope_metrics
@@ -164,6 +167,28 @@ def test_every_declared_metric_is_exported_and_no_other(recorder: Recorder) -> N
         (declared,) = (set(metric.attributes) for metric in METRICS if metric.name == found.name)
         assert all((point.attributes or {}).keys() <= declared for point in found.data.data_points)
     assert clock.now
+    assert sharing.shared.report().published == 1
+
+
+def _process_that_shares() -> Process:
+    process = Fleet(kit.token()).process()
+    process.shared._observe = observer("shop")
+    process.tokens._tally.know(process.tokens)
+    process.token()
+    return process
+
+
+def test_of_a_shared_store_it_is_told_how_it_helped_and_whether_it_answers(recorder: Recorder) -> None:
+    with Telemetry(None, recorder.meter_provider).in_use():
+        process = _process_that_shares()
+        process.fleet.store.down = "TimeoutError READONLY"
+        process.fleet.clock.now += 10_000
+        before = recorder.values(f"{PREFIX}token_store.outcomes")
+        process.token()
+
+    assert recorder.values(f"{PREFIX}token_store.outcomes")["alone"] == before["alone"] + 1
+    assert recorder.values(f"{PREFIX}token_store.circuit") == {None: 1}
+    assert ("TimeoutError", "shop", "look") in recorder.points(f"{PREFIX}token_store.operation.duration")
 
 
 def test_ten_thousand_clients_make_a_bounded_number_of_series(recorder: Recorder) -> None:
@@ -229,6 +254,7 @@ if "fetched" in sys.argv:
     first.client.get("/products")
 from opentelemetry import metrics, trace
 from tests.telemetry.kit import Recorder
+from tests.tokens.shared.fleet import Fleet, Process
 recorder = Recorder()
 metrics.set_meter_provider(recorder.meter_provider)
 trace.set_tracer_provider(recorder.tracer_provider)

@@ -23,4 +23,4 @@ def test_every_span_and_metric_names_its_client() -> None:
 
 def test_no_attribute_is_declared_twice() -> None:
     assert all(len(set(kind.attributes)) == len(kind.attributes) for kind in (*SPANS, *METRICS))
-    assert len(ATTRIBUTES) == 13
+    assert len(ATTRIBUTES) == 15

@@ -387,7 +387,7 @@ async def test_a_refresh_ahead_is_a_root_span_with_a_link_to_what_started_it(wor
         body = {"access_token": f"t{len(lifetimes)}", "token_type": "Bearer", "expires_in": lifetimes.pop(0)}
         return world.library.Response(200, json=body)
 
-    ahead = settings(refresh="ahead", leeway_fraction=0.99, leeway_max=60)
+    ahead = settings(refresh="ahead", leeway_fraction=0.99, leeway_max=60, leeway_jitter=0)
     client = world.client(Server(world, token=token), settings=ahead, **recorder.options)
     await client.get()
     recorder.clear()

@@ -10,7 +10,7 @@ from typing import Any
 
 from prio_middleware import AccessToken, ClientCredentialsProvider, Secret, TokenError
 from prio_middleware.tokens.client_auth import ClientSecretBasic
-from prio_middleware.tokens.effects import Background, Effect, Pause, Post, Steps, Wait, Within
+from prio_middleware.tokens.effects import Ask, Background, Effect, Pause, Post, Steps, Wait, Within
 from prio_middleware.tokens.endpoint import TokenAnswer, TokenEndpoint, TokenRequest
 from prio_middleware.tokens.flight import Unanswered
 
@@ -82,6 +82,8 @@ def _do(effect: Effect, server: Server, clock: Clock) -> Any:
     match effect:
         case Post(request):
             return server(request)
+        case Ask(operation):
+            return operation()
         case Within(effect):
             return _do(effect, server, clock)
         case Pause(seconds):

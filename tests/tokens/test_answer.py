@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
+import pickle
 from typing import Any
 
 import httpx
@@ -308,6 +310,13 @@ def test_an_answer_prints_itself_without_its_body() -> None:
     assert repr(TokenAnswer(failure="ReadTimeout")) == "<TokenAnswer ReadTimeout>"
 
 
+def test_an_answer_cannot_be_dumped() -> None:
+    answer = TokenAnswer(200, {}, b"the token")
+    assert not dataclasses.is_dataclass(answer)
+    with pytest.raises(TypeError, match="cannot be pickled"):
+        pickle.dumps(answer)
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -348,8 +357,11 @@ def test_any_answer_is_a_token_or_an_error_of_the_tree(
         ),
         (answer(503), "The token endpoint cannot answer now: 503.", "Try again later: nothing needs a restart."),
         (
-            answer(307, location="//o.example"),
-            "The token endpoint redirects with 307 to //o.example. That is not followed: the credentials would go there.",
+            answer(307, location="https://other.example/"),
+            (
+                "The token endpoint redirects with 307 to https://other.example/. "
+                "That is not followed: the credentials would go there."
+            ),
             "If the server belongs there, make that the token URL.",
         ),
         (

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import dataclasses
 import functools
 import pickle
 import subprocess
@@ -19,6 +20,7 @@ from prio_middleware.errors import ConfigurationError
 from prio_middleware.secret import Secret
 from prio_middleware.text import WITHHELD, server_text
 from prio_middleware.tokens.client_auth import ClientAuth, ClientSecretBasic, ClientSecretPost, Credentials
+from prio_middleware.traces import Traces
 
 URL = "https://auth.example/token"
 CLIENT_ID = "shop@example.com"
@@ -171,7 +173,14 @@ def test_methods_have_their_registered_names(auth: ClientAuth, method: str) -> N
 
 
 def test_credentials_may_be_none_at_all() -> None:
-    assert Credentials() == Credentials({}, (), ())
+    none = Credentials()
+    assert (dict(none.headers), none.body, none.secrets) == ({}, (), ())
+
+
+@every_method
+def test_asdict_does_not_open_what_it_holds(make: Make) -> None:
+    auth: Any = make(CLIENT_ID, Secret(CANARY))
+    assert Traces([CANARY], 8).find(repr(dataclasses.asdict(auth))) is None
 
 
 def test_credentials_show_nothing() -> None:

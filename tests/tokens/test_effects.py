@@ -7,11 +7,12 @@ import threading
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 from opentelemetry import context as otel
 
 from prio_middleware.tokens import effects
-from prio_middleware.tokens.effects import Background, Pause, Post, Steps, Within, arun, run
+from prio_middleware.tokens.effects import Ask, Background, Pause, Post, Steps, Within, arun, run
 from prio_middleware.tokens.endpoint import TokenAnswer, TokenRequest
 from prio_middleware.tokens.flight import Flight, Flights, Unanswered
 from prio_middleware.tokens.token import DEFAULT_OPTIONS
@@ -173,3 +174,25 @@ def test_a_forked_child_starts_without_the_parents_flights(monkeypatch: pytest.M
 
     assert not flights.is_open(DEFAULT_OPTIONS)
     assert flights.board(DEFAULT_OPTIONS, 0.0)[1]
+
+
+def threads_of(number: int) -> Steps[list[int]]:
+    found: list[int] = []
+    while len(found) < number:
+        found += ((yield Ask(threading.get_ident)),)
+    return found
+
+
+def test_an_operation_is_done_in_the_thread_that_asks() -> None:
+    assert run(threads_of(2), lambda _: TokenAnswer(200)) == [threading.get_ident()] * 2
+
+
+@pytest.mark.anyio
+async def test_awaited_it_is_done_in_another_one_however_many_are_busy() -> None:
+    async def send(_: TokenRequest) -> TokenAnswer:
+        return TokenAnswer(200)
+
+    anyio.to_thread.current_default_thread_limiter().total_tokens = 1
+    anyio.to_thread.current_default_thread_limiter().acquire_on_behalf_of_nowait(object())  # ... and that one is taken
+
+    assert threading.get_ident() not in await arun(threads_of(2), send)

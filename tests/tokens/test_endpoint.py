@@ -87,6 +87,9 @@ def test_every_attempt_has_credentials_of_its_own() -> None:
             self.calls += 1
             return Credentials(body=(("client_assertion", f"{token_url} {self.calls}"),), secrets=(Secret("x"),))
 
+        def digest(self, key: bytes) -> str:
+            return "d"
+
     asked = endpoint(Counting())
     bodies = [parameters(asked.request(DEFAULT_OPTIONS, 1.0, 0.0))["client_assertion"] for _ in range(2)]
     assert bodies == [f"{URL} 1", f"{URL} 2"]
@@ -101,6 +104,18 @@ def test_a_parameter_cannot_change_what_has_an_option(name: str) -> None:
         endpoint().request(TokenOptions(params=((name, "x"),)), 1.0, 0.0)
     assert caught.value.client == "berlin"
     assert caught.value.url == SHOWN_URL
+
+
+def test_a_server_may_not_have_a_parameter_repeated_that_may_be_a_secret() -> None:
+    options = TokenOptions(params=(("hint", "s3cret-value"), ("mode", "full")))
+    asked = endpoint()
+    request = asked.request(options, 1.0, 0.0)
+    assert Secret("s3cret-value") in request.secrets
+    assert Secret("full") not in request.secrets
+    said = json.dumps({"error": "invalid_request", "error_description": "The hint s3cret-value is wrong."})
+    error = asked.read(TokenAnswer(400, body=said.encode()), 0.0, request)
+    assert "s3cret-value" not in str(error)
+    assert WITHHELD in str(error)
 
 
 @pytest.mark.parametrize("bad", ["a\nb", "a\rb", "a\x00b", "a\x7f", "\ud800"])

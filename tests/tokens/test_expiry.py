@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prio_middleware.errors import ConfigurationError
-from prio_middleware.tokens.expiry import ExpiryPolicy
+from prio_middleware.tokens.expiry import ExpiryPolicy, ProcessDraw
 
 POLICY = ExpiryPolicy(default_lifetime=300, max_lifetime=86_400, leeway_fraction=0.1, leeway_max=30)
 
@@ -113,6 +113,8 @@ def test_a_leeway_never_reaches_the_lifetime(expires_in: object, fraction: float
         {"leeway_fraction": -0.1},
         {"leeway_fraction": 1},
         {"leeway_fraction": float("nan")},
+        {"jitter": -0.1},
+        {"jitter": 1},
         {"leeway_max": -1},
         {"leeway_max": float("inf")},
     ],
@@ -140,3 +142,20 @@ def test_what_is_expected_is_said(options: dict[str, Any], message: str) -> None
 def test_times_may_be_shorter_than_a_second() -> None:
     policy = ExpiryPolicy(default_lifetime=0.5, max_lifetime=0.75)
     assert (policy.lifetime(None), policy.lifetime(3600)) == (0.5, 0.75)
+
+
+@pytest.mark.pitfall(id="fleet-stampede")
+def test_each_process_takes_another_share_of_the_leeway(monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = iter([0.0, 0.5])
+    policy = ExpiryPolicy(jitter=0.5, draw=ProcessDraw(lambda: next(draws)))
+
+    assert [policy.leeway(1000), policy.leeway(100)] == [30.0, 10.0]
+    monkeypatch.setattr("os.getpid", lambda: -1)  # a forked child
+    assert [policy.leeway(1000), policy.leeway(100)] == [22.5, 7.5]
+
+
+def test_what_processes_draw_differs() -> None:
+    drawn = [ProcessDraw()() for _ in range(100)]
+
+    assert all(0 <= number < 1 for number in drawn)
+    assert len(set(drawn)) > 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from rich.pretty import pretty_repr
 
 from prio_middleware import ConfigurationError, TokenOptions
 from prio_middleware.tokens.options import request_options
@@ -58,3 +59,9 @@ def test_what_is_wrong_is_said(given: Any, message: str) -> None:
     assert caught.value.client == "shop"
     assert caught.value.url == URL
     assert caught.value.remedy == "Correct the options of this request."
+
+
+def test_values_that_may_be_secrets_are_not_printed() -> None:
+    options = TokenOptions(scope="read", params=(("tenant", "s3cret-value"),))
+    assert repr(options) == "TokenOptions(scope='read', audience=None, resource=None, params=(tenant=**))"
+    assert "s3cret-value" not in f"{options} {pretty_repr(options)}"

@@ -594,6 +594,14 @@ def test_the_second_look_finds_what_another_flight_brought_meanwhile(
     assert [flight._future.result(0) for flight in flights] == [got]  # Who waits for this one need not look again.
 
 
+def test_a_provider_of_its_own_has_no_shared_store_to_report_or_to_listen_to() -> None:
+    shop = Shop(token(100))
+    shop.tokens.listen()
+    shop.tokens.invalidate(shop.token())
+
+    assert (shop.tokens.store_report().kind, shop.tokens.store_report().reachable) == ("memory", None)
+
+
 @pytest.mark.parametrize("replaced", ["while asking", "while pausing"])
 def test_a_failure_of_credentials_that_were_replaced_meanwhile_says_nothing(replaced: str) -> None:
     shop = Shop(token())

@@ -1,58 +1,76 @@
-"""Which failures of a token request are tried again, and when."""
+"""What a fetch reports in the end, where its tries failed in different ways."""
 
 from __future__ import annotations
 
 import pytest
 
-from prio_middleware import AccessToken, InvalidTokenResponseError, Secret, TokenEndpointUnavailableError, TokenError
-from prio_middleware.tokens.retrying import Attempts
-from tests.tokens.kit import Clock
+from prio_middleware import AccessToken, CredentialsRefusedError, TokenError
+from prio_middleware.tokens.endpoint import TokenAnswer, TokenRequest
+from prio_middleware.tokens.token import DEFAULT_OPTIONS
+from tests.tokens.kit import Clock, answer, play, provider, refused, token
+from tests.tokens.kit import Server as Script
 
-LOST = TokenEndpointUnavailableError("no answer")
-
-
-def asking(seconds: float) -> TokenError:
-    return TokenEndpointUnavailableError("busy", retry_after=seconds)
-
-
-def pauses(*results: AccessToken | TokenError, budget: float = 30.0) -> list[float]:
-    """The pauses before each further attempt, in virtual time, until there is none."""
-    clock, waited = Clock(), list[float]()
-    attempts = Attempts(clock.now + budget, clock)
-    assert attempts.pause_before_next() == 0.0
-    for result in results:
-        attempts.record(result)
-        pause = attempts.pause_before_next()
-        if pause is None:
-            break
-        waited.append(pause)
-        clock.now += pause
-        assert attempts.pause_before_next() == 0.0
-    assert attempts.result is results[len(waited)] if len(waited) < len(results) else True
-    return waited
+UNTIL = 30.0
+SILENCE = TokenAnswer(failure="ReadTimeout: The read operation timed out")
+REFUSED = TokenAnswer(failure="ConnectError: connection refused")
 
 
-@pytest.mark.parametrize("result", [AccessToken(Secret("t")), TokenError("no"), InvalidTokenResponseError("no token")])
-def test_what_would_end_the_same_again_is_not_tried_again(result: AccessToken | TokenError) -> None:
-    assert pauses(result) == []
+class Server(Script):
+    """Its answers take a while: each the seconds that stand beside it, or what is left of the request's time."""
+
+    def __init__(self, clock: Clock, *script: tuple[TokenAnswer, float]) -> None:
+        super().__init__(*(answer for answer, _ in script))
+        self._clock = clock
+        self._seconds = [seconds for _, seconds in script]
+
+    def __call__(self, request: TokenRequest) -> TokenAnswer:
+        seconds = self._seconds.pop(0) if len(self._seconds) > 1 else self._seconds[0]
+        self._clock.now += min(seconds, request.budget)
+        return super().__call__(request)
 
 
-def test_pauses_double_with_a_little_chance_up_to_five_seconds() -> None:
-    assert pauses(*[LOST] * 8, budget=100.0) == [
-        pytest.approx(pause + 0.1, abs=0.1) for pause in (0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0)
-    ]
+def fetch(*script: tuple[TokenAnswer, float]) -> AccessToken | TokenError:
+    clock = Clock()
+    return play(provider(clock, deadline=UNTIL).acquire(DEFAULT_OPTIONS, None), Server(clock, *script), clock)
+
+
+def failure(*script: tuple[TokenAnswer, float]) -> TokenError:
+    error = fetch(*script)
+    assert isinstance(error, TokenError)
+    return error
 
 
 @pytest.mark.parametrize(
-    ("asked", "shortest", "longest"),
-    [(0.0, 0.2, 0.4), (0.1, 0.2, 0.4), (3.0, 3.0, 3.0), (29.9, 29.9, 29.9)],
+    "first", [answer(503), answer(500), REFUSED], ids=["the server was busy", "the server was broken", "nobody listened"]
 )
-def test_the_server_may_ask_for_a_longer_pause_but_for_no_shorter_one(asked: float, shortest: float, longest: float) -> None:
-    (pause,) = pauses(asking(asked))
-
-    assert shortest <= pause <= longest
+def test_a_last_try_that_the_deadline_cut_short_does_not_hide_the_failure_before_it(first: TokenAnswer) -> None:
+    assert failure((first, 0.0), (SILENCE, 60.0)).message == failure((first, 60.0)).message
 
 
-@pytest.mark.parametrize("asked", [30.0, 31.0, 4000.0])
-def test_a_pause_beyond_the_deadline_is_not_begun(asked: float) -> None:
-    assert pauses(asking(asked)) == []
+def test_of_many_failures_the_last_one_counts_that_was_not_cut_short() -> None:
+    assert failure((answer(500), 0.0), (answer(502), 0.0), (SILENCE, 60.0)).status_code == 502
+
+
+@pytest.mark.parametrize("busy", [answer(503), answer(429)])
+def test_an_answer_counts_however_late_it_comes(busy: TokenAnswer) -> None:
+    assert failure((REFUSED, 0.0), (busy, 60.0)).status_code == busy.status_code
+
+
+def test_a_permanent_failure_counts_however_late_it_comes() -> None:
+    assert isinstance(failure((REFUSED, 0.0), (refused("invalid_client", 401), 60.0)), CredentialsRefusedError)
+
+
+def test_a_try_without_an_answer_counts_where_the_deadline_is_not_to_blame() -> None:
+    first_try = failure((SILENCE, 60.0))
+    before_the_last = failure((answer(503), 0.0), (SILENCE, 20.0), (REFUSED, 60.0))
+
+    assert "ReadTimeout" in first_try.message
+    assert "ReadTimeout" in before_the_last.message
+
+
+def test_what_the_server_asked_to_wait_is_over_when_the_next_try_began() -> None:
+    assert failure((answer(503, retry_after="5"), 0.0), (SILENCE, 60.0)).retry_after is None
+
+
+def test_a_token_after_a_failure_is_a_token() -> None:
+    assert isinstance(fetch((answer(503), 0.0), (token(), 1.0)), AccessToken)

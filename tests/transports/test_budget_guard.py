@@ -161,10 +161,13 @@ async def test_calls_to_other_servers_go_on(world: World) -> None:
 async def test_where_the_second_try_would_be_too_much_the_caller_gets_the_refusal(world: World) -> None:
     server = Server(world, respond=lambda _: server.refuse())
     client, guard = guarded(world, server, client_errors=1)
+    tally = build.pipeline_for(guarded_settings({"client_errors": 1})).tally
+    counted = tally.reauthentications["budget"]
     response = await client.get()
 
     assert response.status_code == 401
     assert response.json()["error_reference"] == "REF-1"
+    assert tally.reauthentications["budget"] == counted + 1
     reason = response.extensions["prio_middleware.reason"]
     assert isinstance(reason, SecondTryRefusedError)
     assert "1 of 1 answers 4xx are spent" in reason.message

@@ -48,7 +48,7 @@ def _row(subject: Subject, maker: Maker | str, colour: Colour, effort: Effort) -
         return row(subject, colour, None, maker)
     expiries, lifetime = effort.expiries, effort.lifetime
     api = Api(lifetime=lifetime + subject.leeway, token_delay=TOKEN_DELAY, api_delay=API_DELAY)
-    callers = [_calls((expiries + 0.5) * lifetime) for _ in range(CALLERS)]
+    callers = [_calls((expiries + 0.3) * lifetime) for _ in range(CALLERS)]
     answers = load(maker, in_memory(api), colour, callers, warm=True)
     added = estimate([1e3 * each for each in _worst(answers, lifetime, expiries)])
     requests = api.token_requests * lifetime / answers.seconds

@@ -33,7 +33,12 @@ LEVELS: Mapping[Level, tuple[str, str]] = {
 """The word for a level and its style, worst first. The terminal's own palette, so that it is right on any ground."""
 
 ACQUISITIONS = {"fresh": "at hand", "led": "fetched", "joined": "waited for", "held_back": "held back", "failed": "failed"}
-REAUTHENTICATIONS = {"refused": "refused again", "token_unavailable": "without a token", "body_not_replayable": "body gone"}
+REAUTHENTICATIONS = {
+    "refused": "refused again",
+    "token_unavailable": "without a token",
+    "body_not_replayable": "body gone",
+    "budget": "no budget left",
+}
 REJECTED = {"plain_http": "plain HTTP", "foreign_origin": "foreign origin", "held_back": "held back", "budget": "4xx budget"}
 
 _MARGIN = "  "

@@ -11,7 +11,7 @@ const FEW = 5; // fetches that are shown unasked
 const LEVELS = { bad: "Not ready", warn: "To look at", idle: "Idle", good: "Ready" }; // worst first
 const COUNTS = [
   ["Tokens for callers", "acquisitions", { fresh: "at hand", led: "fetched", joined: "waited for", held_back: "held back", failed: "failed" }],
-  ["Re-authentications", "reauthentications", { succeeded: "succeeded", refused: "refused again", token_unavailable: "without a token", body_not_replayable: "body gone", failed: "failed" }],
+  ["Re-authentications", "reauthentications", { succeeded: "succeeded", refused: "refused again", token_unavailable: "without a token", body_not_replayable: "body gone", budget: "no budget left", failed: "failed" }],
   ["Answers", "responses", {}],
   ["Not sent", "rejected", { plain_http: "plain HTTP", foreign_origin: "foreign origin", held_back: "held back", budget: "4xx budget" }],
 ];

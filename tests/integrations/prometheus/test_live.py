@@ -15,8 +15,10 @@ from tests.dropins.servers import free_port
 from tests.integrations.grafana.board import Board, board, panels, substituted
 from tests.integrations.prometheus.rules import alerts
 from tests.integrations.prometheus.world import SCRAPE_INTERVAL, Prometheus, Series, busy, prometheus, wait_until
+from tests.redis_servers import serve
 
 PROMETHEUS = shutil.which("prometheus")
+REDIS = shutil.which("redis-server")
 
 EXPECTED = {
     ("PrioCredentialRejected", "shop", "rejected"),
@@ -35,10 +37,13 @@ ALL_ABSENT = ("PrioTelemetryAbsent", "", "")
 ABSENT = ("PrioTelemetryAbsent", "office", "")
 """After one of the two was stopped."""
 
+SHARING = ("sharing", "sharing_too", "cut_off")
+"""Who shares tokens, where there is a Redis."""
+
 OFFERED = {
     "job": {"shop", "office"},
     "instance": {"127.0.0.1:{shop}", "127.0.0.1:{office}"},
-    "credential": {"steady", "idle", "rejected", "failing", "careless", "revoked"},
+    "credential": {"steady", "idle", "rejected", "failing", "careless", "revoked", *(SHARING if REDIS else ())},
 }
 """What can be chosen at the top of the dashboard."""
 
@@ -88,6 +93,18 @@ SHOWN: Mapping[str, Mapping[str, Right]] = {
     "Re-authentications by outcome": {"revoked, succeeded": up_to(0.5), "revoked, refused": always(0)},
     "Requests refused here": {"careless, plain_http": up_to(0.5), "rejected, held_back": up_to(1)},
 }
+
+SHOWN_OF_A_SHARED_STORE: Mapping[str, Mapping[str, Right]] = {
+    "What the shared store was good for": {
+        "sharing, published": up_to(0.1),
+        "sharing_too, helped": up_to(0.1),
+        "cut_off, alone": up_to(0.1),
+    },
+    "How long the shared store takes": {"sharing, median": up_to(0.0001, 0.25), "sharing, 99 %": up_to(0.0001, 0.25)},
+    "Processes that leave the shared store alone": {"sharing": always(0), "cut_off": up_to(1)},
+}
+
+ALL_SHOWN = {**SHOWN, **SHOWN_OF_A_SHARED_STORE}
 """What each panel has to show, by its legend. In curves, what counts is the highest or the lowest point."""
 
 
@@ -96,12 +113,15 @@ def test_every_alert_fires_for_what_it_is_about_and_every_panel_shows_it(tmp_pat
     ports = {"shop": free_port(), "office": free_port()}
     with prometheus(str(PROMETHEUS), tmp_path, ports) as seen, contextlib.ExitStack() as applications:
         wait_until(lambda: seen.fired() == {ALL_ABSENT}, seen.fired)
-        applications.enter_context(busy(tmp_path, "shop", ports["shop"], "--trouble"))
+        shared = f"--redis={applications.enter_context(serve('redis-server', tmp_path)).port}" if REDIS else "--trouble"
+        applications.enter_context(busy(tmp_path, "shop", ports["shop"], "--trouble", shared))
         close_the_office = applications.enter_context(busy(tmp_path, "office", ports["office"]))
         wait_until(lambda: seen.fired() >= EXPECTED, lambda: f"not fired: {EXPECTED - seen.fired()}")
         close_the_office()
         for panel in panels(board()):
             with subtests.test(panel["title"]):
+                if panel["title"] in SHOWN_OF_A_SHARED_STORE and not REDIS:
+                    pytest.skip("redis-server is not installed")
                 assert wrong_on(panel, seen, ports) == {}
         for name, series, label in choices():
             with subtests.test(f"${name}"):
@@ -118,7 +138,7 @@ def wrong_on(panel: Board, seen: Prometheus, ports: Mapping[str, int]) -> dict[s
     series = list(legend_and_values(panel, seen))
     shown = dict(series)
     assert len(shown) == len(series), "two series have one legend"
-    expected = {legend.format(**ports): right for legend, right in SHOWN[panel["title"]].items()}
+    expected = {legend.format(**ports): right for legend, right in ALL_SHOWN[panel["title"]].items()}
     return {legend: shown.get(legend) for legend, right in expected.items() if not (shown.get(legend) and right(shown[legend]))}
 
 
@@ -155,4 +175,4 @@ def runbook_queries() -> list[tuple[str, str]]:
 
 def test_every_alert_and_every_panel_is_tried() -> None:
     assert {alert["alert"] for alert in alerts()} == {name for name, _, _ in EXPECTED | {ABSENT}}
-    assert {panel["title"] for panel in panels(board())} == SHOWN.keys()
+    assert {panel["title"] for panel in panels(board())} == ALL_SHOWN.keys()

@@ -1,0 +1,126 @@
+"""What has to be true of every history, each rule a pure function that names its violations."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+from tests.chaos.history import Arrival, Call, History
+
+SECOND_TRY = (400, 401, 403)
+"""Refusals that may be about the token (see ``prio-api``'s statuses): what a second try may follow."""
+
+SLACK = 0.1
+"""Seconds by which a caller may be late to note what became of him."""
+
+
+def ended_in_time(history: History) -> Iterator[str]:
+    """Every call ended within its deadline."""
+    for call in history.calls:
+        if call.ended - call.began > history.limit:
+            yield f"{call} took more than {history.limit:g} s"
+
+
+def ended_well(history: History) -> Iterator[str]:
+    """Every call ended in a response or in an error of the tree, unless its caller gave up."""
+    for call in history.calls:
+        if call.how == "stray":
+            yield f"{call} ended in an error that is none of the tree"
+
+
+def answered_in_earnest(history: History) -> Iterator[str]:
+    """A call that had its answer was sent, and answered so by the server."""
+    sent = history.sent()
+    for call in history.calls:
+        if call.how == "response" and call.status not in [arrival.status for arrival in sent[call.name]]:
+            yield f"{call} has an answer that the server did not give"
+
+
+def failed_for_a_reason(history: History) -> Iterator[str]:
+    """No call failed for want of a token while one could be had."""
+    for call in history.calls:
+        if call.how == "error" and not history.outage_at(call.ended):
+            yield f"{call} failed although a token could be had"
+
+
+def refused_for_a_reason(history: History) -> Iterator[str]:
+    """No call was refused for its token while another one could be had, but for one whose second token died as well."""
+    sent = history.sent()
+    for call in history.calls:
+        tries = len(sent[call.name])
+        if call.is_refused and not history.outage_at(call.ended) and not (tries > 1 and history.death_within(call)):
+            yield f"{call} was refused in {tries} tries although a token could be had"
+
+
+def failed_without_a_token(history: History) -> Iterator[str]:
+    """No call failed while a token was at hand that worked before and after it."""
+    lives = _lives(history)
+    for call in history.calls:
+        if call.how == "error":
+            for token, (first, last) in lives.items():
+                if first < call.began and last > call.ended + SLACK:
+                    yield f"{call} failed although token {token} worked before and after it"
+
+
+def sent_with_a_token(history: History) -> Iterator[str]:
+    """No call was sent without a token."""
+    for arrival in history.arrivals:
+        if arrival.token is None:
+            yield f"{arrival.call} was sent without a token"
+
+
+def sent_twice_for_a_reason(history: History) -> Iterator[str]:
+    """A call was sent again only once, after a refusal, and with another token."""
+    for name, arrivals in history.sent().items():
+        if len(arrivals) > 1 and not _is_second_try(arrivals):
+            tries = ", ".join(f"token {arrival.token}: {arrival.status}" for arrival in arrivals)
+            yield f"{name} was sent {len(arrivals)} times ({tries})"
+
+
+def known_calls_only(history: History) -> Iterator[str]:
+    """Nothing arrived that nobody sent."""
+    known = {call.name for call in history.calls}
+    for arrival in history.arrivals:
+        if arrival.call not in known:
+            yield f"{arrival.call or 'a call without a name'} arrived, and nobody made it"
+
+
+def left_nothing(history: History) -> Iterator[str]:
+    """No connection, task, thread or descriptor is left."""
+    yield from history.left
+
+
+RULES: dict[str, Callable[[History], Iterator[str]]] = {
+    "every call ended within its deadline": ended_in_time,
+    "every call ended in a response or an error of the tree": ended_well,
+    "every answer is the server's": answered_in_earnest,
+    "none failed while a token could be had": failed_for_a_reason,
+    "none failed while a token was at hand": failed_without_a_token,
+    "none was refused while a token could be had": refused_for_a_reason,
+    "none was sent without a token": sent_with_a_token,
+    "none was sent twice but to re-authenticate": sent_twice_for_a_reason,
+    "nothing arrived that nobody sent": known_calls_only,
+    "no connection, task, thread or descriptor is left": left_nothing,
+}
+
+
+def violations(history: History) -> dict[str, list[str]]:
+    """What each rule has to say."""
+    return {rule: list(check(history)) for rule, check in RULES.items()}
+
+
+def _is_second_try(arrivals: list[Arrival]) -> bool:
+    if len(arrivals) != 2:
+        return False
+    first, second = arrivals
+    return first.status in SECOND_TRY and first.token != second.token
+
+
+def _lives(history: History) -> dict[int | None, tuple[float, float]]:
+    """Of each token, the end of the first call that it worked for, and the beginning of the last: it was at hand between."""
+    calls = {call.name: call for call in history.calls}
+    used: defaultdict[int | None, list[Call]] = defaultdict(list)
+    for arrival in history.arrivals:
+        if arrival.status == 200 and arrival.call in calls:
+            used[arrival.token].append(calls[arrival.call])
+    return {token: (min(call.ended for call in by), max(call.began for call in by)) for token, by in used.items()}

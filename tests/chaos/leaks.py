@@ -1,0 +1,109 @@
+"""What a round may not leave behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Generator
+from typing import Any
+
+import anyio
+import trio
+
+PATIENCE = 5.0
+"""Seconds that a refresh beside the callers, or the other end of a connection, may need to come to its end."""
+
+TICK = 0.02
+
+
+ORPHAN = "NEW, Request Count: 0"
+"""A connection whose caller was cancelled just before he used it. Both libraries keep it until the client is closed, with or
+without us (encode/httpcore #1093; pydantic/httpx2 #983 mends a part of it)."""
+
+
+def busy_connections(client: Any) -> list[str]:
+    """The connections of a client whose calls are all over that are neither idle nor closed, but for orphans."""
+    connections = client._transport.inner._pool.connections
+    busy = [repr(each) for each in connections if not (each.is_idle() or each.is_closed())]
+    return [f"a connection is not given back: {each}" for each in busy if ORPHAN not in each]
+
+
+def tasks_alive(backend: str) -> int:
+    """The tasks of this event loop."""
+    return len(asyncio.all_tasks()) if backend == "asyncio" else trio.lowlevel.current_statistics().tasks_living
+
+
+async def tasks_left(backend: str, before: int) -> list[str]:
+    """The tasks that go on although everything is closed."""
+    await await_(lambda: tasks_alive(backend) <= before)
+    surplus = tasks_alive(backend) - before
+    return [f"{surplus} tasks are left on {backend}"] if surplus > 0 else []
+
+
+class Belongings:
+    """The descriptors and threads of this process now, to be compared with those of later."""
+
+    def __init__(self) -> None:
+        gc.collect()
+        self._descriptors = _descriptors()
+        self._threads = set(threading.enumerate())
+
+    def more(self) -> list[str]:
+        """What has come since and does not go."""
+        gc.collect()
+        wait(lambda: not (self._new_threads() or _descriptors() > self._descriptors))
+        surplus = _descriptors() - self._descriptors
+        return [
+            *(f"the thread {thread.name} is left" for thread in self._new_threads()),
+            *([f"{surplus} descriptors are left open"] if surplus > 0 else []),
+        ]
+
+    def _new_threads(self) -> set[threading.Thread]:
+        return set(threading.enumerate()) - self._threads
+
+
+@contextlib.contextmanager
+def overheard() -> Generator[list[str]]:
+    """What threads and event loops say of errors that nobody catches, while the ``with`` statement lasts."""
+    said: list[str] = []
+    handler = _Ear(said)
+    before, threading.excepthook = threading.excepthook, lambda args: said.append(f"a thread ended with {args.exc_value!r}")
+    logging.getLogger("asyncio").addHandler(handler)
+    try:
+        yield said
+    finally:
+        logging.getLogger("asyncio").removeHandler(handler)
+        threading.excepthook = before
+
+
+class _Ear(logging.Handler):
+    def __init__(self, said: list[str]) -> None:
+        super().__init__(logging.ERROR)
+        self._said = said
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        self._said.append(f"asyncio said: {record.getMessage()} {error!r}")
+
+
+def _descriptors() -> int:
+    return len(os.listdir("/dev/fd"))  # noqa: PTH208 - it is no folder of ours, and the count is all
+
+
+def wait(done: Callable[[], bool]) -> None:
+    """Wait until something is done, or patience is at its end."""
+    until = time.monotonic() + PATIENCE
+    while not done() and time.monotonic() < until:
+        time.sleep(TICK)
+
+
+async def await_(done: Callable[[], bool]) -> None:
+    """The same, awaiting."""
+    with anyio.move_on_after(PATIENCE):
+        while not done():  # noqa: ASYNC110 - what ends here does not say so
+            await anyio.sleep(TICK)

@@ -1,0 +1,152 @@
+"""Callers: threads, and tasks on asyncio and trio, with clients of both libraries. Each call carries its name in its query."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+
+from prio_middleware import PrioError
+from tests.chaos.history import Call, Ended
+from tests.chaos.leaks import await_, busy_connections, tasks_alive, tasks_left, wait
+from tests.chaos.stage import Stage
+
+LIBRARIES = ["httpx", "httpx2"]
+OPEN, CLOSED = "/products/1004", "/reports/sales"
+SHARE_OF_CLOSED = 0.03
+PAUSE = 0.02
+PAUSE_AFTER_FAILURE = 0.2
+"""Seconds between two calls of one caller, on average."""
+
+
+class Caller:
+    """One thread or task, and the calls it makes."""
+
+    def __init__(self, stage: Stage, name: str) -> None:
+        self._stage = stage
+        self._name = name
+        self._numbers = random.Random(name)
+        self._count = itertools.count(1)
+        self.calls: list[Call] = []
+
+    def thread(self, client: Any) -> None:
+        """Call until the round is over, blocking."""
+        while not self._stage.stopped:
+            path, note = self._next()
+            try:
+                note("response", client.get(path))
+            except Exception as error:  # noqa: BLE001 - which ones there are is what is asked
+                note(_kind(error), error)
+            time.sleep(self._pause())
+
+    async def task(self, client: Any) -> None:
+        """The same, awaiting. This caller may give up."""
+        while not self._stage.stopped:
+            path, note = self._next()
+            patience = self._numbers.uniform(0, 0.1) if self._numbers.random() < self._stage.impatience else None
+            with anyio.move_on_after(patience) as scope:
+                try:
+                    note("response", await client.get(path))
+                except Exception as error:  # noqa: BLE001 - as above
+                    note(_kind(error), error)
+            if scope.cancelled_caught:
+                note("cancelled", None)
+            await anyio.sleep(self._pause())
+
+    def _next(self) -> tuple[str, Callable[[Ended, Any], None]]:
+        allowed = self._numbers.random() >= SHARE_OF_CLOSED
+        name = f"{self._name}.{next(self._count)}"
+        began = time.monotonic()
+
+        def note(how: Ended, result: Any) -> None:
+            status = result.status_code if how == "response" else None
+            reason = result.extensions.get("prio_middleware.reason") if how == "response" else result
+            said = f"{type(reason).__name__}: {reason}" if reason else ""
+            self.calls.append(Call(name, began, time.monotonic(), how, status, said, allowed))
+
+        return f"{OPEN if allowed else CLOSED}?call={name}", note
+
+    def _pause(self) -> float:
+        failed = bool(self.calls) and self.calls[-1].how == "error"
+        return self._numbers.expovariate(1 / (PAUSE_AFTER_FAILURE if failed else PAUSE))
+
+
+def _kind(error: Exception) -> Ended:
+    return "error" if isinstance(error, PrioError) else "stray"
+
+
+class Crowd:
+    """All callers of a round.
+
+    Args:
+        stage: where they call.
+        size: callers of each kind.
+    """
+
+    def __init__(self, stage: Stage, size: int) -> None:
+        self._stage = stage
+        self._callers: list[Caller] = []
+        self._left: list[str] = []
+        self._threads = [
+            *(threading.Thread(target=self._blocking, args=(library, size), name=f"chaos {library}") for library in LIBRARIES),
+            *(
+                threading.Thread(target=self._loop, args=(backend, size), name=f"chaos {backend}")
+                for backend in ("asyncio", "trio")
+            ),
+        ]
+
+    def start(self) -> None:
+        """Begin to call."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> tuple[list[Call], list[str]]:
+        """Let everyone finish. Returns the calls, and what the clients left busy."""
+        self._stage.stopped = True
+        for thread in self._threads:
+            thread.join()
+        return [call for caller in self._callers for call in caller.calls], self._left
+
+    def _caller(self, name: str) -> Caller:
+        caller = Caller(self._stage, name)
+        self._callers.append(caller)
+        return caller
+
+    def _blocking(self, library: str, size: int) -> None:
+        face = importlib.import_module(f"prio_middleware.{library}")
+        with face.client(settings=self._stage.settings) as client:
+            threads = [
+                threading.Thread(target=self._caller(f"{library}-thread-{number}").thread, args=(client,))
+                for number in range(size)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            wait(lambda: not busy_connections(client))
+            self._left += busy_connections(client)
+
+    def _loop(self, backend: str, size: int) -> None:
+        anyio.run(self._awaiting, backend, size, backend=backend)
+
+    async def _awaiting(self, backend: str, size: int) -> None:
+        before = tasks_alive(backend)
+        async with anyio.create_task_group() as group:
+            for library in LIBRARIES:
+                group.start_soon(self._tasks, backend, library, size)
+        self._left += await tasks_left(backend, before)
+
+    async def _tasks(self, backend: str, library: str, size: int) -> None:
+        face = importlib.import_module(f"prio_middleware.{library}")
+        async with face.async_client(settings=self._stage.settings) as client:
+            async with anyio.create_task_group() as group:
+                for number in range(size):
+                    group.start_soon(self._caller(f"{library}-{backend}-{number}").task, client)
+            await await_(lambda: not busy_connections(client))
+            self._left += busy_connections(client)

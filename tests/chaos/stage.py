@@ -1,0 +1,76 @@
+"""A round's world: a sandbox in a process of its own, a secret file, a clock, and one token provider for all clients."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+from prio_middleware import build
+from prio_middleware.sandbox import Admin, Sandbox
+from prio_middleware.sandbox.clock import Clock
+from prio_middleware.settings import ClientSettings
+from tests.chaos.disturbances import LIFETIME
+
+DEADLINE = 1.0
+"""Seconds that a fetch may take. A call may need two, and by the provider's promise each is over after twice that and a bit."""
+
+LIMIT = 10.0
+MARGIN = DEADLINE + 0.5
+
+
+class Stage:
+    """What disturbances act upon, and what the load is made with.
+
+    Args:
+        sandbox: served from a process of its own.
+        folder: where the secret file is to be.
+        seed: what of the settings is left to chance.
+    """
+
+    def __init__(self, sandbox: Sandbox, folder: Path, seed: str) -> None:
+        build.forget()
+        self.admin: Admin = sandbox.admin
+        self.clock = Clock()
+        self.impatience = 0.0
+        self.stopped = False
+        self._numbers = itertools.count(1)
+        self._file = folder / "secret"
+        self._account = sandbox.options.accounts[0].client_id
+        self._announced = self._written = 0
+        self.admin.reset()
+        self.admin.configure(lifetime=LIFETIME)
+        self.write_secret()
+        self.announce_secret()
+        numbers = random.Random(seed)
+        self.settings = ClientSettings(
+            name="chaos",
+            base_url=sandbox.base_url,
+            client_id=self._account,
+            client_secret_file=self._file,
+            ca_file=sandbox.ca_file,
+            refresh=numbers.choice(["on_expiry", "ahead"]),
+            leeway_fraction=0.8,
+            leeway_max=LIFETIME,
+            token_deadline=DEADLINE,
+            token_timeout=DEADLINE / 2,
+            hold_back=0.2,
+            trust_env=False,
+        )
+        provider: Any = build.pipeline_for(self.settings).provider
+        provider._clock = self.clock
+
+    def write_secret(self) -> None:
+        """Put the next secret into the file, in one step, as orchestrators do."""
+        self._written += 1
+        fresh = self._file.with_suffix(".new")
+        fresh.write_text(f"secret-{self._written}-of-a-round")
+        fresh.chmod(0o600)
+        os.replace(fresh, self._file)  # noqa: PTH105 - Path.replace is the same
+
+    def announce_secret(self) -> None:
+        """Let the server take the next secret, and no other."""
+        self._announced += 1
+        self.admin.set_secret(self._account, f"secret-{self._announced}-of-a-round")

@@ -1,0 +1,58 @@
+"""A short round of chaos, and the report on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from rich.console import Console
+
+from prio_middleware.sandbox import Sandbox, SandboxOptions
+from tests.chaos.__main__ import main
+from tests.chaos.checks import violations
+from tests.chaos.disturbances import DISTURBANCES
+from tests.chaos.history import Call, History, Span
+from tests.chaos.report import SHOWN, Report
+from tests.chaos.rounds import Round, play
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed :ResourceWarning")
+"""Under asyncio, the libraries leave the socket of a cancelled TLS handshake to the garbage collector."""
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(SandboxOptions(limits=False), process=True) as sandbox:
+        yield sandbox
+
+
+def test_a_short_round(sandbox: Sandbox) -> None:
+    played = play(sandbox, DISTURBANCES, 5.0, "20.1", size=2)
+    history = played.history
+
+    assert {rule: found for rule, found in violations(history).items() if found} == {}
+    assert {call.how for call in history.calls} >= {"response"}
+    assert any(len(arrivals) == 2 for arrivals in history.sent().values())
+    assert {span.what for span in played.spans} <= {disturbance.name for disturbance in DISTURBANCES}
+    assert played.token_requests > 1
+
+
+def test_the_command_prints_what_happened(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--minutes", "0", "--round", "2.0", "--size", "1", "--seed", "3", "--only", "revoked"]) == 0
+    printed = capsys.readouterr().out
+
+    assert "round 3.1: " in printed
+    assert "tokens are revoked" in printed
+    assert "0 violations." in printed
+
+
+def test_a_violation_is_printed_and_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    stray = [Call(f"call-{number}", 1.0, 1.1, "stray", said="KeyError: 1") for number in range(SHOWN + 2)]
+    report = Report(Console(soft_wrap=True))
+    report.add(Round("9.4", History(calls=stray), [Span("tokens are revoked", 0.5, 0.5)], 3))
+
+    assert report.close() == 1
+    printed = capsys.readouterr().out
+    assert "round 9.4: 7 calls, 3 token requests, 1 disturbances, 7 violations" in printed
+    assert "call-0 (1.000 to 1.100 s, stray, KeyError: 1) ended in an error that is none of the tree" in printed
+    assert "... and 2 more" in printed
+    assert "7 violations." in printed

@@ -1,0 +1,106 @@
+"""What a store may hold under a token's name, and what is made of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from prio_middleware import AccessToken, CredentialsRefusedError, Secret, TokenEndpointUnavailableError, TokenError
+from prio_middleware.tokens.shared.records import (
+    SIZE_LIMIT,
+    Place,
+    SharedToken,
+    open_refusal,
+    open_token,
+    seal_refusal,
+    seal_token,
+)
+from tests.tokens.shared.fleet import OTHER_KEY, keyring
+
+PLACE = Place("a" * 40, "https://auth.example/token")
+TOKEN = AccessToken(Secret("token-1"), "bearer", "booking", lifetime=3600.0)
+RECORD = TOKEN.generation.encode() + seal_token(keyring(), PLACE, TOKEN)
+MEMBERS = {
+    "name": PLACE.name,
+    "url": PLACE.url,
+    "generation": TOKEN.generation,
+    "token": "token-1",
+    "type": "Bearer",
+    "scope": None,
+    "lifetime": 3600,
+}
+
+
+def record(content: object, generation: str = TOKEN.generation) -> bytes:
+    plain = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return generation.encode() + keyring().seal(plain)
+
+
+def test_a_token_comes_back_as_it_was() -> None:
+    assert open_token(keyring(), PLACE, RECORD) == SharedToken(TOKEN.value, "bearer", "booking", 3600.0, TOKEN.generation)
+    assert isinstance(open_token(keyring(), PLACE, record(MEMBERS)), SharedToken)
+
+
+def test_neither_token_nor_server_can_be_read_without_the_key() -> None:
+    assert b"token-1" not in RECORD
+    assert b"auth.example" not in RECORD
+    assert open_token(keyring(OTHER_KEY), PLACE, RECORD) == "none of our keys opens it"
+
+
+@pytest.mark.parametrize("place", [PLACE._replace(name="b" * 40), PLACE._replace(url="https://elsewhere.example/token")])
+def test_a_value_that_was_moved_does_not_open(place: Place) -> None:
+    assert open_token(keyring(), place, RECORD) == "it was sealed for another place"
+
+
+def test_another_generation_before_it_does_not_go_with_it() -> None:
+    assert open_token(keyring(), PLACE, b"f" * 32 + RECORD[32:]) == "it has another generation's id"
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b'"x"', b"{", b"1e999", b"[" * 9999])
+def test_what_is_no_json_object_does_not_open(content: bytes) -> None:
+    assert open_token(keyring(), PLACE, record(content)) == "it was sealed for another place"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"token": ""}, {"token": "line\nbreak"}, {"token": "x" * 20_000}, {"token": None}, {"token": 1}, {"type": "mac"},
+        {"type": None}, {"lifetime": 0}, {"lifetime": -1}, {"lifetime": True}, {"lifetime": "3600"}, {"lifetime": None},
+        {"scope": 1}, {"scope": ["booking"]},
+    ],
+)  # fmt: skip
+def test_what_is_no_token_does_not_open(change: dict[str, Any]) -> None:
+    assert open_token(keyring(), PLACE, record({**MEMBERS, **change})) == "it holds no token"
+
+
+@pytest.mark.parametrize("raw", [b"", b"x", b"x" * 32, b"\xff" * 100, TOKEN.generation.encode() + b"x" * (SIZE_LIMIT + 1)])
+def test_what_was_not_sealed_does_not_open(raw: bytes) -> None:
+    assert open_token(keyring(), PLACE, raw) == "none of our keys opens it"
+
+
+@pytest.mark.parametrize("kind", [CredentialsRefusedError, TokenEndpointUnavailableError])
+def test_a_refusal_comes_back_as_it_was(kind: type[TokenError]) -> None:
+    error = kind("No.", remedy="Do so.", code="invalid_client", status_code=401, error_reference="ref-1")
+    opened = open_refusal(keyring(), PLACE, seal_refusal(keyring(), PLACE, error))
+
+    assert isinstance(opened, kind)
+    assert (opened.message, opened.remedy, opened.code, opened.status_code, opened.error_reference, opened.url) == (
+        "No.", "Do so.", "invalid_client", 401, "ref-1", PLACE.url,
+    )  # fmt: skip
+
+
+def test_a_refusal_without_particulars_has_none() -> None:
+    opened = open_refusal(keyring(), PLACE, seal_refusal(keyring(), PLACE, CredentialsRefusedError("No.")))
+
+    assert isinstance(opened, CredentialsRefusedError)
+    assert (opened.code, opened.status_code, opened.error_reference) == (None, None, None)
+
+
+def test_a_token_is_no_refusal_and_a_refusal_no_token() -> None:
+    refusal = seal_refusal(keyring(), PLACE, CredentialsRefusedError("No."))
+
+    assert open_refusal(keyring(), PLACE, RECORD[32:]) == "it holds no refusal"
+    assert open_refusal(keyring(), PLACE, b"made up") == "none of our keys opens it"
+    assert open_token(keyring(), PLACE, b"f" * 32 + refusal) == "it has another generation's id"

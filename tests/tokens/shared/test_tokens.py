@@ -1,0 +1,621 @@
+"""One token for a fleet, every schedule played by hand."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import pytest
+
+from prio_middleware import (
+    AccessToken,
+    ConfigurationError,
+    CredentialsRefusedError,
+    TokenEndpointUnavailableError,
+    TokenError,
+    TokenOptions,
+    TokenRequestRefusedError,
+)
+from prio_middleware.tokens.effects import Ask, Pause, Post
+from prio_middleware.tokens.endpoint import TokenAnswer, TokenEndpoint
+from prio_middleware.tokens.shared.lease import LONGEST_LEASE
+from prio_middleware.tokens.shared.threads import no_threads
+from tests.tokens.kit import answer, refused, token
+from tests.tokens.shared.fleet import KEY, OTHER_KEY, Fleet, Kept, Run, in_turn, keyring, other_endpoint
+
+LOST = TokenAnswer(failure="ConnectError: refused")
+BOOKING = TokenOptions(scope="booking")
+
+
+def values(*tokens: AccessToken) -> set[str]:
+    return {token.value.reveal() for token in tokens}
+
+
+def test_the_second_process_takes_the_token_of_the_first() -> None:
+    fleet = Fleet(token(1000))
+    first, second = fleet.processes(2)
+    led, adopted = first.token(), second.token()
+
+    assert fleet.requests == 1
+    assert led.value == adopted.value
+    assert (led.source, adopted.source) == ("endpoint", "shared")
+    assert (adopted.scope, adopted.token_type, adopted.lifetime) == (led.scope, led.token_type, led.lifetime)
+    assert second.tokens.current(BOOKING._replace(scope=None), None) is adopted
+
+
+@pytest.mark.pitfall(id="fleet-stampede")
+def test_fifty_processes_that_start_in_one_moment_make_one_token_request() -> None:
+    fleet = Fleet(token(1000), token(1000))
+    results = list(in_turn([process.steps() for process in fleet.processes(50)]))
+
+    assert fleet.requests == 1
+    assert len(values(*(result for result in results if isinstance(result, AccessToken)))) == 1
+
+
+def test_the_steady_state_makes_no_store_operation() -> None:
+    fleet = Fleet(token(1000))
+    process = fleet.process()
+    process.token()
+    before = len(fleet.store.asked)
+    for _ in range(100):
+        process.token()
+
+    assert len(fleet.store.asked) == before == 3  # look, lead, publish
+
+
+def test_remaining_life_is_what_the_store_says_and_counts_from_before_the_look() -> None:
+    fleet = Fleet(token(1000))
+    first, second = fleet.processes(2)
+    led = first.token()
+    fleet.clock.now += 500
+    run = second.steps()
+    run.until(Ask)
+    fleet.clock.now += 3  # the look takes its time
+    adopted = run.finish()
+
+    assert isinstance(adopted, AccessToken)
+    assert adopted.expires_at == pytest.approx(led.expires_at - 3)
+    assert adopted.fresh_until == pytest.approx(adopted.expires_at - 30)
+
+
+def test_a_store_that_would_keep_a_token_too_long_does_not_make_it_live_longer() -> None:
+    fleet = Fleet(token(1000))
+    fleet.process().token()
+    record = fleet.only_slot.record
+    assert record is not None
+    record.until += 300  # a replica whose clock is five minutes behind
+
+    assert fleet.process().token().expires_at == pytest.approx(fleet.clock.now + 1000)
+
+
+def test_a_token_inside_its_leeway_is_replaced_by_one_process_for_all() -> None:
+    fleet = Fleet(token(1000), token(1000))
+    processes = fleet.processes(5)
+    before = [process.token() for process in processes]
+    fleet.clock.now += 975
+    results = list(in_turn([process.steps() for process in processes]))
+
+    assert fleet.requests == 2
+    assert len(values(*(result for result in results if isinstance(result, AccessToken))) | values(*before)) == 2
+
+
+@pytest.mark.pitfall(id="fleet-revocation")
+def test_a_refused_token_is_replaced_once_for_all() -> None:
+    fleet = Fleet(token(1000), token(1000), token(1000))
+    processes = fleet.processes(20)
+    old = [process.token() for process in processes]
+    for process, refused_token in zip(processes, old, strict=True):
+        process.tokens.invalidate(refused_token)
+    runs = [process.steps(stale=stale) for process, stale in zip(processes, old, strict=True)]
+    new = list(in_turn(runs))
+
+    assert fleet.requests == 2
+    assert values(*old).isdisjoint(values(*(result for result in new if isinstance(result, AccessToken))))
+
+
+@pytest.mark.pitfall(id="fleet-revocation")
+def test_whoever_is_refused_later_needs_one_look() -> None:
+    fleet = Fleet(token(1000), token(1000))
+    first, second = fleet.processes(2)
+    a, b = first.token(), second.token()
+    renewed = first.after_refusal_of(a)
+    fleet.store.asked.clear()
+    adopted = second.after_refusal_of(b)
+
+    assert adopted.value == renewed.value
+    assert fleet.store.asked == ["look"]
+    assert fleet.requests == 2
+
+
+@pytest.mark.pitfall(id="late-writer")
+def test_a_dropped_token_does_not_come_back_with_a_late_writer() -> None:
+    fleet = Fleet(token(1000), token(1000))
+    first = fleet.process()
+    old = first.token()
+    record = fleet.only_slot.record
+    first.tokens.invalidate(old)
+    run = first.steps(stale=old)
+    run.until(Post)
+    fleet.only_slot.record = record  # a master that was cut off has its way, or a replica did not hear of the drop
+    run.finish()
+
+    assert fleet.process().token().value != old.value
+
+
+def test_a_dropped_token_that_a_failover_brings_back_is_dropped_again() -> None:
+    fleet = Fleet(token(1000), token(1000), token(1000))
+    first = fleet.process()
+    old = first.token()
+    record = fleet.only_slot.record
+    new = first.after_refusal_of(old)
+    fleet.only_slot.record = record
+    fleet.only_slot.dropped.clear()
+    newest = first.after_refusal_of(new)
+
+    assert newest.value not in (old.value, new.value)
+    assert fleet.requests == 3
+
+
+def test_a_token_that_nobody_else_can_have_is_refused_without_a_word() -> None:
+    fleet = Fleet(token(1000), token(1000))
+    process = fleet.process()
+    fleet.store.down = "ConnectionError"
+    alone = process.token()
+    process.tokens.invalidate(alone)
+    fleet.store.down = None
+    fleet.clock.now += 60
+    process.token(stale=alone)
+
+    assert fleet.only_slot.dropped == set()
+
+
+def test_others_hear_of_a_drop_and_look_for_a_new_token_without_a_refusal_of_their_own() -> None:
+    fleet = Fleet(token(1000), token(1000))
+    first, second = fleet.processes(2)
+    second.tokens.listen()
+    a, b = first.token(), second.token()
+    new = first.after_refusal_of(a)
+
+    assert second.tokens.current(BOOKING._replace(scope=None), None) is None
+    assert second.token().value == new.value != b.value
+
+
+def test_the_drop_of_another_token_is_none_of_ours() -> None:
+    fleet = Fleet(token(1000))
+    process = fleet.process()
+    process.tokens.listen()
+    kept = process.token()
+    fleet.store.listeners[0]("0" * 32)
+
+    assert process.token() is kept
+
+
+def test_before_a_fork_nobody_listens() -> None:
+    fleet = Fleet(token(1000))
+    process = fleet.process()
+    with no_threads():
+        process.tokens.listen()
+        process.token()
+    assert fleet.store.listeners == []
+
+    process.tokens.listen()
+    assert len(fleet.store.listeners) == 1
+
+
+# The lease
+
+
+@pytest.mark.pitfall(id="dead-leader")
+def test_a_leader_that_dies_is_replaced_when_its_lease_runs_out() -> None:
+    fleet = Fleet(token(1000), token(1000))
+    dead = fleet.process().steps()
+    dead.until(Post)  # ... and never another step
+    start = fleet.clock.now
+    others = list(in_turn([process.steps() for process in fleet.processes(3)]))
+
+    assert fleet.requests == 1
+    assert len(values(*(result for result in others if isinstance(result, AccessToken)))) == 1
+    assert fleet.clock.now - start < LONGEST_LEASE + 2  # pauses of all three, one after the other
+
+
+def test_a_leader_that_lost_its_lease_keeps_its_token_to_itself() -> None:
+    fleet = Fleet(token(1000), token(1000))
+    slow, quick = fleet.processes(2)
+    run = slow.steps()
+    run.until(Post)
+    fleet.clock.now += LONGEST_LEASE + 1
+    published = quick.token()
+    own = run.finish()
+
+    assert isinstance(own, AccessToken)
+    assert own.value != published.value
+    assert fleet.process().token().value == published.value
+    assert slow.tokens.store_report().kept_back == 1
+
+
+def test_the_whole_fetch_is_shorter_than_the_lease() -> None:
+    fleet = Fleet(LOST, takes=1.0)
+    run = fleet.process().steps()
+    run.until(Post)
+    lease = fleet.only_slot.lease
+    assert lease is not None
+    while fleet.only_slot.lease is lease:
+        if isinstance(run.effect, Post):
+            assert fleet.clock.now + run.effect.request.budget < lease[1]
+        assert run.step()
+    assert fleet.clock.now < lease[1]
+
+
+def test_a_fetch_that_only_the_lease_cut_short_goes_on_until_its_deadline() -> None:
+    fleet = Fleet(*[LOST] * 12, token(1000), takes=1.0)
+
+    assert isinstance(fleet.process().get(), AccessToken)
+    assert fleet.clock.now - 1000 > LONGEST_LEASE
+
+
+def test_a_cancelled_leader_gives_its_lease_back() -> None:
+    fleet = Fleet(token(1000))
+    run = fleet.process().steps()
+    run.until(Post)
+    run.cancel()
+    for thread in threading.enumerate():
+        if thread.name == "prio_middleware.release":
+            thread.join()
+
+    assert fleet.only_slot.lease is None
+
+
+def test_where_no_thread_can_be_started_the_lease_runs_out_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_more(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    fleet = Fleet(token(1000))
+    process = fleet.process()
+    run = process.steps()
+    run.until(Post)
+    monkeypatch.setattr(threading.Thread, "start", no_more)
+    run.cancel()
+
+    assert fleet.only_slot.lease is not None
+    process.token()  # the same process may take its own lease over
+    assert fleet.requests == 1
+
+
+def test_a_request_that_cannot_be_made_gives_its_lease_back() -> None:
+    fleet = Fleet(token(1000))
+    with pytest.raises(ConfigurationError):
+        fleet.process().get(TokenOptions(params=(("scope", "x"),)))
+    for thread in threading.enumerate():
+        if thread.name == "prio_middleware.release":
+            thread.join()
+
+    assert fleet.only_slot.lease is None
+
+
+def test_a_lease_that_another_process_took_and_used_between_look_and_lead_is_noticed() -> None:
+    fleet = Fleet(token(1000), token(1000))
+    slow, quick = fleet.processes(2)
+    run = slow.steps()
+    assert run.step()  # has looked, and found nothing
+    published = quick.token()
+    result = run.finish()
+
+    assert isinstance(result, AccessToken)
+    assert result.value == published.value
+    assert fleet.requests == 1
+
+
+def test_whoever_waits_too_long_asks_for_himself() -> None:
+    fleet = Fleet(token(1000))
+    waiting = fleet.process(deadline=4.0)
+    leader = fleet.process().steps()
+    leader.until(Post)
+
+    assert waiting.token().source == "endpoint"
+    assert 2 <= fleet.clock.now - 1000 <= 4
+    assert waiting.tokens.store_report().alone == 1
+
+
+@pytest.mark.pitfall(id="dead-leader")
+def test_whoever_still_has_a_token_does_not_ask_beside_a_leader_who_is_slow_or_dead() -> None:
+    fleet = Fleet(token(1000))
+    first, second = fleet.processes(2)
+    kept = [first.token(), second.token()][1]
+    fleet.clock.now += 975
+    leader = first.steps()
+    leader.until(Post)
+
+    assert second.token() is kept
+    assert fleet.requests == 1
+    assert second.tokens.store_report().alone == 0
+
+    fleet.clock.now += 11  # The lease is over, and so is the pause after a failure.
+    assert second.token().serial > kept.serial
+    assert fleet.requests == 2
+
+
+def test_without_any_time_left_nobody_is_waited_for() -> None:
+    fleet = Fleet(token(1000))
+    process = fleet.process(deadline=0.0)
+    process.get()
+
+    assert fleet.store.asked == []
+
+
+def test_only_one_caller_of_a_process_waits_in_the_store() -> None:
+    fleet = Fleet(token(1000))
+    leader = fleet.process().steps()
+    leader.until(Post)
+    process = fleet.process()
+    first, second = process.steps(), process.steps()
+    first.until(Pause)
+
+    assert not isinstance(second.effect, Ask | Pause)
+
+
+def test_a_child_is_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = Fleet(token(1000))
+    process = fleet.process()
+    run = process.steps()
+    run.until(Post)
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    child = process.steps()
+    child.until(Pause)
+
+    assert fleet.requests == 0
+
+
+# Tokens that cannot be shared
+
+
+def test_a_token_good_for_one_call_is_not_shared() -> None:
+    fleet = Fleet(token(0))
+    first, second = fleet.processes(2)
+    first.token()
+    second.token()
+
+    assert fleet.requests == 2
+    assert fleet.only_slot.lease is None
+
+
+def test_other_credentials_scopes_and_servers_have_other_tokens() -> None:
+    fleet = Fleet(token(1000), token(1000), token(1000), token(1000))
+    elsewhere = TokenEndpoint("https://elsewhere.example/token", other_endpoint("s3cret!").auth, client="shop")
+    fleet.process().token()
+    fleet.process().token(BOOKING)
+    fleet.process(endpoint=other_endpoint("another secret")).token()
+    fleet.process(endpoint=elsewhere).token()
+
+    assert fleet.requests == len(fleet.store.slots) == 4
+
+
+# Refusals
+
+
+@pytest.mark.pitfall(id="fleet-wrong-credentials")
+def test_refused_credentials_are_learnt_from_each_other() -> None:
+    fleet = Fleet(refused("invalid_client", 401))
+    results = list(in_turn([process.steps() for process in fleet.processes(10)]))
+
+    assert fleet.requests == 1
+    assert all(isinstance(result, CredentialsRefusedError) for result in results)
+    shared = next(result for result in results if isinstance(result, TokenError) and "Another process" in str(result))
+    assert (shared.code, shared.status_code, shared.client) == ("invalid_client", 401, "shop")
+
+
+def test_refused_credentials_are_tried_again_after_a_while() -> None:
+    fleet = Fleet(refused("invalid_client", 401), token(1000))
+    first, second = fleet.processes(2)
+    first.get()
+    fleet.clock.now += 10.1
+
+    assert second.token().source == "endpoint"
+    assert fleet.process().token().source == "shared"
+    assert fleet.only_slot.refusal is None
+
+
+def test_new_credentials_go_before_what_others_learnt_of_the_old_ones() -> None:
+    fleet = Fleet(refused("invalid_client", 401), token(1000))
+    new = iter([other_endpoint("new")])
+
+    def renewal(*, force: bool) -> TokenEndpoint | None:
+        return next(new, None) if force else None
+
+    fleet.process().get()
+    rotated = fleet.process(renewal=renewal)
+
+    assert rotated.token().source == "endpoint"
+    assert fleet.requests == 2
+    assert fleet.process(endpoint=other_endpoint("new")).token().source == "shared"
+
+
+def test_when_the_server_says_to_come_back_later_the_whole_fleet_does() -> None:
+    fleet = Fleet(answer(503, retry_after="40"), token(1000))
+    results = list(in_turn([process.steps() for process in fleet.processes(3)]))
+
+    assert fleet.requests == 1
+    waits = [result.retry_after for result in results if isinstance(result, TokenEndpointUnavailableError)]
+    assert [wait for wait in waits if wait and 30 < wait < 40.1] == waits
+    assert len(waits) == 3
+
+
+def test_what_is_wrong_with_one_request_is_not_told_to_others() -> None:
+    fleet = Fleet(refused("invalid_scope"), token(1000))
+    first, second = fleet.processes(2)
+
+    assert isinstance(first.get(), TokenRequestRefusedError)
+    assert second.token().source == "endpoint"
+
+
+# What may be wrong with the store
+
+
+@pytest.mark.pitfall(id="store-down")
+def test_without_the_store_everyone_fetches_for_himself() -> None:
+    fleet = Fleet(token(1000), token(1000))
+    fleet.store.down = "ConnectionError"
+    first, second = fleet.processes(2)
+
+    assert values(first.token(), second.token()) == values(first.token(), second.token())
+    assert fleet.requests == 2
+    report = first.tokens.store_report()
+    assert (report.reachable, report.circuit, report.alone, report.last_failure) == (False, "open", 1, "ConnectionError")
+
+
+@pytest.mark.parametrize("operation", ["look", "lead", "publish"])
+def test_a_store_that_fails_at_any_moment_costs_nothing_but_sharing(operation: str) -> None:
+    fleet = Fleet(token(1000), token(1000))
+    run = fleet.process().steps()
+    while fleet.store.asked[-1:] != [operation] and run.result is None:
+        fleet.store.down = "TimeoutError" if _is_next(run, operation, fleet) else None
+        run.step()
+    result = run.result or run.finish()
+
+    assert isinstance(result, AccessToken)
+    assert fleet.requests == 1
+
+
+def _is_next(run: Run, operation: str, fleet: Fleet) -> bool:
+    order = ["look", "lead", "publish"]
+    return isinstance(run.effect, Ask) and order[len(fleet.store.asked)] == operation
+
+
+def test_a_circuit_keeps_callers_away_and_sharing_returns(caplog: pytest.LogCaptureFixture) -> None:
+    fleet = Fleet(*[token(10) for _ in range(30)])
+    process = fleet.process()
+    fleet.store.down = "ConnectionError"
+    with caplog.at_level(logging.INFO, "prio_middleware"):
+        process.token()
+        fleet.clock.now += 0.5
+        process.token(stale=process.token())
+        assert fleet.store.asked == ["look"]
+        fleet.store.down = None
+        fleet.clock.now += 40
+        process.token()
+
+    assert fleet.process().token().source == "shared"
+    assert process.tokens.store_report().circuit == "closed"
+    about_it = [record.levelname for record in caplog.records if "shared token store" in record.message]
+    assert about_it == ["WARNING", "INFO"]
+    assert "ConnectionError" in caplog.text
+
+
+@pytest.mark.parametrize(("back", "source", "requests"), [(True, "shared", 1), (False, "endpoint", 2)])
+def test_who_waits_for_a_leader_looks_once_more_after_a_failure(back: bool, source: str, requests: int) -> None:
+    fleet = Fleet(token(1000), token(1000))
+    leader = fleet.process().steps()
+    leader.until(Post)
+    waiting = fleet.process().steps()
+    waiting.until(Pause)
+    fleet.store.down = "TimeoutError"
+    waiting.step()
+    assert waiting.step()
+    waiting.until(Pause)
+    fleet.store.down = None
+    leader.finish()
+    fleet.store.down = None if back else "TimeoutError"
+    result = waiting.finish()
+
+    assert isinstance(result, AccessToken)
+    assert (result.source, fleet.requests) == (source, requests)
+
+
+def test_a_store_that_stays_away_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    fleet = Fleet(*[token(10) for _ in range(5)])
+    process = fleet.process()
+    fleet.store.down = "ConnectionError"
+    for _ in range(5):
+        process.token()
+        fleet.clock.now += 60
+
+    assert fleet.store.asked == ["look"] * 5
+    assert len(caplog.records) == 1
+
+
+def test_every_operation_is_told_of() -> None:
+    fleet = Fleet(token(1000))
+    process = fleet.process()
+    process.token()
+    fleet.store.down = "TimeoutError"
+    fleet.clock.now += 2000
+    process.token()
+
+    assert [(seen.operation, seen.failure, seen.circuit) for seen in process.seen] == [
+        ("look", None, "closed"), ("lead", None, "closed"), ("publish", None, "closed"), ("look", "TimeoutError", "open"),
+    ]  # fmt: skip
+
+
+@pytest.mark.pitfall(id="store-values")
+@pytest.mark.parametrize("kind", ["poisoned", "empty", "swapped", "of another generation"])
+def test_a_value_that_is_not_ours_is_a_miss_and_a_warning(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    fleet = Fleet(token(1000), token(1000), token(1000))
+    process = fleet.process()
+    process.token()
+    (name,) = fleet.store.slots
+    own = fleet.only_slot.record
+    assert own is not None
+    process.token(BOOKING)
+    (other,) = (slot.record for key, slot in fleet.store.slots.items() if key != name)
+    assert other is not None
+    fleet.store.slots[name].record = {
+        "poisoned": Kept(b"f" * 32 + b"nonsense", own.until),
+        "empty": Kept(b"", own.until),
+        "swapped": other,
+        "of another generation": Kept(b"f" * 32 + own.value[32:], own.until),
+    }[kind]
+
+    assert fleet.process().token().source == "endpoint"
+    assert fleet.process().token().source == "shared"  # it was replaced
+    assert "is not used" in caplog.text
+    assert "nonsense" not in caplog.text
+
+
+def test_a_refusal_that_is_not_ours_is_none(caplog: pytest.LogCaptureFixture) -> None:
+    fleet = Fleet(token(1000))
+    fleet.process().token()
+    fleet.only_slot.record, fleet.only_slot.refusal = None, Kept(b"made up", fleet.clock.now + 100)
+
+    assert fleet.process().token().source == "endpoint"
+    assert "is not used" in caplog.text
+
+
+def test_keys_are_replaced_without_a_request_more() -> None:
+    fleet = Fleet(token(1000), token(1000))
+    old, both, promoted, new = (
+        fleet.process(keyring(*keys)) for keys in [(KEY,), (KEY, OTHER_KEY), (OTHER_KEY, KEY), (OTHER_KEY,)]
+    )
+    assert len(values(old.token(), both.token(), promoted.token())) == 1
+    assert fleet.requests == 1
+    fleet.clock.now += 2000
+    assert len(values(promoted.token(), both.token(), new.token())) == 1
+    assert fleet.requests == 2
+
+
+def test_another_key_means_another_fleet() -> None:
+    fleet = Fleet(token(1000), token(1000))
+    ours, theirs = fleet.process(), fleet.process(keyring(OTHER_KEY))
+
+    assert values(ours.token()).isdisjoint(values(theirs.token()))
+
+
+def test_a_second_name_that_cannot_be_looked_at_is_no_help() -> None:
+    fleet = Fleet(token(1000))
+    process = fleet.process(keyring(KEY, OTHER_KEY))
+    run = process.steps()
+    assert run.step()
+    fleet.store.down = "TimeoutError"
+
+    assert isinstance(run.finish(), AccessToken)
+    assert process.tokens.store_report().alone == 1
+
+
+def test_reports_say_how_often_the_store_helped() -> None:
+    fleet = Fleet(token(1000))
+    fleet.watched = False
+    first, second = fleet.processes(2)
+    assert first.tokens.store_report().reachable is None
+    first.token()
+    second.token()
+
+    assert (first.tokens.store_report().kind, first.tokens.store_report().published) == ("redis", 1)
+    assert (second.tokens.store_report().helped, second.tokens.store_report().reachable) == (1, True)

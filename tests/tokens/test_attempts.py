@@ -1,0 +1,58 @@
+"""Which failures of a token request are tried again, and when."""
+
+from __future__ import annotations
+
+import pytest
+
+from prio_middleware import AccessToken, InvalidTokenResponseError, Secret, TokenEndpointUnavailableError, TokenError
+from prio_middleware.tokens.retrying import Attempts
+from tests.tokens.kit import Clock
+
+LOST = TokenEndpointUnavailableError("no answer")
+
+
+def asking(seconds: float) -> TokenError:
+    return TokenEndpointUnavailableError("busy", retry_after=seconds)
+
+
+def pauses(*results: AccessToken | TokenError, budget: float = 30.0) -> list[float]:
+    """The pauses before each further attempt, in virtual time, until there is none."""
+    clock, waited = Clock(), list[float]()
+    attempts = Attempts(clock.now + budget, clock)
+    assert attempts.pause_before_next() == 0.0
+    for result in results:
+        attempts.record(result)
+        pause = attempts.pause_before_next()
+        if pause is None:
+            break
+        waited.append(pause)
+        clock.now += pause
+        assert attempts.pause_before_next() == 0.0
+    assert attempts.result is results[len(waited)] if len(waited) < len(results) else True
+    return waited
+
+
+@pytest.mark.parametrize("result", [AccessToken(Secret("t")), TokenError("no"), InvalidTokenResponseError("no token")])
+def test_what_would_end_the_same_again_is_not_tried_again(result: AccessToken | TokenError) -> None:
+    assert pauses(result) == []
+
+
+def test_pauses_double_with_a_little_chance_up_to_five_seconds() -> None:
+    assert pauses(*[LOST] * 8, budget=100.0) == [
+        pytest.approx(pause + 0.1, abs=0.1) for pause in (0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "shortest", "longest"),
+    [(0.0, 0.2, 0.4), (0.1, 0.2, 0.4), (3.0, 3.0, 3.0), (29.9, 29.9, 29.9)],
+)
+def test_the_server_may_ask_for_a_longer_pause_but_for_no_shorter_one(asked: float, shortest: float, longest: float) -> None:
+    (pause,) = pauses(asking(asked))
+
+    assert shortest <= pause <= longest
+
+
+@pytest.mark.parametrize("asked", [30.0, 31.0, 4000.0])
+def test_a_pause_beyond_the_deadline_is_not_begun(asked: float) -> None:
+    assert pauses(asking(asked)) == []
