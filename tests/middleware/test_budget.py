@@ -44,6 +44,14 @@ def test_it_counts_requests_refusals_and_what_is_under_way(spent: Budget) -> Non
     assert spent.usage() == Usage(client_errors=4, requests=11, in_flight=1)
 
 
+def test_each_answer_settles_one_request(spent: Budget) -> None:
+    for _ in range(3):
+        spent.spend(None)
+    spent.settle(200)
+
+    assert spent.usage().in_flight == 2
+
+
 def test_what_is_older_than_a_minute_is_forgotten(spent: Budget, clock: Clock) -> None:
     answered(spent, 403)
     clock.now += 60

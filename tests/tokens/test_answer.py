@@ -20,7 +20,7 @@ from prio_middleware.errors import (
 )
 from prio_middleware.retry_after import MAX_WAIT
 from prio_middleware.secret import Secret
-from prio_middleware.text import CODE_LIMIT, URL_LIMIT
+from prio_middleware.text import CODE_LIMIT, URL_LIMIT, WITHHELD
 from prio_middleware.tokens.answer import ANSWER_LIMIT, SCOPE_LIMIT, TOKEN_LIMIT, TokenAnswer, read_answer
 from prio_middleware.tokens.expiry import ExpiryPolicy
 from prio_middleware.tokens.token import AccessToken
@@ -389,3 +389,42 @@ def test_of_a_place_as_much_is_repeated_as_of_any_url_and_of_a_type_as_much_as_o
 
     assert f" to {far[: URL_LIMIT - 1]}~. " in place.message
     assert f" of {'t' * (CODE_LIMIT - 1)}~, " in kind.message
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (299, "answered 299 with 0 bytes"),
+        (300, "redirects with 300"),
+        (399, "redirects with 399"),
+        (400, "refused the request: 400."),
+    ],
+)
+def test_where_one_kind_of_status_ends_and_the_next_begins(status: int, said: str) -> None:
+    found = read(answer(status))
+    assert isinstance(found, TokenError)
+    assert said in found.message
+
+
+@pytest.mark.parametrize("name", ["access_token", "refresh_token", "id_token"])
+def test_no_token_of_an_answer_is_repeated_from_elsewhere_in_it(name: str) -> None:
+    found = error(answer(400, {name: JWT, "error_description": f"What about {JWT}?"}), TokenRequestRefusedError)
+    assert WITHHELD in found.message
+
+
+@pytest.mark.parametrize(
+    ("members", "problem"),
+    [
+        ({"access_token": None}, "there is no access_token"),
+        ({"access_token": "a b"}, "the access_token has characters that no header may hold"),
+        ({"expires_in": "soon"}, "expires_in is not a number of seconds"),
+        ({"token_type": "t" * 1000}, f"the token_type is {'t' * (CODE_LIMIT - 1)}~"),
+    ],
+)
+def test_what_is_wrong_with_a_token_is_said_in_so_many_words(members: dict[str, Any], problem: str) -> None:
+    found = error(answer(200, {**TOKEN, **members}), InvalidTokenResponseError)
+    assert found.message.endswith(f" bytes of an unnamed type, and no token: {problem}.")
+
+
+def test_a_long_scope_is_kept_whole() -> None:
+    assert token(scope="a" * SCOPE_LIMIT).scope == "a" * SCOPE_LIMIT

@@ -79,7 +79,9 @@ def test_any_visible_credentials_arrive_as_they_are(client_id: str, secret: str)
 def test_raw_basic_takes_no_client_id_with_a_colon() -> None:
     with pytest.raises(ConfigurationError, match="colon") as caught:
         ClientSecretBasic("a:b", Secret(CANARY))
-    assert "client_secret_post" in str(caught.value)
+    assert caught.value.remedy == (
+        'Set the encoding of Basic credentials to "form", or use client_secret_post, if the server takes it.'
+    )
 
 
 def test_an_unknown_encoding_is_named() -> None:
@@ -183,3 +185,9 @@ def test_asdict_does_not_open_what_it_holds(make: Make) -> None:
 
 def test_credentials_show_nothing() -> None:
     assert repr(Credentials({"Authorization": "x"}, (("client_secret", "x"),), (Secret("x"),))) == "<Credentials **>"
+
+
+def test_of_basic_the_secret_its_encoded_form_and_what_stands_in_the_header_are_secret() -> None:
+    credentials = ClientSecretBasic("shop", Secret(CANARY), "form").apply(URL)
+    pair = base64.b64encode(f"shop:{urllib.parse.quote_plus(CANARY)}".encode()).decode()
+    assert [secret.reveal() for secret in credentials.secrets] == [CANARY, urllib.parse.quote_plus(CANARY), pair]

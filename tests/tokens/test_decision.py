@@ -55,3 +55,10 @@ def test_who_holds_a_working_token_waits_half_its_remaining_life_at_most(life: f
     fallback = None if life is None else AccessToken(Secret("t"), expires_at=NOW + life)
 
     assert math.isclose(budget(30.0, fallback, NOW), expected)
+
+
+def test_ahead_is_what_has_to_be_asked_for() -> None:
+    due = AccessToken(Secret("t"), expires_at=NOW + 10, fresh_until=NOW)
+
+    assert decide(due, None, None, NOW) == Fetch(due)
+    assert decide(due, None, None, NOW, ahead=True) == UseAndRefresh(due)

@@ -205,3 +205,7 @@ def test_what_to_do_about_a_parameter_that_has_an_option_of_its_own() -> None:
     with pytest.raises(ConfigurationError) as caught:
         endpoint().request(TokenOptions(params=(("scope", "x"),)), 1.0, 0.0)
     assert caught.value.remedy == "Set scope, audience, resource and the client's credentials by their own options."
+
+
+def test_a_timeout_may_be_shorter_than_a_second() -> None:
+    assert endpoint(timeout=0.5).request(DEFAULT_OPTIONS, 100.0, 90.0).timeout == 0.5

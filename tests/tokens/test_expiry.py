@@ -124,6 +124,26 @@ def test_rules_that_make_no_sense_are_named(rules: dict[str, Any]) -> None:
         ExpiryPolicy(**rules)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"default_lifetime": 0}, "default_lifetime is 0; expected is a positive number of seconds."),
+        ({"max_lifetime": -1}, "max_lifetime is -1; expected is a positive number of seconds."),
+        ({"leeway_fraction": 1}, "leeway_fraction is 1; expected is a fraction from 0 to below 1."),
+        ({"leeway_max": -1}, "leeway_max is -1; expected is a number of seconds, or 0."),
+    ],
+)
+def test_what_is_expected_is_said(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        ExpiryPolicy(**options)
+    assert caught.value.message == message
+
+
+def test_times_may_be_shorter_than_a_second() -> None:
+    policy = ExpiryPolicy(default_lifetime=0.5, max_lifetime=0.75)
+    assert (policy.lifetime(None), policy.lifetime(3600)) == (0.5, 0.75)
+
+
 @pytest.mark.pitfall(id="fleet-stampede")
 def test_each_process_takes_another_share_of_the_leeway(monkeypatch: pytest.MonkeyPatch) -> None:
     draws = iter([0.0, 0.5])

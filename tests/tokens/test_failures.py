@@ -77,3 +77,11 @@ def test_the_number_that_is_remembered_is_bounded() -> None:
 
     assert max(kept) == 5
     assert min(kept) == 1
+
+
+def test_by_default_about_a_thousand_are() -> None:
+    failures, keys = Failures(10.0), [TokenOptions(scope=str(number)) for number in range(1025)]
+    for key in keys:
+        failures.record(key, TokenError("no"), 0.0)
+
+    assert [key for key in keys if failures.get(key)] == keys[-1:]

@@ -24,6 +24,7 @@ from prio_middleware import (
 from prio_middleware.tokens.effects import Pause, Post, Wait
 from prio_middleware.tokens.endpoint import TokenAnswer, TokenRequest
 from prio_middleware.tokens.flight import Flight, Unanswered
+from prio_middleware.tokens.store import MemoryStore
 from prio_middleware.tokens.token import DEFAULT_OPTIONS
 from tests.tokens import kit
 from tests.tokens.kit import Clock, Server, answer, endpoint, play, provider, refused, token
@@ -554,8 +555,17 @@ def test_a_report_says_that_a_fetch_is_under_way() -> None:
 
 def test_a_token_url_of_plain_http_is_refused_before_anything_is_asked() -> None:
     plain = dataclasses.replace(endpoint(), url="http://auth.example/token")
-    with pytest.raises(InsecureTransportError):
+    with pytest.raises(InsecureTransportError) as caught:
         ClientCredentialsProvider(plain)
+    assert caught.value.client == "shop"
+
+
+def test_tokens_may_be_kept_in_a_store_of_one_s_own() -> None:
+    store = MemoryStore()
+    shop = Shop(store=store)
+    kept = shop.token()
+
+    assert store.get(DEFAULT_OPTIONS) is kept
 
 
 @pytest.mark.pitfall(id="cold-cache")

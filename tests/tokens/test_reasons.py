@@ -38,3 +38,10 @@ def test_what_is_remembered_is_bounded() -> None:
         reasons.lost([TokenOptions(scope=str(number))], "rejected")
         sizes.add(len(reasons._lost))
     assert sizes == set(range(1, 11))
+
+
+def test_by_default_it_is_about_a_thousand() -> None:
+    reasons = Reasons()
+    for number in range(1025):
+        reasons.lost([TokenOptions(scope=str(number))], "rejected")
+    assert len(reasons._lost) == 1

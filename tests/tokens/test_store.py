@@ -101,3 +101,12 @@ def test_clearing_it_names_every_key() -> None:
 
     assert store.clear() == [scoped(number) for number in range(3)]
     assert len(store) == 0
+
+
+def test_by_default_it_keeps_about_a_thousand() -> None:
+    store = MemoryStore()
+    for number in range(1025):
+        store.put(scoped(number), expiring(10.0 + number), now=0.0)
+
+    assert len(store) == 1024
+    assert store.get(scoped(0)) is None
