@@ -110,7 +110,7 @@ class SharedTokens:
         self._owner = (0, "")
 
     def fetch(
-        self, endpoint: TokenEndpoint, key: TokenOptions, until: float, request: Request, *, spare: bool = False
+        self, endpoint: TokenEndpoint, key: TokenOptions, until: float, request: Request, *, spare: bool
     ) -> Steps[Outcome]:
         """A token that is fresh: another process's, or a new one, which the others get too.
 

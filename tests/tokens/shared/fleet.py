@@ -13,6 +13,7 @@ from prio_middleware.tokens.endpoint import TokenAnswer, TokenEndpoint
 from prio_middleware.tokens.provider import Renewal
 from prio_middleware.tokens.shared.circuit import Circuit
 from prio_middleware.tokens.shared.keyring import Keyring
+from prio_middleware.tokens.shared.lease import LONGEST_LEASE
 from prio_middleware.tokens.shared.report import OperationSeen
 from prio_middleware.tokens.shared.store import Lease, Seen, Turn, Unreachable
 from prio_middleware.tokens.shared.tokens import SharedTokens
@@ -138,15 +139,17 @@ class Process:
     def __init__(self, fleet: Fleet, keys: Keyring | None, renewal: Renewal | None = None, **options: Any) -> None:
         self.fleet = fleet
         self.seen: list[OperationSeen] = []
+        options = {"deadline": 30.0, "hold_back": 10.0, **options}
         self.shared = SharedTokens(
             fleet.store,
             keys or keyring(),
+            hold_back=options["hold_back"],
+            lease=options.pop("lease", LONGEST_LEASE),
             circuit=Circuit(lambda: 0.5),
             observe=self.seen.append if fleet.watched else None,
             clock=fleet.clock,
             draw=lambda: 0.5,
         )
-        options = {"deadline": 30.0, **options}
         self.tokens = ClientCredentialsProvider(
             options.pop("endpoint", None) or endpoint(),
             shared=self.shared,

@@ -72,6 +72,11 @@ def test_a_fetch_is_always_shorter_than_its_lease(left: float, longest: float) -
     assert fetch_until(100.0, lease, 100.0 + left) <= 100.0 + left
 
 
+@pytest.mark.parametrize(("lease", "expected"), [(10.0, 9.0), (3.0, 2.0), (2.0, 1.0), (1.0, 0.5)])
+def test_of_a_lease_a_second_is_kept_or_half_of_a_short_one(lease: float, expected: float) -> None:
+    assert fetch_until(100.0, lease, 200.0) == 100.0 + expected
+
+
 @pytest.mark.parametrize(("left", "expected"), [(30.0, 20.0), (20.0, 10.0), (4.0, 2.0), (0.0, 0.0)])
 def test_a_waiter_keeps_time_for_a_fetch_of_its_own(left: float, expected: float) -> None:
     assert patience_until(100.0, 100.0 + left) == 100.0 + expected
@@ -84,7 +89,8 @@ def test_polls_grow_rarer_differ_and_end_with_the_lease() -> None:
     assert 0.04 < pauses[0] < 0.051
     assert 0.49 < pauses[-1] <= 0.5
     assert poll_pause(5, 100.0, 0.0) < poll_pause(5, 100.0, 0.9)
-    assert poll_pause(50, 0.01, 0.5) < 0.06
+    assert [poll_pause(number, 100.0, 1.0) for number in range(4)] == pytest.approx([0.05, 0.075, 0.1125, 0.16875])
+    assert poll_pause(50, 0.01, 0.5) == pytest.approx(0.01 + 0.05 * 0.75)
 
 
 def test_refused_generations_are_told_under_their_name_until_they_would_have_expired() -> None:
@@ -113,3 +119,4 @@ def test_of_refused_generations_the_newest_are_remembered(monkeypatch: pytest.Mo
     refused.know("e", "name")
     refused.know("f", "name")
     assert "c" not in refused.lives("name", 0.0)
+    assert "d" in refused.lives("name", 0.0)

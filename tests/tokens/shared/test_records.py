@@ -41,6 +41,7 @@ def record(content: object, generation: str = TOKEN.generation) -> bytes:
 def test_a_token_comes_back_as_it_was() -> None:
     assert open_token(keyring(), PLACE, RECORD) == SharedToken(TOKEN.value, "bearer", "booking", 3600.0, TOKEN.generation)
     assert isinstance(open_token(keyring(), PLACE, record(MEMBERS)), SharedToken)
+    assert isinstance(open_token(keyring(), PLACE, record({**MEMBERS, "lifetime": 0.5})), SharedToken)
 
 
 def test_neither_token_nor_server_can_be_read_without_the_key() -> None:
@@ -80,6 +81,10 @@ def test_what_was_not_sealed_does_not_open(raw: bytes) -> None:
     assert open_token(keyring(), PLACE, raw) == "none of our keys opens it"
 
 
+def test_what_is_too_large_is_not_even_opened() -> None:
+    assert open_token(keyring(), PLACE, record({**MEMBERS, "more": "x" * SIZE_LIMIT})) == "none of our keys opens it"
+
+
 @pytest.mark.parametrize("kind", [CredentialsRefusedError, TokenEndpointUnavailableError])
 def test_a_refusal_comes_back_as_it_was(kind: type[TokenError]) -> None:
     error = kind("No.", remedy="Do so.", code="invalid_client", status_code=401, error_reference="ref-1")
@@ -96,6 +101,16 @@ def test_a_refusal_without_particulars_has_none() -> None:
 
     assert isinstance(opened, CredentialsRefusedError)
     assert (opened.code, opened.status_code, opened.error_reference) == (None, None, None)
+
+
+def test_particulars_of_another_kind_are_none() -> None:
+    members = {"name": PLACE.name, "url": PLACE.url, "refusal": "credentials", "message": "No."}
+    strange = {"remedy": 1, "code": ["a"], "status_code": "401", "error_reference": {}}
+    opened = open_refusal(keyring(), PLACE, keyring().seal(json.dumps({**members, **strange}).encode()))
+
+    assert isinstance(opened, CredentialsRefusedError)
+    assert (opened.code, opened.status_code, opened.error_reference) == (None, None, None)
+    assert opened.remedy == CredentialsRefusedError("No.").remedy
 
 
 def test_a_token_is_no_refusal_and_a_refusal_no_token() -> None:

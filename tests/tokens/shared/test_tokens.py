@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -18,9 +20,12 @@ from prio_middleware import (
 )
 from prio_middleware.tokens.effects import Ask, Pause, Post
 from prio_middleware.tokens.endpoint import TokenAnswer, TokenEndpoint
+from prio_middleware.tokens.expiry import ExpiryPolicy
 from prio_middleware.tokens.shared.lease import LONGEST_LEASE
+from prio_middleware.tokens.shared.records import Place, SharedToken, open_token
+from prio_middleware.tokens.shared.store import Seen, Unreachable
 from prio_middleware.tokens.shared.threads import no_threads
-from tests.tokens.kit import answer, refused, token
+from tests.tokens.kit import URL, answer, endpoint, refused, token
 from tests.tokens.shared.fleet import KEY, OTHER_KEY, Fleet, Kept, Run, in_turn, keyring, other_endpoint
 
 LOST = TokenAnswer(failure="ConnectError: refused")
@@ -32,14 +37,14 @@ def values(*tokens: AccessToken) -> set[str]:
 
 
 def test_the_second_process_takes_the_token_of_the_first() -> None:
-    fleet = Fleet(token(1000))
+    fleet = Fleet(token(1000, scope="booking"))
     first, second = fleet.processes(2)
     led, adopted = first.token(), second.token()
 
     assert fleet.requests == 1
     assert led.value == adopted.value
     assert (led.source, adopted.source) == ("endpoint", "shared")
-    assert (adopted.scope, adopted.token_type, adopted.lifetime) == (led.scope, led.token_type, led.lifetime)
+    assert (adopted.scope, adopted.token_type, adopted.lifetime) == ("booking", led.token_type, led.lifetime)
     assert second.tokens.current(BOOKING._replace(scope=None), None) is adopted
 
 
@@ -88,6 +93,35 @@ def test_a_store_that_would_keep_a_token_too_long_does_not_make_it_live_longer()
     assert fleet.process().token().expires_at == pytest.approx(fleet.clock.now + 1000)
 
 
+def test_no_process_takes_a_token_for_longer_than_its_own_settings_say() -> None:
+    fleet = Fleet(token(1000))
+    fleet.process().token()
+    cautious = fleet.process(endpoint=replace(endpoint(), expiry=ExpiryPolicy(max_lifetime=100)))
+    adopted = cautious.token()
+
+    assert adopted.source == "shared"
+    assert adopted.expires_at - fleet.clock.now == pytest.approx(100)
+
+
+def test_a_token_whose_leeway_begins_now_is_not_taken_any_more() -> None:
+    fleet = Fleet(token(1000), token(1000), takes=0.0)
+    first, second = fleet.processes(2)
+    first.token()
+    fleet.clock.now += 970
+
+    assert second.token().source == "endpoint"
+
+
+def test_what_is_sealed_names_the_token_endpoint_it_is_from() -> None:
+    fleet = Fleet(token(1000))
+    fleet.process().token()
+    (name,) = fleet.store.slots
+    record = fleet.only_slot.record
+    assert record is not None
+
+    assert isinstance(open_token(keyring(), Place(name, URL), record.value), SharedToken)
+
+
 def test_a_token_inside_its_leeway_is_replaced_by_one_process_for_all() -> None:
     fleet = Fleet(token(1000), token(1000))
     processes = fleet.processes(5)
@@ -124,6 +158,18 @@ def test_whoever_is_refused_later_needs_one_look() -> None:
 
     assert adopted.value == renewed.value
     assert fleet.store.asked == ["look"]
+    assert fleet.requests == 2
+
+
+def test_whoever_took_a_token_over_can_have_it_dropped_for_all() -> None:
+    fleet = Fleet(token(1000), token(1000))
+    first, second = fleet.processes(2)
+    first.token()
+    adopted = second.token()
+    new = second.after_refusal_of(adopted)
+
+    assert fleet.only_slot.dropped == {adopted.generation}
+    assert first.after_refusal_of(first.token()).value == new.value
     assert fleet.requests == 2
 
 
@@ -265,6 +311,49 @@ def test_a_cancelled_leader_gives_its_lease_back() -> None:
     assert fleet.only_slot.lease is None
 
 
+def test_a_lease_is_made_for_its_fetch_and_no_longer_than_it_may_be() -> None:
+    fleet = Fleet(token(1000))
+    run = fleet.process(deadline=4.0).steps()
+    run.until(Post)
+    lease = fleet.only_slot.lease
+    assert lease is not None
+    assert lease[0].seconds == 5.0
+
+    fleet = Fleet(token(1000))
+    run = fleet.process(lease=3.0).steps()
+    run.until(Post)
+    lease = fleet.only_slot.lease
+    assert lease is not None
+    assert lease[0].seconds == 3.0
+
+
+def test_a_lease_that_is_given_back_late_is_not_the_next_one_of_the_same_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    late: list[threading.Thread] = []
+    fleet = Fleet(token(1000))
+    process = fleet.process()
+    cancelled = process.steps()
+    cancelled.until(Post)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", lambda self: late.append(self))  # noqa: PLW0108 - a list's method would not get the thread
+        cancelled.cancel()
+    again = process.steps()
+    again.until(Post)
+    (release,) = late
+    release.run()
+
+    assert fleet.only_slot.lease is not None
+
+
+def test_giving_a_lease_back_keeps_no_process_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[tuple[str, bool]] = []
+    run = Fleet(token(1000)).process().steps()
+    run.until(Post)
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: started.append((thread.name, thread.daemon)))
+    run.cancel()
+
+    assert started == [("prio_middleware.release", True)]
+
+
 def test_where_no_thread_can_be_started_the_lease_runs_out_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_more(self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -305,6 +394,18 @@ def test_a_lease_that_another_process_took_and_used_between_look_and_lead_is_not
     assert fleet.requests == 1
 
 
+def test_whoever_waits_looks_again_and_again_more_and_more_rarely() -> None:
+    fleet = Fleet(token(1000))
+    leader, waiting = (process.steps() for process in fleet.processes(2))
+    leader.until(Post)
+    pauses: list[float] = []
+    for _ in range(4):
+        pauses.append(waiting.until(Pause).seconds)
+        waiting.step()
+
+    assert pauses == pytest.approx([0.0375, 0.05625, 0.084375, 0.1265625])
+
+
 def test_whoever_waits_too_long_asks_for_himself() -> None:
     fleet = Fleet(token(1000))
     waiting = fleet.process(deadline=4.0)
@@ -332,6 +433,23 @@ def test_whoever_still_has_a_token_does_not_ask_beside_a_leader_who_is_slow_or_d
     fleet.clock.now += 11  # The lease is over, and so is the pause after a failure.
     assert second.token().serial > kept.serial
     assert fleet.requests == 2
+
+
+def test_why_the_token_that_is_kept_was_not_replaced_is_known() -> None:
+    fleet = Fleet(token(1000))
+    first, second = fleet.processes(2)
+    first.token()
+    second.token()
+    fleet.clock.now += 975
+    leader = first.steps()
+    leader.until(Post)
+    second.token()
+    failure = second.tokens.report().failure
+
+    assert failure is not None
+    assert (failure.message, failure.client, failure.url) == (
+        "Another process set out to fetch a token, and has not brought it yet.", "shop", URL,
+    )  # fmt: skip
 
 
 def test_without_any_time_left_nobody_is_waited_for() -> None:
@@ -400,7 +518,24 @@ def test_refused_credentials_are_learnt_from_each_other() -> None:
     assert fleet.requests == 1
     assert all(isinstance(result, CredentialsRefusedError) for result in results)
     shared = next(result for result in results if isinstance(result, TokenError) and "Another process" in str(result))
-    assert (shared.code, shared.status_code, shared.client) == ("invalid_client", 401, "shop")
+    assert (shared.code, shared.status_code, shared.client, shared.retry_after) == ("invalid_client", 401, "shop", None)
+
+
+def test_a_short_refusal_is_shared_as_well() -> None:
+    fleet = Fleet(refused("invalid_client", 401))
+    first, second = fleet.processes(2, hold_back=1.0)
+    first.get()
+    second.get()
+
+    assert fleet.requests == 1
+
+
+def test_a_fetch_that_had_all_its_time_is_not_made_again() -> None:
+    fleet = Fleet(LOST)
+    process = fleet.process(deadline=4.0)
+    process.get()
+
+    assert process.tokens.store_report().alone == 0
 
 
 def test_refused_credentials_are_tried_again_after_a_while() -> None:
@@ -495,9 +630,14 @@ def test_a_circuit_keeps_callers_away_and_sharing_returns(caplog: pytest.LogCapt
 
     assert fleet.process().token().source == "shared"
     assert process.tokens.store_report().circuit == "closed"
-    about_it = [record.levelname for record in caplog.records if "shared token store" in record.message]
-    assert about_it == ["WARNING", "INFO"]
-    assert "ConnectionError" in caplog.text
+    about_it = [(record.levelname, record.message) for record in caplog.records if "shared token store" in record.message]
+    assert about_it == [
+        (
+            "WARNING",
+            "The shared token store does not answer (ConnectionError). Until it does, each process fetches its own.",
+        ),
+        ("INFO", "The shared token store answers again."),
+    ]
 
 
 @pytest.mark.parametrize(("back", "source", "requests"), [(True, "shared", 1), (False, "endpoint", 2)])
@@ -515,6 +655,7 @@ def test_who_waits_for_a_leader_looks_once_more_after_a_failure(back: bool, sour
     leader.finish()
     fleet.store.down = None if back else "TimeoutError"
     result = waiting.finish()
+    assert fleet.clock.now - 1000 < 3
 
     assert isinstance(result, AccessToken)
     assert (result.source, fleet.requests) == (source, requests)
@@ -530,6 +671,8 @@ def test_a_store_that_stays_away_is_said_once(caplog: pytest.LogCaptureFixture) 
 
     assert fleet.store.asked == ["look"] * 5
     assert len(caplog.records) == 1
+    report = process.tokens.store_report()
+    assert (report.failures, report.alone, report.last_failure) == (5, 5, "ConnectionError")
 
 
 def test_every_operation_is_told_of() -> None:
@@ -545,9 +688,32 @@ def test_every_operation_is_told_of() -> None:
     ]  # fmt: skip
 
 
+def test_how_long_an_operation_took_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = Fleet(token(1000))
+    look = fleet.store.look
+
+    def slow(name: str, refused: Mapping[str, float]) -> Seen | Unreachable:
+        fleet.clock.now += 0.25
+        return look(name, refused)
+
+    monkeypatch.setattr(fleet.store, "look", slow)
+    process = fleet.process()
+    process.token()
+
+    assert [(seen.operation, seen.seconds) for seen in process.seen][:2] == [("look", 0.25), ("lead", 0.0)]
+
+
 @pytest.mark.pitfall(id="store-values")
-@pytest.mark.parametrize("kind", ["poisoned", "empty", "swapped", "of another generation"])
-def test_a_value_that_is_not_ours_is_a_miss_and_a_warning(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("poisoned", "none of our keys opens it"),
+        ("empty", "none of our keys opens it"),
+        ("swapped", "it was sealed for another place"),
+        ("of another generation", "it has another generation's id"),
+    ],
+)
+def test_a_value_that_is_not_ours_is_a_miss_and_a_warning(kind: str, why: str, caplog: pytest.LogCaptureFixture) -> None:
     fleet = Fleet(token(1000), token(1000), token(1000))
     process = fleet.process()
     process.token()
@@ -566,7 +732,12 @@ def test_a_value_that_is_not_ours_is_a_miss_and_a_warning(kind: str, caplog: pyt
 
     assert fleet.process().token().source == "endpoint"
     assert fleet.process().token().source == "shared"  # it was replaced
-    assert "is not used" in caplog.text
+    (said,) = caplog.records
+    assert said.getMessage() == (
+        f"A value in the shared token store is not used: {why}. "
+        f"It stands under {name[:8]}… and is replaced with the next token."
+    )
+    assert said.__dict__["client"] == "shop"
     assert "nonsense" not in caplog.text
 
 
@@ -589,6 +760,16 @@ def test_keys_are_replaced_without_a_request_more() -> None:
     fleet.clock.now += 2000
     assert len(values(promoted.token(), both.token(), new.token())) == 1
     assert fleet.requests == 2
+
+
+def test_a_due_token_under_the_old_key_does_not_keep_the_next_one_from_the_new_key() -> None:
+    fleet = Fleet(token(1000), token(1000))
+    fleet.process().token()
+    fleet.clock.now += 975
+    rotated = fleet.process(keyring(OTHER_KEY, KEY))
+
+    assert rotated.token().source == "endpoint"
+    assert rotated.tokens.store_report().alone == 0
 
 
 def test_another_key_means_another_fleet() -> None:
