@@ -28,7 +28,8 @@ class NoSecrets:
     - Spans: those of OpenTelemetry's SDK, if its tracer provider is set when the test begins.
     - Output: standard output and error, as pytest captures them. What a test has read from there itself, it can hand in.
 
-    They are looked for in every form that :mod:`..traces` knows, encoded or hashed; sixteen characters in a row will do.
+    They are looked for in every form that :mod:`prio_middleware.traces` knows, encoded or hashed; sixteen characters in a row
+    will do.
 
     Args:
         capture: pytest's fixture that captures the test's output.
