@@ -18,6 +18,7 @@ from ..failures import RETRY_AFTER_LIMIT
 from ..flight import Outcome, Unanswered
 from ..token import AccessToken, TokenOptions, new_generation
 from .circuit import AFTER_A_MISS, Circuit
+from .heeded import Heeded
 from .keyring import Keyring
 from .lease import LONGEST_LEASE, fetch_until, lease_seconds, patience_until, poll_pause
 from .records import Place, open_refusal, open_token, seal_refusal, seal_token
@@ -107,6 +108,7 @@ class SharedTokens:
         self._draw = draw
         self._counts = Counts()
         self._refused = Refused()
+        self._heeded = Heeded()
         self._owner = (0, "")
 
     def fetch(
@@ -214,17 +216,27 @@ class SharedTokens:
         if isinstance(opened, str):
             _warn(endpoint, place, opened)
             return None
+        left = min(seen.refusal_life, self._heeded.left(opened.name, opened.lifetime, self._clock()))
+        if left <= 0:
+            _warn(endpoint, place, "it is a refusal that should have ended")
+            return None
         self._counts.refusals += 1
-        return opened.copy(
+        error = opened.error
+        return error.copy(
             client=endpoint.client,
-            message=f"{opened.message} Another process was told so; nobody asks again for {seen.refusal_life:.0f} s.",
-            retry_after=seen.refusal_life if isinstance(opened, TokenEndpointUnavailableError) else None,
+            message=f"{error.message} Another process was told so; nobody asks again for {left:.0f} s.",
+            retry_after=left if isinstance(error, TokenEndpointUnavailableError) else None,
         )
 
     def _lead(self, wanted: Wanted, seen: Seen) -> Steps[Lease | Turn | Unreachable]:
         lease = Lease(self._own_name(), new_generation(), lease_seconds(wanted.until - self._clock(), self._lease))
-        name, generation = wanted.places[0].name, seen.generation
-        turn: Turn | Unreachable = yield from self._ask("lead", lambda: self._store.lead(name, generation, lease))
+        name, answered = wanted.places[0].name, False
+        try:
+            turn: Turn | Unreachable = yield from self._ask("lead", lambda: self._store.lead(name, seen, lease))
+            answered = True
+        finally:
+            if not answered:  # Cancelled. It may have been granted all the same.
+                self._release_beside(name, lease)
         return lease if isinstance(turn, Turn) and turn.granted else turn
 
     def _fetch_for_all(
@@ -244,7 +256,7 @@ class SharedTokens:
             return result, True
         life = self._refusal_life(result)
         if life > 0 and isinstance(result, TokenError):
-            sealed = seal_refusal(self._keyring, place, result)
+            sealed = seal_refusal(self._keyring, place, result, life)
             yield from self._ask("refuse", lambda: self._store.refuse(place.name, lease, sealed, life))
         else:
             yield from self._ask("release", lambda: self._store.release(place.name, lease))

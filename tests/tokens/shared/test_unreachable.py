@@ -30,7 +30,7 @@ CANARY = "canary-9d41"
 
 OPERATIONS: dict[str, Callable[[RedisStore], object]] = {
     "look": lambda store: store.look(NAME, {"1" * 32: 5.0}),
-    "lead": lambda store: store.lead(NAME, "", LEASE),
+    "lead": lambda store: store.lead(NAME, Seen(), LEASE),
     "publish": lambda store: store.publish(NAME, LEASE, "1" * 32, b"sealed", 100.0),
     "refuse": lambda store: store.refuse(NAME, LEASE, b"sealed", 100.0),
     "release": lambda store: store.release(NAME, LEASE),
