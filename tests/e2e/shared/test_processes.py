@@ -70,6 +70,23 @@ def test_a_revocation_under_load_costs_one_token_request(crew: Crew, sandbox: Sa
     assert sandbox.admin.counts().token_requests == 1
 
 
+def test_a_forked_child_shares_on_connections_and_with_a_listener_of_its_own(
+    crew: Crew, sandbox: Sandbox, server: Server
+) -> None:
+    parent, other = crew.ready(2, settings(sandbox, server))
+    all_do([parent, other], "call")
+    sandbox.admin.reset_counts()
+    sandbox.admin.revoke()
+    child = parent.do("fork")
+    assert parent.answer() == {"exit": 0}
+    until(lambda: not parent.do("report")["has_token"], "the parent has heard of it")
+    answers = all_do([parent, other], "call")
+
+    assert (child["listens"], child["failures"], child["published"]) == (True, 0, parent.do("report")["published"] + 1)
+    assert statuses([child, *answers]) == Counter({"200": 3})
+    assert sandbox.admin.counts().token_requests == 1
+
+
 @pytest.mark.pitfall(id="dead-leader")
 def test_a_leader_that_is_killed_is_replaced_within_its_lease(crew: Crew, sandbox: Sandbox, server: Server) -> None:
     sandbox.admin.configure(token_delay=60)
