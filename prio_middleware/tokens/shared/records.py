@@ -37,13 +37,17 @@ class Place(NamedTuple):
 
 
 class SharedToken(NamedTuple):
-    """A token out of a shared store, before this process has counted how long it is good for."""
+    """A token out of a shared store, before this process has counted how long it is good for.
+
+    ``after_refusal``: it was asked for because another one was refused.
+    """
 
     value: Secret
     token_type: str
     scope: str | None
     lifetime: float
     generation: str
+    after_refusal: bool = False
 
 
 class SharedRefusal(NamedTuple):
@@ -54,7 +58,7 @@ class SharedRefusal(NamedTuple):
     lifetime: float
 
 
-def seal_token(keyring: Keyring, place: Place, token: AccessToken) -> bytes:
+def seal_token(keyring: Keyring, place: Place, token: AccessToken, *, after_refusal: bool = False) -> bytes:
     """The record of ``token``, without its generation id, which goes before it."""
     return _seal(
         keyring,
@@ -64,6 +68,7 @@ def seal_token(keyring: Keyring, place: Place, token: AccessToken) -> bytes:
         type=token.token_type,
         scope=token.scope,
         lifetime=token.lifetime,
+        after_refusal=after_refusal,
     )
 
 
@@ -79,7 +84,8 @@ def open_token(keyring: Keyring, place: Place, record: bytes) -> SharedToken | s
         case {"token": str() as value, "type": str() as kind} if lifetime:
             fits = _VISIBLE.fullmatch(value) and kind.lower() == "bearer"
             if fits and isinstance(members.get("scope"), str | None):
-                return SharedToken(Secret(value), kind, members.get("scope"), lifetime, members["generation"])
+                renewed = members.get("after_refusal") is True
+                return SharedToken(Secret(value), kind, members.get("scope"), lifetime, members["generation"], renewed)
         case _:
             pass
     return "it holds no token"

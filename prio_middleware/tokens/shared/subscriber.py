@@ -50,17 +50,12 @@ class Subscriber:
         """Have ``dropped``, a bound method, called with what is told of, in this process, as long as its object lives."""
         self._listeners.setdefault(weakref.WeakMethod(dropped))
         pid = os.getpid()  # What ran in a parent process does not run here, also where no fork hook says so.
-        if pid not in self._threads:
-            self._start(pid)
-
-    def _start(self, pid: int) -> None:
         thread = threading.Thread(target=self._run, args=(pid,), name="prio_middleware.subscriber", daemon=True)
-        if self._threads.setdefault(pid, thread) is not thread:
-            return  # Another caller was quicker.
-        try:
-            thread.start()
-        except RuntimeError:  # No more threads, or the interpreter is shutting down.
-            self._threads.pop(pid, None)
+        if self._threads.setdefault(pid, thread) is thread:  # Of callers who come together, one starts it.
+            try:
+                thread.start()
+            except RuntimeError:  # No more threads, or the interpreter is shutting down.
+                self._threads.pop(pid, None)
 
     def _run(self, pid: int) -> None:
         try:

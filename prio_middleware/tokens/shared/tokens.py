@@ -47,11 +47,13 @@ class Wanted(NamedTuple):
         endpoint: where it comes from.
         places: where it may be found; the first is where it belongs.
         until: the moment at which the fetch is given up.
+        after_refusal: another one was refused: only one that was asked for after such a refusal will do.
     """
 
     endpoint: TokenEndpoint
     places: tuple[Place, ...]
     until: float
+    after_refusal: bool
 
 
 class Leased(NamedTuple):
@@ -63,6 +65,13 @@ class Leased(NamedTuple):
     """
 
     lease: Lease
+    until: float
+
+
+class Doubted(NamedTuple):
+    """A token that most likely was revoked with another one, and how long it would be good for."""
+
+    generation: str
     until: float
 
 
@@ -112,7 +121,14 @@ class SharedTokens:
         self._owner = (0, "")
 
     def fetch(
-        self, endpoint: TokenEndpoint, key: TokenOptions, until: float, request: Request, *, spare: bool = False
+        self,
+        endpoint: TokenEndpoint,
+        key: TokenOptions,
+        until: float,
+        request: Request,
+        *,
+        spare: bool = False,
+        after_refusal: bool = False,
     ) -> Steps[Outcome]:
         """A token that is fresh: another process's, or a new one, which the others get too.
 
@@ -123,9 +139,11 @@ class SharedTokens:
             request: asks the endpoint.
             spare: the caller has a token that still works. So a leader who is slow, or dead, does not send everybody to the
                 endpoint: they go on with what they have.
+            after_refusal: the caller's token was refused. Tokens are revoked together, so another that was there before is
+                not taken either, but dropped: there are several after an outage, and while one replaces another.
         """
         names = self._keyring.names(endpoint, key)
-        wanted = Wanted(endpoint, tuple(Place(name, endpoint.url) for name in names), until)
+        wanted = Wanted(endpoint, tuple(Place(name, endpoint.url) for name in names), until, after_refusal)
         patience = patience_until(self._clock(), until)
         polls, missed = 0, False
         while self._clock() < patience:
@@ -174,30 +192,41 @@ class SharedTokens:
         """A token or a refusal that will do; else what there is under the token's own name; None: the store is no help."""
         own: Seen | None = None
         for place in wanted.places:
-            refused = self._refused.lives(place.name, self._clock())
-            asked_at = self._clock()
-            seen: Seen | Unreachable = yield from self._ask("look", partial(self._store.look, place.name, refused))
-            if isinstance(seen, Unreachable):
-                return None
-            own = seen if own is None else own
-            found = self._token(wanted.endpoint, place, seen, asked_at) or self._refusal(wanted.endpoint, place, seen)
-            if found is not None:
+            found = yield from self._look_at(wanted, place)
+            if not isinstance(found, Seen):
                 return found
+            own = found if own is None else own
         return own
 
-    def _token(self, endpoint: TokenEndpoint, place: Place, seen: Seen, asked_at: float) -> AccessToken | None:
+    def _look_at(self, wanted: Wanted, place: Place) -> Steps[AccessToken | TokenError | Seen | None]:
+        seen = Seen()
+        for _ in range(2):
+            refused = self._refused.lives(place.name, self._clock())
+            asked_at = self._clock()
+            answer: Seen | Unreachable = yield from self._ask("look", partial(self._store.look, place.name, refused))
+            if isinstance(answer, Unreachable):
+                return None
+            seen, token = answer, self._token(wanted, place, answer, asked_at)
+            if not isinstance(token, Doubted):
+                return token or self._refusal(wanted.endpoint, place, seen) or seen
+            self._refused.add(token.generation, token.until)  # The second look drops it, for all.
+        return seen
+
+    def _token(self, wanted: Wanted, place: Place, seen: Seen, asked_at: float) -> AccessToken | Doubted | None:
         if seen.record is None:
             return None
         opened = open_token(self._keyring, place, seen.record)
         if isinstance(opened, str):
-            _warn(endpoint, place, opened)
+            _warn(wanted.endpoint, place, opened)
             return None
-        life = min(seen.life, opened.lifetime, endpoint.expiry.max_lifetime)
-        leeway = endpoint.expiry.leeway(opened.lifetime)
+        expiry = wanted.endpoint.expiry
+        life, leeway = min(seen.life, opened.lifetime, expiry.max_lifetime), expiry.leeway(opened.lifetime)
         if life <= leeway:
             return None
-        self._counts.helped += 1
         self._refused.know(opened.generation, place.name)
+        if wanted.after_refusal and not opened.after_refusal:
+            return Doubted(opened.generation, asked_at + life)
+        self._counts.helped += 1
         return AccessToken(
             opened.value,
             opened.token_type,
@@ -252,7 +281,8 @@ class SharedTokens:
             if not ended:  # Cancelled. The others should not have to wait for the lease to run out.
                 self._release_beside(place.name, lease)
         if isinstance(result, AccessToken):
-            yield from self._publish(place, lease, result, leased_at)
+            sealed = seal_token(self._keyring, place, result, after_refusal=wanted.after_refusal)
+            yield from self._publish(place, lease, result, sealed, result.expires_at - leased_at)
             return result, True
         life = self._refusal_life(result)
         if life > 0 and isinstance(result, TokenError):
@@ -263,8 +293,7 @@ class SharedTokens:
         cut_short = isinstance(result, TokenEndpointUnavailableError) and life <= 0 and until < wanted.until
         return result, not cut_short
 
-    def _publish(self, place: Place, lease: Lease, token: AccessToken, leased_at: float) -> Steps[None]:
-        sealed, life = seal_token(self._keyring, place, token), token.expires_at - leased_at
+    def _publish(self, place: Place, lease: Lease, token: AccessToken, sealed: bytes, life: float) -> Steps[None]:
         self._refused.know(token.generation, place.name)  # Whatever comes back: a lost answer may have been a yes.
         kept: bool | Unreachable = yield from self._ask(
             "publish", lambda: self._store.publish(place.name, lease, token.generation, sealed, life)

@@ -170,6 +170,60 @@ def test_a_token_that_nobody_else_can_have_is_refused_without_a_word() -> None:
     assert fleet.only_slot.dropped == set()
 
 
+@pytest.mark.pitfall(id="fleet-revocation")
+def test_tokens_that_are_revoked_together_are_not_handed_on_to_each_other() -> None:
+    fleet = Fleet(*[token(1000) for _ in range(5)])
+    first, second, new = fleet.processes(3)
+    fleet.store.down = "ConnectionError"
+    own = [first.token(), second.token()]
+    fleet.store.down = None
+    fleet.clock.now += 60
+    shared = new.token()
+    new.tokens.listen()
+    a = first.after_refusal_of(own[0])
+    b = second.after_refusal_of(own[1])
+
+    assert a.value == b.value != shared.value
+    assert new.token().value == a.value  # It has heard of it.
+    assert fleet.requests == 4
+
+
+@pytest.mark.pitfall(id="fleet-revocation")
+def test_while_one_token_replaces_another_a_refusal_of_the_old_one_goes_for_both() -> None:
+    fleet = Fleet(token(1000), token(1000), token(1000))
+    early, late = fleet.processes(2)
+    early.tokens.listen()
+    early.token()
+    old = late.token()
+    fleet.clock.now += 975
+    due = early.token()
+    newest = late.after_refusal_of(old)
+
+    assert len(values(old, due, newest)) == 3
+    assert early.token().value == newest.value
+    assert fleet.requests == 3
+
+
+def test_a_second_token_that_is_in_doubt_is_replaced_without_another_look() -> None:
+    fleet = Fleet(*[token(1000) for _ in range(5)])
+    process, first, second = fleet.processes(3)
+    process_has = process.token()
+    process.tokens.invalidate(process_has)
+    fleet.store.slots.clear()
+    first.token()
+    run = process.steps(stale=process_has)
+    assert run.step()  # has looked, and doubts
+    fleet.store.slots.clear()
+    second.token()
+    fleet.store.asked.clear()
+    result = run.finish()
+
+    assert isinstance(result, AccessToken)
+    assert result.source == "endpoint"
+    assert fleet.store.asked == ["look", "lead", "publish"]
+    assert fleet.process().token().value == result.value
+
+
 def test_others_hear_of_a_drop_and_look_for_a_new_token_without_a_refusal_of_their_own() -> None:
     fleet = Fleet(token(1000), token(1000))
     first, second = fleet.processes(2)
