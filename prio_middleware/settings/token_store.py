@@ -115,7 +115,8 @@ class TokenStore(BaseModel):
 
     plain_hosts: Items = ()
     """Hosts that may be spoken to over redis://, without TLS, though they are not this machine: whoever sees that network sees
-    the password, and can delete tokens, but not read them. This machine needs no naming."""
+    the password, and can delete tokens, but not read them. This machine needs no naming. Hosts that a cluster or a sentinel
+    names may be elsewhere if any is named here."""
 
     ca_file: ReadableFile | None = None
     """A PEM file with the certificate authorities to trust instead of the usual ones. Certificates are always checked."""

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import trustme
 
 from prio_middleware import AccessToken, ClientCredentialsProvider, Secret, TokenOptions
 from prio_middleware.tokens.shared.circuit import Circuit
 from prio_middleware.tokens.shared.connect import RedisAddress
 from prio_middleware.tokens.shared.redis_store import RedisStore
+from prio_middleware.tokens.shared.store import Unreachable
 from prio_middleware.tokens.shared.tokens import SharedTokens
 from prio_middleware.tokens.token import DEFAULT_OPTIONS
 from tests.redis_servers import BINARIES, Server, Watched, free_port, serve, until
@@ -221,6 +223,14 @@ def test_a_cluster(cluster: list[Server]) -> None:
     assert {"endpoint", "shared"} == set(sources)
 
 
+def test_a_cluster_that_names_another_machine_gets_no_password_without_tls(cluster: list[Server]) -> None:
+    for node in cluster:
+        node.admin().config_set("cluster-announce-ip", "192.0.2.1")
+    store = RedisStore(RedisAddress(Secret(cluster[0].url), "cluster"))
+
+    assert store.look("a" * 40, {}) == Unreachable("PlainHostError")
+
+
 # Sentinels
 
 
@@ -244,3 +254,11 @@ def test_a_failover_is_followed_and_what_was_shared_still_is(watched: Watched) -
     share_again.invalidate(old)
     new = shop.token(share_again, BOOKING, old)
     assert shop.token(shop.provider(), BOOKING).value == new.value != old.value
+
+
+def test_a_master_on_another_machine_gets_no_password_without_tls(watched: Watched) -> None:
+    sentinel: Any = redis.Redis(port=watched.port, protocol=2)
+    sentinel.execute_command("SENTINEL", "MONITOR", "elsewhere", "192.0.2.1", "6379", "1")
+    store = RedisStore(RedisAddress(Secret(f"redis://127.0.0.1:{watched.port}"), "sentinel", (), "elsewhere"))
+
+    assert store.look("a" * 40, {}) == Unreachable("PlainHostError")
