@@ -278,7 +278,7 @@ class ClientCredentialsProvider:
         return observe_fetch(steps, facts, flight, afterwards)
 
     def _fetch(
-        self, key: TokenOptions, stale: AccessToken | None, until: float, *, after_refusal: bool, may_renew: bool = True
+        self, key: TokenOptions, stale: AccessToken | None, until: float, *, after_refusal: bool = False, may_renew: bool = True
     ) -> Steps[Outcome]:
         endpoint = self.endpoint
         self.listen()
