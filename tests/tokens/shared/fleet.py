@@ -69,11 +69,12 @@ class FakeStore:
             return Unreachable(str(self.down))
         slot = self.slot(name)
         for generation in refused:
+            is_new = generation not in slot.dropped
+            is_kept = slot.record is not None and slot.record.value[:32].decode() == generation
             slot.dropped.add(generation)
-            if slot.record and slot.record.value[:32].decode() == generation:
-                slot.record = None
-                for listener in self.listeners:
-                    listener(generation)
+            slot.record = None if is_kept else slot.record
+            for listener in self.listeners if is_new or is_kept else ():
+                listener(generation)
         now = self.clock.now
         return Seen(
             slot.record.value if slot.record else None,
@@ -82,11 +83,13 @@ class FakeStore:
             slot.refusal.until - now if slot.refusal else 0.0,
         )
 
-    def lead(self, name: str, generation: str, lease: Lease) -> Turn | Unreachable:
+    def lead(self, name: str, seen: Seen, lease: Lease) -> Turn | Unreachable:
         if self._is_down("lead"):
             return Unreachable(str(self.down))
         slot = self.slot(name)
-        if Seen(slot.record.value if slot.record else None).generation != generation:
+        if Seen(slot.record.value if slot.record else None).generation != seen.generation:
+            return Turn(granted=False)
+        if (slot.refusal.value if slot.refusal else None) != seen.refusal:
             return Turn(granted=False)
         if slot.lease and slot.lease[0].owner != lease.owner:
             return Turn(granted=False, wait=slot.lease[1] - self.clock.now)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from prio_middleware.tokens.shared import heeded as heeded_module
 from prio_middleware.tokens.shared import refused as refused_module
 from prio_middleware.tokens.shared.circuit import FIRST_PAUSE, LONGEST_PAUSE, PROBE_LIMIT, Circuit
+from prio_middleware.tokens.shared.heeded import Heeded
 from prio_middleware.tokens.shared.lease import LONGEST_LEASE, fetch_until, lease_seconds, patience_until, poll_pause
 from prio_middleware.tokens.shared.refused import Refused
 
@@ -56,6 +58,19 @@ def test_pauses_grow_to_a_limit_and_differ() -> None:
     late.failed(0)
     assert early.admits(0.75)
     assert not late.admits(1.2)
+
+
+def test_of_many_who_fail_together_only_the_first_makes_the_pause_longer() -> None:
+    circuit = Circuit(lambda: 0.5)
+    assert all(circuit.admits(0) for _ in range(20))
+    for _ in range(20):
+        circuit.failed(0.25)
+    assert circuit.admits(0.25 + FIRST_PAUSE)
+    circuit.failed(2)
+    circuit.failed(2)
+
+    assert not circuit.admits(2 + 2 * FIRST_PAUSE - 0.01)
+    assert circuit.admits(2 + 2 * FIRST_PAUSE)
 
 
 @pytest.mark.parametrize(("left", "expected"), [(30.0, LONGEST_LEASE), (9.0, 10.0), (2.0, 3.0), (0.0, 1.0)])
@@ -120,3 +135,20 @@ def test_of_refused_generations_the_newest_are_remembered(monkeypatch: pytest.Mo
     refused.know("f", "name")
     assert "c" not in refused.lives("name", 0.0)
     assert "d" in refused.lives("name", 0.0)
+
+
+def test_a_refusal_counts_from_when_it_was_seen_first() -> None:
+    heeded = Heeded()
+
+    assert [heeded.left("a", 10.0, now) for now in (100.0, 104.0, 110.0, 200.0)] == [10.0, 6.0, 0.0, 0.0]
+    assert heeded.left("b", 10.0, 200.0) == 10.0
+
+
+def test_of_refusals_the_newest_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heeded_module, "LIMIT", 2)
+    heeded = Heeded()
+    for name in "abc":
+        heeded.left(name, 10.0, 100.0)
+
+    assert [heeded.left(name, 10.0, 105.0) for name in "cb"] == [5.0, 5.0]
+    assert heeded.left("a", 10.0, 105.0) == 10.0

@@ -23,7 +23,7 @@ from prio_middleware.tokens.endpoint import TokenAnswer, TokenEndpoint
 from prio_middleware.tokens.expiry import ExpiryPolicy
 from prio_middleware.tokens.shared.lease import LONGEST_LEASE
 from prio_middleware.tokens.shared.records import Place, SharedToken, open_token
-from prio_middleware.tokens.shared.store import Seen, Unreachable
+from prio_middleware.tokens.shared.store import Seen, Turn, Unreachable
 from prio_middleware.tokens.shared.threads import no_threads
 from tests.tokens.kit import URL, answer, endpoint, refused, token
 from tests.tokens.shared.fleet import KEY, OTHER_KEY, Fleet, Kept, Run, in_turn, keyring, other_endpoint
@@ -169,7 +169,7 @@ def test_whoever_took_a_token_over_can_have_it_dropped_for_all() -> None:
     new = second.after_refusal_of(adopted)
 
     assert fleet.only_slot.dropped == {adopted.generation}
-    assert first.after_refusal_of(first.token()).value == new.value
+    assert first.token().value == new.value
     assert fleet.requests == 2
 
 
@@ -215,6 +215,60 @@ def test_a_token_that_nobody_else_can_have_is_refused_without_a_word() -> None:
     assert fleet.only_slot.dropped == set()
 
 
+@pytest.mark.pitfall(id="fleet-revocation")
+def test_tokens_that_are_revoked_together_are_not_handed_on_to_each_other() -> None:
+    fleet = Fleet(*[token(1000) for _ in range(5)])
+    first, second, new = fleet.processes(3)
+    fleet.store.down = "ConnectionError"
+    own = [first.token(), second.token()]
+    fleet.store.down = None
+    fleet.clock.now += 60
+    shared = new.token()
+    new.tokens.listen()
+    a = first.after_refusal_of(own[0])
+    b = second.after_refusal_of(own[1])
+
+    assert a.value == b.value != shared.value
+    assert new.token().value == a.value  # It has heard of it.
+    assert fleet.requests == 4
+
+
+@pytest.mark.pitfall(id="fleet-revocation")
+def test_while_one_token_replaces_another_a_refusal_of_the_old_one_goes_for_both() -> None:
+    fleet = Fleet(token(1000), token(1000), token(1000))
+    early, late = fleet.processes(2)
+    early.tokens.listen()
+    early.token()
+    old = late.token()
+    fleet.clock.now += 975
+    due = early.token()
+    newest = late.after_refusal_of(old)
+
+    assert len(values(old, due, newest)) == 3
+    assert early.token().value == newest.value
+    assert fleet.requests == 3
+
+
+def test_a_second_token_that_is_in_doubt_is_replaced_without_another_look() -> None:
+    fleet = Fleet(*[token(1000) for _ in range(5)])
+    process, first, second = fleet.processes(3)
+    process_has = process.token()
+    process.tokens.invalidate(process_has)
+    fleet.store.slots.clear()
+    first.token()
+    run = process.steps(stale=process_has)
+    assert run.step()  # has looked, and doubts
+    fleet.store.slots.clear()
+    second.token()
+    fleet.store.asked.clear()
+    result = run.finish()
+
+    assert isinstance(result, AccessToken)
+    assert result.source == "endpoint"
+    assert fleet.store.asked == ["look", "lead", "publish"]
+    assert fleet.process().token().value == result.value
+
+
 def test_others_hear_of_a_drop_and_look_for_a_new_token_without_a_refusal_of_their_own() -> None:
     fleet = Fleet(token(1000), token(1000))
     first, second = fleet.processes(2)
@@ -224,6 +278,17 @@ def test_others_hear_of_a_drop_and_look_for_a_new_token_without_a_refusal_of_the
 
     assert second.tokens.current(BOOKING._replace(scope=None), None) is None
     assert second.token().value == new.value != b.value
+
+
+def test_others_hear_of_a_drop_though_the_store_has_forgotten_the_token() -> None:
+    fleet = Fleet(token(1000), token(1000))
+    first, second = fleet.processes(2)
+    second.tokens.listen()
+    a, _ = first.token(), second.token()
+    fleet.store.slots.clear()
+    first.after_refusal_of(a)
+
+    assert second.tokens.current(BOOKING._replace(scope=None), None) is None
 
 
 def test_the_drop_of_another_token_is_none_of_ours() -> None:
@@ -352,6 +417,20 @@ def test_giving_a_lease_back_keeps_no_process_from_ending(monkeypatch: pytest.Mo
     run.cancel()
 
     assert started == [("prio_middleware.release", True)]
+
+
+def test_a_lease_that_was_granted_to_somebody_who_is_cancelled_is_given_back() -> None:
+    fleet = Fleet(token(1000))
+    run = fleet.process().steps()
+    assert run.step()
+    assert isinstance(run.effect, Ask)
+    assert run.effect.operation() == Turn(granted=True)  # Its answer comes too late.
+    run.cancel()
+    for thread in threading.enumerate():
+        if thread.name == "prio_middleware.release":
+            thread.join()
+
+    assert fleet.only_slot.lease is None
 
 
 def test_where_no_thread_can_be_started_the_lease_runs_out_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -538,6 +617,18 @@ def test_a_fetch_that_had_all_its_time_is_not_made_again() -> None:
     assert process.tokens.store_report().alone == 0
 
 
+@pytest.mark.pitfall(id="fleet-wrong-credentials")
+def test_a_refusal_that_comes_between_look_and_lead_is_noticed() -> None:
+    fleet = Fleet(refused("invalid_client", 401), refused("invalid_client", 401))
+    slow, quick = fleet.processes(2)
+    run = slow.steps()
+    assert run.step()  # has looked, and found nothing
+    quick.get()
+
+    assert isinstance(run.finish(), CredentialsRefusedError)
+    assert fleet.requests == 1
+
+
 def test_refused_credentials_are_tried_again_after_a_while() -> None:
     fleet = Fleet(refused("invalid_client", 401), token(1000))
     first, second = fleet.processes(2)
@@ -547,6 +638,26 @@ def test_refused_credentials_are_tried_again_after_a_while() -> None:
     assert second.token().source == "endpoint"
     assert fleet.process().token().source == "shared"
     assert fleet.only_slot.refusal is None
+
+
+@pytest.mark.pitfall(id="store-values")
+def test_a_refusal_that_is_kept_too_long_or_written_back_counts_once(caplog: pytest.LogCaptureFixture) -> None:
+    fleet = Fleet(refused("invalid_client", 401), token(1000), token(1000))
+    first, second = fleet.processes(2)
+    first.get()
+    kept = fleet.only_slot.refusal
+    assert kept is not None
+    kept.until = 5000.0  # a replica whose clock is behind
+    assert isinstance(second.get(), CredentialsRefusedError)
+    fleet.clock.now += 10.1
+
+    assert second.token().source == "endpoint"
+    fleet.only_slot.record, fleet.only_slot.refusal = None, kept  # written back
+    fleet.clock.now += 980
+
+    assert second.token().source == "endpoint"
+    assert "should have ended" in caplog.text
+    assert fleet.requests == 3
 
 
 def test_new_credentials_go_before_what_others_learnt_of_the_old_ones() -> None:
