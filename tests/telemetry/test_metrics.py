@@ -80,6 +80,13 @@ async def test_what_happened_is_counted(world: World, recorder: Recorder) -> Non
     assert set(next(iter(durations.values())).explicit_bounds) == set(metrics.BUCKETS)
 
 
+async def test_an_expiry_is_told_where_every_call_asks_for_a_scope(world: World, recorder: Recorder) -> None:
+    client = world.client(Server(world), **recorder.options)
+    await client.get(extensions={"prio": {"scope": "read"}})
+    (expiry,) = recorder.values(f"{PREFIX}token.expiry.timestamp").values()
+    assert expiry == pytest.approx(time.time() + 3600, abs=30)
+
+
 async def test_failures_and_hold_backs_are_told_apart(world: World, recorder: Recorder) -> None:
     server = Server(world, token=lambda _: world.library.Response(401, json={"error": "invalid_client"}))
     client = world.client(server, **recorder.options)
