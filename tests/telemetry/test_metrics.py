@@ -191,7 +191,8 @@ def kind_of(data: object) -> str:
             return "histogram"
         case Sum():
             return "counter" if data.is_monotonic else "updowncounter"
-    return "gauge"
+        case _:
+            return "gauge"
 
 
 def _process_that_shares() -> Process:

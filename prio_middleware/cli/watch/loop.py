@@ -55,13 +55,14 @@ def show(heard: Iterator[News], console: Console) -> None:
     report, pace = Report(console), Pace()
     if not console.is_terminal:
         for told, failure in heard:
-            console.print(_view(told.status, failure, report, pace))
+            console.print(Group(*_lines(told.status, failure, report, pace)))
             console.print()
             console.file.flush()
         return
     with Live(console=console, auto_refresh=False) as live:
         for told, failure in heard:
-            live.update(_view(_worst_first(told.status), failure, report, pace), refresh=True)
+            lines = _lines(_worst_first(told.status), failure, report, pace)
+            live.update(Group(*map(_wrapped, lines)), refresh=True)
 
 
 def write_lines(heard: Iterator[News]) -> None:
@@ -71,9 +72,15 @@ def write_lines(heard: Iterator[News]) -> None:
             write(visible(json.dumps(told.document, ensure_ascii=False)) + "\n", flush=True)
 
 
-def _view(status: Status, failure: PrioError | None, report: Report, pace: Pace) -> Group:
+def _lines(status: Status, failure: PrioError | None, report: Report, pace: Pace) -> list[Text]:
     who, how, *clients = report.lines(status, pace.of(status))
-    return Group(who, how, *_remarks(status, failure, pace.processes), *clients)
+    return [who, how, *_remarks(status, failure, pace.processes), *clients]
+
+
+def _wrapped(line: Text) -> Text:
+    """A line that is too long goes on below: what is shown in place would be cut otherwise."""
+    line.no_wrap, line.overflow = False, "fold"
+    return line
 
 
 def _remarks(status: Status, failure: PrioError | None, pids: list[int]) -> Iterator[Text]:

@@ -90,6 +90,16 @@ def test_a_terminal_that_is_too_low_shows_that_it_is_old_and_what_is_worst() -> 
     assert "default  Ready" not in seen[0]
 
 
+def test_on_a_terminal_no_word_is_cut_off() -> None:
+    stream = io.StringIO()
+    show(
+        iter([(told(clients=kit.every_condition()), DOWN)]),
+        Console(file=stream, width=60, height=99, force_terminal=True, soft_wrap=True),
+    )
+    said = " ".join(ESCAPE.sub("", stream.getvalue()).split())
+    assert "No token can be had: invalid_client. No other fetch is made for the moment." in said
+
+
 def test_in_a_pipe_clients_stand_as_they_are_configured() -> None:
     said = shown([(told(clients=kit.every_condition()), None)])
     assert said.index("default  Ready") < said.index("berlin  Not ready")
