@@ -164,9 +164,12 @@ class ClientCredentialsProvider:
         self._reasons.lost(self._store.clear(), "forced")
         self._failures.clear()
 
-    def report(self, key: TokenOptions = DEFAULT_OPTIONS) -> TokenReport:
-        """What is known of the token for ``key``, by default the client's own."""
-        key, now = key.over(self.defaults), self._clock()
+    def report(self, key: TokenOptions | None = None) -> TokenReport:
+        """What is known of the token for ``key``.
+
+        By default it is the client's own; where all calls have options of their own, the one of theirs that lasts longest.
+        """
+        key, now = self._own_or_longest() if key is None else key.over(self.defaults), self._clock()
         token, failure = self._store.get(key), self._failures.get(key)
         return TokenReport(
             expires_in=None if token is None else token.expires_at - now,
@@ -315,6 +318,12 @@ class ClientCredentialsProvider:
             return False
         self.use(endpoint)
         return True
+
+    def _own_or_longest(self) -> TokenOptions:
+        own = self.defaults
+        if self._store.get(own) or self._failures.knows(own):
+            return own
+        return self._store.longest() or own
 
     def _decide(self, key: TokenOptions, stale: AccessToken | None) -> Decision:
         return decide(self._store.get(key), stale, self._failures.get(key), self._clock(), ahead=self._ahead)
