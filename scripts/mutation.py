@@ -9,7 +9,7 @@ import importlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def arguments() -> argparse.Namespace:
 
 
 @contextlib.contextmanager
-def progress() -> Iterator[None]:
+def progress() -> Generator[None]:
     """How far it is, is for a terminal; elsewhere it goes into a file."""
     if sys.stdout.isatty():
         yield
