@@ -22,7 +22,7 @@ from scripts.mutation import ROOT, WORK
 
 EXPLAINED = ROOT / "tests" / "mutation_survivors.toml"
 ALLOWED = 5.0
-"""Percent of all mutants that may survive without an explanation."""
+"""Percent of all mutants: fewer than so many may survive without an explanation."""
 
 KILLED, TIMED_OUT = frozenset({1, 3, -11}), frozenset({24, 36, -24, 152, 255})
 SURVIVED = frozenset({0, 5, 33})
@@ -69,7 +69,7 @@ def main() -> int:
         f"({len(survivors) - len(unexplained)} explained, {len(unexplained)} not: {share:.1f} %), "
         f"{counts['not tried']} not tried"
     )
-    return int(share > ALLOWED or counts["not tried"] > 0)
+    return int(share >= ALLOWED or counts["not tried"] > 0)
 
 
 def arguments() -> argparse.Namespace:

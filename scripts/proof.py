@@ -81,6 +81,7 @@ PARTS = (
     Part("leaks", "The hunt for secrets", "python -m tests.hunt"),
     Part("states", "Every state of the token provider", "python -m tests.exhaustive"),
     Part("fuzzing", "A million cases from a fuzzer", "python -m scripts.fuzz --cases 1000000"),
+    Part("mutation", "Mutants that no test notices", "make mutation"),
     Part("chaos", "Half an hour in which everything goes wrong", "python -m tests.chaos --minutes 30 --seed 1"),
 )
 
