@@ -34,9 +34,10 @@ COLUMNS = {
 }
 METHOD = f"""{CALLERS} callers call without a pause, until a little after their token has expired; a call takes
 {API_DELAY * 1000:.0f} ms, a token request {TOKEN_DELAY * 1000:.0f} ms. The worst added latency is the slowest call around
-the expiry less the median one: the median of the rounds. "to ours" compares it, round by round, with this library's where it renews on
-expiry. All other numbers are the most of any round. Who always renews a fixed time before a token's end gets tokens that last
-longer by this time. The last column is the longest that a task which needs no token waited for its event loop."""
+the expiry less the median one: the median of the rounds. "to ours" compares it, round by round, with this library's
+where it renews on expiry. All other numbers are the most of any round. Who always renews a fixed time before a token's
+end gets tokens that last longer by this time. The last column is the longest that a task which needs no token waited
+for its event loop."""
 
 
 class Expiry(NamedTuple):
