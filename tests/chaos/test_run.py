@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -27,7 +28,7 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-@pytest.mark.parametrize("binary", ["", *BINARIES])
+@pytest.mark.parametrize("binary", ["", BINARIES[0]])
 def test_a_short_round(sandbox: Sandbox, binary: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if binary:
         needs(binary)
@@ -37,7 +38,6 @@ def test_a_short_round(sandbox: Sandbox, binary: str, monkeypatch: pytest.Monkey
 
     assert {rule: found for rule, found in violations(history).items() if found} == {}
     assert {call.how for call in history.calls} >= {"response"}
-    assert any(len(arrivals) == 2 for arrivals in history.sent().values())
     assert {span.what for span in played.spans} <= {disturbance.name for disturbance in DISTURBANCES}
     assert any(span.what.startswith("the store ") for span in played.spans) is bool(binary)
     assert len({call.provider for call in history.calls}) == (2 if binary else 1)
@@ -60,6 +60,7 @@ def test_the_command_prints_what_happened(capsys: pytest.CaptureFixture[str]) ->
 
     assert "round 3.1: " in printed
     assert "tokens are revoked" in printed
+    assert re.search(r" [1-9]\d* of the calls sent twice", printed)
     assert "0 violations." in printed
 
 
