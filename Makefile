@@ -22,8 +22,8 @@ unexport PYTHONHOME PYTHONPATH
 heading = @printf '\n== %s\n' '$(1)'
 
 .NOTPARALLEL:
-.PHONY: help demo demo-dashboard docs test test-all test-lowest lint format types tests bench fleet faults chaos leak-hunt fuzz proof
-.PHONY: dist constraints clean
+.PHONY: help demo demo-dashboard docs test test-all test-lowest lint format types tests bench fleet faults chaos leak-hunt fuzz mutation
+.PHONY: proof dist constraints clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -87,7 +87,11 @@ leak-hunt: $(VENV)/.test ## secrets and tokens through every feature, looked for
 fuzz: $(VENV)/.fuzz ## fuzzing guided by coverage; `make fuzz CASES=1000000` for the long form
 	@$(PYTHON) -m scripts.fuzz --cases $(CASES)
 
-proof: $(VENV)/.test $(VENV)/.fuzz ## all the long proofs, one after another, onto docs/proof.md: about three hours
+mutation: $(VENV)/.mutation ## mutants of the pipeline, the components and the tokens: which of them no pure test notices, and why
+	@$(PYTHON) -m scripts.mutation
+	@$(PYTHON) -m scripts.mutation_report
+
+proof: $(VENV)/.test $(VENV)/.fuzz $(VENV)/.mutation ## all the long proofs, one after another, onto docs/proof.md: about three hours
 	@$(PYTHON) -m scripts.proof
 
 dist: $(VENV)/.dist ## the commit as sdist and wheel, built twice and compared, with a bill of materials
@@ -125,6 +129,10 @@ $(VENV)/.test: $(VENV)/.demo
 
 $(VENV)/.fuzz: $(VENV)/.test
 	@$(PIP_INSTALL) atheris
+	@touch $@
+
+$(VENV)/.mutation: $(VENV)/.test
+	@$(PIP_INSTALL) mutmut
 	@touch $@
 
 $(VENV)/.dist: $(VENV)/.pip

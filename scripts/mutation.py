@@ -1,13 +1,15 @@
-"""Mutation testing: ``python -m scripts.mutation``. It needs mutmut; ``mutmut results`` in .cache/mutation lists survivors."""
+"""Mutation testing: ``python -m scripts.mutation``, then ``python -m scripts.mutation_report``. It needs mutmut."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import importlib
 import os
 import shutil
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,8 @@ def main() -> int:
     # setting the variable within its setting crashes CPython 3.11.
     gc.disable()
     mutmut: Any = importlib.import_module("mutmut.__main__")
-    mutmut.cli(["run", "--max-children", str(options.processes), *options.mutants], standalone_mode=False)
+    with progress():
+        mutmut.cli(["run", "--max-children", str(options.processes), *options.mutants], standalone_mode=False)
     return 0
 
 
@@ -37,6 +40,16 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--keep", action="store_true", help="go on where an earlier run ended")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 2, help="at a time (default: %(default)s)")
     return parser.parse_args()
+
+
+@contextlib.contextmanager
+def progress() -> Generator[None]:
+    """How far it is, is for a terminal; elsewhere it goes into a file."""
+    if sys.stdout.isatty():
+        yield
+    else:
+        with (WORK / "log").open("w") as log, contextlib.redirect_stdout(log):
+            yield
 
 
 def prepare(*, fresh: bool) -> None:

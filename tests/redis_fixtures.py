@@ -1,4 +1,4 @@
-"""A server of each kind, for the whole session; and one of its own for a test that harms it."""
+"""A server of each kind, for the whole session; one of its own for a test that harms it; and several that belong together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.redis_servers import BINARIES, Server, serve
+from tests.redis_servers import BINARIES, Server, Watched, serve, serve_cluster, serve_watched
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +30,17 @@ def own_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     """A server that nobody else uses."""
     with serve(str(request.param), tmp_path_factory.mktemp("redis")) as server:
         yield server
+
+
+@pytest.fixture(params=BINARIES)
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
+    """Three nodes."""
+    with serve_cluster(str(request.param), tmp_path_factory.mktemp) as nodes:
+        yield nodes
+
+
+@pytest.fixture(params=BINARIES)
+def watched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """A master, its replica, and a sentinel."""
+    with serve_watched(str(request.param), tmp_path_factory.mktemp) as servers:
+        yield servers

@@ -9,8 +9,9 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import redis
@@ -108,6 +109,73 @@ class Server:
 @contextlib.contextmanager
 def serve(binary: str, directory: Path, *options: str, port: int | None = None) -> Generator[Server]:
     server = Server(binary, directory, *options, port=port)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+# Several of them
+
+
+@contextlib.contextmanager
+def serve_cluster(binary: str, folder: Callable[[str], Path]) -> Generator[list[Server]]:
+    """Three nodes, each with a third of the slots and without a replica."""
+    options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-require-full-coverage", "no"]
+    with contextlib.ExitStack() as stack:
+        nodes: list[Server] = []
+        for first, last in ((0, 5460), (5461, 10921), (10922, 16383)):
+            own = [*options, "--cluster-port", str(free_port())]
+            nodes.append(stack.enter_context(serve(binary, folder("node"), *own)))
+            nodes[-1].admin().execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
+        for node in nodes[1:]:
+            bus = node.options[node.options.index("--cluster-port") + 1]
+            nodes[0].admin().execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+        for node in nodes:
+            until(partial(_is_whole, node), "the cluster is whole")
+        yield nodes
+
+
+def _is_whole(node: Server) -> bool:
+    state = node.admin().execute_command("CLUSTER", "INFO")
+    text = state if isinstance(state, dict) else dict(line.split(":") for line in state.decode().split())
+    return bool(text["cluster_state"] == "ok" and text["cluster_known_nodes"] == "3")
+
+
+class Watched(NamedTuple):
+    """A master and its replica, and the port of the sentinel that watches them. It calls the master ``shop``."""
+
+    master: Server
+    replica: Server
+    port: int
+
+
+@contextlib.contextmanager
+def serve_watched(binary: str, folder: Callable[[str], Path]) -> Generator[Watched]:
+    """A master that is replaced within a second when it dies."""
+    sentinel_binary = needs(binary.replace("server", "sentinel"))
+    with contextlib.ExitStack() as stack:
+        master = stack.enter_context(serve(binary, folder("master")))
+        options = ["--replicaof", "127.0.0.1", str(master.port), "--repl-diskless-sync-delay", "0"]
+        replica = stack.enter_context(serve(binary, folder("replica"), *options))
+        master.admin().config_set("repl-diskless-sync-delay", 0)
+        until(lambda: replica.admin().info("replication")["master_link_status"] == "up", "the replica follows")
+        settings = folder("sentinel") / "sentinel.conf"
+        settings.write_text(
+            f"sentinel monitor shop 127.0.0.1 {master.port} 1\n"
+            "sentinel down-after-milliseconds shop 300\nsentinel failover-timeout shop 3000\n"
+        )
+        sentinel = stack.enter_context(_sentinel(sentinel_binary, settings))
+        until(lambda: len(sentinel.admin().sentinel_slaves("shop")) == 1, "the sentinel knows the replica")
+        yield Watched(master, replica, sentinel.port)
+
+
+@contextlib.contextmanager
+def _sentinel(binary: str, settings: Path) -> Generator[Server]:
+    server = Server.__new__(Server)
+    server.binary, server.port = binary, free_port()
+    server.command = [server.binary, str(settings), "--port", str(server.port), "--bind", "127.0.0.1"]
+    server.start()
     try:
         yield server
     finally:

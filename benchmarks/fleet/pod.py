@@ -35,9 +35,9 @@ class Line:
         """As the store does."""
         return self._reached() or self._world.store.look(name, refused)
 
-    def lead(self, name: str, generation: str, lease: Lease) -> Turn | Unreachable:
+    def lead(self, name: str, seen: Seen, lease: Lease) -> Turn | Unreachable:
         """As the store does."""
-        return self._reached() or self._world.store.lead(name, generation, lease)
+        return self._reached() or self._world.store.lead(name, seen, lease)
 
     def publish(self, name: str, lease: Lease, generation: str, sealed: bytes, life: float) -> bool | Unreachable:
         """As the store does."""

@@ -50,11 +50,14 @@ class VirtualStore:
         """What there is, after the ``refused`` generations were dropped."""
         slot, now = self._slot(name), self._clock()
         for generation, life in refused.items():
-            if slot.record and _generation(slot.record) == generation:
+            is_new = generation not in slot.dropped
+            is_kept = slot.record is not None and _generation(slot.record) == generation
+            if is_kept:
                 slot.record = None
-                self._tell(generation)
-            if slot.dropped.get(generation, 0.0) <= now:
+            if is_new:
                 slot.dropped[generation] = now + life
+            if is_new or is_kept:
+                self._tell(generation)
         if slot.record and slot.dropped.get(_generation(slot.record), 0.0) > now:
             slot.record = None
         record, refusal = slot.record, slot.refusal
@@ -65,10 +68,12 @@ class VirtualStore:
             refusal.until - now if refusal else 0.0,
         )
 
-    def lead(self, name: str, generation: str, lease: Lease) -> Turn:
-        """Take the lease, unless another owner holds it, or the record is no longer that ``generation``."""
+    def lead(self, name: str, seen: Seen, lease: Lease) -> Turn:
+        """Take the lease, unless another owner holds it, or there is something else by now than was ``seen``."""
         slot, now = self._slot(name), self._clock()
-        if (_generation(slot.record) if slot.record else "") != generation:
+        if (_generation(slot.record) if slot.record else "") != seen.generation:
+            return Turn(granted=False)
+        if (slot.refusal.value if slot.refusal else None) != seen.refusal:
             return Turn(granted=False)
         if slot.lease and not slot.lease.value.startswith(f"{lease.owner}:".encode()):
             return Turn(granted=False, wait=slot.lease.until - now)

@@ -109,15 +109,10 @@ AT_A_GLANCE = [
     ),
     Look(
         "4xx budget in use",
-        "4xx answers of a minute, of all processes of a job, and the limit. Beyond it, the vendor blocks every call for "
-        "a minute.",
+        "4xx answers of a minute, of all processes and credentials of a job, against the limit. Beyond it, the vendor "
+        "blocks every call for a minute.",
         "percentunit",
-        [
-            Query(
-                f"sum by (job, {CREDENTIAL}) ({chosen(USAGE)}) / max by (job, {CREDENTIAL}) ({chosen(LIMIT)})",
-                by(CREDENTIAL, "job"),
-            )
-        ],
+        [Query(f"sum by (job) ({chosen(USAGE)} / {chosen(LIMIT)})", by("job"))],
         limits=(0.5, 0.8),
     ),
     Look(
@@ -200,7 +195,8 @@ CALLS = [
     ),
     Look(
         "4xx answers within a minute",
-        "Of all processes that are chosen, the token endpoint's answers included, and the limit.",
+        "Of all processes that are chosen, the token endpoint's answers included, and the limit. Credentials of one server "
+        "share it.",
         "short",
         [
             Query(f"sum by ({CREDENTIAL}) ({chosen(USAGE)})"),

@@ -59,4 +59,11 @@ def _shared(address: RedisAddress) -> Shared:
 
 
 def _address(table: TokenStore) -> RedisAddress:
-    return RedisAddress(table.url or Secret(""), table.mode, tuple(map(address_of, table.nodes)), table.service, table.ca_file)
+    return RedisAddress(
+        table.url or Secret(""),
+        table.mode,
+        tuple(map(address_of, table.nodes)),
+        table.service,
+        table.ca_file,
+        plain_elsewhere=bool(table.plain_hosts),
+    )

@@ -38,11 +38,12 @@ def check(
     from .doctor.report import Report, document
     from .doctor.steps import Status
     from .doctor.visit import visits
+    from .given import read_target
     from .terminal import output, print_json
 
     report = None if as_json else Report(output())
     found: dict[str, list[Result]] = {}
-    for name, results in visits(client, path, ask_secret=ask_secret):
+    for name, results in visits(client, path and read_target(path), ask_secret=ask_secret):
         found[name] = list(results if report is None else report.following(name, results))
     findings = [result.finding for results in found.values() for result in results]
     failed = any(finding.status is Status.FAIL for finding in findings)

@@ -9,7 +9,13 @@ import typer
 from .guard import guarded
 from .options import ClientArgument, JsonOption, load
 
-config = typer.Typer(no_args_is_help=True, help="The settings, and their schema.")
+EPILOG = """Examples:
+
+prio config show
+
+prio config schema"""
+
+config = typer.Typer(no_args_is_help=True, help="The settings, and their schema.", epilog=EPILOG)
 
 SHOW_EPILOG = """Examples:
 

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 from ..errors import ConfigurationError
 from ..settings.files import os_reason
@@ -18,6 +19,15 @@ _HEADER = re.compile(rf"({_NAME.pattern}):[ \t]*([\t\x20-\x7e]*)")
 # Headers that hold credentials, whatever the API calls them: Authorization, Cookie, X-Api-Key, X-Auth-Token ...
 _CREDENTIAL = re.compile(r"auth|cookie|key|password|secret|token", re.IGNORECASE)
 
+_USER = re.compile(r"(?:[^/?#]*:)?//[^/?#]*@")
+
+# Parameters that hold credentials. page_token and the like are none.
+_PARAMETER = re.compile(
+    r"((access|auth|id|refresh)[_-]?)?token|(api[_-]?)?key|(client[_-]?)?secret|auth|passw(or)?d|sig(nature)?", re.IGNORECASE
+)
+
+_READ_BY_ALL = "the command line can be read by everybody on this machine."
+
 
 def read_method(method: str) -> str:
     """The HTTP method.
@@ -28,6 +38,24 @@ def read_method(method: str) -> str:
     if not _NAME.fullmatch(method):
         raise ConfigurationError("That is no HTTP method.", remedy="Write GET, POST, PUT, PATCH or DELETE.")
     return method.upper()
+
+
+def read_target(target: str) -> str:
+    """The path or URL that is to be called.
+
+    Raises:
+        ConfigurationError: it holds a user's name or a parameter that is a credential by its name.
+    """
+    query = target.partition("#")[0].partition("?")[2]
+    names = [name for name, _ in parse_qsl(query, keep_blank_values=True)]
+    credential = next(filter(_PARAMETER.fullmatch, names), None)
+    if credential is None and _USER.match(target) is None:
+        return target
+    what = "user name and password" if credential is None else f"the parameter {credential}"
+    raise ConfigurationError(
+        f"The URL has {what}, and {_READ_BY_ALL}",
+        remedy="Leave it out. What an API asks for beside the token can be a header in a file: prio request --header @FILE.",
+    )
 
 
 def read_data(data: str | None) -> bytes | None:
@@ -44,7 +72,7 @@ def read_data(data: str | None) -> bytes | None:
         return _read(Path(data[1:]))
     raise ConfigurationError(
         "--data takes @FILE, or - for standard input.",
-        remedy="Put the body into a file: what is on the command line can be read by everybody on this machine.",
+        remedy=f"Put the body into a file: {_READ_BY_ALL}",
     )
 
 
@@ -65,7 +93,7 @@ def _headers(text: str) -> Iterator[tuple[str, str]]:
     name, value = _header(text, "--header")
     if _CREDENTIAL.search(name):
         raise ConfigurationError(
-            f"The header {name} may hold a credential, and the command line can be read by everybody on this machine.",
+            f"The header {name} may hold a credential, and {_READ_BY_ALL}",
             remedy="Put it into a file, and give --header @FILE. The client's own token is added without it.",
         )
     yield name, value

@@ -12,7 +12,7 @@ import typer
 
 from ..errors import ConfigurationError, PrioError
 from . import INTERRUPTED
-from .terminal import messages, visible
+from .terminal import columns, messages, wrapped
 
 P = ParamSpec("P")
 
@@ -54,7 +54,7 @@ def show(error: PrioError) -> None:
     console = messages()
     for label, text in explained(error):
         console.print(f"{label:<{_LABEL}}", style="bold red" if label == "error" else "bold", end="")
-        console.print(visible(text).strip().replace("\n", "\n" + " " * _LABEL))
+        console.print(f"\n{'':{_LABEL}}".join(wrapped(text, columns(console) - _LABEL)))
 
 
 def explained(error: PrioError) -> list[tuple[str, str]]:

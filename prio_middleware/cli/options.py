@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import warnings
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -57,5 +59,28 @@ def load_client(name: str | None, *, ask_secret: bool = False) -> ClientSettings
 def _asked(name: str | None) -> dict[str, Any]:
     from ..secret import Secret
 
-    answer = {"client_secret": Secret(typer.prompt("Client secret", hide_input=True, err=True))}
+    answer = {"client_secret": Secret(_typed("Client secret"))}
     return answer if name in {None, "default"} else {"clients": {name: answer}}
+
+
+def _typed(what: str) -> str:
+    """What somebody types, unseen.
+
+    Raises:
+        ConfigurationError: there is no terminal.
+        KeyboardInterrupt: Ctrl-C, or the end of the input.
+    """
+    from ..errors import ConfigurationError
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", getpass.GetPassWarning)  # It would go on, and show what is typed.
+        try:
+            return str(typer.prompt(what, hide_input=True, err=True))
+        except typer.Abort:
+            raise KeyboardInterrupt from None
+        except getpass.GetPassWarning:
+            typer.echo(err=True)  # The question is there already.
+    raise ConfigurationError(
+        "There is no terminal on which the secret could be asked for.",
+        remedy="Name the file that holds it: PRIO_CLIENT_SECRET_FILE, or client_secret_file in prio.toml.",
+    )

@@ -48,13 +48,13 @@ def request(
 
     Exit status: 0 for 2xx; 3, 4, 5 for 3xx, 4xx, 5xx; 1 without an answer.
     """
-    from .given import read_data, read_headers, read_method
+    from .given import read_data, read_headers, read_method, read_target
 
-    verb, headers, content = read_method(method), read_headers(header or []), read_data(data)
+    verb, target, headers, content = read_method(method), read_target(path), read_headers(header or []), read_data(data)
     if content is not None and "content-type" not in {name.lower() for name, _ in headers}:
         headers.append(("Content-Type", "application/json"))
     settings = load_client(client, ask_secret=ask_secret)
-    said = _call(settings, verb, path, raw=raw, parts={"headers": headers, "content": content})
+    said = _call(settings, verb, target, raw=raw, parts={"headers": headers, "content": content})
     _tell(said)
     if said.status_code >= 300:
         raise typer.Exit(said.status_code // 100)
@@ -86,10 +86,11 @@ def _call(settings: ClientSettings, method: str, path: str, *, raw: bool, parts:
 
 def _tell(said: Said) -> None:
     """Say how it went, on a terminal or where it did not go well."""
-    from .terminal import messages, visible
+    from .terminal import columns, messages, wrapped
 
     console = messages()
     if said.status_code >= 300 or console.is_terminal:
-        console.print(visible(str(said)), style="green" if said.status_code < 300 else "bold red")
+        style = "green" if said.status_code < 300 else "bold red"
+        console.print("\n".join(wrapped(str(said), columns(console))), style=style)
     if said.reason:
-        console.print(visible(str(said.reason)))
+        console.print("\n".join(wrapped(str(said.reason), columns(console))))

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import sys
+import textwrap
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ from rich.console import Console
 
 WIDE = 1_000_000
 """Columns of what is no terminal: lines that are searched and compared are not to be broken."""
+
+COLUMNS = 100
+"""Columns of a terminal that are used at most: longer lines are hard to read."""
 
 PATIENCE = 0.5
 """Seconds before anything is shown: what is done by then needs no spinner, and no flicker."""
@@ -41,6 +45,21 @@ def output() -> Console:
 def messages() -> Console:
     """Standard error: for people, so that what is piped on stays clean."""
     return _console(sys.stderr)
+
+
+def columns(console: Console) -> int:
+    """How long a line of text may be. What is no terminal gets lines that are not broken."""
+    return min(console.width, COLUMNS) if console.is_terminal else console.width
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """``text`` in lines, made visible: broken between words where a line is longer than ``width``. There is one at least."""
+    wrapper = textwrap.TextWrapper(width, break_on_hyphens=False, break_long_words=False)
+    lines: list[str] = []
+    for part in visible(text).strip().splitlines():
+        wrapper.subsequent_indent = "    " if part.startswith(" ") else ""
+        lines += wrapper.wrap(part)
+    return lines or [""]
 
 
 def write(text: str, *, flush: bool = False) -> None:

@@ -23,6 +23,9 @@ prio token --client berlin
 curl -H "Authorization: Bearer $(prio token --reveal)" ..."""
 
 
+_LABEL = 9
+
+
 @guarded
 def token(
     client: ClientOption = None,
@@ -37,13 +40,14 @@ def token(
     Whoever has the token can use it: keep it out of logs and shell histories.
     """
     from .route import Route
-    from .terminal import messages, output, visible, waiting
+    from .terminal import columns, messages, output, waiting, wrapped
 
     with Route(load_client(client, ask_secret=ask_secret)) as route, waiting("token request"):
         received = route.authenticate()
     facts = messages() if reveal else output()
     for name, value in _shown(received, reveal=reveal).items():
-        facts.print(f"{name:<9}{visible(value)}")
+        lines = wrapped(value, columns(facts) - _LABEL)
+        facts.print(f"{name:<{_LABEL}}" + f"\n{'':{_LABEL}}".join(lines))
     if reveal:
         output().print(received.value.reveal())
 

@@ -76,6 +76,11 @@ class Screen:
         if observed and observed.timing:
             self._write(observed.timing, ASIDE)
 
+    def sums(self, results: Sequence[tuple[Scenario, Sequence[Finding]]]) -> None:
+        """Sum up."""
+        self._console.print()
+        self._console.print(_table(results), width=self._width)
+
     def trace(self, spans: Sequence[KeptSpan]) -> None:
         """Show where the time of one call went."""
         self._console.print()
@@ -87,11 +92,9 @@ class Screen:
         self._console.print(Padding(span_tree(spans), (0, 0, 0, len(_MARGIN))), width=self._width)
 
     def close(self, results: Sequence[tuple[Scenario, Sequence[Finding]]], seconds: float) -> None:
-        """Sum up, and say where to go from here."""
+        """Say whether all was well, and where to go from here."""
         found = [finding for _, findings in results for finding in findings]
         met = sum(finding.met for finding in found)
-        self._console.print()
-        self._console.print(_table(results), width=self._width)
         self._console.print()
         self._write(
             f"{met} of {len(found)} expectations met, in {seconds:.1f} s.", GOOD if met == len(found) else BAD, margin=""

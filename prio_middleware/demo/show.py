@@ -33,6 +33,7 @@ def show(scenarios: Sequence[Scenario], screen: Screen) -> bool:
             found = findings(scenario, observed)
             screen.outcome(found, observed, failure)
             results.append((scenario, found))
+        screen.sums(results)
         screen.trace(slow_call(stage))
     screen.close(results, time.perf_counter() - started)
     return all(finding.met for _, found in results for finding in found)

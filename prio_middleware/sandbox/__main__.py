@@ -18,6 +18,7 @@ from .process import obey
 from .server import Sandbox
 from .signals import until_signalled
 
+_SECRET = "PRIO_CLIENT_SECRET"
 _TICK = 0.5  # seconds: some platforms do not interrupt a wait
 
 
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
             sys.stderr.write(f"{error}\n")
             return 2
         try:
-            sys.stdout.write(_describe(sandbox))
+            sys.stdout.write(_describe(sandbox, withheld=frozenset({_SECRET} & environment.keys())))
             sys.stdout.flush()
             while not ended.wait(_TICK):
                 pass
@@ -60,14 +61,17 @@ def _options(asked: argparse.Namespace, environment: Mapping[str, str]) -> Sandb
     account, *others = default_accounts()
     account = Account(
         environment.get("PRIO_CLIENT_ID", account.client_id),
-        environment.get("PRIO_CLIENT_SECRET", account.client_secret),
+        environment.get(_SECRET, account.client_secret),
     )
     return SandboxOptions(accounts=(account, *others), lifetime=asked.lifetime, limits=asked.limits)
 
 
-def _describe(sandbox: Sandbox) -> str:
-    """The settings, as a shell and a ``.env`` file take them."""
-    settings = [f"{name}={shlex.quote(value)}" for name, value in sandbox.environment().items()]
+def _describe(sandbox: Sandbox, withheld: frozenset[str]) -> str:
+    """The settings, as a shell and a ``.env`` file take them. A secret that was given may be a real one: it is withheld."""
+    settings = [
+        f"# {name} is that of the sandbox's environment." if name in withheld else f"{name}={shlex.quote(value)}"
+        for name, value in sandbox.environment().items()
+    ]
     trust = f"--cacert {shlex.quote(str(sandbox.ca_file))} " if sandbox.ca_file else ""
     revoke = f"curl -X POST {trust}-H '{ADMIN_KEY}: {sandbox.admin_key}' {sandbox.url}{ADMIN}revoke"
     lines = ["# A Prio API on this machine, until Ctrl-C. Its settings:", *settings, "# Revoke every token:", f"# {revoke}"]

@@ -40,6 +40,10 @@ class Admin:
         """Let the tokens of one client, or all, be expired. Returns how many were not expired before."""
         return int(self._perform("expire", {"client_id": client_id}))
 
+    def tokens(self) -> list[str]:
+        """The latest 10,000 access tokens that were issued, the oldest first, whether or not they are still good."""
+        return [str(token) for token in self._perform("tokens", {})]
+
     def configure(self, **changes: object) -> None:
         """Change any of :class:`SandboxOptions` but ``version`` and ``accounts``: ``configure(lifetime=5, limits=False)``."""
         self._perform("configure", changes)

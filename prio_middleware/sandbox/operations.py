@@ -30,6 +30,9 @@ class Operations:
     def expire(self, client_id: str | None = None) -> int:
         return self._state.tokens.expire(self._state.clock(), client_id)
 
+    def tokens(self) -> list[str]:
+        return self._state.tokens.texts()
+
     def configure(self, **changes: object) -> None:
         self._state.options = self._state.options.replace(changes)
 

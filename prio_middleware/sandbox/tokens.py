@@ -42,6 +42,11 @@ class Tokens:
         """What ``token`` is good for, or None where it was never issued."""
         return self._grants.get(token)
 
+    def texts(self) -> list[str]:
+        """The tokens themselves, the oldest first."""
+        with self._lock:
+            return list(self._grants)
+
     def revoke(self, client_id: str | None = None) -> int:
         """Revoke the tokens of a client, or of all. Returns how many were still good."""
         with self._lock:

@@ -115,7 +115,8 @@ class TokenStore(BaseModel):
 
     plain_hosts: Items = ()
     """Hosts that may be spoken to over redis://, without TLS, though they are not this machine: whoever sees that network sees
-    the password, and can delete tokens, but not read them. This machine needs no naming."""
+    the password, and can delete tokens, but not read them. This machine needs no naming. Hosts that a cluster or a sentinel
+    names may be elsewhere if any is named here."""
 
     ca_file: ReadableFile | None = None
     """A PEM file with the certificate authorities to trust instead of the usual ones. Certificates are always checked."""
@@ -185,6 +186,6 @@ def _encryption(store: TokenStore) -> Iterator[tuple[str, str]]:
 def _transport(store: TokenStore) -> Iterator[tuple[str, str]]:
     if store.ca_file is not None and store.scheme != "rediss":
         yield "ca_file", f"{store.scheme}:// has no use for it: it is for rediss://"
-    hosts = [host for host, _ in store.addresses()]
-    if store.scheme == "redis" and not all(is_loopback(host) or host in store.plain_hosts for host in hosts):
+    hosts, named = [host for host, _ in store.addresses()], {host.lower() for host in store.plain_hosts}
+    if store.scheme == "redis" and not all(is_loopback(host) or host.lower() in named for host in hosts):
         yield "url", "expected rediss://: without TLS, hosts other than this machine must be named in plain_hosts"

@@ -40,7 +40,9 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """The token that calls without options of their own are given. All times in seconds.
+    """The token that calls without options of their own are given; without such calls, the one that lasts longest.
+
+    All times in seconds.
 
     Attributes:
         source: the URL that tokens come from; None: they come from somewhere else.

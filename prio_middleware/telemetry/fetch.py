@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -57,7 +58,7 @@ class Afterwards(NamedTuple):
 
 
 class FetchWatch:
-    """Watches one fetch, from its beginning.
+    """Watches one fetch, from its beginning. What a fork copies of it is nobody's: the fetch is the parent's.
 
     Its span is the current one nowhere: who sends for the fetch does so in ``context``.
     """
@@ -66,6 +67,7 @@ class FetchWatch:
         from opentelemetry import context, trace
 
         self._facts = facts
+        self._pid = os.getpid()
         self._telemetry = facts.trigger.telemetry if facts.trigger else telemetry()
         parent = context.Context() if facts.trigger else context.get_current()
         links = [trace.Link(facts.trigger.span)] if facts.trigger and facts.trigger.span.is_valid else []
@@ -86,6 +88,8 @@ class FetchWatch:
 
     def end(self, fetched: Fetched, afterwards: Afterwards) -> None:
         """It has ended."""
+        if os.getpid() != self._pid:
+            return
         took = time.monotonic() - self._started
         kind = None if fetched.lifetime is not None else error_type(fetched.error)
         self._facts.tally.note_fetch(took, self._facts.reason, kind or "ok", self.attempts, fetched.source)

@@ -114,7 +114,8 @@ EXPIRY: Final = Metric(
     "prio_middleware.token.expiry.timestamp",
     "gauge",
     "s",
-    "When the present token expires, in seconds since the epoch. Absent where there is no token.",
+    "When the present token expires, in seconds since the epoch: that of calls without options of their own or, where there "
+    "are none, the one that lasts longest. Absent where there is no token.",
     (CLIENT,),
 )
 REAUTHENTICATED: Final = Metric(

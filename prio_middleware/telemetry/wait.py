@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 class WaitWatch:
     """Watches one wait, from its beginning. It makes its span at the end: samplers see no link that is added later.
 
+    What a fork copies of it is nobody's: the wait is the parent's.
+
     Args:
         tally: the client's counts.
         client: the client's name.
@@ -28,6 +31,7 @@ class WaitWatch:
 
         self._tally = tally
         self._client = client
+        self._pid = os.getpid()
         self._telemetry = telemetry()
         self._parent = context.get_current()
         self._began = time.time_ns()
@@ -48,6 +52,8 @@ class WaitWatch:
         """
         from opentelemetry import trace
 
+        if os.getpid() != self._pid:
+            return
         self._tally.waiting -= 1
         failed = {names.ERROR_TYPE: error_type(error)} if cancelled or error else {}
         span = self._telemetry.tracer().start_span(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,20 +21,24 @@ if TYPE_CHECKING:
 class NoSecrets:
     """Knows the secrets and tokens that came up since the fixture was set up, and what was logged, traced and written.
 
-    - Secrets: whatever was put into a :class:`Secret` (every client secret, key and token is), the sandbox's accounts, and
-      what :meth:`watch` was told. Those shorter than eight characters are not looked for.
+    - Secrets: whatever was put into a :class:`Secret` (every client secret, key and token is), the sandbox's accounts and the
+      tokens that it issued, to other processes too, and what :meth:`watch` was told. Those shorter than eight characters are
+      not looked for.
     - Logs: every logger that propagates, at DEBUG, with arguments, extras and tracebacks.
     - Spans: those of OpenTelemetry's SDK, if its tracer provider is set when the test begins.
     - Output: standard output and error, as pytest captures them. What a test has read from there itself, it can hand in.
 
-    They are looked for in every form that :mod:`..traces` knows, encoded or hashed; sixteen characters in a row will do.
+    They are looked for in every form that :mod:`prio_middleware.traces` knows, encoded or hashed; sixteen characters in a row
+    will do.
 
     Args:
         capture: pytest's fixture that captures the test's output.
+        issued: gives further secrets, those that somebody else made meanwhile; it is asked at every look.
     """
 
-    def __init__(self, capture: pytest.CaptureFixture[Any]) -> None:
+    def __init__(self, capture: pytest.CaptureFixture[Any], issued: Callable[[], Iterable[str]] = tuple) -> None:
         self._secrets: dict[str, None] = {}
+        self._issued = issued
         self._patch = pytest.MonkeyPatch()
         self._logs = LogKeeper()
         self._output = OutputKeeper(capture)
@@ -51,6 +55,7 @@ class NoSecrets:
             AssertionError: a secret appeared. It says where, and does not repeat it.
         """
         __tracebackhide__ = True
+        self.watch(*self._issued())
         traces = traces_of(list(self._secrets))
         leaks = [place for place, text in self._places(texts) if traces.find(text)]
         assert not leaks, f"A secret or a token appeared in {', '.join(leaks)}."  # noqa: S101 - that is what it is for

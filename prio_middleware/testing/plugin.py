@@ -101,9 +101,9 @@ def assert_no_secrets(request: pytest.FixtureRequest) -> Iterator[NoSecrets]:
     from .output import CAPTURES
 
     capture = next((name for name in CAPTURES if name in request.fixturenames), CAPTURES[0])
-    with NoSecrets(request.getfixturevalue(capture)) as no_secrets:
-        if "prio_sandbox" in request.fixturenames:
-            sandbox: Sandbox = request.getfixturevalue("prio_sandbox")
+    sandbox: Sandbox | None = request.getfixturevalue("prio_sandbox") if "prio_sandbox" in request.fixturenames else None
+    with NoSecrets(request.getfixturevalue(capture), sandbox.admin.tokens if sandbox else tuple) as no_secrets:
+        if sandbox:
             no_secrets.watch(*(account.client_secret for account in sandbox.options.accounts))
         yield no_secrets
         no_secrets()

@@ -28,6 +28,10 @@ class Failures:
         known = (self._failures.get(None), self._failures.get(key))
         return max((failure for failure in known if failure), key=lambda failure: failure.until, default=None)
 
+    def knows(self, key: TokenOptions) -> bool:
+        """One is remembered for this very key."""
+        return key in self._failures
+
     def record(self, key: TokenOptions, error: TokenError, now: float) -> None:
         """Remember ``error``."""
         if len(self._failures) >= self._limit:

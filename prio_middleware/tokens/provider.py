@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from ..errors import CredentialsRefusedError, TokenEndpointUnavailableError, TokenError
@@ -163,9 +164,12 @@ class ClientCredentialsProvider:
         self._reasons.lost(self._store.clear(), "forced")
         self._failures.clear()
 
-    def report(self, key: TokenOptions = DEFAULT_OPTIONS) -> TokenReport:
-        """What is known of the token for ``key``, by default the client's own."""
-        key, now = key.over(self.defaults), self._clock()
+    def report(self, key: TokenOptions | None = None) -> TokenReport:
+        """What is known of the token for ``key``.
+
+        By default it is the client's own; where all calls have options of their own, the one of theirs that lasts longest.
+        """
+        key, now = self._own_or_longest() if key is None else key.over(self.defaults), self._clock()
         token, failure = self._store.get(key), self._failures.get(key)
         return TokenReport(
             expires_in=None if token is None else token.expires_at - now,
@@ -273,20 +277,24 @@ class ClientCredentialsProvider:
         def afterwards() -> Afterwards:
             return Afterwards(self.token_url, self.report(key).held_back)
 
-        return observe_fetch(self._fetch(key, stale, until), facts, flight, afterwards)
+        steps = self._fetch(key, stale, until, after_refusal=reason == "rejected")
+        return observe_fetch(steps, facts, flight, afterwards)
 
-    def _fetch(self, key: TokenOptions, stale: AccessToken | None, until: float, *, may_renew: bool = True) -> Steps[Outcome]:
+    def _fetch(
+        self, key: TokenOptions, stale: AccessToken | None, until: float, *, after_refusal: bool = False, may_renew: bool = True
+    ) -> Steps[Outcome]:
         endpoint = self.endpoint
         self.listen()
         if self._shared:
             spare = usable(self._store.get(key), stale, self._clock()) is not None
-            result = yield from self._shared.fetch(endpoint, key, until, self._ask, spare=spare)
+            fetch = partial(self._shared.fetch, spare=spare, after_refusal=after_refusal)
+            result = yield from fetch(endpoint, key, until, self._ask)
         else:
             result = yield from self._ask(endpoint, key, until)
         if endpoint is not self.endpoint or isinstance(result, Unanswered):
             return result if isinstance(result, AccessToken) else Unanswered.HANDED_OVER
         if isinstance(result, CredentialsRefusedError) and may_renew and self._take_on_new_credentials(force=True):
-            return (yield from self._fetch(key, stale, until, may_renew=False))
+            return (yield from self._fetch(key, stale, until, after_refusal=after_refusal, may_renew=False))
         self._remember(key, result)
         return result
 
@@ -310,6 +318,12 @@ class ClientCredentialsProvider:
             return False
         self.use(endpoint)
         return True
+
+    def _own_or_longest(self) -> TokenOptions:
+        own = self.defaults
+        if self._store.get(own) or self._failures.knows(own):
+            return own
+        return self._store.longest() or own
 
     def _decide(self, key: TokenOptions, stale: AccessToken | None) -> Decision:
         return decide(self._store.get(key), stale, self._failures.get(key), self._clock(), ahead=self._ahead)

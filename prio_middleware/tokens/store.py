@@ -48,6 +48,10 @@ class MemoryStore:
         self._tokens.clear()
         return keys
 
+    def longest(self) -> TokenOptions | None:
+        """The key whose token expires last."""
+        return max(list(self._tokens.items()), key=lambda entry: entry[1].expires_at, default=(None, None))[0]
+
     def __len__(self) -> int:
         return len(self._tokens)
 

@@ -63,6 +63,16 @@ def test_while_the_store_is_away_nobody_fails_and_each_asks_for_its_own() -> Non
     assert shared.hours[3] <= 2  # It shares again.
 
 
+def test_after_an_outage_a_revocation_of_many_tokens_and_a_shared_one_loses_no_call() -> None:
+    """Each process has its own token then, and one that has just started has shared another."""
+    one_by_one = Plan(hours=2, deployments=(1.3,), batches=PODS, batch_every=3600.0, killed=())
+    plan = dataclasses.replace(one_by_one, outages=((0.9, 1.2),), revocations=(1.1, 1.5))
+    shared = day(SHARED, plan)
+    assert shared.failed == 0
+    assert shared.revocations[1].refusals >= PODS
+    assert shared.hours[1] <= PODS + 2  # one each while the store was away, the new process's, and one for all
+
+
 def test_a_leader_that_is_killed_is_replaced_within_its_lease() -> None:
     plan = dataclasses.replace(QUIET, hours=1, revocations=(0.5,), killed=(0.5,))
     shared = day(SHARED, plan, Conditions(rate=1.0))

@@ -29,15 +29,15 @@ def redis() -> Iterator[RedisServer]:
         yield server
 
 
-def operation(chance: random.Random, step: int, now: str) -> tuple[str, Any]:
+def operation(chance: random.Random, step: int, now: Seen) -> tuple[str, Any]:
     """Something to ask, mostly about a token that is in the store ``now``, or one of its time."""
     name, lease = chance.choice(NAMES), chance.choice(LEASES)
-    generation = chance.choice([now, f"{chance.randint(0, 2) + step // 10:032d}"])
+    generation = chance.choice([now.generation, f"{chance.randint(0, 2) + step // 10:032d}"])
     return chance.choice(
         [
             ("look", (name, {})),
             ("look", (name, {generation: LIFE})),
-            ("lead", (name, chance.choice(["", now]), lease)),
+            ("lead", (name, chance.choice([Seen(), Seen(refusal=b"refusal"), now]), lease)),
             ("publish", (name, lease, generation or "0" * 32, b"sealed", LIFE)),
             ("refuse", (name, lease, b"refusal", LIFE)),
             ("release", (name, lease)),
@@ -61,12 +61,12 @@ def test_it_answers_what_a_real_one_answers(seed: int, redis: RedisServer) -> No
     redis.start()
     chance, told = random.Random(seed), list[str]()
     real, virtual = RedisStore(RedisAddress(Secret(redis.url))), VirtualStore(lambda: 0.0, told.append)
-    now, answers = "", Counter[str]()
+    now, answers = Seen(), Counter[str]()
     for step in range(400):
         what, arguments = operation(chance, step, now)
         found = getattr(real, what)(*arguments)
         assert without_times(getattr(virtual, what)(*arguments)) == without_times(found), (step, what, arguments)
-        now = found.generation if isinstance(found, Seen) else now
+        now = found if isinstance(found, Seen) else now
         answers[f"{what} {found is True or getattr(found, 'granted', False) or getattr(found, 'generation', '') != ''}"] += 1
     assert len(answers) == 10, answers  # Each operation succeeded, and did not.
     assert told
@@ -83,21 +83,21 @@ def test_a_lease_a_record_and_a_tombstone_end() -> None:
     clock = Clock()
     store = VirtualStore(clock, lambda _generation: None)
     one, two = Lease("one", "x", 10.0), Lease("two", "y", 10.0)
-    assert store.lead("t", "", one) == Turn(granted=True)
+    assert store.lead("t", Seen(), one) == Turn(granted=True)
     clock.now = 4.0
-    assert store.lead("t", "", two) == Turn(granted=False, wait=6.0)
+    assert store.lead("t", Seen(), two) == Turn(granted=False, wait=6.0)
     clock.now = 10.0
-    assert store.lead("t", "", two) == Turn(granted=True)
+    assert store.lead("t", Seen(), two) == Turn(granted=True)
     assert store.publish("t", one, "a" * 32, b"", 100.0) is False
 
     clock.now = 12.0
     assert store.publish("t", two, "b" * 32, b"sealed", 100.0) is True
     assert store.look("t", {}) == Seen(b"b" * 32 + b"sealed", 98.0, None, 0.0)
     assert store.look("t", {"b" * 32: 50.0}).record is None
-    assert store.lead("t", "", two).granted
+    assert store.lead("t", Seen(), two).granted
     assert store.publish("t", two, "b" * 32, b"late", 100.0) is False
     clock.now = 62.0
-    assert store.lead("t", "", two).granted
+    assert store.lead("t", Seen(), two).granted
     assert store.publish("t", two, "b" * 32, b"later", 10.0) is True
     clock.now = 72.0
     assert store.look("t", {}) == Seen()
@@ -107,7 +107,7 @@ def test_a_token_that_is_over_before_it_is_kept_is_not() -> None:
     clock = Clock()
     store = VirtualStore(clock, lambda _generation: None)
     lease = Lease("one", "x", 10.0)
-    store.lead("t", "", lease)
+    store.lead("t", Seen(), lease)
     clock.now = 5.0
     assert store.publish("t", lease, "a" * 32, b"", 5.0) is False
     assert store.look("t", {}).record is None
@@ -116,10 +116,11 @@ def test_a_token_that_is_over_before_it_is_kept_is_not() -> None:
 def test_a_refusal_goes_with_the_next_token() -> None:
     store = VirtualStore(lambda: 0.0, lambda _generation: None)
     lease = Lease("one", "x", 10.0)
-    store.lead("t", "", lease)
+    store.lead("t", Seen(), lease)
     assert store.refuse("t", lease, b"refusal", 10.0) is True
     assert store.look("t", {}) == Seen(None, 0.0, b"refusal", 10.0)
     assert store.refuse("t", lease, b"refusal", 10.0) is False
-    store.lead("t", "", lease)
+    assert store.lead("t", Seen(), lease) == Turn(granted=False)
+    store.lead("t", store.look("t", {}), lease)
     store.publish("t", lease, "a" * 32, b"", 10.0)
     assert store.look("t", {}).refusal is None

@@ -53,6 +53,16 @@ def test_clients_of_one_store_share_its_connections_and_what_is_known_of_its_hea
     assert sharing._stores == {}
 
 
+@pytest.mark.parametrize(("hosts", "elsewhere"), [((), False), (("redis",), True)])
+def test_servers_may_name_other_machines_where_one_may_be_spoken_to_without_tls(
+    hosts: tuple[str, ...], elsewhere: bool
+) -> None:
+    table = {"url": "redis://localhost:3", "encryption_key": KEY, "mode": "cluster", "plain_hosts": hosts}
+    build_shared_tokens(ClientSettings(**OWN, token_store=table))
+
+    assert [address.plain_elsewhere for address in sharing._stores] == [elsewhere]
+
+
 def test_without_the_extra_the_client_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connect, "find_spec", lambda name: None)
     with pytest.raises(ConfigurationError, match=r"prio-middleware\[redis\]") as caught:

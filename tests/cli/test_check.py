@@ -122,6 +122,14 @@ def test_another_call_can_be_tried(path: str, status: str, words: str) -> None:
     assert (call["remedy"] is None) == (status == "ok")
 
 
+def test_a_call_with_a_credential_in_it_is_not_tried(prio_sandbox: Sandbox) -> None:
+    result = prio("check", "--path", "https://me:s3cret@127.0.0.1/x")
+
+    assert result.exit_code == 2
+    assert "s3cret" not in result.output
+    assert prio_sandbox.admin.requests() == []
+
+
 @pytest.mark.parametrize(("fault", "words"), [("unavailable", "503"), ("drop", "No answer"), ("endless_refusal", "403")])
 def test_a_call_that_fails(prio_sandbox: Sandbox, fault: str, words: str) -> None:
     prio_sandbox.admin.fail_api(fault, path="/products", times=None)

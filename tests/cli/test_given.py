@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prio_middleware import ConfigurationError
-from prio_middleware.cli.given import read_data, read_headers, read_method
+from prio_middleware.cli.given import read_data, read_headers, read_method, read_target
 
 
 def test_no_body() -> None:
@@ -99,3 +99,37 @@ def test_methods() -> None:
 def test_what_is_no_method(method: str) -> None:
     with pytest.raises(ConfigurationError, match="no HTTP method"):
         read_method(method)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/products",
+        "products?city=Berlin&page_token=eyJ",
+        "https://api.example/mail/me@example.com?to=me@example.com",
+        "https://api.example/x?tokens=2&keyword=boat#access_token=in-no-query",
+        "",
+    ],
+)
+def test_a_target_is_taken_as_it_is(target: str) -> None:
+    assert read_target(target) == target
+
+
+@pytest.mark.parametrize(
+    ("target", "what"),
+    [
+        ("https://me:s3cret@api.example/x", "user name and password"),
+        ("//s3cret@api.example/x", "user name and password"),
+        ("HTTPS://me:s3cret@api.example?x", "user name and password"),
+        ("/x?access_token=s3cret", "parameter access_token"),
+        ("/x?a=b&API-Key=s3cret", "parameter API-Key"),
+        ("https://api.example/x?%74oken=s3cret#y", "parameter token"),
+    ],
+)
+def test_a_target_with_a_credential_is_none(target: str, what: str) -> None:
+    with pytest.raises(ConfigurationError, match="command line") as caught:
+        read_target(target)
+
+    assert what in caught.value.message
+    assert "--header @FILE" in caught.value.remedy
+    assert "s3cret" not in str(caught.value)

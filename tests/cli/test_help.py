@@ -14,7 +14,7 @@ from prio_middleware.cli.app import app
 from prio_middleware.cli.options import client_names
 from tests.cli.kit import piped, prio
 
-COMMANDS = ["init", "check", "request", "token", "status", "sandbox", "demo", "config show", "config schema"]
+COMMANDS = ["init", "check", "request", "token", "status", "sandbox", "demo", "config", "config show", "config schema"]
 
 LOADED = """
 import json, sys

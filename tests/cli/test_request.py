@@ -75,6 +75,7 @@ def test_data_from_standard_input_with_a_header(prio_sandbox: Sandbox) -> None:
         ["GET", "/echo", "--header", "Authorization: Bearer x"],
         ["G T", "/echo"],
         ["GET", "/echo", "--client", "nobody"],
+        ["GET", "/echo?api_key=s3cret"],
     ],
 )
 def test_a_wrong_command_line_sends_nothing(prio_sandbox: Sandbox, arguments: list[str]) -> None:
@@ -169,3 +170,13 @@ def test_an_examination_fits_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None
     assert COLOUR.search(written)
     assert [line for line in lines if len(line) > 80] == []
     assert any(line.startswith("  FAIL  token") for line in lines)
+
+
+def test_what_an_error_says_is_broken_between_words(prio_sandbox: Sandbox) -> None:
+    prio_sandbox.admin.configure(refuse_credentials=True)
+    status, written = in_terminal("request", "GET", "/products", columns=60)
+    lines = ESCAPE.sub("", written).splitlines()
+
+    assert status == 1
+    assert [line for line in lines if len(line) > 60 and " " in line.strip()[9:]] == []
+    assert " ".join(line.strip() for line in lines).endswith("authentication method; ask the vendor if they were revoked.")

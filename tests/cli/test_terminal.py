@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from prio_middleware.cli import terminal
-from prio_middleware.cli.terminal import output, print_json, visible, waiting
+from prio_middleware.cli.terminal import COLUMNS, WIDE, columns, output, print_json, visible, waiting, wrapped
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,30 @@ def test_json_for_programs_holds_no_control_characters(capsys: pytest.CaptureFix
     print_json({"said": "\x9b31m\x7f"})
 
     assert capsys.readouterr().out == '{\n  "said": "\\u009b31m\\u007f"\n}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("", [""]),
+        ("one two three", ["one two", "three"]),
+        ("two\n\nlines\n", ["two", "lines"]),
+        ("the list:\n  - an item of it", ["the list:", "  - an item", "    of it"]),
+        ("https://long.example is-a-word", ["https://long.example", "is-a-word"]),
+        ("\x1b[2J", [r"\u001b[2J"]),
+    ],
+)
+def test_lines_are_broken_between_words(text: str, lines: list[str]) -> None:
+    assert wrapped(text, 11) == lines
+
+
+@pytest.mark.parametrize(("width", "used"), [(80, 80), (400, COLUMNS)])
+def test_a_wide_terminal_is_not_filled(width: int, used: int) -> None:
+    assert columns(Console(file=io.StringIO(), force_terminal=True, width=width)) == used
+
+
+def test_a_pipe_has_all_the_room_there_is() -> None:
+    assert columns(output()) == WIDE
 
 
 def test_markup_and_long_lines_are_left_alone(capsys: pytest.CaptureFixture[str]) -> None:

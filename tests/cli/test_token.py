@@ -8,7 +8,7 @@ import pytest
 
 from prio_middleware import AccessToken, Secret
 from prio_middleware.sandbox import Sandbox
-from tests.cli.kit import prio
+from tests.cli.kit import ESCAPE, in_terminal, piped, prio
 
 pytestmark = pytest.mark.usefixtures("prio_environment")
 
@@ -46,7 +46,25 @@ def test_the_secret_may_be_typed(prio_sandbox: Sandbox, monkeypatch: pytest.Monk
 
 
 def test_a_prompt_that_nobody_answers() -> None:
-    assert prio("token", "--ask-secret", keyboard="").exit_code == 1
+    assert prio("token", "--ask-secret", keyboard="").exit_code == 130
+
+
+def test_without_a_terminal_nothing_is_asked_that_would_be_shown(prio_sandbox: Sandbox) -> None:
+    ended = piped("token", "--ask-secret", input=f"{prio_sandbox.client_secret}\n", start_new_session=True)
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "Warning" not in ended.stderr
+    assert "\nremedy   Name the file that holds it" in ended.stderr
+    assert prio_sandbox.admin.requests() == []
+
+
+def test_scopes_are_broken_between_words() -> None:
+    status, written = in_terminal("token")
+    _, first, *more = ESCAPE.sub("", written).partition("scope")[2].split(" https://")
+
+    assert status == 0
+    assert len(more) > 3
+    assert all(scope.strip().startswith("www.prioticketapis.com/auth/distributor") for scope in (first, *more))
 
 
 def test_a_failure_is_explained(prio_sandbox: Sandbox) -> None:

@@ -47,6 +47,7 @@ def shown(observed: Observed | None, *, width: int = 80, failure: str | None = N
     screen.say("after the end")
     found = findings(SCENARIO, observed)
     screen.outcome(found, observed, failure)
+    screen.sums([(SCENARIO, found)])
     screen.close([(SCENARIO, found)], 1.25)
     return file.getvalue()
 
@@ -113,7 +114,7 @@ def test_without_colours_the_same_is_told() -> None:
 def test_the_table_of_the_whole_demo_needs_no_wrapping_at_80_columns() -> None:
     file = io.StringIO()
     results = [(scenario, findings(scenario, None)) for scenario in all_scenarios(FULL)]
-    Screen(Console(file=file, width=80)).close(results, 1.0)
+    Screen(Console(file=file, width=80)).sums(results)
     rows = [line for line in file.getvalue().splitlines() if line.rstrip().endswith("FAILED")]
     assert len(rows) == sum(len(found) for _, found in results)
     assert all(expectation.what in file.getvalue() for scenario, _ in results for expectation in scenario.expected)

@@ -18,7 +18,6 @@ PAGES = sorted(page.relative_to(ROOT) for page in [*BESIDE_THE_DOCS, *INTEGRATIO
 
 _FENCE = re.compile(
     r"""
-    (?: ^[ ]*<!--[ ]not[ ]run:[ ](?P<reason>[^\n]+?)[ ]-->\n+ )?
     ^(?P<indent>[ ]*)```(?P<language>\w+)(?:[ ]title="(?P<title>[^"\n]+)")?[^\n]*\n
     (?P<code>.*?)
     ^(?P=indent)```[ ]*$
@@ -37,7 +36,6 @@ class Block:
         language: what the fence names.
         code: what is in it.
         title: the file it is said to be, if any.
-        reason: why it is not run, where a comment before it says so.
     """
 
     page: Path
@@ -45,11 +43,10 @@ class Block:
     language: str
     code: str
     title: str | None
-    reason: str | None
 
 
 def blocks(page: Path, language: str) -> list[Block]:
-    """The blocks of ``page`` in ``language``, those that are not run included."""
+    """The blocks of ``page`` in ``language``."""
     return [block for block in _blocks(page) if block.language == language]
 
 
@@ -62,5 +59,4 @@ def _blocks(page: Path) -> Iterator[Block]:
             found["language"],
             textwrap.dedent(found["code"]),
             found["title"],
-            found["reason"],
         )

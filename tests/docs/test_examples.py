@@ -14,6 +14,7 @@ import pytest
 
 from prio_middleware.components import GROUP
 from prio_middleware.settings import Settings
+from tests.cli.kit import prio
 from tests.docs.blocks import PAGES, ROOT, Block, blocks
 from tests.docs.commands import commands, problem
 from tests.docs.world import World
@@ -23,9 +24,13 @@ RUNNER = Path(__file__).with_name("run_page.py")
 LANGUAGES = ("console", "json", "promql", "python", "text", "toml")
 
 
-def examples(language: str, *, run: bool = True) -> list[object]:
-    """Those that are run, or those that are not, each with the line where it stands."""
-    found = [block for page in PAGES for block in blocks(page, language) if (block.reason is None) is run]
+ELSEWHERE = {"demo", "sandbox", "status"}
+"""Commands of prio that go on until Ctrl-C, or need an application: tests/cli runs them."""
+
+
+def examples(language: str, holding: str = "") -> list[object]:
+    """Those that hold a text, each with the line where it stands."""
+    found = [block for page in PAGES for block in blocks(page, language) if holding in block.code]
     return [pytest.param(block, id=f"{block.page}:{block.line}") for block in found]
 
 
@@ -40,8 +45,7 @@ def settings_files(page: Path) -> dict[str, str]:
 def test_the_python_examples_of_a_page_run(page: Path, world: World, tmp_path: Path) -> None:
     for name, content in settings_files(page).items():
         (tmp_path / name).write_text(world.place(content))
-    shown = [block for block in blocks(page, "python") if block.reason is None]
-    given = [{**asdict(block), "page": str(page), "code": world.place(block.code)} for block in shown]
+    given = [{**asdict(block), "page": str(page), "code": world.place(block.code)} for block in blocks(page, "python")]
 
     run = subprocess.run(
         [sys.executable, RUNNER],
@@ -80,13 +84,21 @@ def test_what_a_shell_example_names_is_there(block: Block) -> None:
     assert [answer for answer in map(problem, found) if answer] == []
 
 
-@pytest.mark.parametrize("block", examples("python", run=False))
-def test_what_is_not_run_is_python_at_least(block: Block) -> None:
-    compile(block.code, str(block.page), "exec")
+@pytest.mark.parametrize("block", examples("console", holding="$ prio "))
+def test_the_prio_commands_of_a_shell_example_succeed(
+    block: Block, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in world.variables.items():
+        monkeypatch.setenv(name, value)
+    asked = [words[1:] for words in commands(block.code) if words[0] == "prio" and words[1] not in ELSEWHERE]
+
+    assert [(words, result.output) for words in asked for result in [prio(*words)] if result.exit_code] == []
 
 
-def test_few_examples_are_not_run() -> None:
-    assert len(examples("python", run=False)) <= 3
+@pytest.mark.parametrize("block", examples("json"))
+def test_a_json_example_is_json(block: Block) -> None:
+    json.loads(block.code)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)

@@ -30,11 +30,13 @@ class World:
 
     Attributes:
         environment: variables for the process of an example.
+        variables: the settings of both accounts, as high up as can be: for commands that write settings themselves.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self.environment: Mapping[str, str] = {}
+        self.variables: Mapping[str, str] = {}
         self._servers = ExitStack()
         tickets, berlin = Account("tickets@example.com"), Account("berlin@example.com")
         key = ec.generate_private_key(ec.SECP256R1())
@@ -56,7 +58,14 @@ class World:
         for server in (self._prio, self._partner):
             self._servers.enter_context(server)
         authorities = self._write_authorities()
-        settings = self._write_settings({**self._prio.environment(), "PRIO_CA_FILE": str(authorities)})
+        tickets = {**self._prio.environment(), "PRIO_CA_FILE": str(authorities)}
+        berlin = self._prio.options.accounts[1]
+        self.variables = {
+            **tickets,
+            "PRIO_CLIENTS__BERLIN__CLIENT_ID": berlin.client_id,
+            "PRIO_CLIENTS__BERLIN__CLIENT_SECRET": berlin.client_secret,
+        }
+        settings = self._write_settings(tickets)
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PRIO_")},
             "PRIO_SECRETS_DIR": str(settings),

@@ -11,12 +11,15 @@ from typing import Any
 import anyio
 import pytest
 from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.instrumentation import httpx as instrumentation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, InMemoryMetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry, generate_latest
 
 from prio_middleware import PrioError, Secret, build
@@ -76,16 +79,21 @@ class Exporters:
         console = PeriodicExportingMetricReader(ConsoleMetricExporter(out=self.metrics), export_interval_millis=3_600_000)
         self.meter_provider = MeterProvider([self.reader, console, prometheus], shutdown_on_exit=False)
         self.tracer_provider = TracerProvider(shutdown_on_exit=False)
-        self.tracer_provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(out=self.spans)))
+        self.finished = InMemorySpanExporter()
+        for exporter in (ConsoleSpanExporter(out=self.spans), self.finished):
+            self.tracer_provider.add_span_processor(SimpleSpanProcessor(exporter))
 
     def texts(self) -> dict[str, str]:
         data = self.reader.get_metrics_data()
+        assert data is not None
         scraped = generate_latest().decode()
         self.meter_provider.shutdown()
         return {
             "the spans": self.spans.getvalue(),
             "the metrics": self.metrics.getvalue(),
-            "the metrics in memory": data.to_json() if data else "",
+            "the metrics in memory": data.to_json(),
+            "the spans that OTLP sends": str(encode_spans(self.finished.get_finished_spans())),
+            "the metrics that OTLP sends": str(encode_metrics(data)),
             "what Prometheus gets": scraped,
         }
 

@@ -49,7 +49,7 @@ class PreemptibleProvider(ClientCredentialsProvider):
         yield PREEMPTED
         return (yield from super()._lead(key, stale, flight, until, trigger))
 
-    def _fetch(self, key: TokenOptions, stale: AccessToken | None, until: float, *, may_renew: bool = True) -> Steps[Any]:
-        result = yield from super()._fetch(key, stale, until, may_renew=may_renew)
+    def _fetch(self, key: TokenOptions, stale: AccessToken | None, until: float, **options: bool) -> Steps[Any]:
+        result = yield from super()._fetch(key, stale, until, **options)
         yield PREEMPTED
         return result

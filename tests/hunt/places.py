@@ -45,7 +45,8 @@ def alive() -> list[object]:
 
 
 def _is_ours(cls: type) -> bool:
-    package, _, rest = cls.__module__.partition(".")
+    # Classes of some extension modules have a descriptor there, where others have a name.
+    package, _, rest = str(cls.__module__).partition(".")
     return package == PACKAGE and rest.partition(".")[0] not in THE_OTHER_SIDE and not issubclass(cls, type)
 
 

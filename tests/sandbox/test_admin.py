@@ -32,6 +32,15 @@ async def test_everything_can_be_set_back(caller: Caller, app: SandboxApp) -> No
     assert (await caller.call("GET", f"/reservations/{reference}")).status_code == 404
 
 
+async def test_the_tokens_that_were_issued_can_be_read(caller: Caller, app: SandboxApp) -> None:
+    issued = [await caller.token(), await caller.token()]
+    app.admin.revoke()
+
+    assert app.admin.tokens() == issued
+    app.admin.reset()
+    assert app.admin.tokens() == []
+
+
 async def test_an_account_takes_the_place_of_another(caller: Caller, app: SandboxApp) -> None:
     changed = Account(caller.account.client_id, caller.account.client_secret, scopes=(PRODUCTS,))
     app.admin.put_account(changed)

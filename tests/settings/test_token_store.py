@@ -42,6 +42,7 @@ def test_tokens_stay_in_memory_unless_a_store_is_named() -> None:
         {"url": "rediss://redis.example.com", "ca_file": __file__},
         {"url": "unix:///run/redis.sock"},
         {"url": "redis://redis", "plain_hosts": "redis"},
+        {"url": "redis://Redis", "plain_hosts": "REDIS"},
         {"url": "redis://one", "plain_hosts": ["one", "two"], "mode": "cluster", "nodes": "two:7000"},
         {"url": "rediss://one", "mode": "cluster", "nodes": "two:7000, three:7001"},
         {"url": "rediss://one", "mode": "sentinel", "nodes": ["two:26379", "[::1]:26380"], "service": "shop"},

@@ -50,15 +50,24 @@ class Recorder:
 
     def points(self, metric: str) -> dict[tuple[Any, ...], Any]:
         """The data points of a metric, by the values of their attributes in the order of their names."""
-        data = self._reader.get_metrics_data()
         return {
-            tuple(value for _, value in sorted((point.attributes or {}).items())): point
+            tuple(value for _, value in sorted((point.attributes or {}).items())): point for point in self._data_points(metric)
+        }
+
+    def attributes(self, metric: str) -> list[dict[str, Any]]:
+        """Those of each of its data points."""
+        return [dict(point.attributes or {}) for point in self._data_points(metric)]
+
+    def _data_points(self, metric: str) -> list[Any]:
+        data = self._reader.get_metrics_data()
+        return [
+            point
             for resource in (data.resource_metrics if data else [])
             for scope in resource.scope_metrics
             for found in scope.metrics
             if found.name == metric
             for point in found.data.data_points
-        }
+        ]
 
     def values(self, metric: str, client: str = "shop") -> dict[Any, Any]:
         """The values of a client's points, by the value of their other attribute, or None where they have no other."""

@@ -8,16 +8,21 @@ import subprocess
 import sys
 import time
 import weakref
+from collections import Counter
+from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 import pytest
+from opentelemetry.context import Context
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import Histogram, InMemoryMetricReader, Sum
 
-from prio_middleware import PrioError, StaticTokenProvider, build
-from prio_middleware.telemetry import metrics
-from prio_middleware.telemetry.names import METRICS
-from prio_middleware.telemetry.providers import Telemetry
+from prio_middleware import ClientCredentialsProvider, PrioError, StaticTokenProvider, build
+from prio_middleware.telemetry import metrics, names
+from prio_middleware.telemetry.error_type import refusal_type
+from prio_middleware.telemetry.names import METRICS, SCHEMA_URL, SCOPE
+from prio_middleware.telemetry.providers import Telemetry, version
 from prio_middleware.telemetry.tally import ACQUISITIONS, LEDGER, REAUTHENTICATIONS, REJECTIONS, Tally
 from prio_middleware.tokens.shared.observed import observer
 from prio_middleware.tokens.token import DEFAULT_OPTIONS
@@ -73,6 +78,13 @@ async def test_what_happened_is_counted(world: World, recorder: Recorder) -> Non
         ("shop", "rejected", "endpoint"): 1,
     }
     assert set(next(iter(durations.values())).explicit_bounds) == set(metrics.BUCKETS)
+
+
+async def test_an_expiry_is_told_where_every_call_asks_for_a_scope(world: World, recorder: Recorder) -> None:
+    client = world.client(Server(world), **recorder.options)
+    await client.get(extensions={"prio": {"scope": "read"}})
+    (expiry,) = recorder.values(f"{PREFIX}token.expiry.timestamp").values()
+    assert expiry == pytest.approx(time.time() + 3600, abs=30)
 
 
 async def test_failures_and_hold_backs_are_told_apart(world: World, recorder: Recorder) -> None:
@@ -162,12 +174,25 @@ def test_every_declared_metric_is_exported_and_no_other(recorder: Recorder) -> N
     data = recorder._reader.get_metrics_data()
     assert data is not None
     (scope,) = data.resource_metrics[0].scope_metrics
-    assert {(found.name, found.unit) for found in scope.metrics} == {(metric.name, metric.unit) for metric in METRICS}
+    assert (scope.scope.name, scope.scope.version, scope.scope.schema_url) == (SCOPE, version(), SCHEMA_URL)
+    exported = {(found.name, kind_of(found.data), found.unit) for found in scope.metrics}
+    assert exported == {(metric.name, metric.kind, metric.unit) for metric in METRICS}
     for found in scope.metrics:
         (declared,) = (set(metric.attributes) for metric in METRICS if metric.name == found.name)
         assert all((point.attributes or {}).keys() <= declared for point in found.data.data_points)
     assert clock.now
     assert sharing.shared.report().published == 1
+
+
+def kind_of(data: object) -> str:
+    """What an exporter takes it for."""
+    match data:
+        case Histogram():
+            return "histogram"
+        case Sum():
+            return "counter" if data.is_monotonic else "updowncounter"
+        case _:
+            return "gauge"
 
 
 def _process_that_shares() -> Process:
@@ -196,10 +221,18 @@ def test_ten_thousand_clients_make_a_bounded_number_of_series(recorder: Recorder
     before = {tally.name for tally in LEDGER.tallies()}
     try:
         for number in range(10_000):
-            metrics.expect(telemetry, LEDGER.of(f"many {number}"))
-        points = recorder.points(f"{PREFIX}token.acquisitions")
-        assert len(points) <= 101 * len(ACQUISITIONS)
-        assert any("_other" in labels for labels in points)
+            tally = LEDGER.of(f"many {number}")
+            instruments = metrics.of(telemetry, tally)
+            for record in (instruments.record_fetch, instruments.record_wait):
+                record(0.1, tally, {names.ERROR_TYPE: refusal_type(f"made_up_{number}", 400)}, Context())
+            instruments.record_store(0.1, tally, {})
+        shown = [metric for metric in METRICS if recorder.points(metric.name)]
+        assert {metric.kind for metric in shown} == {"counter", "histogram", "updowncounter"}
+        for metric in shown:
+            by_client = Counter(attributes[names.CLIENT] for attributes in recorder.attributes(metric.name))
+            assert 1 < len(by_client) <= 101  # The names of other tests' clients take their places, too.
+            assert max(by_client.values()) <= len(HTTPStatus)
+            assert "_other" in by_client
     finally:
         for name in {tally.name for tally in LEDGER.tallies()} - before:
             del LEDGER._tallies[name]
@@ -300,6 +333,44 @@ def test_a_forked_process_counts_its_own(recorder: Recorder) -> None:
             os._exit(99)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
     assert fetch()["led"] == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_what_was_under_way_when_a_process_was_forked_is_the_parents_alone(recorder: Recorder) -> None:
+    provider, give_up = under_way(recorder)
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(give_up() != (0, 0))
+        finally:
+            os._exit(99)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert provider._tally.waiting == 1
+    assert give_up() == (0, 1)
+    assert (len(recorder.fetches()), len(recorder.waits())) == (1, 1)
+
+
+def test_the_same_where_nobody_runs_the_hooks(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, give_up = under_way(recorder)
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert give_up() == (1, 0)  # Not counted down; the next slow path starts from zero.
+    assert recorder.spans() == []
+
+
+def under_way(recorder: Recorder) -> tuple[ClientCredentialsProvider, Callable[[], tuple[int, int]]]:
+    """A fetch and a call that waits for it, and what ends both and tells how many wait, and how many fetches have ended."""
+    provider = kit.provider()
+    with Telemetry(recorder.tracer_provider, recorder.meter_provider).in_use():
+        leading, waiting = (provider.acquire(DEFAULT_OPTIONS, None) for _ in range(2))
+        next(leading)
+        next(waiting)
+
+    def give_up() -> tuple[int, int]:
+        waiting.close()
+        leading.close()
+        return provider._tally.waiting, len(provider._tally.fetches)
+
+    return provider, give_up
 
 
 def test_the_lock_of_a_forked_process_is_free() -> None:

@@ -6,11 +6,13 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 from prio_middleware import Secret, testing
+from prio_middleware.sandbox import Sandbox
 from prio_middleware.testing import NoSecrets
 
 SECRET = "7f3b-c4n4ry-5ecret-91d2"
@@ -153,6 +155,20 @@ def test_the_fixture_knows_the_sandbox_and_its_tokens(
     for secret in (prio_sandbox.client_secret, presented):
         with pytest.raises(AssertionError):
             assert_no_secrets(secret)
+
+
+def test_a_token_that_another_process_was_given_is_looked_for_too(prio_sandbox: Sandbox, assert_no_secrets: NoSecrets) -> None:
+    answer = httpx.post(
+        prio_sandbox.token_url,
+        auth=(prio_sandbox.client_id, prio_sandbox.client_secret),
+        json={"grant_type": "client_credentials"},
+        verify=prio_sandbox.ssl_context(),
+    )
+    log = f"Authorization: Bearer {answer.json()['access_token']}"
+
+    assert_no_secrets()
+    with pytest.raises(AssertionError, match="argument 1"):
+        assert_no_secrets(log)
 
 
 def test_the_package_knows_no_other_names() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prio_middleware import AccessToken, InvalidTokenResponseError, Secret, TokenEndpointUnavailableError, TokenError
-from prio_middleware.tokens.retrying import Attempts
+from prio_middleware.tokens.retrying import CUT_SHORT, Attempts
 from tests.tokens.kit import Clock
 
 LOST = TokenEndpointUnavailableError("no answer")
@@ -51,6 +51,28 @@ def test_the_server_may_ask_for_a_longer_pause_but_for_no_shorter_one(asked: flo
     (pause,) = pauses(asking(asked))
 
     assert shortest <= pause <= longest
+
+
+def test_how_long_to_wait_is_asked_of_the_last_answer_alone() -> None:
+    first, second = pauses(asking(3.0), LOST)
+
+    assert first == 3.0
+    assert second < 1.0
+
+
+def test_from_a_hundredth_second_before_the_deadline_on_a_try_was_cut_short() -> None:
+    clock = Clock()
+    until = clock.now + 30.0
+    attempts = Attempts(until, clock)
+    attempts.pause_before_next()
+    busy = TokenEndpointUnavailableError("busy", status_code=503)
+    attempts.record(busy)
+    attempts.pause_before_next()
+    clock.now = until - CUT_SHORT
+    attempts.record(LOST)
+
+    assert isinstance(attempts.result, TokenEndpointUnavailableError)
+    assert attempts.result.message == "busy"
 
 
 @pytest.mark.parametrize("asked", [30.0, 31.0, 4000.0])

@@ -34,6 +34,7 @@ def test_refused_credentials_count_for_every_key_and_everything_else_for_its_own
     failures = Failures(10.0)
     failures.record(READ, TokenError("no such scope"), 0.0)
     assert failures.get(WRITE) is None
+    assert [failures.knows(key) for key in (READ, WRITE)] == [True, False]
     failures.record(WRITE, refused := CredentialsRefusedError("wrong"), 5.0)
 
     assert [failures.get(key) for key in (READ, WRITE)] == [Failure(refused, 5.0, 15.0, holds_back=True)] * 2

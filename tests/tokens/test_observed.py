@@ -21,6 +21,7 @@ from prio_middleware.tokens.observed import observe_acquisition, observe_fetch
 from prio_middleware.tokens.token import DEFAULT_OPTIONS
 from tests.telemetry.kit import Recorder, attributes
 from tests.tokens.kit import answer, endpoint, refused, token
+from tests.tokens.shared.fleet import Fleet
 from tests.tokens.test_effects import REQUEST
 from tests.tokens.test_provider import LOST, Shop
 
@@ -242,6 +243,19 @@ def test_why_a_token_is_fetched(recorder: Recorder, prepare: Prepare, is_stale: 
         "token.source": "endpoint",
     }
     assert LEDGER.of("shop").fetches[0].reason == reason
+
+
+def test_a_token_that_another_process_dropped_was_rejected(recorder: Recorder) -> None:
+    fleet = Fleet(token(1000), token(1000))
+    first, second = fleet.processes(2)
+    second.tokens.listen()
+    refused_token = first.token()
+    second.token()
+    first.after_refusal_of(refused_token)
+    recorder.clear()
+    second.token()
+
+    assert attributes(recorder.span(FETCH.name))["token.fetch.reason"] == "rejected"
 
 
 def test_every_attempt_counts(recorder: Recorder) -> None:

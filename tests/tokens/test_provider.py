@@ -532,6 +532,19 @@ def test_a_report_is_about_one_key() -> None:
     assert shop.tokens.report().failure is None
 
 
+def test_where_all_calls_have_options_of_their_own_a_report_is_about_the_token_that_lasts_longest() -> None:
+    shop = Shop(token(100), token(300), token(200), refused("invalid_scope"))
+    for scope in ("a", "b", "c"):
+        shop.token(TokenOptions(scope=scope))
+    theirs = shop.tokens.report()
+    shop.get()
+    own = shop.tokens.report()
+
+    assert (theirs.lifetime, theirs.failure) == (300, None)
+    assert own.lifetime is None
+    assert isinstance(own.failure, TokenRequestRefusedError)
+
+
 def test_a_report_says_for_how_long_nothing_is_asked() -> None:
     shop = Shop(answer(429, retry_after="40"), deadline=30)
     shop.get()

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator
 
 from rich.console import Console
 from rich.text import Text
 
 from ..settings_shown import beside
-from ..terminal import visible
+from ..terminal import columns, visible, wrapped
 from .steps import Finding, Result, Status
-
-WIDTH = 100
-"""Columns of a terminal that are used at most: longer lines are hard to read."""
 
 _STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red", Status.SKIP: "dim"}
 _MARGIN = 18
@@ -29,7 +25,7 @@ class Report:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._width = min(console.width, WIDTH) if console.is_terminal else console.width
+        self._width = columns(console)
 
     def following(self, client: str, results: Iterable[Result]) -> Iterator[Result]:
         """Hand the results on, each of them told."""
@@ -63,12 +59,7 @@ class Report:
             self._console.print(f"{'':{_MARGIN}}{line}", style=style)
 
     def _wrapped(self, text: str) -> list[str]:
-        wrapper = textwrap.TextWrapper(self._width - _MARGIN, break_on_hyphens=False, break_long_words=False)
-        lines: list[str] = []
-        for part in visible(text).strip().splitlines():
-            wrapper.subsequent_indent = "    " if part.startswith(" ") else ""
-            lines += wrapper.wrap(part)
-        return lines
+        return wrapped(text, self._width - _MARGIN)
 
 
 def document(results: Iterable[Result]) -> list[dict[str, object]]:

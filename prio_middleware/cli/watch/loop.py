@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -14,11 +15,12 @@ from rich.text import Text
 from ...errors import PrioError
 from ..terminal import visible, write
 from .pace import Pace
-from .report import Report, moment
+from .report import LEVELS, Report, moment
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ...status.model import Status
     from .source import Source, Told
 
 News = tuple["Told", PrioError | None]
@@ -46,17 +48,21 @@ def news(source: Source, every: float, sleep: Callable[[float], object] = time.s
 
 
 def show(heard: Iterator[News], console: Console) -> None:
-    """Tell the news: in place on a terminal, one report after another elsewhere."""
+    """Tell the news: in place on a terminal, one report after another elsewhere.
+
+    A terminal that is too low shows the beginning. So what is old is said first, and the worst clients stand first.
+    """
     report, pace = Report(console), Pace()
     if not console.is_terminal:
         for told, failure in heard:
-            console.print(_view(told, failure, report, pace))
+            console.print(Group(*_lines(told.status, failure, report, pace)))
             console.print()
             console.file.flush()
         return
     with Live(console=console, auto_refresh=False) as live:
         for told, failure in heard:
-            live.update(_view(told, failure, report, pace), refresh=True)
+            lines = _lines(_worst_first(told.status), failure, report, pace)
+            live.update(Group(*map(_wrapped, lines)), refresh=True)
 
 
 def write_lines(heard: Iterator[News]) -> None:
@@ -66,14 +72,28 @@ def write_lines(heard: Iterator[News]) -> None:
             write(visible(json.dumps(told.document, ensure_ascii=False)) + "\n", flush=True)
 
 
-def _view(told: Told, failure: PrioError | None, report: Report, pace: Pace) -> Group:
-    lines = list(report.lines(told.status, pace.of(told.status)))
-    if len(pace.processes) > 1:
-        pids = ", ".join(map(str, pace.processes))
-        lines.append(Text(f"\nSeveral processes answer at this address, each for itself: so far {pids}.", "yellow"))
+def _lines(status: Status, failure: PrioError | None, report: Report, pace: Pace) -> list[Text]:
+    who, how, *clients = report.lines(status, pace.of(status))
+    return [who, how, *_remarks(status, failure, pace.processes), *clients]
+
+
+def _wrapped(line: Text) -> Text:
+    """A line that is too long goes on below: what is shown in place would be cut otherwise."""
+    line.no_wrap, line.overflow = False, "fold"
+    return line
+
+
+def _remarks(status: Status, failure: PrioError | None, pids: list[int]) -> Iterator[Text]:
+    """What is to be known before the rest is read."""
+    if len(pids) > 1:
+        listed = ", ".join(map(str, pids))
+        yield Text(f"Several processes answer at this address, each for itself: so far {listed}.", "yellow")
     if failure:
-        since = f"{moment(told.status.at):%H:%M:%S}"
-        lines.append(Text(f"\nStale: no news since {since}. {visible(failure.message)}", "bold red"))
+        yield Text(f"Stale: no news since {moment(status.at):%H:%M:%S}. {visible(failure.message)}", "bold red")
     else:
-        lines.append(Text(f"\nAt {moment(told.status.at):%H:%M:%S}. Ctrl-C ends it.", "dim"))
-    return Group(*lines)
+        yield Text(f"At {moment(status.at):%H:%M:%S}. Ctrl-C ends it.", "dim")
+
+
+def _worst_first(status: Status) -> Status:
+    worst_first = list(LEVELS)
+    return replace(status, clients=tuple(sorted(status.clients, key=lambda client: worst_first.index(client.condition.level))))

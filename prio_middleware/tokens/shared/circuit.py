@@ -64,7 +64,9 @@ class Circuit:
         self._failures, self._probing = 0, False
 
     def failed(self, now: float) -> None:
-        """It did not."""
+        """It did not. Of those who asked together, the first to fail opens it, and the others make the pause no longer."""
+        if self._failures and not self._probing and now < self._closed_again_at:
+            return
         pause = min(FIRST_PAUSE * 2.0 ** min(self._failures, 10), LONGEST_PAUSE)
         self._failures, self._probing = self._failures + 1, False
         self._closed_again_at = now + pause * (0.75 + self._draw() / 2)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from ...errors import ConfigurationError
+from ...plain_http import is_loopback
 from ...secret import Secret
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class RedisAddress:
         nodes: further nodes of the cluster, or further sentinels.
         service: what the sentinels call the master.
         ca_file: PEM with the authorities to trust instead of the usual ones.
+        plain_elsewhere: ``redis://`` may be spoken to other machines: one at least was named for it.
     """
 
     url: Secret
@@ -49,9 +52,14 @@ class RedisAddress:
     nodes: tuple[Node, ...] = ()
     service: str | None = None
     ca_file: Path | None = None
+    plain_elsewhere: bool = False
 
     def __repr__(self) -> str:
         return f"<RedisAddress {self.mode} **>"
+
+
+class PlainHostError(Exception):
+    """A cluster or a sentinel named another machine, to which nobody said that ``redis://`` may be spoken."""
 
 
 def require_redis(client: str | None = None) -> None:
@@ -94,6 +102,18 @@ def close(client: Any) -> None:
             each.connection_pool.disconnect()  # Which a client does not do for a pool that it was given.
 
 
+def checked(address: RedisAddress, node: Node) -> Node:
+    """A node that a server named: settings could not be held against it.
+
+    Raises:
+        PlainHostError: it is on another machine, and would get the password without TLS.
+    """
+    is_plain = urlsplit(address.url.reveal()).scheme == "redis"
+    if is_plain and not address.plain_elsewhere and not is_loopback(node[0]):
+        raise PlainHostError
+    return node
+
+
 def _single(address: RedisAddress, options: dict[str, Any]) -> Redis:
     from redis import ConnectionPool, Redis, UnixDomainSocketConnection
 
@@ -111,7 +131,7 @@ def _cluster(address: RedisAddress, options: dict[str, Any]) -> RedisCluster:
     node: Any = ClusterNode  # redis-py leaves it untyped, as it does the sentinel.
     nodes = [node(host, port) for host, port in _nodes(address, PORT)]
     # Tokens whose part of the cluster is down are not shared; the others still are.
-    return RedisCluster(startup_nodes=nodes, require_full_coverage=False, **options)
+    return RedisCluster(startup_nodes=nodes, require_full_coverage=False, address_remap=partial(checked, address), **options)
 
 
 def _master(address: RedisAddress, options: dict[str, Any]) -> Redis:
@@ -122,6 +142,8 @@ def _master(address: RedisAddress, options: dict[str, Any]) -> Redis:
     sentinels = sentinel(
         _nodes(address, SENTINEL_PORT), sentinel_kwargs={key: options[key] for key in options.keys() - own}, **options
     )
+    named = sentinels.discover_master  # Asked for each new connection, and after a failover again.
+    sentinels.discover_master = lambda service: checked(address, named(service))
     master: Redis = sentinels.master_for(address.service or "")
     return master
 

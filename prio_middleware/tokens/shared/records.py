@@ -12,12 +12,10 @@ from ...bounded import json_object
 from ...errors import CredentialsRefusedError, TokenEndpointUnavailableError, TokenError
 from ...secret import Secret
 from ..answer import TOKEN_LIMIT
-from ..token import AccessToken
+from ..token import AccessToken, new_generation
 from .keyring import Keyring
+from .lua import SIZE_LIMIT
 from .store import GENERATION_LENGTH
-
-SIZE_LIMIT = 64 * 1024
-"""Bytes of a record that are looked at."""
 
 _VISIBLE = re.compile(rf"[\x21-\x7e]{{1,{TOKEN_LIMIT}}}")
 _REFUSALS: Final[Mapping[str, type[TokenError]]] = {
@@ -39,16 +37,28 @@ class Place(NamedTuple):
 
 
 class SharedToken(NamedTuple):
-    """A token out of a shared store, before this process has counted how long it is good for."""
+    """A token out of a shared store, before this process has counted how long it is good for.
+
+    ``after_refusal``: it was asked for because another one was refused.
+    """
 
     value: Secret
     token_type: str
     scope: str | None
     lifetime: float
     generation: str
+    after_refusal: bool = False
 
 
-def seal_token(keyring: Keyring, place: Place, token: AccessToken) -> bytes:
+class SharedRefusal(NamedTuple):
+    """A refusal out of a shared store: what the token endpoint said, under a random name, and for how long it counts."""
+
+    error: TokenError
+    name: str
+    lifetime: float
+
+
+def seal_token(keyring: Keyring, place: Place, token: AccessToken, *, after_refusal: bool = False) -> bytes:
     """The record of ``token``, without its generation id, which goes before it."""
     return _seal(
         keyring,
@@ -58,6 +68,7 @@ def seal_token(keyring: Keyring, place: Place, token: AccessToken) -> bytes:
         type=token.token_type,
         scope=token.scope,
         lifetime=token.lifetime,
+        after_refusal=after_refusal,
     )
 
 
@@ -68,23 +79,27 @@ def open_token(keyring: Keyring, place: Place, record: bytes) -> SharedToken | s
         return members
     if str(members.get("generation")).encode() != record[:GENERATION_LENGTH]:
         return "it has another generation's id"
+    lifetime = _lifetime(members)
     match members:
-        case {"token": str() as value, "type": str() as kind, "lifetime": int() | float() as lifetime}:
-            fits = _VISIBLE.fullmatch(value) and kind.lower() == "bearer" and 0 < lifetime < math.inf and lifetime is not True
+        case {"token": str() as value, "type": str() as kind} if lifetime:
+            fits = _VISIBLE.fullmatch(value) and kind.lower() == "bearer"
             if fits and isinstance(members.get("scope"), str | None):
-                return SharedToken(Secret(value), kind, members.get("scope"), float(lifetime), members["generation"])
+                renewed = members.get("after_refusal") is True
+                return SharedToken(Secret(value), kind, members.get("scope"), lifetime, members["generation"], renewed)
         case _:
             pass
     return "it holds no token"
 
 
-def seal_refusal(keyring: Keyring, place: Place, error: TokenError) -> bytes:
+def seal_refusal(keyring: Keyring, place: Place, error: TokenError, lifetime: float) -> bytes:
     """The record of a refusal. An error of the tree holds no secret; sealed, nobody can make one up either."""
     kind = next(name for name, kind in _REFUSALS.items() if isinstance(error, kind))
     return _seal(
         keyring,
         place,
         refusal=kind,
+        id=new_generation(),
+        lifetime=lifetime,
         message=error.message,
         remedy=error.remedy,
         code=error.code,
@@ -93,16 +108,17 @@ def seal_refusal(keyring: Keyring, place: Place, error: TokenError) -> bytes:
     )
 
 
-def open_refusal(keyring: Keyring, place: Place, record: bytes) -> TokenError | str:
+def open_refusal(keyring: Keyring, place: Place, record: bytes) -> SharedRefusal | str:
     """The refusal in ``record``, or why there is none that belongs to ``place``."""
     members = _open(keyring, place, record)
     if isinstance(members, str):
         return members
-    kind = _REFUSALS.get(str(members.get("refusal")))
-    if kind is None:
+    kind, name = _REFUSALS.get(str(members.get("refusal"))), members.get("id")
+    lifetime = _lifetime(members)
+    if kind is None or lifetime is None or not isinstance(name, str):
         return "it holds no refusal"
     status = members.get("status_code")
-    return kind(
+    error = kind(
         str(members.get("message")),
         url=place.url,
         remedy=_text(members, "remedy"),
@@ -110,6 +126,7 @@ def open_refusal(keyring: Keyring, place: Place, record: bytes) -> TokenError | 
         status_code=status if isinstance(status, int) else None,
         error_reference=_text(members, "error_reference"),
     )
+    return SharedRefusal(error, name, lifetime)
 
 
 def _seal(keyring: Keyring, place: Place, **members: object) -> bytes:
@@ -124,6 +141,13 @@ def _open(keyring: Keyring, place: Place, sealed: bytes) -> Mapping[str, Any] | 
     if members is None or members.get("name") != place.name or members.get("url") != place.url:
         return "it was sealed for another place"
     return members
+
+
+def _lifetime(members: Mapping[str, Any]) -> float | None:
+    value = members.get("lifetime")
+    if not isinstance(value, int | float) or value is True or not 0 < value < math.inf:
+        return None
+    return float(value)
 
 
 def _text(members: Mapping[str, Any], name: str) -> str | None:

@@ -60,10 +60,11 @@ class RedisStore:
         told = [part for generation, life in refused.items() for part in (generation, _milliseconds(life))]
         return self._run(lua.LOOK, _keys(name, "token", "dropped", "refusal"), [CHANNEL, *told], _seen)
 
-    def lead(self, name: str, generation: str, lease: Lease) -> Turn | Unreachable:
-        """Take the lease, unless another owner holds it, or the record is no longer that ``generation``."""
-        arguments = [generation.encode("latin-1"), f"{lease.owner}:", lease.holder, _milliseconds(lease.seconds)]
-        return self._run(lua.LEAD, _keys(name, "token", "lease"), arguments, _turn)
+    def lead(self, name: str, seen: Seen, lease: Lease) -> Turn | Unreachable:
+        """Take the lease, unless another owner holds it, or there is something else by now than was ``seen``."""
+        generation, refusal = seen.generation.encode("latin-1"), seen.refusal or b""
+        arguments = [generation, f"{lease.owner}:", lease.holder, _milliseconds(lease.seconds), refusal]
+        return self._run(lua.LEAD, _keys(name, "token", "lease", "refusal"), arguments, _turn)
 
     def publish(self, name: str, lease: Lease, generation: str, sealed: bytes, life: float) -> bool | Unreachable:
         """Keep a token for all, and give the lease back; False: the lease was lost, or the generation dropped."""

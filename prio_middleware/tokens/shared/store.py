@@ -80,8 +80,8 @@ class SharedStore(Protocol):
         """What there is, after the ``refused`` generations were dropped, never to come back for so many seconds."""
         ...
 
-    def lead(self, name: str, generation: str, lease: Lease) -> Turn | Unreachable:
-        """Take the lease, unless another owner holds it, or the record is no longer that ``generation``."""
+    def lead(self, name: str, seen: Seen, lease: Lease) -> Turn | Unreachable:
+        """Take the lease, unless another owner holds it, or there is something else by now than was ``seen``."""
         ...
 
     def publish(self, name: str, lease: Lease, generation: str, sealed: bytes, life: float) -> bool | Unreachable:

@@ -21,6 +21,9 @@ Dropped = Callable[[str], None]
 POLL = 1.0
 """Seconds after which the thread looks whether anybody is left to tell."""
 
+UNANSWERED = 5
+"""Pings without an answer after which a connection is taken for lost, also where nobody says so: a firewall forgot it, say."""
+
 LONGEST_PAUSE = 30.0
 """Seconds between two tries to connect, at most."""
 
@@ -40,32 +43,27 @@ class Subscriber:
         self._connect = connect
         self._channel = channel
         self._pause = pause
-        self._listeners: list[weakref.WeakMethod[Dropped]] = []
-        self._thread: tuple[int, threading.Thread] | None = None
+        self._listeners: dict[weakref.WeakMethod[Dropped], None] = {}
+        self._threads: dict[int, threading.Thread] = {}
 
     def listen(self, dropped: Dropped) -> None:
         """Have ``dropped``, a bound method, called with what is told of, in this process, as long as its object lives."""
-        listener = weakref.WeakMethod(dropped)
-        if listener not in self._listeners:
-            self._listeners.append(listener)
-        if not self._is_running():
-            self._start()
+        self._listeners.setdefault(weakref.WeakMethod(dropped))
+        pid = os.getpid()  # What ran in a parent process does not run here, also where no fork hook says so.
+        thread = threading.Thread(target=self._run, args=(pid,), name="prio_middleware.subscriber", daemon=True)
+        if self._threads.setdefault(pid, thread) is thread:  # Of callers who come together, one starts it.
+            try:
+                thread.start()
+            except RuntimeError:  # No more threads, or the interpreter is shutting down.
+                self._threads.pop(pid, None)
 
-    def _is_running(self) -> bool:
-        if self._thread is None:
-            return False
-        pid, thread = self._thread
-        return pid == os.getpid() and thread.is_alive()
-
-    def _start(self) -> None:
-        thread = threading.Thread(target=self._run, name="prio_middleware.subscriber", daemon=True)
-        self._thread = os.getpid(), thread
+    def _run(self, pid: int) -> None:
         try:
-            thread.start()
-        except RuntimeError:  # No more threads, or the interpreter is shutting down.
-            self._thread = None
+            self._listen()
+        finally:
+            self._threads.pop(pid, None)
 
-    def _run(self) -> None:
+    def _listen(self) -> None:
         failures = 0
         while self._anybody():
             try:
@@ -85,6 +83,8 @@ class Subscriber:
                 channel.subscribe(self._channel)
                 while self._anybody():
                     yield channel.get_message(timeout=POLL)
+                    if channel.health_check_response_counter > UNANSWERED:
+                        raise TimeoutError
         finally:
             close(client)
 
@@ -95,7 +95,7 @@ class Subscriber:
             seconds -= POLL
 
     def _tell(self, heard: Any) -> None:
-        if not heard or not isinstance(heard.get("data"), bytes):
+        if not heard or heard.get("type") != "message" or not isinstance(heard.get("data"), bytes):
             return
         generation = heard["data"].decode("latin-1")
         for listener in list(self._listeners):
@@ -104,5 +104,7 @@ class Subscriber:
                 dropped(generation)
 
     def _anybody(self) -> bool:
-        self._listeners = [listener for listener in self._listeners if listener() is not None]
+        for listener in list(self._listeners):
+            if listener() is None:
+                self._listeners.pop(listener, None)
         return bool(self._listeners)

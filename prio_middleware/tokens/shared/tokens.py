@@ -19,6 +19,7 @@ from ..failures import RETRY_AFTER_LIMIT
 from ..flight import Outcome, Unanswered
 from ..token import AccessToken, TokenOptions, new_generation
 from .circuit import AFTER_A_MISS, Circuit
+from .heeded import Heeded
 from .keyring import Keyring
 from .lease import LONGEST_LEASE, fetch_until, lease_seconds, patience_until, poll_pause
 from .records import Place, open_refusal, open_token, seal_refusal, seal_token
@@ -47,11 +48,13 @@ class Wanted(NamedTuple):
         endpoint: where it comes from.
         places: where it may be found; the first is where it belongs.
         until: the moment at which the fetch is given up.
+        after_refusal: another one was refused: only one that was asked for after such a refusal will do.
     """
 
     endpoint: TokenEndpoint
     places: tuple[Place, ...]
     until: float
+    after_refusal: bool
 
 
 class Leased(NamedTuple):
@@ -63,6 +66,13 @@ class Leased(NamedTuple):
     """
 
     lease: Lease
+    until: float
+
+
+class Doubted(NamedTuple):
+    """A token that most likely was revoked with another one, and how long it would be good for."""
+
+    generation: str
     until: float
 
 
@@ -108,10 +118,18 @@ class SharedTokens:
         self._draw = draw
         self._counts = Counts()
         self._refused = Refused()
+        self._heeded = Heeded()
         self._owner = (0, "")
 
     def fetch(
-        self, endpoint: TokenEndpoint, key: TokenOptions, until: float, request: Request, *, spare: bool = False
+        self,
+        endpoint: TokenEndpoint,
+        key: TokenOptions,
+        until: float,
+        request: Request,
+        *,
+        spare: bool,
+        after_refusal: bool,
     ) -> Steps[Outcome]:
         """A token that is fresh: another process's, or a new one, which the others get too.
 
@@ -122,9 +140,11 @@ class SharedTokens:
             request: asks the endpoint.
             spare: the caller has a token that still works. So a leader who is slow, or dead, does not send everybody to the
                 endpoint: they go on with what they have.
+            after_refusal: the caller's token was refused. Tokens are revoked together, so another that was there before is
+                not taken either, but dropped: there are several after an outage, and while one replaces another.
         """
         names = self._keyring.names(endpoint, key)
-        wanted = Wanted(endpoint, tuple(Place(name, endpoint.url) for name in names), until)
+        wanted = Wanted(endpoint, tuple(Place(name, endpoint.url) for name in names), until, after_refusal)
         patience = patience_until(self._clock(), until)
         polls, missed = 0, False
         while self._clock() < patience:
@@ -173,30 +193,41 @@ class SharedTokens:
         """A token or a refusal that will do; else what there is under the token's own name; None: the store is no help."""
         own: Seen | None = None
         for place in wanted.places:
-            refused = self._refused.lives(place.name, self._clock())
-            asked_at = self._clock()
-            seen: Seen | Unreachable = yield from self._ask("look", partial(self._store.look, place.name, refused))
-            if isinstance(seen, Unreachable):
-                return None
-            own = seen if own is None else own
-            found = self._token(wanted.endpoint, place, seen, asked_at) or self._refusal(wanted.endpoint, place, seen)
-            if found is not None:
+            found = yield from self._look_at(wanted, place)
+            if not isinstance(found, Seen):
                 return found
+            own = found if own is None else own
         return own
 
-    def _token(self, endpoint: TokenEndpoint, place: Place, seen: Seen, asked_at: float) -> AccessToken | None:
+    def _look_at(self, wanted: Wanted, place: Place) -> Steps[AccessToken | TokenError | Seen | None]:
+        seen = Seen()
+        for _ in range(2):
+            refused = self._refused.lives(place.name, self._clock())
+            asked_at = self._clock()
+            answer: Seen | Unreachable = yield from self._ask("look", partial(self._store.look, place.name, refused))
+            if isinstance(answer, Unreachable):
+                return None
+            seen, token = answer, self._token(wanted, place, answer, asked_at)
+            if not isinstance(token, Doubted):
+                return token or self._refusal(wanted.endpoint, place, seen) or seen
+            self._refused.add(token.generation, token.until)  # The second look drops it, for all.
+        return seen
+
+    def _token(self, wanted: Wanted, place: Place, seen: Seen, asked_at: float) -> AccessToken | Doubted | None:
         if seen.record is None:
             return None
         opened = open_token(self._keyring, place, seen.record)
         if isinstance(opened, str):
-            _warn(endpoint, place, opened)
+            _warn(wanted.endpoint, place, opened)
             return None
-        life = min(seen.life, opened.lifetime, endpoint.expiry.max_lifetime)
-        leeway = endpoint.expiry.leeway(opened.lifetime)
+        expiry = wanted.endpoint.expiry
+        life, leeway = min(seen.life, opened.lifetime, expiry.max_lifetime), expiry.leeway(opened.lifetime)
         if life <= leeway:
             return None
-        self._counts.helped += 1
         self._refused.know(opened.generation, place.name)
+        if wanted.after_refusal and not opened.after_refusal:
+            return Doubted(opened.generation, asked_at + life)
+        self._counts.helped += 1
         return AccessToken(
             opened.value,
             opened.token_type,
@@ -215,17 +246,27 @@ class SharedTokens:
         if isinstance(opened, str):
             _warn(endpoint, place, opened)
             return None
+        left = min(seen.refusal_life, self._heeded.left(opened.name, opened.lifetime, self._clock()))
+        if left <= 0:
+            _warn(endpoint, place, "it is a refusal that should have ended")
+            return None
         self._counts.refusals += 1
-        return opened.copy(
+        error = opened.error
+        return error.copy(
             client=endpoint.client,
-            message=f"{opened.message} Another process was told so; nobody asks again for {seen.refusal_life:.0f} s.",
-            retry_after=seen.refusal_life if isinstance(opened, TokenEndpointUnavailableError) else None,
+            message=f"{error.message} Another process was told so; nobody asks again for {left:.0f} s.",
+            retry_after=left if isinstance(error, TokenEndpointUnavailableError) else None,
         )
 
     def _lead(self, wanted: Wanted, seen: Seen) -> Steps[Lease | Turn | Unreachable]:
         lease = Lease(self._own_name(), new_generation(), lease_seconds(wanted.until - self._clock(), self._lease))
-        name, generation = wanted.places[0].name, seen.generation
-        turn: Turn | Unreachable = yield from self._ask("lead", lambda: self._store.lead(name, generation, lease))
+        name, answered = wanted.places[0].name, False
+        try:
+            turn: Turn | Unreachable = yield from self._ask("lead", lambda: self._store.lead(name, seen, lease))
+            answered = True
+        finally:
+            if not answered:  # Cancelled. It may have been granted all the same.
+                self._release_beside(name, lease)
         return lease if isinstance(turn, Turn) and turn.granted else turn
 
     def _fetch_for_all(
@@ -241,19 +282,19 @@ class SharedTokens:
             if not ended:  # Cancelled. The others should not have to wait for the lease to run out.
                 self._release_beside(place.name, lease)
         if isinstance(result, AccessToken):
-            yield from self._publish(place, lease, result, leased_at)
+            sealed = seal_token(self._keyring, place, result, after_refusal=wanted.after_refusal)
+            yield from self._publish(place, lease, result, sealed, result.expires_at - leased_at)
             return result, True
         life = self._refusal_life(result)
         if life > 0 and isinstance(result, TokenError):
-            sealed = seal_refusal(self._keyring, place, result)
+            sealed = seal_refusal(self._keyring, place, result, life)
             yield from self._ask("refuse", lambda: self._store.refuse(place.name, lease, sealed, life))
         else:
             yield from self._ask("release", lambda: self._store.release(place.name, lease))
         cut_short = isinstance(result, TokenEndpointUnavailableError) and life <= 0 and until < wanted.until
         return result, not cut_short
 
-    def _publish(self, place: Place, lease: Lease, token: AccessToken, leased_at: float) -> Steps[None]:
-        sealed, life = seal_token(self._keyring, place, token), token.expires_at - leased_at
+    def _publish(self, place: Place, lease: Lease, token: AccessToken, sealed: bytes, life: float) -> Steps[None]:
         self._refused.know(token.generation, place.name)  # Whatever comes back: a lost answer may have been a yes.
         kept: bool | Unreachable = yield from self._ask(
             "publish", lambda: self._store.publish(place.name, lease, token.generation, sealed, life)

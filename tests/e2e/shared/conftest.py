@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.shared.crew import Crew
-from tests.redis_fixtures import _redis, own_server, server
+from tests.redis_fixtures import _redis, cluster, own_server, server, watched
 
-__all__ = ["_redis", "crew", "own_server", "server"]
+__all__ = ["_redis", "cluster", "crew", "own_server", "server", "watched"]
 
 
 @pytest.fixture(scope="session")

@@ -70,6 +70,23 @@ def test_a_revocation_under_load_costs_one_token_request(crew: Crew, sandbox: Sa
     assert sandbox.admin.counts().token_requests == 1
 
 
+def test_a_forked_child_shares_on_connections_and_with_a_listener_of_its_own(
+    crew: Crew, sandbox: Sandbox, server: Server
+) -> None:
+    parent, other = crew.ready(2, settings(sandbox, server))
+    all_do([parent, other], "call")
+    sandbox.admin.reset_counts()
+    sandbox.admin.revoke()
+    child = parent.do("fork")
+    assert parent.answer() == {"exit": 0}
+    until(lambda: not parent.do("report")["has_token"], "the parent has heard of it")
+    answers = all_do([parent, other], "call")
+
+    assert (child["listens"], child["failures"], child["published"]) == (True, 0, parent.do("report")["published"] + 1)
+    assert statuses([child, *answers]) == Counter({"200": 3})
+    assert sandbox.admin.counts().token_requests == 1
+
+
 @pytest.mark.pitfall(id="dead-leader")
 def test_a_leader_that_is_killed_is_replaced_within_its_lease(crew: Crew, sandbox: Sandbox, server: Server) -> None:
     sandbox.admin.configure(token_delay=60)
@@ -93,11 +110,7 @@ def under_load(members: list[Member], harm: Any, *, calls: int, pause: float = 0
 
 
 @pytest.mark.pitfall(id="store-down")
-@pytest.mark.parametrize(
-    ("own_server", "harm"),
-    [("redis-server", "kill"), ("valkey-server", "restart empty"), ("redis-server", "pause"), ("valkey-server", "fill")],
-    indirect=["own_server"],
-)
+@pytest.mark.parametrize("harm", ["kill", "restart empty", "pause", "fill"])
 def test_no_call_fails_whatever_happens_to_the_store(crew: Crew, harm: str, sandbox: Sandbox, own_server: Server) -> None:
     sandbox.admin.configure(lifetime=1)
     server = own_server
@@ -158,3 +171,9 @@ def test_clocks_five_minutes_apart_do_not_matter(crew: Crew, sandbox: Sandbox, s
     assert statuses(answers) == Counter({"200": 6})
     assert sandbox.admin.counts().token_requests == 1
     assert all(report["has_token"] for report in reports)
+    sandbox.admin.reset_counts()
+    sandbox.admin.revoke()
+    answers = [member.do("call", threads=2) for member in members[1:] + members[:1]]
+
+    assert statuses(answers) == Counter({"200": 6})
+    assert sandbox.admin.counts().token_requests == 1

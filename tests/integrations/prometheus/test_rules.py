@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.docs.blocks import PAGES, blocks
 from tests.integrations.prometheus.rules import ROOT, RULES, UNIT_TESTS, alerts, rules, scaled
 
 RUNBOOKS = ROOT / "docs" / "runbooks"
@@ -35,6 +36,16 @@ def checks_of(alert: str) -> list[list[dict[str, Any]]]:
 @needs_promtool
 def test_prometheus_takes_the_rules() -> None:
     assert f"{len(rules())} rules found" in promtool("check", "rules", RULES)
+
+
+@needs_promtool
+def test_prometheus_takes_the_queries_of_the_documentation(tmp_path: Path) -> None:
+    queries = [block.code for page in PAGES for block in blocks(page, "promql")]
+    recorded = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(queries)]
+    file = tmp_path / "queries.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": recorded}]}))
+
+    assert f"{len(queries)} rules found" in promtool("check", "rules", file)
 
 
 @needs_promtool

@@ -1,5 +1,5 @@
 """Private servers."""
 
-from tests.redis_fixtures import _redis, own_server, server
+from tests.redis_fixtures import _redis, cluster, own_server, server, watched
 
-__all__ = ["_redis", "own_server", "server"]
+__all__ = ["_redis", "cluster", "own_server", "server", "watched"]

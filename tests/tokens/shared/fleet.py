@@ -13,6 +13,7 @@ from prio_middleware.tokens.endpoint import TokenAnswer, TokenEndpoint
 from prio_middleware.tokens.provider import Renewal
 from prio_middleware.tokens.shared.circuit import Circuit
 from prio_middleware.tokens.shared.keyring import Keyring
+from prio_middleware.tokens.shared.lease import LONGEST_LEASE
 from prio_middleware.tokens.shared.report import OperationSeen
 from prio_middleware.tokens.shared.store import Lease, Seen, Turn, Unreachable
 from prio_middleware.tokens.shared.tokens import SharedTokens
@@ -68,11 +69,12 @@ class FakeStore:
             return Unreachable(str(self.down))
         slot = self.slot(name)
         for generation in refused:
+            is_new = generation not in slot.dropped
+            is_kept = slot.record is not None and slot.record.value[:32].decode() == generation
             slot.dropped.add(generation)
-            if slot.record and slot.record.value[:32].decode() == generation:
-                slot.record = None
-                for listener in self.listeners:
-                    listener(generation)
+            slot.record = None if is_kept else slot.record
+            for listener in self.listeners if is_new or is_kept else ():
+                listener(generation)
         now = self.clock.now
         return Seen(
             slot.record.value if slot.record else None,
@@ -81,11 +83,13 @@ class FakeStore:
             slot.refusal.until - now if slot.refusal else 0.0,
         )
 
-    def lead(self, name: str, generation: str, lease: Lease) -> Turn | Unreachable:
+    def lead(self, name: str, seen: Seen, lease: Lease) -> Turn | Unreachable:
         if self._is_down("lead"):
             return Unreachable(str(self.down))
         slot = self.slot(name)
-        if Seen(slot.record.value if slot.record else None).generation != generation:
+        if Seen(slot.record.value if slot.record else None).generation != seen.generation:
+            return Turn(granted=False)
+        if (slot.refusal.value if slot.refusal else None) != seen.refusal:
             return Turn(granted=False)
         if slot.lease and slot.lease[0].owner != lease.owner:
             return Turn(granted=False, wait=slot.lease[1] - self.clock.now)
@@ -138,15 +142,17 @@ class Process:
     def __init__(self, fleet: Fleet, keys: Keyring | None, renewal: Renewal | None = None, **options: Any) -> None:
         self.fleet = fleet
         self.seen: list[OperationSeen] = []
+        options = {"deadline": 30.0, "hold_back": 10.0, **options}
         self.shared = SharedTokens(
             fleet.store,
             keys or keyring(),
+            hold_back=options["hold_back"],
+            lease=options.pop("lease", LONGEST_LEASE),
             circuit=Circuit(lambda: 0.5),
             observe=self.seen.append if fleet.watched else None,
             clock=fleet.clock,
             draw=lambda: 0.5,
         )
-        options = {"deadline": 30.0, **options}
         self.tokens = ClientCredentialsProvider(
             options.pop("endpoint", None) or endpoint(),
             shared=self.shared,

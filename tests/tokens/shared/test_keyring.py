@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from prio_middleware import Secret, TokenOptions
@@ -32,6 +34,7 @@ def test_a_file_of_keys_has_one_a_line(text: str) -> None:
         (KEY[:-1], "key 1 is not 32 bytes in URL-safe Base64"),
         ("é" * 44, "key 1 is not 32 bytes in URL-safe Base64"),
         ("!" * 43 + "=", "key 1 is not 32 bytes in URL-safe Base64"),
+        (f"{KEY[:5]}!{KEY[5:]}", "key 1 is not 32 bytes in URL-safe Base64"),
     ],
 )
 def test_what_is_no_key_is_said_without_it(text: str, problem: str) -> None:
@@ -74,6 +77,24 @@ def test_names_are_the_same_in_every_process_and_different_for_everything_else()
     ]
     assert name() == keyring().names(endpoint(), DEFAULT_OPTIONS)[0]
     assert len({name(), *others}) == len(others) + 1
+
+
+def test_a_key_may_have_every_character_of_url_safe_base64() -> None:
+    assert isinstance(Keyring.read(Secret(base64.urlsafe_b64encode(b"\xfb\xff" * 16).decode())), Keyring)
+
+
+@pytest.mark.parametrize(
+    ("auth", "name"),
+    [
+        (ClientSecretBasic, "3f5046db5c69010c0a0802589ae4fc2d2935f7e4"),
+        (ClientSecretPost, "a0d511a86c3262abf547bb9db0f58e38531f687d"),
+    ],
+)
+def test_names_stay_the_same_from_version_to_version(auth: type[ClientSecretBasic | ClientSecretPost], name: str) -> None:
+    """Others would be a cold start for a fleet that is upgraded process by process."""
+    made = TokenEndpoint(URL, auth("shop@example.com", Secret("s3cret!")), client="shop")
+
+    assert keyring().names(made, TokenOptions(scope="booking", params=(("a", "b"),))) == (name,)
 
 
 def test_a_name_tells_nothing() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from prio_middleware.tokens.shared import heeded as heeded_module
 from prio_middleware.tokens.shared import refused as refused_module
 from prio_middleware.tokens.shared.circuit import FIRST_PAUSE, LONGEST_PAUSE, PROBE_LIMIT, Circuit
+from prio_middleware.tokens.shared.heeded import Heeded
 from prio_middleware.tokens.shared.lease import LONGEST_LEASE, fetch_until, lease_seconds, patience_until, poll_pause
 from prio_middleware.tokens.shared.refused import Refused
 
@@ -58,6 +60,19 @@ def test_pauses_grow_to_a_limit_and_differ() -> None:
     assert not late.admits(1.2)
 
 
+def test_of_many_who_fail_together_only_the_first_makes_the_pause_longer() -> None:
+    circuit = Circuit(lambda: 0.5)
+    assert all(circuit.admits(0) for _ in range(20))
+    for _ in range(20):
+        circuit.failed(0.25)
+    assert circuit.admits(0.25 + FIRST_PAUSE)
+    circuit.failed(2)
+    circuit.failed(2)
+
+    assert not circuit.admits(2 + 2 * FIRST_PAUSE - 0.01)
+    assert circuit.admits(2 + 2 * FIRST_PAUSE)
+
+
 @pytest.mark.parametrize(("left", "expected"), [(30.0, LONGEST_LEASE), (9.0, 10.0), (2.0, 3.0), (0.0, 1.0)])
 def test_a_lease_is_no_longer_than_its_fetch_needs(left: float, expected: float) -> None:
     assert lease_seconds(left) == expected
@@ -72,6 +87,11 @@ def test_a_fetch_is_always_shorter_than_its_lease(left: float, longest: float) -
     assert fetch_until(100.0, lease, 100.0 + left) <= 100.0 + left
 
 
+@pytest.mark.parametrize(("lease", "expected"), [(10.0, 9.0), (3.0, 2.0), (2.0, 1.0), (1.0, 0.5)])
+def test_of_a_lease_a_second_is_kept_or_half_of_a_short_one(lease: float, expected: float) -> None:
+    assert fetch_until(100.0, lease, 200.0) == 100.0 + expected
+
+
 @pytest.mark.parametrize(("left", "expected"), [(30.0, 20.0), (20.0, 10.0), (4.0, 2.0), (0.0, 0.0)])
 def test_a_waiter_keeps_time_for_a_fetch_of_its_own(left: float, expected: float) -> None:
     assert patience_until(100.0, 100.0 + left) == 100.0 + expected
@@ -84,7 +104,8 @@ def test_polls_grow_rarer_differ_and_end_with_the_lease() -> None:
     assert 0.04 < pauses[0] < 0.051
     assert 0.49 < pauses[-1] <= 0.5
     assert poll_pause(5, 100.0, 0.0) < poll_pause(5, 100.0, 0.9)
-    assert poll_pause(50, 0.01, 0.5) < 0.06
+    assert [poll_pause(number, 100.0, 1.0) for number in range(4)] == pytest.approx([0.05, 0.075, 0.1125, 0.16875])
+    assert poll_pause(50, 0.01, 0.5) == pytest.approx(0.01 + 0.05 * 0.75)
 
 
 def test_refused_generations_are_told_under_their_name_until_they_would_have_expired() -> None:
@@ -113,3 +134,21 @@ def test_of_refused_generations_the_newest_are_remembered(monkeypatch: pytest.Mo
     refused.know("e", "name")
     refused.know("f", "name")
     assert "c" not in refused.lives("name", 0.0)
+    assert "d" in refused.lives("name", 0.0)
+
+
+def test_a_refusal_counts_from_when_it_was_seen_first() -> None:
+    heeded = Heeded()
+
+    assert [heeded.left("a", 10.0, now) for now in (100.0, 104.0, 110.0, 200.0)] == [10.0, 6.0, 0.0, 0.0]
+    assert heeded.left("b", 10.0, 200.0) == 10.0
+
+
+def test_of_refusals_the_newest_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heeded_module, "LIMIT", 2)
+    heeded = Heeded()
+    for name in "abc":
+        heeded.left(name, 10.0, 100.0)
+
+    assert [heeded.left(name, 10.0, 105.0) for name in "cb"] == [5.0, 5.0]
+    assert heeded.left("a", 10.0, 105.0) == 10.0

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from prio_middleware.tokens.shared.lua import SIZE_LIMIT
 from prio_middleware.tokens.shared.redis_store import CHANNEL, RedisStore
 from prio_middleware.tokens.shared.store import Lease, Seen, Turn, Unreachable
 from tests.redis_servers import Server, until
@@ -32,7 +33,7 @@ def admin(server: Server) -> Any:
 def published(store: RedisStore, generation: str = GENERATION, life: float = 100.0) -> bool | Unreachable:
     seen = store.look(NAME, {})
     assert isinstance(seen, Seen)
-    assert store.lead(NAME, seen.generation, LEASE) == Turn(granted=True)
+    assert store.lead(NAME, seen, LEASE) == Turn(granted=True)
     return store.publish(NAME, LEASE, generation, b"sealed", life)
 
 
@@ -58,8 +59,8 @@ def test_what_is_published_is_there_until_it_expires(store: RedisStore, admin: A
 
 
 def test_a_lease_is_held_by_one(store: RedisStore, admin: Any) -> None:
-    assert store.lead(NAME, "", LEASE) == Turn(granted=True)
-    refused = store.lead(NAME, "", THEIRS)
+    assert store.lead(NAME, Seen(), LEASE) == Turn(granted=True)
+    refused = store.lead(NAME, Seen(), THEIRS)
 
     assert isinstance(refused, Turn)
     assert not refused.granted
@@ -67,37 +68,45 @@ def test_a_lease_is_held_by_one(store: RedisStore, admin: Any) -> None:
     assert 0 < admin.pttl(HELD) <= 10_000
     assert store.release(NAME, THEIRS) is False
     assert store.release(NAME, LEASE) is True
-    assert store.lead(NAME, "", THEIRS) == Turn(granted=True)
+    assert store.lead(NAME, Seen(), THEIRS) == Turn(granted=True)
 
 
 def test_an_owner_may_take_its_own_lease_over(store: RedisStore) -> None:
     again = LEASE._replace(fetch="another fetch")
-    store.lead(NAME, "", LEASE)
+    store.lead(NAME, Seen(), LEASE)
 
-    assert store.lead(NAME, "", again) == Turn(granted=True)
+    assert store.lead(NAME, Seen(), again) == Turn(granted=True)
     assert store.release(NAME, LEASE) is False
     assert store.release(NAME, again) is True
-    assert store.lead(NAME, "", LEASE) == Turn(granted=True)
-    assert store.lead(NAME, "", Lease("own", "fetch", 10.0)) != Turn(granted=True)  # no owner by a part of its name
+    assert store.lead(NAME, Seen(), LEASE) == Turn(granted=True)
+    assert store.lead(NAME, Seen(), Lease("own", "fetch", 10.0)) != Turn(granted=True)  # no owner by a part of its name
 
 
 def test_a_record_that_has_changed_since_is_to_be_looked_at_again(store: RedisStore) -> None:
     published(store)
 
-    assert store.lead(NAME, "", THEIRS) == Turn(granted=False, wait=0.0)
-    assert store.lead(NAME, GENERATION, THEIRS) == Turn(granted=True)
+    assert store.lead(NAME, Seen(), THEIRS) == Turn(granted=False, wait=0.0)
+    assert store.lead(NAME, look(store), THEIRS) == Turn(granted=True)
+
+
+def test_a_refusal_that_has_come_since_is_to_be_looked_at_first(store: RedisStore) -> None:
+    store.lead(NAME, Seen(), LEASE)
+    store.refuse(NAME, LEASE, b"no", 20)
+
+    assert store.lead(NAME, Seen(), THEIRS) == Turn(granted=False, wait=0.0)
+    assert store.lead(NAME, look(store), THEIRS) == Turn(granted=True)  # it may be none of ours
 
 
 def test_only_who_holds_the_lease_publishes(store: RedisStore) -> None:
     assert store.publish(NAME, LEASE, GENERATION, b"sealed", 100) is False
-    store.lead(NAME, "", THEIRS)
+    store.lead(NAME, Seen(), THEIRS)
     assert store.publish(NAME, LEASE, GENERATION, b"sealed", 100) is False
     assert store.refuse(NAME, LEASE, b"sealed", 100) is False
     assert look(store).record is None
 
 
 def test_what_passed_since_the_lease_began_is_taken_off_the_life(store: RedisStore, admin: Any) -> None:
-    store.lead(NAME, "", LEASE)
+    store.lead(NAME, Seen(), LEASE)
     admin.pexpire(HELD, 4_000)  # six seconds later
     store.publish(NAME, LEASE, GENERATION, b"sealed", 100)
 
@@ -105,14 +114,14 @@ def test_what_passed_since_the_lease_began_is_taken_off_the_life(store: RedisSto
 
 
 def test_what_has_expired_meanwhile_is_not_kept(store: RedisStore, admin: Any) -> None:
-    store.lead(NAME, "", LEASE)
+    store.lead(NAME, Seen(), LEASE)
     admin.pexpire(HELD, 4_000)
     assert store.publish(NAME, LEASE, GENERATION, b"sealed", 5) is False
     assert admin.keys() == []
 
 
 def test_a_lease_whose_end_a_failover_moved_does_not_prolong_a_life(store: RedisStore, admin: Any) -> None:
-    store.lead(NAME, "", LEASE)
+    store.lead(NAME, Seen(), LEASE)
     admin.pexpire(HELD, 300_000)
     store.publish(NAME, LEASE, GENERATION, b"sealed", 100)
 
@@ -126,6 +135,18 @@ def test_a_dropped_generation_is_gone_and_stays_so(store: RedisStore, admin: Any
     assert look(store).record is None
     assert 0 < admin.pttl(DROPPED) <= 50_000
     assert published(store, OTHER) is True
+
+
+def test_a_full_store_does_not_forget_what_was_dropped(store: RedisStore, admin: Any) -> None:
+    published(store, OTHER)
+    look(store, **{GENERATION: 50.0})
+    admin.config_set("maxmemory", "1")
+    try:
+        assert look(store, **{"3" * 32: 50.0}).generation == OTHER  # for which there is no room
+        assert admin.zrange(DROPPED, 0, -1) == [GENERATION.encode()]
+        assert look(store, **{OTHER: 50.0}).record is None
+    finally:
+        admin.config_set("maxmemory", "0")
 
 
 def test_another_generation_is_left_alone(store: RedisStore) -> None:
@@ -152,7 +173,7 @@ def test_dropped_generations_are_forgotten_when_they_would_have_expired(store: R
 
 
 def test_a_refusal_is_kept_until_it_ends_or_a_token_comes(store: RedisStore, admin: Any) -> None:
-    store.lead(NAME, "", LEASE)
+    store.lead(NAME, Seen(), LEASE)
     assert store.refuse(NAME, LEASE, b"no", 20) is True
     seen = look(store)
 
@@ -176,10 +197,21 @@ def test_values_of_other_types_are_none_and_give_way(make: str, store: RedisStor
     assert published(store) is False
 
 
+def test_of_a_value_that_is_longer_than_any_of_ours_a_part_is_looked_at(store: RedisStore, admin: Any) -> None:
+    admin.set(TOKEN, b"x" * 500_000, px=10_000)
+    admin.set(REFUSAL, b"y" * 500_000, px=10_000)
+    seen = look(store)
+
+    assert seen.record == b"x" * (SIZE_LIMIT + 1)
+    assert seen.refusal == b"y" * (SIZE_LIMIT + 1)
+    assert published(store) is True
+    assert look(store).generation == GENERATION
+
+
 def test_a_lease_that_never_ends_is_nobodys(store: RedisStore, admin: Any) -> None:
     admin.set(HELD, "somebody:else")
 
-    assert store.lead(NAME, "", LEASE) == Turn(granted=True)
+    assert store.lead(NAME, Seen(), LEASE) == Turn(granted=True)
 
 
 def test_a_drop_is_told_of(store: RedisStore, admin: Any) -> None:
@@ -189,12 +221,16 @@ def test_a_drop_is_told_of(store: RedisStore, admin: Any) -> None:
     published(store)
     look(store, **{GENERATION: 50.0})
     look(store, **{GENERATION: 50.0})
+    admin.set(TOKEN, GENERATION.encode() + b"sealed", px=1000)  # a failover brings it back
+    look(store, **{GENERATION: 50.0})
+    look(store, **{OTHER: 50.0})  # which others may have in memory though it is not kept here any more
+    look(store, **{OTHER: 50.0})
     heard: list[Any] = []
 
     def has_heard() -> bool:
         heard.append(channel.get_message(timeout=1))
-        return any(heard)
+        return sum(map(bool, heard)) == 3
 
-    until(has_heard, "a message")
-    assert [message["data"] for message in heard if message] == [GENERATION.encode()]
+    until(has_heard, "messages")
+    assert [message["data"].decode() for message in heard if message] == [GENERATION, GENERATION, OTHER]
     assert channel.get_message() is None

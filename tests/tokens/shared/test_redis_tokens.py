@@ -5,20 +5,21 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Generator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import trustme
 
 from prio_middleware import AccessToken, ClientCredentialsProvider, Secret, TokenOptions
 from prio_middleware.tokens.shared.circuit import Circuit
 from prio_middleware.tokens.shared.connect import RedisAddress
 from prio_middleware.tokens.shared.redis_store import RedisStore
+from prio_middleware.tokens.shared.store import Unreachable
 from prio_middleware.tokens.shared.tokens import SharedTokens
 from prio_middleware.tokens.token import DEFAULT_OPTIONS
-from tests.redis_servers import BINARIES, Server, free_port, needs, serve, until
+from tests.redis_servers import BINARIES, Server, Watched, free_port, serve, until
 from tests.tokens.kit import Server as TokenServer
 from tests.tokens.kit import endpoint, token
 from tests.tokens.shared.fleet import KEY, OTHER_KEY, keyring
@@ -204,32 +205,6 @@ def test_a_certificate_that_does_not_fit_costs_sharing(host: str, over_tls: tupl
 # A cluster
 
 
-@pytest.fixture(params=BINARIES)
-def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[list[Server]]:
-    options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-require-full-coverage", "no"]
-    with contextlib.ExitStack() as stack:
-        nodes: list[Server] = []
-        for first, last in ((0, 5460), (5461, 10921), (10922, 16383)):
-            nodes.append(
-                stack.enter_context(
-                    serve(str(request.param), tmp_path_factory.mktemp("node"), *options, "--cluster-port", str(free_port()))
-                )
-            )
-            nodes[-1].admin().execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
-        for node in nodes[1:]:
-            bus = node.options[node.options.index("--cluster-port") + 1]
-            nodes[0].admin().execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
-        for node in nodes:
-            until(partial(_is_whole, node), "the cluster is whole")
-        yield nodes
-
-
-def _is_whole(node: Server) -> bool:
-    state = node.admin().execute_command("CLUSTER", "INFO")
-    text = state if isinstance(state, dict) else dict(line.split(":") for line in state.decode().split())
-    return bool(text["cluster_state"] == "ok" and text["cluster_known_nodes"] == "3")
-
-
 def test_a_cluster(cluster: list[Server]) -> None:
     others = tuple(("127.0.0.1", node.port) for node in cluster[1:])
     for node in cluster:
@@ -248,44 +223,19 @@ def test_a_cluster(cluster: list[Server]) -> None:
     assert {"endpoint", "shared"} == set(sources)
 
 
+def test_a_cluster_that_names_another_machine_gets_no_password_without_tls(cluster: list[Server]) -> None:
+    for node in cluster:
+        node.admin().config_set("cluster-announce-ip", "192.0.2.1")
+    store = RedisStore(RedisAddress(Secret(cluster[0].url), "cluster"))
+
+    assert store.look("a" * 40, {}) == Unreachable("PlainHostError")
+
+
 # Sentinels
 
 
-@pytest.fixture
-def sentinels(tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[Server, Server, int]]:
-    """A master, its replica, and a sentinel's port."""
-    needs("redis-sentinel")
-    with contextlib.ExitStack() as stack:
-        master = stack.enter_context(serve(BINARIES[0], tmp_path_factory.mktemp("master")))
-        options = ["--replicaof", "127.0.0.1", str(master.port), "--repl-diskless-sync-delay", "0"]
-        replica = stack.enter_context(serve(BINARIES[0], tmp_path_factory.mktemp("replica"), *options))
-        master.admin().config_set("repl-diskless-sync-delay", 0)
-        until(lambda: replica.admin().info("replication")["master_link_status"] == "up", "the replica follows")
-        directory = tmp_path_factory.mktemp("sentinel")
-        settings = directory / "sentinel.conf"
-        settings.write_text(
-            f"sentinel monitor shop 127.0.0.1 {master.port} 1\n"
-            "sentinel down-after-milliseconds shop 300\nsentinel failover-timeout shop 3000\n"
-        )
-        sentinel = stack.enter_context(_sentinel(settings))
-        until(lambda: len(sentinel.admin().sentinel_slaves("shop")) == 1, "the sentinel knows the replica")
-        yield master, replica, sentinel.port
-
-
-@contextlib.contextmanager
-def _sentinel(settings: Path) -> Generator[Server]:
-    server = Server.__new__(Server)
-    server.binary, server.port = needs("redis-sentinel"), free_port()
-    server.command = [server.binary, str(settings), "--port", str(server.port), "--bind", "127.0.0.1"]
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
-def test_a_failover_is_followed_and_what_was_shared_still_is(sentinels: tuple[Server, Server, int]) -> None:
-    master, replica, port = sentinels
+def test_a_failover_is_followed_and_what_was_shared_still_is(watched: Watched) -> None:
+    master, replica, port = watched
     address = RedisAddress(Secret(f"redis://127.0.0.1:{port}"), "sentinel", (), "shop")
     share_and_replace(address)
     shop = Shop(address)
@@ -304,3 +254,11 @@ def test_a_failover_is_followed_and_what_was_shared_still_is(sentinels: tuple[Se
     share_again.invalidate(old)
     new = shop.token(share_again, BOOKING, old)
     assert shop.token(shop.provider(), BOOKING).value == new.value != old.value
+
+
+def test_a_master_on_another_machine_gets_no_password_without_tls(watched: Watched) -> None:
+    sentinel: Any = redis.Redis(port=watched.port, protocol=2)
+    sentinel.execute_command("SENTINEL", "MONITOR", "elsewhere", "192.0.2.1", "6379", "1")
+    store = RedisStore(RedisAddress(Secret(f"redis://127.0.0.1:{watched.port}"), "sentinel", (), "elsewhere"))
+
+    assert store.look("a" * 40, {}) == Unreachable("PlainHostError")

@@ -12,8 +12,9 @@ import pytest
 
 from prio_middleware import Secret
 from prio_middleware.tokens.shared import redis_store
-from prio_middleware.tokens.shared.connect import RedisAddress
-from prio_middleware.tokens.shared.subscriber import LONGEST_PAUSE, POLL, Subscriber
+from prio_middleware.tokens.shared import subscriber as subscriber_module
+from prio_middleware.tokens.shared.connect import RedisAddress, connect
+from prio_middleware.tokens.shared.subscriber import LONGEST_PAUSE, POLL, UNANSWERED, Subscriber
 from tests.redis_servers import Server, until
 
 CHANNEL = "prio-middleware:dropped"
@@ -37,6 +38,7 @@ class FakeChannel:
         self.let_go = let_go
         self.channel = ""
         self.closed = False
+        self.health_check_response_counter = 0
 
     def pubsub(self, **options: bool) -> FakeChannel:
         assert options == {"ignore_subscribe_messages": True}
@@ -113,7 +115,7 @@ def test_who_is_gone_is_not_told_and_does_not_keep_the_thread() -> None:
 
 def test_between_the_last_message_and_the_end_there_may_be_nobody() -> None:
     station, ear = Station(), Ear()
-    station.subscriber._listeners.append(_dead())
+    station.subscriber._listeners[_dead()] = None
     station.subscriber._tell(message("a"))
     station.subscriber.listen(ear.dropped)
 
@@ -136,6 +138,37 @@ def test_it_connects_again_with_growing_pauses() -> None:
     assert station.made[0].closed
 
 
+def test_a_connection_on_which_no_ping_is_answered_is_given_up() -> None:
+    station, ear = Station([], [message("a")]), Ear()
+    station.subscriber.listen(ear.dropped)
+    until(lambda: station.made, "connected")
+    station.made[0].health_check_response_counter = UNANSWERED
+    station.made[0].messages.append(message("one is under way"))
+    until(lambda: ear.heard, "it is listened to")
+    station.made[0].health_check_response_counter = UNANSWERED + 1
+    until(lambda: "a" in ear.heard, "told over another connection")
+
+    assert station.made[0].closed
+
+
+def test_a_server_that_is_silent_is_not_listened_to_for_ever(own_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+
+    def connected() -> Any:
+        made.append(connect(own_server.address, health_check_interval=0.01))
+        return made[-1]
+
+    monkeypatch.setattr(subscriber_module, "POLL", 0.05)
+    subscriber, ear = Subscriber(connected, CHANNEL, lambda _: None), Ear()
+    subscriber.listen(ear.dropped)
+    until(drop(own_server, "a"), "subscribed")
+    own_server.pause()
+    until(lambda: len(made) > 1, "another connection is tried")
+    own_server.resume()
+    until(drop(own_server, "b"), "subscribed again")
+    until(lambda: "b" in ear.heard, "told again")
+
+
 def test_between_two_tries_it_ends_with_whoever_listened() -> None:
     station, ear = Station(), Ear()
     station.subscriber.listen(ear.dropped)
@@ -154,6 +187,27 @@ def test_a_child_listens_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getpid", lambda: -1)
     station.subscriber.listen(ear.dropped)
     until(lambda: len(station.made) == 2, "a second thread")
+
+
+def test_of_callers_who_come_together_one_starts_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    station, ears = Station(), [Ear() for _ in range(8)]
+    start = threading.Thread.start
+
+    def slow(self: threading.Thread) -> None:
+        if len(ears) > len(station.subscriber._listeners):  # The others come while it is being started.
+            station.subscriber.listen(ears[len(station.subscriber._listeners)].dropped)
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", slow)
+    station.subscriber.listen(ears[0].dropped)
+    until(lambda: station.made, "connected")
+    monkeypatch.undo()
+    for ear in ears:
+        station.subscriber.listen(ear.dropped)
+    station.made[0].messages.append(message("a"))
+    until(lambda: all(ear.heard == ["a"] for ear in ears), "all are told")
+
+    assert len(station.made) == 1
 
 
 def test_where_no_thread_can_be_started_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,9 +24,12 @@ from prio_middleware import (
 )
 from prio_middleware.tokens.effects import Ask, Pause, Post
 from prio_middleware.tokens.endpoint import TokenAnswer, TokenEndpoint
+from prio_middleware.tokens.expiry import ExpiryPolicy
 from prio_middleware.tokens.shared.lease import LONGEST_LEASE
+from prio_middleware.tokens.shared.records import Place, SharedToken, open_token
+from prio_middleware.tokens.shared.store import Seen, Turn, Unreachable
 from prio_middleware.tokens.shared.threads import no_threads
-from tests.tokens.kit import answer, refused, token
+from tests.tokens.kit import URL, answer, endpoint, refused, token
 from tests.tokens.shared.fleet import KEY, OTHER_KEY, Fleet, Kept, Run, in_turn, keyring, other_endpoint
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -37,14 +42,14 @@ def values(*tokens: AccessToken) -> set[str]:
 
 
 def test_the_second_process_takes_the_token_of_the_first() -> None:
-    fleet = Fleet(token(1000))
+    fleet = Fleet(token(1000, scope="booking"))
     first, second = fleet.processes(2)
     led, adopted = first.token(), second.token()
 
     assert fleet.requests == 1
     assert led.value == adopted.value
     assert (led.source, adopted.source) == ("endpoint", "shared")
-    assert (adopted.scope, adopted.token_type, adopted.lifetime) == (led.scope, led.token_type, led.lifetime)
+    assert (adopted.scope, adopted.token_type, adopted.lifetime) == ("booking", led.token_type, led.lifetime)
     assert second.tokens.current(BOOKING._replace(scope=None), None) is adopted
 
 
@@ -93,6 +98,35 @@ def test_a_store_that_would_keep_a_token_too_long_does_not_make_it_live_longer()
     assert fleet.process().token().expires_at == pytest.approx(fleet.clock.now + 1000)
 
 
+def test_no_process_takes_a_token_for_longer_than_its_own_settings_say() -> None:
+    fleet = Fleet(token(1000))
+    fleet.process().token()
+    cautious = fleet.process(endpoint=replace(endpoint(), expiry=ExpiryPolicy(max_lifetime=100)))
+    adopted = cautious.token()
+
+    assert adopted.source == "shared"
+    assert adopted.expires_at - fleet.clock.now == pytest.approx(100)
+
+
+def test_a_token_whose_leeway_begins_now_is_not_taken_any_more() -> None:
+    fleet = Fleet(token(1000), token(1000), takes=0.0)
+    first, second = fleet.processes(2)
+    first.token()
+    fleet.clock.now += 970
+
+    assert second.token().source == "endpoint"
+
+
+def test_what_is_sealed_names_the_token_endpoint_it_is_from() -> None:
+    fleet = Fleet(token(1000))
+    fleet.process().token()
+    (name,) = fleet.store.slots
+    record = fleet.only_slot.record
+    assert record is not None
+
+    assert isinstance(open_token(keyring(), Place(name, URL), record.value), SharedToken)
+
+
 def test_a_token_inside_its_leeway_is_replaced_by_one_process_for_all() -> None:
     fleet = Fleet(token(1000), token(1000))
     processes = fleet.processes(5)
@@ -129,6 +163,18 @@ def test_whoever_is_refused_later_needs_one_look() -> None:
 
     assert adopted.value == renewed.value
     assert fleet.store.asked == ["look"]
+    assert fleet.requests == 2
+
+
+def test_whoever_took_a_token_over_can_have_it_dropped_for_all() -> None:
+    fleet = Fleet(token(1000), token(1000))
+    first, second = fleet.processes(2)
+    first.token()
+    adopted = second.token()
+    new = second.after_refusal_of(adopted)
+
+    assert fleet.only_slot.dropped == {adopted.generation}
+    assert first.token().value == new.value
     assert fleet.requests == 2
 
 
@@ -174,6 +220,60 @@ def test_a_token_that_nobody_else_can_have_is_refused_without_a_word() -> None:
     assert fleet.only_slot.dropped == set()
 
 
+@pytest.mark.pitfall(id="fleet-revocation")
+def test_tokens_that_are_revoked_together_are_not_handed_on_to_each_other() -> None:
+    fleet = Fleet(*[token(1000) for _ in range(5)])
+    first, second, new = fleet.processes(3)
+    fleet.store.down = "ConnectionError"
+    own = [first.token(), second.token()]
+    fleet.store.down = None
+    fleet.clock.now += 60
+    shared = new.token()
+    new.tokens.listen()
+    a = first.after_refusal_of(own[0])
+    b = second.after_refusal_of(own[1])
+
+    assert a.value == b.value != shared.value
+    assert new.token().value == a.value  # It has heard of it.
+    assert fleet.requests == 4
+
+
+@pytest.mark.pitfall(id="fleet-revocation")
+def test_while_one_token_replaces_another_a_refusal_of_the_old_one_goes_for_both() -> None:
+    fleet = Fleet(token(1000), token(1000), token(1000))
+    early, late = fleet.processes(2)
+    early.tokens.listen()
+    early.token()
+    old = late.token()
+    fleet.clock.now += 975
+    due = early.token()
+    newest = late.after_refusal_of(old)
+
+    assert len(values(old, due, newest)) == 3
+    assert early.token().value == newest.value
+    assert fleet.requests == 3
+
+
+def test_a_second_token_that_is_in_doubt_is_replaced_without_another_look() -> None:
+    fleet = Fleet(*[token(1000) for _ in range(5)])
+    process, first, second = fleet.processes(3)
+    process_has = process.token()
+    process.tokens.invalidate(process_has)
+    fleet.store.slots.clear()
+    first.token()
+    run = process.steps(stale=process_has)
+    assert run.step()  # has looked, and doubts
+    fleet.store.slots.clear()
+    second.token()
+    fleet.store.asked.clear()
+    result = run.finish()
+
+    assert isinstance(result, AccessToken)
+    assert result.source == "endpoint"
+    assert fleet.store.asked == ["look", "lead", "publish"]
+    assert fleet.process().token().value == result.value
+
+
 def test_others_hear_of_a_drop_and_look_for_a_new_token_without_a_refusal_of_their_own() -> None:
     fleet = Fleet(token(1000), token(1000))
     first, second = fleet.processes(2)
@@ -183,6 +283,17 @@ def test_others_hear_of_a_drop_and_look_for_a_new_token_without_a_refusal_of_the
 
     assert second.tokens.current(BOOKING._replace(scope=None), None) is None
     assert second.token().value == new.value != b.value
+
+
+def test_others_hear_of_a_drop_though_the_store_has_forgotten_the_token() -> None:
+    fleet = Fleet(token(1000), token(1000))
+    first, second = fleet.processes(2)
+    second.tokens.listen()
+    a, _ = first.token(), second.token()
+    fleet.store.slots.clear()
+    first.after_refusal_of(a)
+
+    assert second.tokens.current(BOOKING._replace(scope=None), None) is None
 
 
 def test_the_drop_of_another_token_is_none_of_ours() -> None:
@@ -262,6 +373,63 @@ def test_a_cancelled_leader_gives_its_lease_back() -> None:
     fleet = Fleet(token(1000))
     run = fleet.process().steps()
     run.until(Post)
+    run.cancel()
+    for thread in threading.enumerate():
+        if thread.name == "prio_middleware.release":
+            thread.join()
+
+    assert fleet.only_slot.lease is None
+
+
+def test_a_lease_is_made_for_its_fetch_and_no_longer_than_it_may_be() -> None:
+    fleet = Fleet(token(1000))
+    run = fleet.process(deadline=4.0).steps()
+    run.until(Post)
+    lease = fleet.only_slot.lease
+    assert lease is not None
+    assert lease[0].seconds == 5.0
+
+    fleet = Fleet(token(1000))
+    run = fleet.process(lease=3.0).steps()
+    run.until(Post)
+    lease = fleet.only_slot.lease
+    assert lease is not None
+    assert lease[0].seconds == 3.0
+
+
+def test_a_lease_that_is_given_back_late_is_not_the_next_one_of_the_same_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    late: list[threading.Thread] = []
+    fleet = Fleet(token(1000))
+    process = fleet.process()
+    cancelled = process.steps()
+    cancelled.until(Post)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", lambda self: late.append(self))  # noqa: PLW0108 - a list's method would not get the thread
+        cancelled.cancel()
+    again = process.steps()
+    again.until(Post)
+    (release,) = late
+    release.run()
+
+    assert fleet.only_slot.lease is not None
+
+
+def test_giving_a_lease_back_keeps_no_process_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[tuple[str, bool]] = []
+    run = Fleet(token(1000)).process().steps()
+    run.until(Post)
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: started.append((thread.name, thread.daemon)))
+    run.cancel()
+
+    assert started == [("prio_middleware.release", True)]
+
+
+def test_a_lease_that_was_granted_to_somebody_who_is_cancelled_is_given_back() -> None:
+    fleet = Fleet(token(1000))
+    run = fleet.process().steps()
+    assert run.step()
+    assert isinstance(run.effect, Ask)
+    assert run.effect.operation() == Turn(granted=True)  # Its answer comes too late.
     run.cancel()
     for thread in threading.enumerate():
         if thread.name == "prio_middleware.release":
@@ -350,6 +518,18 @@ def test_a_lease_that_another_process_took_and_used_between_look_and_lead_is_not
     assert fleet.requests == 1
 
 
+def test_whoever_waits_looks_again_and_again_more_and_more_rarely() -> None:
+    fleet = Fleet(token(1000))
+    leader, waiting = (process.steps() for process in fleet.processes(2))
+    leader.until(Post)
+    pauses: list[float] = []
+    for _ in range(4):
+        pauses.append(waiting.until(Pause).seconds)
+        waiting.step()
+
+    assert pauses == pytest.approx([0.0375, 0.05625, 0.084375, 0.1265625])
+
+
 def test_whoever_waits_too_long_asks_for_himself() -> None:
     fleet = Fleet(token(1000))
     waiting = fleet.process(deadline=4.0)
@@ -377,6 +557,23 @@ def test_whoever_still_has_a_token_does_not_ask_beside_a_leader_who_is_slow_or_d
     fleet.clock.now += 11  # The lease is over, and so is the pause after a failure.
     assert second.token().serial > kept.serial
     assert fleet.requests == 2
+
+
+def test_why_the_token_that_is_kept_was_not_replaced_is_known() -> None:
+    fleet = Fleet(token(1000))
+    first, second = fleet.processes(2)
+    first.token()
+    second.token()
+    fleet.clock.now += 975
+    leader = first.steps()
+    leader.until(Post)
+    second.token()
+    failure = second.tokens.report().failure
+
+    assert failure is not None
+    assert (failure.message, failure.client, failure.url) == (
+        "Another process set out to fetch a token, and has not brought it yet.", "shop", URL,
+    )  # fmt: skip
 
 
 def test_without_any_time_left_nobody_is_waited_for() -> None:
@@ -445,7 +642,36 @@ def test_refused_credentials_are_learnt_from_each_other() -> None:
     assert fleet.requests == 1
     assert all(isinstance(result, CredentialsRefusedError) for result in results)
     shared = next(result for result in results if isinstance(result, TokenError) and "Another process" in str(result))
-    assert (shared.code, shared.status_code, shared.client) == ("invalid_client", 401, "shop")
+    assert (shared.code, shared.status_code, shared.client, shared.retry_after) == ("invalid_client", 401, "shop", None)
+
+
+def test_a_short_refusal_is_shared_as_well() -> None:
+    fleet = Fleet(refused("invalid_client", 401))
+    first, second = fleet.processes(2, hold_back=1.0)
+    first.get()
+    second.get()
+
+    assert fleet.requests == 1
+
+
+def test_a_fetch_that_had_all_its_time_is_not_made_again() -> None:
+    fleet = Fleet(LOST)
+    process = fleet.process(deadline=4.0)
+    process.get()
+
+    assert process.tokens.store_report().alone == 0
+
+
+@pytest.mark.pitfall(id="fleet-wrong-credentials")
+def test_a_refusal_that_comes_between_look_and_lead_is_noticed() -> None:
+    fleet = Fleet(refused("invalid_client", 401), refused("invalid_client", 401))
+    slow, quick = fleet.processes(2)
+    run = slow.steps()
+    assert run.step()  # has looked, and found nothing
+    quick.get()
+
+    assert isinstance(run.finish(), CredentialsRefusedError)
+    assert fleet.requests == 1
 
 
 def test_refused_credentials_are_tried_again_after_a_while() -> None:
@@ -457,6 +683,26 @@ def test_refused_credentials_are_tried_again_after_a_while() -> None:
     assert second.token().source == "endpoint"
     assert fleet.process().token().source == "shared"
     assert fleet.only_slot.refusal is None
+
+
+@pytest.mark.pitfall(id="store-values")
+def test_a_refusal_that_is_kept_too_long_or_written_back_counts_once(caplog: pytest.LogCaptureFixture) -> None:
+    fleet = Fleet(refused("invalid_client", 401), token(1000), token(1000))
+    first, second = fleet.processes(2)
+    first.get()
+    kept = fleet.only_slot.refusal
+    assert kept is not None
+    kept.until = 5000.0  # a replica whose clock is behind
+    assert isinstance(second.get(), CredentialsRefusedError)
+    fleet.clock.now += 10.1
+
+    assert second.token().source == "endpoint"
+    fleet.only_slot.record, fleet.only_slot.refusal = None, kept  # written back
+    fleet.clock.now += 980
+
+    assert second.token().source == "endpoint"
+    assert "should have ended" in caplog.text
+    assert fleet.requests == 3
 
 
 def test_new_credentials_go_before_what_others_learnt_of_the_old_ones() -> None:
@@ -540,9 +786,14 @@ def test_a_circuit_keeps_callers_away_and_sharing_returns(caplog: pytest.LogCapt
 
     assert fleet.process().token().source == "shared"
     assert process.tokens.store_report().circuit == "closed"
-    about_it = [record.levelname for record in caplog.records if "shared token store" in record.message]
-    assert about_it == ["WARNING", "INFO"]
-    assert "ConnectionError" in caplog.text
+    about_it = [(record.levelname, record.message) for record in caplog.records if "shared token store" in record.message]
+    assert about_it == [
+        (
+            "WARNING",
+            "The shared token store does not answer (ConnectionError). Until it does, each process fetches its own.",
+        ),
+        ("INFO", "The shared token store answers again."),
+    ]
 
 
 @pytest.mark.pitfall(id="store-down")
@@ -573,6 +824,7 @@ def test_who_waits_for_a_leader_looks_once_more_after_a_failure(back: bool, sour
     leader.finish()
     fleet.store.down = None if back else "TimeoutError"
     result = waiting.finish()
+    assert fleet.clock.now - 1000 < 3
 
     assert isinstance(result, AccessToken)
     assert (result.source, fleet.requests) == (source, requests)
@@ -588,6 +840,8 @@ def test_a_store_that_stays_away_is_said_once(caplog: pytest.LogCaptureFixture) 
 
     assert fleet.store.asked == ["look"] * 5
     assert len(caplog.records) == 1
+    report = process.tokens.store_report()
+    assert (report.failures, report.alone, report.last_failure) == (5, 5, "ConnectionError")
 
 
 def test_every_operation_is_told_of() -> None:
@@ -603,9 +857,32 @@ def test_every_operation_is_told_of() -> None:
     ]  # fmt: skip
 
 
+def test_how_long_an_operation_took_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = Fleet(token(1000))
+    look = fleet.store.look
+
+    def slow(name: str, refused: Mapping[str, float]) -> Seen | Unreachable:
+        fleet.clock.now += 0.25
+        return look(name, refused)
+
+    monkeypatch.setattr(fleet.store, "look", slow)
+    process = fleet.process()
+    process.token()
+
+    assert [(seen.operation, seen.seconds) for seen in process.seen][:2] == [("look", 0.25), ("lead", 0.0)]
+
+
 @pytest.mark.pitfall(id="store-values")
-@pytest.mark.parametrize("kind", ["poisoned", "empty", "swapped", "of another generation"])
-def test_a_value_that_is_not_ours_is_a_miss_and_a_warning(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("poisoned", "none of our keys opens it"),
+        ("empty", "none of our keys opens it"),
+        ("swapped", "it was sealed for another place"),
+        ("of another generation", "it has another generation's id"),
+    ],
+)
+def test_a_value_that_is_not_ours_is_a_miss_and_a_warning(kind: str, why: str, caplog: pytest.LogCaptureFixture) -> None:
     fleet = Fleet(token(1000), token(1000), token(1000))
     process = fleet.process()
     process.token()
@@ -624,7 +901,12 @@ def test_a_value_that_is_not_ours_is_a_miss_and_a_warning(kind: str, caplog: pyt
 
     assert fleet.process().token().source == "endpoint"
     assert fleet.process().token().source == "shared"  # it was replaced
-    assert "is not used" in caplog.text
+    (said,) = caplog.records
+    assert said.getMessage() == (
+        f"A value in the shared token store is not used: {why}. "
+        f"It stands under {name[:8]}… and is replaced with the next token."
+    )
+    assert said.__dict__["client"] == "shop"
     assert "nonsense" not in caplog.text
 
 
@@ -647,6 +929,16 @@ def test_keys_are_replaced_without_a_request_more() -> None:
     fleet.clock.now += 2000
     assert len(values(promoted.token(), both.token(), new.token())) == 1
     assert fleet.requests == 2
+
+
+def test_a_due_token_under_the_old_key_does_not_keep_the_next_one_from_the_new_key() -> None:
+    fleet = Fleet(token(1000), token(1000))
+    fleet.process().token()
+    fleet.clock.now += 975
+    rotated = fleet.process(keyring(OTHER_KEY, KEY))
+
+    assert rotated.token().source == "endpoint"
+    assert rotated.tokens.store_report().alone == 0
 
 
 def test_another_key_means_another_fleet() -> None:

@@ -18,7 +18,15 @@ from redis import exceptions
 from prio_middleware import ConfigurationError, Secret
 from prio_middleware.tokens.shared import connect as connect_module
 from prio_middleware.tokens.shared import redis_store
-from prio_middleware.tokens.shared.connect import CONNECT_TIMEOUT, READ_TIMEOUT, RedisAddress, connect, require_redis
+from prio_middleware.tokens.shared.connect import (
+    CONNECT_TIMEOUT,
+    READ_TIMEOUT,
+    PlainHostError,
+    RedisAddress,
+    checked,
+    connect,
+    require_redis,
+)
 from prio_middleware.tokens.shared.redis_store import IDLE_LIMIT, RedisStore
 from prio_middleware.tokens.shared.store import Lease, Seen, Turn, Unreachable
 from tests.redis_servers import free_port
@@ -30,7 +38,7 @@ CANARY = "canary-9d41"
 
 OPERATIONS: dict[str, Callable[[RedisStore], object]] = {
     "look": lambda store: store.look(NAME, {"1" * 32: 5.0}),
-    "lead": lambda store: store.lead(NAME, "", LEASE),
+    "lead": lambda store: store.lead(NAME, Seen(), LEASE),
     "publish": lambda store: store.publish(NAME, LEASE, "1" * 32, b"sealed", 100.0),
     "refuse": lambda store: store.refuse(NAME, LEASE, b"sealed", 100.0),
     "release": lambda store: store.release(NAME, LEASE),
@@ -272,6 +280,28 @@ def test_sentinels_do_not_get_the_password_of_the_master() -> None:
     assert [(made["host"], made["port"]) for made in asked] == [("one.example", 26379), ("two.example", 7000)]
     assert all(made["socket_timeout"] == READ_TIMEOUT and made["ssl_cert_reqs"] == "required" for made in asked)
     assert CANARY not in repr(asked)
+
+
+@pytest.mark.parametrize(
+    ("url", "elsewhere", "host", "passes"),
+    [
+        ("redis://localhost", False, "127.0.0.1", True),
+        ("redis://localhost", False, "::1", True),
+        ("redis://localhost", False, "192.0.2.1", False),
+        ("redis://localhost", False, "redis.example.com", False),
+        ("redis://redis", True, "192.0.2.1", True),
+        ("rediss://redis", False, "192.0.2.1", True),
+    ],
+)
+def test_a_host_that_a_server_names_is_another_machine_only_if_that_was_allowed(
+    url: str, elsewhere: bool, host: str, passes: bool
+) -> None:
+    address = RedisAddress(Secret(url), "cluster", plain_elsewhere=elsewhere)
+    if passes:
+        assert checked(address, (host, 6379)) == (host, 6379)
+    else:
+        with pytest.raises(PlainHostError):
+            checked(address, (host, 6379))
 
 
 def test_an_address_does_not_show_itself() -> None:
