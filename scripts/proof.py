@@ -79,7 +79,7 @@ PARTS = (
     Part("fleet", "One token for a fleet", "python -m benchmarks.fleet"),
     Part("faults", "Every fault of server and network", "python -m tests.e2e.faults"),
     Part("leaks", "The hunt for secrets", "python -m tests.hunt"),
-    Part("states", "Every state of the token provider", "python -m tests.exhaustive"),
+    Part("states", "Every state of the token provider", "python -m tests.exhaustive --callers 4"),
     Part("fuzzing", "A million cases from a fuzzer", "python -m scripts.fuzz --cases 1000000"),
     Part("mutation", "Mutants that no test notices", "make mutation"),
     Part("chaos", "Half an hour in which everything goes wrong", "python -m tests.chaos --minutes 30 --seed 1"),

@@ -19,6 +19,7 @@ class Effort:
         patience: seconds of a burst after which larger ones are not tried.
         bursts: how often each burst is made.
         revoked: numbers of callers under whom a token is revoked.
+        revocations: how often for each number.
         forbidden: numbers of calls to forbidden paths within a minute.
         lifetime: seconds that a token is good for that expires under load.
         expiries: how often a token expires under load.
@@ -35,6 +36,7 @@ class Effort:
     patience: float = 5.0
     bursts: int = 5
     revoked: tuple[int, ...] = (1, 10, 100, 1_000)
+    revocations: int = 3
     forbidden: tuple[int, ...] = (100, 1_000, 10_000)
     lifetime: int = 2
     expiries: int = 4
@@ -53,6 +55,7 @@ QUICK = Effort(
     patience=0.9,
     bursts=1,
     revoked=(10,),
+    revocations=1,
     forbidden=(400,),
     lifetime=1,
     expiries=1,
@@ -69,6 +72,7 @@ TINY = Effort(
     patience=0.9,
     bursts=2,
     revoked=(3,),
+    revocations=1,
     forbidden=(10,),
     lifetime=1,
     expiries=1,

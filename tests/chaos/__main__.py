@@ -6,6 +6,7 @@ Exit status 0: nothing was found; 1: something was; each round can be had again 
 from __future__ import annotations
 
 import argparse
+import logging
 import random
 import sys
 import time
@@ -16,7 +17,8 @@ from rich.console import Console
 from prio_middleware.sandbox import Sandbox, SandboxOptions
 from tests.chaos.disturbances import DISTURBANCES
 from tests.chaos.report import Report
-from tests.chaos.rounds import play
+from tests.chaos.rounds import installed, play
+from tests.redis_servers import BINARIES
 
 ROUND = 15.0
 """Seconds. Between rounds all callers stop, so that what is left behind can be seen, and the record stays small."""
@@ -29,7 +31,11 @@ def main(arguments: Sequence[str]) -> int:
     asked = _parser().parse_args(arguments)
     seed = random.SystemRandom().getrandbits(32) if asked.seed is None else asked.seed
     disturbances = [each for each in DISTURBANCES if asked.only in each.name]
-    report = Report(Console(highlight=False, markup=False, emoji=False, soft_wrap=True))
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    if not installed():
+        console.print(f"There is neither of {' and '.join(BINARIES)} here: in no round tokens are shared, and no store dies.")
+    report = Report(console)
+    logging.getLogger("prio_middleware").addHandler(logging.NullHandler())  # What happens is in the report.
     until = time.monotonic() + 60 * asked.minutes
     number = asked.first
     with Sandbox(SandboxOptions(limits=False), process=True) as sandbox:

@@ -37,9 +37,9 @@ def answered_in_earnest(history: History) -> Iterator[str]:
 
 
 def failed_for_a_reason(history: History) -> Iterator[str]:
-    """No call failed for want of a token while one could be had."""
+    """No call failed for want of a token while one could be had, but for one whose deadline the client's clock leapt over."""
     for call in history.calls:
-        if call.how == "error" and not history.outage_at(call.ended):
+        if call.how == "error" and not (history.outage_at(call.ended) or history.deadline_leapt_over(call)):
             yield f"{call} failed although a token could be had"
 
 
@@ -47,18 +47,18 @@ def refused_for_a_reason(history: History) -> Iterator[str]:
     """No call was refused for its token while another one could be had, but for one whose second token died as well."""
     sent = history.sent()
     for call in history.calls:
-        tries = len(sent[call.name])
-        if call.is_refused and not history.outage_at(call.ended) and not (tries > 1 and history.death_within(call)):
-            yield f"{call} was refused in {tries} tries although a token could be had"
+        tries = sent[call.name]
+        if call.is_refused and not history.outage_at(call.ended) and not _second_died_too(history, call, tries):
+            yield f"{call} was refused in {len(tries)} tries although a token could be had"
 
 
 def failed_without_a_token(history: History) -> Iterator[str]:
-    """No call failed while a token was at hand that worked before and after it."""
+    """No call failed while its provider had a token that worked before and after it."""
     lives = _lives(history)
     for call in history.calls:
         if call.how == "error":
-            for token, (first, last) in lives.items():
-                if first < call.began and last > call.ended + SLACK:
+            for (provider, token), (first, last) in lives.items():
+                if provider == call.provider and first < call.began and last > call.ended + SLACK:
                     yield f"{call} failed although token {token} worked before and after it"
 
 
@@ -116,11 +116,19 @@ def _is_second_try(arrivals: list[Arrival]) -> bool:
     return first.status in SECOND_TRY and first.token != second.token
 
 
-def _lives(history: History) -> dict[int | None, tuple[float, float]]:
-    """Of each token, the end of the first call that it worked for, and the beginning of the last: it was at hand between."""
+def _second_died_too(history: History, call: Call, tries: list[Arrival]) -> bool:
+    return len(tries) > 1 and (history.death_within(call) or history.died_unnoticed(call, tries[-1].token))
+
+
+def _lives(history: History) -> dict[tuple[str, int | None], tuple[float, float]]:
+    """Of each token, the end of the first call that it worked for, and the beginning of the last: it was at hand between.
+
+    By provider: what one has, another need not have, where they share a store that may be down.
+    """
     calls = {call.name: call for call in history.calls}
-    used: defaultdict[int | None, list[Call]] = defaultdict(list)
+    used: defaultdict[tuple[str, int | None], list[Call]] = defaultdict(list)
     for arrival in history.arrivals:
         if arrival.status == 200 and arrival.call in calls:
-            used[arrival.token].append(calls[arrival.call])
+            call = calls[arrival.call]
+            used[call.provider, arrival.token].append(call)
     return {token: (min(call.ended for call in by), max(call.began for call in by)) for token, by in used.items()}

@@ -10,8 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.redis_servers import Server
+
 if TYPE_CHECKING:
     from tests.chaos.stage import Stage
+
+STORE = "store"
+"""The lane of what happens only where tokens are shared."""
 
 LIFETIME = 8.0
 """Seconds that tokens live in quiet times. They are due for a new one from a fifth of that on."""
@@ -33,6 +38,7 @@ class Disturbance:
         lasts: seconds, at least and at most.
         outage: no new token can be had while it lasts.
         deadly: tokens die that the client takes for good.
+        leap: the client's clock passes the deadline of what is under way.
     """
 
     name: str
@@ -42,6 +48,7 @@ class Disturbance:
     lasts: tuple[float, float] = (0.0, 0.0)
     outage: bool = False
     deadly: bool = False
+    leap: bool = False
 
 
 def _revoke(stage: Stage, _: random.Random) -> None:
@@ -113,6 +120,19 @@ def _file_first(stage: Stage, _: random.Random) -> None:
     stage.write_secret()
 
 
+def _store(do: Callable[[Server], object]) -> Callable[[Stage], None]:
+    def act(stage: Stage) -> None:
+        if stage.store:
+            do(stage.store)
+
+    return act
+
+
+def _to_store(do: Callable[[Server], object]) -> Callable[[Stage, random.Random], None]:
+    act = _store(do)
+    return lambda stage, _: act(stage)
+
+
 def _impatience(stage: Stage, numbers: random.Random) -> None:
     stage.impatience = numbers.uniform(0.1, 0.6)
 
@@ -136,7 +156,7 @@ _OUTAGES = [
 DISTURBANCES = [
     Disturbance("tokens are revoked", "tokens", _revoke, deadly=True),
     Disturbance("the server's clock leaps", "tokens", _server_leaps, deadly=True),
-    Disturbance("the client's clock leaps", "clock", _client_leaps),
+    Disturbance("the client's clock leaps", "clock", _client_leaps, leap=True),
     Disturbance("tokens live shortly", "tokens", _short_lives, _honest_lives, (0.5, 3.0), deadly=True),
     Disturbance("tokens die before they say", "tokens", _lies("3600"), _honest_lives, (0.5, 3.0), deadly=True),
     Disturbance("tokens are for one call", "tokens", _lies("0"), _honest_lives, (0.2, 1.0), deadly=True),
@@ -174,5 +194,9 @@ DISTURBANCES = [
         outage=True,
         deadly=True,
     ),
+    # Whatever becomes of the store, a token can be had: none of these is an outage.
+    Disturbance("the store dies", STORE, _to_store(Server.stop), _store(Server.start), (0.1, 4.0)),
+    Disturbance("the store falls silent", STORE, _to_store(Server.pause), _store(Server.resume), (0.1, 3.0)),
+    Disturbance("the store forgets", STORE, _to_store(lambda store: store.admin().flushall())),
     Disturbance("callers give up", "callers", _impatience, _patience, (0.5, 3.0)),
 ]

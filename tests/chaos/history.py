@@ -10,6 +10,10 @@ Ended = Literal["response", "error", "cancelled", "stray"]
 """A stray error is none of our tree."""
 
 
+LEAPER = 0.5
+"""Seconds after a leap in which a fetch that it found under way may still go on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call as the caller saw it.
@@ -22,6 +26,7 @@ class Call:
         status: of the response.
         said: the error's class and text; of a refusal, why it was handed on.
         allowed: the account may do this, so that a refusal is about the token.
+        provider: whose token it took: there are several where they share a store.
     """
 
     name: str
@@ -31,6 +36,7 @@ class Call:
     status: int | None = None
     said: str = ""
     allowed: bool = True
+    provider: str = ""
 
     @property
     def is_refused(self) -> bool:
@@ -79,6 +85,7 @@ class History:
         arrivals: as the server saw them.
         outages: when no new token could be had.
         deaths: when tokens died before the client could know.
+        leaps: when the client's clock leapt.
         left: what the round left behind: connections, tasks, threads, descriptors.
         limit: seconds within which a call has to end.
         margin: seconds after an outage in which it may still be felt: pauses between tries, and what is held back.
@@ -88,6 +95,7 @@ class History:
     arrivals: list[Arrival] = field(default_factory=list)
     outages: list[Span] = field(default_factory=list)
     deaths: list[Span] = field(default_factory=list)
+    leaps: list[Span] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     limit: float = 10.0
     margin: float = 1.5
@@ -106,6 +114,23 @@ class History:
     def death_within(self, call: Call) -> bool:
         """Whether tokens died while ``call`` was under way."""
         return any(span.overlaps(call.began, call.ended) for span in self.deaths)
+
+    def deadline_leapt_over(self, call: Call) -> bool:
+        """Whether the client's clock leapt while ``call`` was under way, or while somebody was whom it then waited for."""
+        return any(span.overlaps(call.began - LEAPER, call.ended) for span in self.leaps)
+
+    def died_unnoticed(self, call: Call, token: int | None) -> bool:
+        """Whether ``token`` had worked for another provider, died before ``call`` ended, and never worked again.
+
+        A store hands on what nobody was refused yet: that may be as dead as the token which it replaces.
+        """
+        calls = {each.name: each for each in self.calls}
+        names = [seen.call for seen in self.arrivals if seen.token == token and seen.status == 200]
+        worked = [calls[name] for name in names if name in calls]
+        if all(each.provider == call.provider for each in worked) or any(each.began > call.ended for each in worked):
+            return False
+        since = min(each.ended for each in worked)
+        return any(span.overlaps(since, call.ended) for span in self.deaths)
 
 
 def numbered(tokens: Iterable[str | None]) -> list[int | None]:

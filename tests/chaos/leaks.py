@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -24,6 +25,10 @@ TICK = 0.02
 ORPHAN = "NEW, Request Count: 0"
 """A connection whose caller was cancelled just before he used it. Both libraries keep it until the client is closed, with or
 without us (encode/httpcore #1093; pydantic/httpx2 #983 mends a part of it)."""
+
+
+IDLE_WORKER = re.compile(r"Trio thread \d+")
+"""A worker of trio's that has nothing to do: trio keeps it for ten seconds. One at work has another name."""
 
 
 def busy_connections(client: Any) -> list[str]:
@@ -64,7 +69,8 @@ class Belongings:
         ]
 
     def _new_threads(self) -> set[threading.Thread]:
-        return set(threading.enumerate()) - self._threads
+        new = set(threading.enumerate()) - self._threads
+        return {thread for thread in new if not IDLE_WORKER.fullmatch(thread.name)}
 
 
 @contextlib.contextmanager

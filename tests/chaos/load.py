@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 
 from prio_middleware import PrioError
+from prio_middleware.settings import ClientSettings
 from tests.chaos.history import Call, Ended
 from tests.chaos.leaks import await_, busy_connections, tasks_alive, tasks_left, wait
 from tests.chaos.stage import Stage
@@ -26,11 +27,18 @@ PAUSE_AFTER_FAILURE = 0.2
 
 
 class Caller:
-    """One thread or task, and the calls it makes."""
+    """One thread or task, and the calls it makes.
 
-    def __init__(self, stage: Stage, name: str) -> None:
+    Args:
+        stage: where it calls.
+        name: its own.
+        provider: that of its token provider.
+    """
+
+    def __init__(self, stage: Stage, name: str, provider: str) -> None:
         self._stage = stage
         self._name = name
+        self._provider = provider
         self._numbers = random.Random(name)
         self._count = itertools.count(1)
         self.calls: list[Call] = []
@@ -68,7 +76,7 @@ class Caller:
             status = result.status_code if how == "response" else None
             reason = result.extensions.get("prio_middleware.reason") if how == "response" else result
             said = f"{type(reason).__name__}: {reason}" if reason else ""
-            self.calls.append(Call(name, began, time.monotonic(), how, status, said, allowed))
+            self.calls.append(Call(name, began, time.monotonic(), how, status, said, allowed, self._provider))
 
         return f"{OPEN if allowed else CLOSED}?call={name}", note
 
@@ -113,16 +121,19 @@ class Crowd:
             thread.join()
         return [call for caller in self._callers for call in caller.calls], self._left
 
-    def _caller(self, name: str) -> Caller:
-        caller = Caller(self._stage, name)
+    def _caller(self, library: str, kind: str, number: int) -> Caller:
+        caller = Caller(self._stage, f"{library}-{kind}-{number}", self._settings(library).name)
         self._callers.append(caller)
         return caller
 
+    def _settings(self, library: str) -> ClientSettings:
+        return self._stage.settings(LIBRARIES.index(library))
+
     def _blocking(self, library: str, size: int) -> None:
         face = importlib.import_module(f"prio_middleware.{library}")
-        with face.client(settings=self._stage.settings) as client:
+        with face.client(settings=self._settings(library)) as client:
             threads = [
-                threading.Thread(target=self._caller(f"{library}-thread-{number}").thread, args=(client,))
+                threading.Thread(target=self._caller(library, "thread", number).thread, args=(client,))
                 for number in range(size)
             ]
             for thread in threads:
@@ -144,9 +155,9 @@ class Crowd:
 
     async def _tasks(self, backend: str, library: str, size: int) -> None:
         face = importlib.import_module(f"prio_middleware.{library}")
-        async with face.async_client(settings=self._stage.settings) as client:
+        async with face.async_client(settings=self._settings(library)) as client:
             async with anyio.create_task_group() as group:
                 for number in range(size):
-                    group.start_soon(self._caller(f"{library}-{backend}-{number}").task, client)
+                    group.start_soon(self._caller(library, backend, number).task, client)
             await await_(lambda: not busy_connections(client))
             self._left += busy_connections(client)

@@ -41,8 +41,9 @@ class Report:
         self._tokens += played.token_requests
         found = violations(history)
         self._found.update({rule: len(each) for rule, each in found.items()})
+        name = f"{played.seed} with {played.store}" if played.store else played.seed
         self._console.print(
-            f"round {played.seed}: {len(history.calls)} calls, {played.token_requests} token requests, "
+            f"round {name}: {len(history.calls)} calls, {played.token_requests} token requests, "
             f"{len(played.spans)} disturbances, {sum(map(len, found.values()))} violations"
         )
         for rule, each in found.items():

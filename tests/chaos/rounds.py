@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import shutil
 import tempfile
 import time
 from collections.abc import Sequence
@@ -10,13 +12,15 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
+from prio_middleware import build
 from prio_middleware.sandbox import Admin, Sandbox
-from tests.chaos.disturbances import Disturbance
+from tests.chaos.disturbances import STORE, Disturbance
 from tests.chaos.history import Arrival, History, Span, numbered
 from tests.chaos.leaks import Belongings, overheard
 from tests.chaos.load import Crowd
 from tests.chaos.schedule import Planned, schedule
 from tests.chaos.stage import LIMIT, MARGIN, Stage
+from tests.redis_servers import BINARIES, serve
 
 
 class Round(NamedTuple):
@@ -27,12 +31,14 @@ class Round(NamedTuple):
         history: for the checks.
         spans: what went wrong, and when, in seconds of the history's clock.
         token_requests: how many there were.
+        store: what the clients shared their tokens in; empty: nothing.
     """
 
     seed: str
     history: History
     spans: list[Span]
     token_requests: int
+    store: str = ""
 
 
 def play(sandbox: Sandbox, disturbances: Sequence[Disturbance], seconds: float, seed: str, size: int) -> Round:
@@ -45,8 +51,13 @@ def play(sandbox: Sandbox, disturbances: Sequence[Disturbance], seconds: float, 
         seed: what is planned comes from it.
         size: callers of each kind, of which there are six.
     """
-    with tempfile.TemporaryDirectory(prefix="chaos-") as folder, overheard() as said:
-        stage = Stage(sandbox, Path(folder), seed)
+    with contextlib.ExitStack() as end:
+        folder = Path(end.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
+        said = end.enter_context(overheard())
+        binary = store_of(seed)
+        stage = Stage(sandbox, folder, seed, end.enter_context(serve(binary, folder)) if binary else None)
+        if not stage.store:
+            disturbances = [each for each in disturbances if each.lane != STORE]
         belongings = Belongings()
         crowd = Crowd(stage, size)
         crowd.start()
@@ -54,12 +65,25 @@ def play(sandbox: Sandbox, disturbances: Sequence[Disturbance], seconds: float, 
             spans = _disturb(stage, schedule(disturbances, seconds, seed), seconds)
         finally:
             calls, busy = crowd.stop()
+        build.forget()  # Who listens to the store stops when nobody is left to tell.
         left = [*busy, *belongings.more(), *said]
     history = History(calls, _arrivals(stage.admin), limit=LIMIT, margin=MARGIN, left=left)
     by_name = {disturbance.name: disturbance for disturbance in disturbances}
     history.outages = [span for span in spans if by_name[span.what].outage]
+    history.leaps = [span for span in spans if by_name[span.what].leap]
     history.deaths = [span for span in spans if by_name[span.what].deadly]
-    return Round(seed, history, spans, stage.admin.counts().token_requests)
+    return Round(seed, history, spans, stage.admin.counts().token_requests, binary)
+
+
+def store_of(seed: str) -> str:
+    """The server in which tokens are shared in that round: in every other round, where one is installed; else none."""
+    binaries = installed()
+    return random.Random(f"store {seed}").choice([*binaries, *[""] * len(binaries)] or [""])
+
+
+def installed() -> list[str]:
+    """The servers there are to share tokens in."""
+    return [binary for binary in BINARIES if shutil.which(binary)]
 
 
 def _disturb(stage: Stage, plan: Sequence[Planned], seconds: float) -> list[Span]:

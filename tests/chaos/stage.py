@@ -1,7 +1,11 @@
-"""A round's world: a sandbox in a process of its own, a secret file, a clock, and one token provider for all clients."""
+"""A round's world: a sandbox in a process of its own, a secret file, a clock, and one token provider for all clients.
+
+Or two, that share their tokens in a store.
+"""
 
 from __future__ import annotations
 
+import base64
 import itertools
 import os
 import random
@@ -13,6 +17,7 @@ from prio_middleware.sandbox import Admin, Sandbox
 from prio_middleware.sandbox.clock import Clock
 from prio_middleware.settings import ClientSettings
 from tests.chaos.disturbances import LIFETIME
+from tests.redis_servers import Server
 
 DEADLINE = 1.0
 """Seconds that a fetch may take. A call may need two, and by the provider's promise each is over after twice that and a bit."""
@@ -28,12 +33,15 @@ class Stage:
         sandbox: served from a process of its own.
         folder: where the secret file is to be.
         seed: what of the settings is left to chance.
+        store: where the clients of one library and those of the other, with a token provider each, share their tokens. None:
+            all have one provider, which keeps its tokens in memory.
     """
 
-    def __init__(self, sandbox: Sandbox, folder: Path, seed: str) -> None:
+    def __init__(self, sandbox: Sandbox, folder: Path, seed: str, store: Server | None = None) -> None:
         build.forget()
         self.admin: Admin = sandbox.admin
         self.clock = Clock()
+        self.store = store
         self.impatience = 0.0
         self.stopped = False
         self._numbers = itertools.count(1)
@@ -45,22 +53,36 @@ class Stage:
         self.write_secret()
         self.announce_secret()
         numbers = random.Random(seed)
-        self.settings = ClientSettings(
-            name="chaos",
-            base_url=sandbox.base_url,
-            client_id=self._account,
-            client_secret_file=self._file,
-            ca_file=sandbox.ca_file,
-            refresh=numbers.choice(["on_expiry", "ahead"]),
-            leeway_fraction=0.8,
-            leeway_max=LIFETIME,
-            token_deadline=DEADLINE,
-            token_timeout=DEADLINE / 2,
-            hold_back=0.2,
-            trust_env=False,
-        )
-        provider: Any = build.pipeline_for(self.settings).provider
+        values: dict[str, Any] = {
+            "base_url": sandbox.base_url,
+            "client_id": self._account,
+            "client_secret_file": self._file,
+            "ca_file": sandbox.ca_file,
+            "refresh": numbers.choice(["on_expiry", "ahead"]),
+            "leeway_fraction": 0.8,
+            "leeway_max": LIFETIME,
+            "token_deadline": DEADLINE,
+            "token_timeout": DEADLINE / 2,
+            "hold_back": 0.2,
+            "trust_env": False,
+        }
+        if store:
+            values["token_store"] = {
+                "url": store.url,
+                "encryption_key": base64.urlsafe_b64encode(numbers.randbytes(32)).decode(),
+            }
+        self._settings = [ClientSettings(name=name, **values) for name in (["chaos", "chaos-beside"] if store else ["chaos"])]
+        for settings in self._settings:
+            self._set_clock(build.pipeline_for(settings).provider)
+
+    def settings(self, group: int) -> ClientSettings:
+        """Those of one group of clients. Groups with equal settings have one token provider between them."""
+        return self._settings[group % len(self._settings)]
+
+    def _set_clock(self, provider: Any) -> None:
         provider._clock = self.clock
+        if provider._shared:
+            provider._shared._clock = self.clock
 
     def write_secret(self) -> None:
         """Put the next secret into the file, in one step, as orchestrators do."""

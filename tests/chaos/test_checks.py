@@ -77,6 +77,16 @@ def outage_afterwards(history: History) -> None:
     history.outages = [Span("too late", 5.2, 9.0)]
 
 
+def leap_long_before(history: History) -> None:
+    without_outage(history)
+    history.leaps = [Span("leap", 4.4, 4.4)]
+
+
+def leap_afterwards(history: History) -> None:
+    without_outage(history)
+    history.leaps = [Span("leap", 5.2, 5.2)]
+
+
 def a_token_all_along(history: History) -> None:
     history.arrivals[-1] = Arrival("last", 2, 200)
 
@@ -104,6 +114,31 @@ def after_no_answer(history: History) -> None:
     history.arrivals[1] = Arrival("revoked", 1, None)
 
 
+def twice_refused_with_a_token_of_another_provider(history: History) -> None:
+    """The second token had worked elsewhere, and died there before anybody noticed."""
+    twice_refused(history)
+    history.calls.append(dataclasses.replace(answered("beside", 1.0), provider="beside"))
+    history.arrivals.insert(1, Arrival("beside", 2, 200))
+    history.arrivals[-1] = Arrival("last", 3, 200)
+    history.deaths = [Span("revoked", 1.5, 1.5)]
+
+
+def twice_refused_with_a_token_that_works(history: History) -> None:
+    twice_refused_with_a_token_of_another_provider(history)
+    history.calls.append(dataclasses.replace(answered("beside-again", 3.0), provider="beside"))
+    history.arrivals.append(Arrival("beside-again", 2, 200))
+
+
+def twice_refused_before_anything_died(history: History) -> None:
+    twice_refused_with_a_token_of_another_provider(history)
+    history.deaths = [Span("revoked", 0.5, 0.5)]
+
+
+def a_token_all_along_elsewhere(history: History) -> None:
+    a_token_all_along(history)
+    history.calls[-1] = dataclasses.replace(history.calls[-1], provider="beside")
+
+
 def a_thread(history: History) -> None:
     history.left = ["the thread t is left"]
 
@@ -120,9 +155,13 @@ BREAKS: list[tuple[Callable[[History], None], str, str]] = [
     (call(failed("lost", 7.0)), "none failed while a token could be had", "lost"),
     (outage_before, "none failed while a token could be had", "cut-off"),
     (outage_afterwards, "none failed while a token could be had", "cut-off"),
+    (leap_long_before, "none failed while a token could be had", "cut-off"),
+    (leap_afterwards, "none failed while a token could be had", "cut-off"),
     (without_outage, "none was refused while a token could be had", "refused"),
     (once_refused, "none was refused while a token could be had", "revoked"),
     (twice_refused, "none was refused while a token could be had", "revoked"),
+    (twice_refused_with_a_token_that_works, "none was refused while a token could be had", "revoked"),
+    (twice_refused_before_anything_died, "none was refused while a token could be had", "revoked"),
     (a_token_all_along, "none failed while a token was at hand", "cut-off"),
     (arrive(Arrival("first", None, 400)), "none was sent without a token", "first"),
     (same_token_again, "none was sent twice but to re-authenticate", "revoked"),
@@ -149,6 +188,28 @@ def test_a_second_token_that_dies_as_well_excuses_a_refusal() -> None:
     doctored = history()
     twice_refused(doctored)
     doctored.deaths = [Span("revoked", 2.05, 2.05)]
+
+    assert violations(doctored) == {rule: [] for rule in RULES}
+
+
+def test_a_clock_that_leaps_over_the_deadline_excuses_a_failure() -> None:
+    doctored = history()
+    without_outage(doctored)
+    doctored.leaps = [Span("leap", 5.05, 5.05)]
+
+    assert violations(doctored)["none failed while a token could be had"] == []
+
+
+def test_a_second_token_that_died_unnoticed_with_another_provider_excuses_a_refusal() -> None:
+    doctored = history()
+    twice_refused_with_a_token_of_another_provider(doctored)
+
+    assert violations(doctored) == {rule: [] for rule in RULES}
+
+
+def test_a_token_of_another_provider_need_not_be_at_hand() -> None:
+    doctored = history()
+    a_token_all_along_elsewhere(doctored)
 
     assert violations(doctored) == {rule: [] for rule in RULES}
 

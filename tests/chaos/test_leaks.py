@@ -39,6 +39,18 @@ def test_threads() -> None:
     assert belongings.more() == []
 
 
+@pytest.mark.parametrize(("name", "is_left"), [("Trio thread 7", False), ("Trio thread 7 from a task", True)])
+def test_idle_workers_of_trio_go_later(name: str, is_left: bool) -> None:
+    belongings, over = Belongings(), threading.Event()
+    thread = threading.Thread(target=over.wait, name=name)
+    thread.start()
+    try:
+        assert belongings.more() == ([f"the thread {name} is left"] if is_left else [])
+    finally:
+        over.set()
+        thread.join()
+
+
 def test_errors_that_nobody_catches() -> None:
     hook = threading.excepthook
     with overheard() as said:

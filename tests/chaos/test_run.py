@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
 from rich.console import Console
 
 from prio_middleware.sandbox import Sandbox, SandboxOptions
+from tests.chaos import rounds
 from tests.chaos.__main__ import main
 from tests.chaos.checks import violations
 from tests.chaos.disturbances import DISTURBANCES
 from tests.chaos.history import Call, History, Span
 from tests.chaos.report import SHOWN, Report
-from tests.chaos.rounds import Round, play
+from tests.chaos.rounds import Round, play, store_of
+from tests.redis_servers import BINARIES, needs
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed :ResourceWarning")
 """Under asyncio, the libraries leave the socket of a cancelled TLS handshake to the garbage collector."""
@@ -25,15 +28,30 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def test_a_short_round(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("binary", ["", BINARIES[0]])
+def test_a_short_round(sandbox: Sandbox, binary: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if binary:
+        needs(binary)
+    monkeypatch.setattr(rounds, "store_of", lambda _: binary)
     played = play(sandbox, DISTURBANCES, 5.0, "20.1", size=2)
     history = played.history
 
     assert {rule: found for rule, found in violations(history).items() if found} == {}
     assert {call.how for call in history.calls} >= {"response"}
-    assert any(len(arrivals) == 2 for arrivals in history.sent().values())
     assert {span.what for span in played.spans} <= {disturbance.name for disturbance in DISTURBANCES}
+    assert any(span.what.startswith("the store ") for span in played.spans) is bool(binary)
+    assert len({call.provider for call in history.calls}) == (2 if binary else 1)
     assert played.token_requests > 1
+
+
+def test_a_store_is_in_some_rounds_and_always_in_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds = [f"7.{number}" for number in range(60)]
+    monkeypatch.setattr(rounds, "installed", lambda: BINARIES)
+    stores = [store_of(seed) for seed in seeds]
+    assert set(stores) == {"", *BINARIES}
+    assert stores == [store_of(seed) for seed in seeds]
+    monkeypatch.setattr(rounds, "installed", list)
+    assert {store_of(seed) for seed in seeds} == {""}
 
 
 def test_the_command_prints_what_happened(capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,6 +60,7 @@ def test_the_command_prints_what_happened(capsys: pytest.CaptureFixture[str]) ->
 
     assert "round 3.1: " in printed
     assert "tokens are revoked" in printed
+    assert re.search(r" [1-9]\d* of the calls sent twice", printed)
     assert "0 violations." in printed
 
 

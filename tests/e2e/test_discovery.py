@@ -1,4 +1,4 @@
-"""The token endpoint found through metadata, over TLS: whatever they are like, a clear error, and recovery."""
+"""The token endpoint found through metadata, over TLS. What may be wrong with those: ``tests/e2e/faults/table.py``."""
 
 from __future__ import annotations
 
@@ -8,22 +8,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from prio_middleware import DiscoveryError, TokenEndpointUnavailableError, TokenError
-from prio_middleware.sandbox import METADATA_FAULTS, Account
+from prio_middleware import DiscoveryError, TokenError
+from prio_middleware.sandbox import Account
 from prio_middleware.settings import ClientSettings
 from prio_middleware.tokens import discovery
-from tests.e2e.place import PRODUCT, SOME_OVER_TLS, SOON, Place, assert_works_again, does_not_hang
+from tests.e2e.place import PRODUCT, SOME_OVER_TLS, Place, does_not_hang
 from tests.transports.world import Caller
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("place", SOME_OVER_TLS, indirect=True)]
 
-MIB = 1024 * 1024
-SIZES: dict[str, dict[str, Any]] = {"huge_body": {"size": 2 * MIB}, "gzip_bomb": {"size": 20 * MIB}, "slow": {"seconds": 0.05}}
 OAUTH, OPENID = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
-
-UNAVAILABLE = {"too_many_requests", "unavailable", "server_error", "bad_gateway", "drop", "truncated", "stall", "drip"}
-GOOD = {"slow"}
-UNUSABLE = METADATA_FAULTS.keys() - UNAVAILABLE - GOOD
 
 
 def discovering(place: Place, **changes: Any) -> ClientSettings:
@@ -61,28 +55,6 @@ async def test_a_server_that_speaks_openid_only(place: Place) -> None:
         assert (await client.get(PRODUCT)).status_code == 200
 
     assert looks(place) == {f"{OAUTH}/v3.8/distributor": 1, OPENID: 1}
-
-
-@pytest.mark.parametrize("fault", sorted(UNUSABLE | UNAVAILABLE))
-async def test_metadata_that_do_not_do(place: Place, fault: str) -> None:
-    # One connection: were it not given back, the next call would not get any.
-    settings = discovering(place, max_connections=1, **(SOON if fault in UNAVAILABLE else {}))
-    async with place.client(settings) as client:
-        place.admin.fail_metadata(fault, times=None, **SIZES.get(fault, {}))
-        error = await failure(place, client)
-        assert isinstance(error, TokenEndpointUnavailableError if fault in UNAVAILABLE else DiscoveryError)
-        assert (place.admin.counts().token_requests, place.admin.counts().calls_without_token) == (0, 0)
-
-        place.admin.clear_faults()
-        place.admin.release()
-        await assert_works_again(place, client, settings)
-
-
-@pytest.mark.parametrize("fault", sorted(GOOD))
-async def test_metadata_that_take_their_time(place: Place, fault: str) -> None:
-    place.admin.fail_metadata(fault, **SIZES[fault])
-    async with place.client(discovering(place)) as client:
-        assert (await client.get(PRODUCT)).status_code == 200
 
 
 async def test_an_issuer_with_a_slash_too_many(place: Place) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 from ..adapters import SUBJECTS
 from ..api import OPEN, Api, Style
 from ..effort import Effort
 from ..load import load
+from ..measuring import interleaved
 from ..place import in_memory
-from ..subject import COLOURS, Colour, Subject
+from ..subject import COLOURS, Colour, Maker
 from ..table import Column, Row, Table, row
 
 CALLS = 6
@@ -27,7 +30,8 @@ COLUMNS = {
 HOW = {"rfc6749": "the server says 401 invalid_token", "prio": "the server says 403, as to a closed path"}
 METHOD = f"""Each caller makes {CALLS} calls of {API_DELAY * 1000:.0f} ms, one after the other. When half of all
 calls have arrived, every token is revoked. Lost are calls that end in a refusal or an error; they count first,
-for a client that does not notice a dead token makes few token requests. The first token was there before."""
+for a client that does not notice a dead token makes few token requests. The first token was there before. All numbers are
+the most of any round."""
 
 
 def run(effort: Effort) -> list[Table]:
@@ -38,19 +42,35 @@ def run(effort: Effort) -> list[Table]:
 
 def _table(effort: Effort, style: Style, colour: Colour) -> Table:
     sizes = [size for size in effort.revoked if colour == "async" or size <= MOST_THREADS]
-    subjects = [subject for subject in SUBJECTS if subject.only is None and subject.role != "floor"]
-    rows = [_row(subject, style, colour, size) for size in sizes for subject in subjects]
+    rows = [row for size in sizes for row in _rows(style, colour, size, effort.revocations)]
     title = f"A token is revoked under load, and {HOW[style]}: {colour}"
     kind = "threads" if colour == "sync" else "tasks"
     return Table(f"revocation-{style}-{colour}", title, METHOD, COLUMNS, rows, plot="lost", sizes=kind)
 
 
-def _row(subject: Subject, style: Style, colour: Colour, size: int) -> Row:
-    maker = subject.maker(colour)
-    if isinstance(maker, str):
-        return row(subject, colour, size, maker)
+def _rows(style: Style, colour: Colour, size: int, revocations: int) -> list[Row]:
+    asked = [subject for subject in SUBJECTS if subject.only is None and subject.role != "floor"]
+    makers = [(subject, subject.maker(colour)) for subject in asked]
+    measures = {
+        subject.label: functools.partial(_revocation, maker, style, colour, size)
+        for subject, maker in makers
+        if not isinstance(maker, str)
+    }
+    taken = interleaved(measures, revocations)
+    return [
+        row(subject, colour, size, maker)
+        if isinstance(maker, str)
+        else row(subject, colour, size, **_most(taken[subject.label]))
+        for subject, maker in makers
+    ]
+
+
+def _revocation(maker: Maker, style: Style, colour: Colour, size: int) -> dict[str, int]:
     calls = size * CALLS
     api = Api(style, token_delay=TOKEN_DELAY, api_delay=API_DELAY, revoke_at=calls // 2)
     answers = load(maker, in_memory(api), colour, [[OPEN] * CALLS] * size, warm=True)
-    second = api.calls - len(answers.calls)
-    return row(subject, colour, size, lost=answers.lost, token_requests=api.token_requests, second=second)
+    return {"lost": answers.lost, "token_requests": api.token_requests, "second": api.calls - len(answers.calls)}
+
+
+def _most(counted: list[dict[str, int]]) -> dict[str, int]:
+    return {name: max(each[name] for each in counted) for name in COLUMNS}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -153,7 +154,7 @@ class SharedTokens:
             asked_at = self._clock()
             turn = Unreachable("") if found is None else (yield from self._lead(wanted, found))
             if isinstance(turn, Unreachable):
-                if missed or not polls:
+                if missed or not polls or self._clock() + AFTER_A_MISS >= patience:
                     break
                 missed = True  # It answered a moment ago, and a leader may be about to publish: once more, then alone.
                 yield Pause(AFTER_A_MISS)
@@ -310,6 +311,8 @@ class SharedTokens:
         return 0.0
 
     def _release_beside(self, name: str, lease: Lease) -> None:
+        if sys.is_finalizing():  # Before Python 3.12, to start a thread then is to wait for ever.
+            return
         release = threading.Thread(target=self._store.release, args=(name, lease), name="prio_middleware.release", daemon=True)
         try:
             release.start()

@@ -5,18 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 import ssl
+from collections import Counter
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass, field
 from typing import Any
 
-from prio_middleware import TokenError
+from prio_middleware import DiscoveryError, TokenError
 from prio_middleware.sandbox import Counts
 from prio_middleware.settings import ClientSettings
-from tests.e2e.faults.table import Fault
+from tests.e2e.faults.table import Fault, Where
 from tests.e2e.faults.wire import Wire
 from tests.e2e.leak import assert_silent
 from tests.e2e.place import FAR, PRODUCT, Place, does_not_hang, until
 from tests.transports.world import Caller
+
+METADATA = "/.well-known/"
 
 
 @dataclass(slots=True)
@@ -48,7 +51,8 @@ class Met:
         after: what was counted since.
         busy: connections of the pool that were not given back.
         left_open: descriptors that are open although the client is closed.
-        without_token: calls that were sent without one.
+        looks: how many calls were for metadata while the fault was on.
+        looks_after: how many were since.
     """
 
     ended: str = ""
@@ -57,24 +61,38 @@ class Met:
     after: Counts = field(default_factory=Counts)
     busy: list[str] = field(default_factory=list)
     left_open: int = 0
+    looks: int = 0
+    looks_after: int = 0
 
     def complaints(self, fault: Fault) -> list[str]:
         """What is not as ``fault`` says."""
-        tokens = fault.where == "token endpoint"
-        seen = (self.during.token_requests, self.during.calls)
-        expected = (fault.arrived, fault.others) if tokens else (fault.others, fault.arrived)
-        again = int(tokens and not fault.is_survived)
+        during, after = _arrived(self.during, self.looks), _arrived(self.after, self.looks_after)
+        seen = (during[fault.where], during.total() - during[fault.where])
+        looks = fault.where == "metadata endpoint" and not fault.is_survived
+        tokens = fault.where != "API" and not fault.is_survived
         found = {
             f"ended with {self.ended}": self.ended in fault.ends,
-            f"{seen[0]} token requests and {seen[1]} calls, not {expected[0]} and {expected[1]}": seen == expected,
+            f"{seen[0]} requests there and {seen[1]} elsewhere, not {fault.arrived} and {fault.others}": seen
+            == (fault.arrived, fault.others),
             f"then {self.recovered}": self.recovered == "200",
-            f"then {self.after.token_requests} token requests": self.after.token_requests == again,
-            f"then {self.after.calls} calls": self.after.calls == 1,
+            f"then {after['metadata endpoint']} looks at metadata": after["metadata endpoint"] == looks,
+            f"then {after['token endpoint']} token requests": after["token endpoint"] == tokens,
+            f"then {after['API']} calls": after["API"] == 1,
             "a call without its token": self.during.calls_without_token + self.after.calls_without_token == 0,
             f"not given back: {', '.join(self.busy)}": not self.busy,
             f"{self.left_open} descriptors left open": self.left_open <= 0,
         }
         return [complaint for complaint, is_fine in found.items() if not is_fine]
+
+
+def _looks(place: Place) -> int:
+    """Requests for metadata. One that has no answer is in no count by route."""
+    return sum(seen.route.startswith(METADATA) for seen in place.admin.requests())
+
+
+def _arrived(counts: Counts, looks: int) -> Counter[Where]:
+    """Requests by where they arrived."""
+    return Counter({"metadata endpoint": looks, "token endpoint": counts.token_requests, "API": counts.calls - looks})
 
 
 async def meet(fault: Fault, place: Place, wires: Wires) -> Met:
@@ -90,26 +108,23 @@ async def meet(fault: Fault, place: Place, wires: Wires) -> Met:
             place.admin.reset_counts()
             _strike(fault, place, wires)
             met.ended = await _call(place, client)
-            met.during = place.admin.counts()
+            met.during, met.looks = place.admin.counts(), _looks(place)
             met.busy = _busy(client)
 
             _mend(place, wires)
             place.admin.reset_counts()
             place.provider(settings).deadline = FAR
             met.recovered = await _call(place, client)
-            met.after = place.admin.counts()
+            met.after, met.looks_after = place.admin.counts(), _looks(place)
             met.busy += _busy(client)
     return met
 
 
 def _settings(fault: Fault, place: Place, wires: Wires) -> ClientSettings:
-    path = place.base_url.partition("/v3.8")[2]
-    return place.settings(
-        base_url=f"https://127.0.0.1:{wires.api.port}/v3.8{path}",
-        token_url=f"https://127.0.0.1:{wires.token.port}/v3.8{path}/oauth2/token",
-        hold_back=0,
-        **fault.limits,
-    )
+    path = f"/v3.8{place.base_url.partition('/v3.8')[2]}"
+    server = f"https://127.0.0.1:{wires.token.port}{path}"
+    found = {"discovery": server} if fault.where == "metadata endpoint" else {"token_url": f"{server}/oauth2/token"}
+    return place.settings(base_url=f"https://127.0.0.1:{wires.api.port}{path}", hold_back=0, **found, **fault.limits)
 
 
 def _forget_the_token(place: Place, settings: ClientSettings) -> None:
@@ -118,12 +133,12 @@ def _forget_the_token(place: Place, settings: ClientSettings) -> None:
 
 
 def _strike(fault: Fault, place: Place, wires: Wires) -> None:
-    tokens = fault.where == "token endpoint"
     if fault.trouble:
-        (wires.token if tokens else wires.api).trouble = fault.trouble
+        (wires.api if fault.where == "API" else wires.token).trouble = fault.trouble
     else:
-        fail = place.admin.fail_tokens if tokens else place.admin.fail_api
-        fail(fault.name, times=fault.times, **fault.options)
+        admin = place.admin
+        fails = {"metadata endpoint": admin.fail_metadata, "token endpoint": admin.fail_tokens, "API": admin.fail_api}
+        fails[fault.where](fault.name, times=fault.times, **fault.options)
 
 
 def _mend(place: Place, wires: Wires) -> None:
@@ -146,7 +161,7 @@ def _check(error: Any, place: Place) -> None:
     if isinstance(error, TokenError):
         assert error.client == "shop"
         assert error.url
-        assert error.url.endswith("/oauth2/token")
+        assert error.url.endswith("/oauth2/token") or isinstance(error, DiscoveryError) or METADATA in error.url
         assert all(part in str(error) for part in [error.message, "client 'shop'", error.url, error.remedy])
 
 

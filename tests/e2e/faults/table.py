@@ -9,7 +9,7 @@ from typing import Any, Literal
 from tests.e2e.faults.wire import Trouble
 from tests.e2e.place import SOON
 
-Where = Literal["token endpoint", "API"]
+Where = Literal["metadata endpoint", "token endpoint", "API"]
 
 MIB = 1024 * 1024
 REDIRECTS = [301, 302, 303, 307, 308]
@@ -24,7 +24,7 @@ class Fault:
         name: the sandbox's name for it, or what the wire does.
         ends: how the call ends: an HTTP status, or an error's class; several where the libraries and event loops differ.
         arrived: requests that reach the place while it is broken.
-        others: requests that reach the other place meanwhile.
+        others: requests that reach the other places meanwhile.
         trouble: what the wire does; None: the sandbox's answer is spoilt.
         warm: there is a connection already.
         times: how many answers are spoilt; None for all.
@@ -92,6 +92,21 @@ SPOILT_TOKEN_ANSWERS = [
     *_spoilt("token endpoint", [*REFUSED, "unsupported_grant_type"], "TokenRequestRefusedError"),
     *_spoilt("token endpoint", NO_TOKEN, "InvalidTokenResponseError"),
     *_spoilt("token endpoint", ODD_TOKENS, "200", others=1),
+]
+
+METADATA_UNAVAILABLE = [*UNANSWERED, "drip"]
+NO_METADATA = [
+    *(f"redirect_{status}" for status in REDIRECTS),
+    *("bare_403", "not_found", "empty", "html", "json_array", "invalid_utf8", "huge_body", "gzip_bomb"),
+    *("no_issuer", "other_issuer", "slashed_issuer"),
+    *("no_token_endpoint", "plain_token_endpoint", "moved_token_endpoint", "other_auth_methods"),
+]
+"""What they say will not do, so they are looked for in the other place as well."""
+
+SPOILT_METADATA = [
+    *_spoilt("metadata endpoint", METADATA_UNAVAILABLE, "TokenEndpointUnavailableError", limits=SOON, options={"seconds": 60}),
+    *_spoilt("metadata endpoint", NO_METADATA, "DiscoveryError", arrived=2),
+    *_spoilt("metadata endpoint", ["slow"], "200", others=2),
 ]
 
 DELIVERED = {
@@ -193,6 +208,7 @@ TRICKLED = [
 ]
 
 FAULTS = [
+    *SPOILT_METADATA,
     *SPOILT_TOKEN_ANSWERS,
     *SPOILT_API_ANSWERS,
     *CURED,

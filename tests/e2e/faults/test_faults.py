@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from prio_middleware.sandbox import API_FAULTS, TOKEN_FAULTS, Sandbox
+from prio_middleware.sandbox import API_FAULTS, METADATA_FAULTS, TOKEN_FAULTS, Sandbox
 from tests.e2e.faults.meeting import Wires, meet
 from tests.e2e.faults.table import FAULTS, Fault
 from tests.e2e.place import OVER_TLS, Place
@@ -33,7 +33,8 @@ def wires(laid: Wires) -> Iterator[Wires]:
 def test_the_table_knows_every_fault_of_the_sandbox() -> None:
     named = {(fault.where, fault.name) for fault in FAULTS if fault.trouble is None}
 
-    assert named == {*(("token endpoint", name) for name in TOKEN_FAULTS), *(("API", name) for name in API_FAULTS)}
+    known = {"metadata endpoint": METADATA_FAULTS, "token endpoint": TOKEN_FAULTS, "API": API_FAULTS}
+    assert named == {(where, name) for where, names in known.items() for name in names}
 
 
 @pytest.mark.pitfall(id="odd-answers")

@@ -31,10 +31,11 @@ def test_a_run_of_a_few_faults_prints_them(capsys: pytest.CaptureFixture[str]) -
     ("doctored", "complaint"),
     [
         ({"ended": "200"}, "ended with 200"),
-        ({"during": Counts(token_requests=2)}, "2 token requests and 0 calls, not 1 and 0"),
-        ({"during": Counts(token_requests=1, calls=1)}, "1 token requests and 1 calls, not 1 and 0"),
+        ({"during": Counts(token_requests=2)}, "2 requests there and 0 elsewhere, not 1 and 0"),
+        ({"during": Counts(token_requests=1, calls=1)}, "1 requests there and 1 elsewhere, not 1 and 0"),
         ({"recovered": "403"}, "then 403"),
         ({"after": Counts(token_requests=2, calls=1)}, "then 2 token requests"),
+        ({"after": Counts(token_requests=1, calls=2), "looks_after": 1}, "then 1 looks at metadata"),
         ({"after": Counts(token_requests=1, calls=2)}, "then 2 calls"),
         ({"after": Counts(token_requests=1, calls=1, calls_without_token=1)}, "a call without its token"),
         ({"busy": ["<connection>"]}, "not given back: <connection>"),

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +32,7 @@ from prio_middleware.tokens.shared.threads import no_threads
 from tests.tokens.kit import URL, answer, endpoint, refused, token
 from tests.tokens.shared.fleet import KEY, OTHER_KEY, Fleet, Kept, Run, in_turn, keyring, other_endpoint
 
+ROOT = Path(__file__).resolve().parents[3]
 LOST = TokenAnswer(failure="ConnectError: refused")
 BOOKING = TokenOptions(scope="booking")
 
@@ -449,6 +454,46 @@ def test_where_no_thread_can_be_started_the_lease_runs_out_by_itself(monkeypatch
     assert fleet.requests == 1
 
 
+LEFT_BEHIND = """
+import asyncio
+
+from prio_middleware.tokens.token import DEFAULT_OPTIONS
+from tests.tokens.kit import token
+from tests.tokens.shared.fleet import Fleet
+
+async def send(request):
+    leading.set()
+    await asyncio.sleep(1000)
+
+async def main():
+    global task
+    task = asyncio.create_task(process.tokens.aget_token(DEFAULT_OPTIONS, None, send))
+    await leading.wait()
+
+process, leading = Fleet(token(1000)).process(), asyncio.Event()
+asyncio.new_event_loop().run_until_complete(main())
+"""
+
+
+def test_a_leader_that_is_left_behind_does_not_keep_the_interpreter_from_ending() -> None:
+    # Without COVERAGE_*: what coverage starts in a child delays its end.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    program = [sys.executable, "-W", "ignore", "-c", LEFT_BEHIND]
+    ended = subprocess.run(program, check=False, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, timeout=60)
+
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_while_the_interpreter_ends_the_lease_runs_out_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = Fleet(token(1000))
+    run = fleet.process().steps()
+    run.until(Post)
+    monkeypatch.setattr(sys, "is_finalizing", lambda: True)
+    run.cancel()
+
+    assert fleet.only_slot.lease is not None
+
+
 def test_a_request_that_cannot_be_made_gives_its_lease_back() -> None:
     fleet = Fleet(token(1000))
     with pytest.raises(ConfigurationError):
@@ -749,6 +794,19 @@ def test_a_circuit_keeps_callers_away_and_sharing_returns(caplog: pytest.LogCapt
         ),
         ("INFO", "The shared token store answers again."),
     ]
+
+
+@pytest.mark.pitfall(id="store-down")
+def test_who_has_little_time_does_not_spend_it_on_another_look() -> None:
+    fleet = Fleet(token(1000), token(1000))
+    leader = fleet.process().steps()
+    leader.until(Post)
+    waiter = fleet.process(deadline=1.0).steps()
+    waiter.until(Pause)
+    waiter.step()
+    fleet.store.down = "TimeoutError"
+
+    assert waiter.until(Post).request.budget > 0
 
 
 @pytest.mark.parametrize(("back", "source", "requests"), [(True, "shared", 1), (False, "endpoint", 2)])
