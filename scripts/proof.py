@@ -54,7 +54,7 @@ class Result(NamedTuple):
 
     Attributes:
         command: what was run.
-        commit: on which commit; with a plus sign, where files had changed since.
+        commit: on which commit it was begun; with a plus sign, where files had changed since.
         on: the day.
         machine: on what.
         seconds: how long it took.
@@ -109,7 +109,7 @@ def run(part: Part) -> Result:
     command = [sys.executable if program == "python" else program, *rest]
     # What is printed is for a page: no colours, and lines that fit.
     environment = {**os.environ, "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "118", "PYTHONUNBUFFERED": "1"}
-    started, lines = time.monotonic(), []
+    started, started_on, lines = time.monotonic(), commit(), []
     with subprocess.Popen(  # noqa: S603 - one of the parts above
         command,
         cwd=ROOT,
@@ -125,7 +125,7 @@ def run(part: Part) -> Result:
             print(line, end="", flush=True)
             lines.append(line)
     seconds = time.monotonic() - started
-    return Result(part.command, commit(), _today(), machine(), seconds, process.returncode, "".join(lines))
+    return Result(part.command, started_on, _today(), machine(), seconds, process.returncode, "".join(lines))
 
 
 def keep(part: Part, result: Result) -> None:

@@ -545,6 +545,14 @@ def test_where_all_calls_have_options_of_their_own_a_report_is_about_the_token_t
     assert isinstance(own.failure, TokenRequestRefusedError)
 
 
+def test_a_report_is_about_the_clients_own_token_where_it_has_one() -> None:
+    shop = Shop(token(100), token(300))
+    shop.token()
+    shop.token(TokenOptions(scope="a"))
+
+    assert shop.tokens.report().lifetime == 100
+
+
 def test_a_report_says_for_how_long_nothing_is_asked() -> None:
     shop = Shop(answer(429, retry_after="40"), deadline=30)
     shop.get()

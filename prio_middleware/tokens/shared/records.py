@@ -47,7 +47,7 @@ class SharedToken(NamedTuple):
     scope: str | None
     lifetime: float
     generation: str
-    after_refusal: bool = False
+    after_refusal: bool
 
 
 class SharedRefusal(NamedTuple):
@@ -58,7 +58,7 @@ class SharedRefusal(NamedTuple):
     lifetime: float
 
 
-def seal_token(keyring: Keyring, place: Place, token: AccessToken, *, after_refusal: bool = False) -> bytes:
+def seal_token(keyring: Keyring, place: Place, token: AccessToken, *, after_refusal: bool) -> bytes:
     """The record of ``token``, without its generation id, which goes before it."""
     return _seal(
         keyring,

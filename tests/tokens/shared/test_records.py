@@ -22,7 +22,7 @@ from tests.tokens.shared.fleet import OTHER_KEY, keyring
 
 PLACE = Place("a" * 40, "https://auth.example/token")
 TOKEN = AccessToken(Secret("token-1"), "bearer", "booking", lifetime=3600.0)
-RECORD = TOKEN.generation.encode() + seal_token(keyring(), PLACE, TOKEN)
+RECORD = TOKEN.generation.encode() + seal_token(keyring(), PLACE, TOKEN, after_refusal=False)
 MEMBERS = {
     "name": PLACE.name,
     "url": PLACE.url,
@@ -40,7 +40,8 @@ def record(content: object, generation: str = TOKEN.generation) -> bytes:
 
 
 def test_a_token_comes_back_as_it_was() -> None:
-    assert open_token(keyring(), PLACE, RECORD) == SharedToken(TOKEN.value, "bearer", "booking", 3600.0, TOKEN.generation)
+    as_it_was = SharedToken(TOKEN.value, "bearer", "booking", 3600.0, TOKEN.generation, after_refusal=False)
+    assert open_token(keyring(), PLACE, RECORD) == as_it_was
     assert isinstance(open_token(keyring(), PLACE, record(MEMBERS)), SharedToken)
     assert isinstance(open_token(keyring(), PLACE, record({**MEMBERS, "lifetime": 0.5})), SharedToken)
 

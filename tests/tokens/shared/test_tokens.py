@@ -969,3 +969,20 @@ def test_reports_say_how_often_the_store_helped() -> None:
 
     assert (first.tokens.store_report().kind, first.tokens.store_report().published) == ("redis", 1)
     assert (second.tokens.store_report().helped, second.tokens.store_report().reachable) == (1, True)
+
+
+def test_reports_count() -> None:
+    fleet = Fleet(*(token(1000) for _ in range(8)))
+    slow, quick = fleet.processes(2)
+    for scope in ("a", "b"):
+        slow.token(TokenOptions(scope))
+        quick.token(TokenOptions(scope))
+    for scope in ("c", "d"):
+        run = slow.steps(TokenOptions(scope))
+        run.until(Post)
+        fleet.clock.now += LONGEST_LEASE + 1
+        quick.token(TokenOptions(scope))
+        run.finish()
+    told, learnt = slow.tokens.store_report(), quick.tokens.store_report()
+
+    assert (told.published, told.kept_back, learnt.published, learnt.helped) == (2, 2, 2, 2)
