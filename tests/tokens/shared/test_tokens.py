@@ -25,12 +25,14 @@ from prio_middleware import (
 from prio_middleware.tokens.effects import Ask, Pause, Post
 from prio_middleware.tokens.endpoint import TokenAnswer, TokenEndpoint
 from prio_middleware.tokens.expiry import ExpiryPolicy
+from prio_middleware.tokens.shared.circuit import Circuit
 from prio_middleware.tokens.shared.lease import LONGEST_LEASE
 from prio_middleware.tokens.shared.records import Place, SharedToken, open_token
 from prio_middleware.tokens.shared.store import Seen, Turn, Unreachable
 from prio_middleware.tokens.shared.threads import no_threads
-from tests.tokens.kit import URL, answer, endpoint, refused, token
-from tests.tokens.shared.fleet import KEY, OTHER_KEY, Fleet, Kept, Run, in_turn, keyring, other_endpoint
+from prio_middleware.tokens.shared.tokens import SharedTokens
+from tests.tokens.kit import URL, Clock, answer, endpoint, refused, token
+from tests.tokens.shared.fleet import KEY, OTHER_KEY, FakeStore, Fleet, Kept, Run, in_turn, keyring, other_endpoint
 
 ROOT = Path(__file__).resolve().parents[3]
 LOST = TokenAnswer(failure="ConnectError: refused")
@@ -652,6 +654,26 @@ def test_a_short_refusal_is_shared_as_well() -> None:
     second.get()
 
     assert fleet.requests == 1
+    assert [seen.operation for seen in first.seen] == ["look", "lead", "refuse"]
+
+
+def test_refusals_that_were_learnt_are_counted() -> None:
+    fleet = Fleet(refused("invalid_client", 401))
+    first, second = fleet.processes(2)
+    for _ in range(2):
+        first.get()
+        second.get()
+        fleet.clock.now += 10.1
+
+    assert (first.tokens.store_report().refusals, second.tokens.store_report().refusals) == (0, 2)
+
+
+def test_the_circuit_is_that_of_all_who_share_a_store_or_a_new_one() -> None:
+    store, opened = FakeStore(Clock()), Circuit()
+    opened.failed(store.clock.now)
+
+    assert SharedTokens(store, keyring(), circuit=opened, clock=store.clock).report().circuit == "open"
+    assert SharedTokens(store, keyring(), clock=store.clock).report().circuit == "closed"
 
 
 def test_a_fetch_that_had_all_its_time_is_not_made_again() -> None:
@@ -701,7 +723,7 @@ def test_a_refusal_that_is_kept_too_long_or_written_back_counts_once(caplog: pyt
     fleet.clock.now += 980
 
     assert second.token().source == "endpoint"
-    assert "should have ended" in caplog.text
+    assert "is not used: it is a refusal that should have ended." in caplog.text
     assert fleet.requests == 3
 
 
@@ -735,6 +757,8 @@ def test_what_is_wrong_with_one_request_is_not_told_to_others() -> None:
     first, second = fleet.processes(2)
 
     assert isinstance(first.get(), TokenRequestRefusedError)
+    assert fleet.only_slot.lease is None
+    assert [seen.operation for seen in first.seen] == ["look", "lead", "release"]
     assert second.token().source == "endpoint"
 
 
@@ -916,7 +940,7 @@ def test_a_refusal_that_is_not_ours_is_none(caplog: pytest.LogCaptureFixture) ->
     fleet.only_slot.record, fleet.only_slot.refusal = None, Kept(b"made up", fleet.clock.now + 100)
 
     assert fleet.process().token().source == "endpoint"
-    assert "is not used" in caplog.text
+    assert "is not used: none of our keys opens it." in caplog.text
 
 
 def test_keys_are_replaced_without_a_request_more() -> None:
