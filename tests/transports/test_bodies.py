@@ -8,7 +8,7 @@ from typing import Self
 import anyio
 import pytest
 
-from prio_middleware.transports.bodies import aread_head
+from prio_middleware.transports.bodies import aread_head, read_head
 from tests.transports.world import World
 
 pytestmark = pytest.mark.anyio
@@ -74,3 +74,10 @@ async def test_the_innermost_of_nested_ones_is_ended(world: World) -> None:
 
     assert world.backend in {"asyncio", "trio"}
     assert ended == ["inner"]
+
+
+def test_a_body_that_drips_is_given_up_at_its_deadline() -> None:
+    head = read_head([b"drip", b"drop"], limit=100, until=0.0)
+
+    assert isinstance(head.broken, TimeoutError)
+    assert (head.content, head.complete) == (b"drip", False)

@@ -8,13 +8,15 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+import anyio
 import pytest
 
-from prio_middleware import InvalidTokenResponseError
-from tests.transports.world import Server, World, settings
+from prio_middleware import InvalidTokenResponseError, TokenEndpointUnavailableError
+from tests.transports.world import WORLDS, Server, World, settings
 
 pytestmark = pytest.mark.anyio
 
+AWAITING = [name for name in WORLDS if not name.endswith("-sync")]
 MEBIBYTE = 1024 * 1024
 BOMB = gzip.compress(bytes(64 * MEBIBYTE))
 
@@ -88,6 +90,16 @@ async def test_a_token_answer_of_ten_megabytes_is_not_read_to_its_end(world: Wor
         await world.client(server).get()
 
     assert closed
+
+
+@pytest.mark.pitfall(id="no-timeout")
+@pytest.mark.parametrize("world", AWAITING, indirect=True)
+async def test_a_token_request_that_is_never_answered_is_given_up_at_its_deadline(world: World) -> None:
+    server = Server(world, token=lambda _: anyio.sleep_forever())
+    with pytest.raises(TokenEndpointUnavailableError, match=r"no whole answer within 0\.\d s"):
+        await world.client(server, settings=settings(token_deadline=0.1, token_timeout=0.1)).get()
+
+    assert server.calls == []
 
 
 @pytest.mark.pitfall(id="cache-key")
