@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 from pathlib import Path
 
 import pytest
@@ -383,20 +384,15 @@ def test_a_cancelled_leader_gives_its_lease_back() -> None:
     assert fleet.only_slot.lease is None
 
 
-def test_a_lease_is_made_for_its_fetch_and_no_longer_than_it_may_be() -> None:
+@pytest.mark.parametrize(("options", "seconds"), [({"deadline": 4.0}, 5.0), ({"lease": 3.0}, 3.0)])
+def test_a_lease_is_made_for_its_fetch_and_no_longer_than_it_may_be(options: dict[str, Any], seconds: float) -> None:
     fleet = Fleet(token(1000))
-    run = fleet.process(deadline=4.0).steps()
+    run = fleet.process(**options).steps()
     run.until(Post)
     lease = fleet.only_slot.lease
-    assert lease is not None
-    assert lease[0].seconds == 5.0
 
-    fleet = Fleet(token(1000))
-    run = fleet.process(lease=3.0).steps()
-    run.until(Post)
-    lease = fleet.only_slot.lease
     assert lease is not None
-    assert lease[0].seconds == 3.0
+    assert lease[0].seconds == seconds
 
 
 def test_a_lease_that_is_given_back_late_is_not_the_next_one_of_the_same_process(monkeypatch: pytest.MonkeyPatch) -> None:
