@@ -105,7 +105,7 @@ SHOWN_OF_A_SHARED_STORE: Mapping[str, Mapping[str, Right]] = {
         "sharing_too, helped": up_to(0.1),
         "cut_off, alone": up_to(0.1),
     },
-    "How long the shared store takes": {"sharing, median": up_to(0.0001, 1), "sharing, 99 %": up_to(0.0001, 1)},
+    "How long the shared store takes": {"sharing, median": up_to(0.0001, 0.25), "sharing, 99 %": up_to(0.0001, 1)},
     "Processes that leave the shared store alone": {"sharing": always(0), "cut_off": up_to(1)},
 }
 
