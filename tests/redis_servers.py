@@ -21,7 +21,7 @@ from prio_middleware.tokens.shared.connect import RedisAddress
 from prio_middleware.tokens.shared.redis_store import RedisStore
 
 BINARIES = ["redis-server", "valkey-server"]
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which a server that did not come is not coming."""
 
 

@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description="This library beside its peers.")
     parser.add_argument("scenario", nargs="*", choices=[*SCENARIOS, []], help=f"{', '.join(SCENARIOS)}; all unless given")
     effort = parser.add_mutually_exclusive_group()
-    effort.add_argument("--quick", dest="effort", action="store_const", const="quick", help="about a minute, for development")
+    effort.add_argument("--quick", dest="effort", action="store_const", const="quick", help="a few minutes, for development")
     effort.add_argument("--tiny", dest="effort", action="store_const", const="tiny", help="shows only that everything runs")
     parser.add_argument("--strict", action="store_true", help="exit with 1 where a peer is ahead in a row that is raced")
     parser.add_argument("--out", type=Path, default=Path(".cache/bench"), help="where to write (default: %(default)s)")

@@ -32,6 +32,12 @@ class Telemetry:
             with suppress(ValueError):  # A coroutine that is dropped half way ends in somebody else's context.
                 _in_use.reset(token)
 
+    def makes_spans(self) -> bool:
+        """Whether anybody could see a span: without an SDK, ten thousand waiting calls need not make one each."""
+        from opentelemetry import trace
+
+        return self.tracer_provider is not None or not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
     def tracer(self) -> Tracer:
         """Makes the spans."""
         from opentelemetry import trace

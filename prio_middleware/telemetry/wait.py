@@ -1,16 +1,20 @@
-"""What is recorded of a call that waits for another call's fetch."""
+"""What is recorded of a call that waits for another call's fetch. Loads OpenTelemetry."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+from opentelemetry import context, trace
 
 from . import metrics, names
 from .error_type import error_type
 from .providers import telemetry
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
     from opentelemetry.trace import SpanContext
 
     from .tally import Tally
@@ -27,8 +31,6 @@ class WaitWatch:
     """
 
     def __init__(self, tally: Tally, client: str) -> None:
-        from opentelemetry import context
-
         self._tally = tally
         self._client = client
         self._pid = os.getpid()
@@ -50,12 +52,16 @@ class WaitWatch:
             error: what that fetch failed with.
             cancelled: it was the caller's end, not the fetch's.
         """
-        from opentelemetry import trace
-
         if os.getpid() != self._pid:
             return
         self._tally.waiting -= 1
+        took = time.monotonic() - self._started
         failed = {names.ERROR_TYPE: error_type(error)} if cancelled or error else {}
+        within = self._record_span(took, fetch, failed) if self._telemetry.makes_spans() else self._parent
+        metrics.of(self._telemetry, self._tally).record_wait(took, self._tally, failed, within)
+
+    def _record_span(self, took: float, fetch: SpanContext | None, failed: Mapping[str, str]) -> Context:
+        """The context of the span: an exemplar of the duration leads to it."""
         span = self._telemetry.tracer().start_span(
             names.WAIT.name,
             self._parent,
@@ -65,7 +71,5 @@ class WaitWatch:
         )
         if failed:
             span.set_status(trace.StatusCode.ERROR)
-        took = time.monotonic() - self._started
-        context = trace.set_span_in_context(span, self._parent)
-        metrics.of(self._telemetry, self._tally).record_wait(took, self._tally, failed, context)
         span.end(self._began + int(took * 1e9))
+        return trace.set_span_in_context(span, self._parent)

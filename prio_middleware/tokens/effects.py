@@ -35,9 +35,9 @@ class Post(NamedTuple):
         """Blocking."""
         return send(self.request)
 
-    async def ado(self, send: AsyncSend) -> TokenAnswer:
+    def ado(self, send: AsyncSend) -> Awaitable[TokenAnswer]:
         """Awaiting."""
-        return await send(self.request)
+        return send(self.request)
 
 
 class Get(Post):
@@ -54,9 +54,9 @@ class Wait(NamedTuple):
         """Blocking."""
         return self.flight.wait(self.seconds)
 
-    async def ado(self, send: AsyncSend) -> Outcome:
+    def ado(self, send: AsyncSend) -> Awaitable[Outcome]:
         """Awaiting."""
-        return await self.flight.await_(self.seconds)
+        return self.flight.await_(self.seconds)
 
 
 class Pause(NamedTuple):

@@ -11,14 +11,20 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from ..errors import TokenError
 from .token import AccessToken, TokenOptions
 
 if TYPE_CHECKING:
-    import anyio
+    import asyncio
+
+    import trio
     from opentelemetry.trace import SpanContext
+
+    Bell = asyncio.Event | trio.Event
 
 
 class Unanswered(enum.Enum):
@@ -48,9 +54,10 @@ class Flight:
         span: the span of its fetch, for those who wait to link to.
     """
 
-    __slots__ = ("_future", "span", "thread", "until")
+    __slots__ = ("_bells", "_future", "span", "thread", "until")
 
     def __init__(self, until: float) -> None:
+        self._bells: dict[Any, Bell] = {}
         self._future: Future[Outcome] = Future()
         self.span: SpanContext | None = None
         self.until = until
@@ -71,13 +78,21 @@ class Flight:
 
     async def await_(self, seconds: float) -> Outcome:
         """The same for a task, on asyncio or trio, and on any event loop."""
-        import anyio
-
-        landed = anyio.Event()
-        self._future.add_done_callback(_waker(landed))
-        with anyio.move_on_after(seconds):
-            await landed.wait()
+        await self._bell(seconds).wait()
         return self._future.result() if self._future.done() else Unanswered.OVERDUE
+
+    def _bell(self, seconds: float) -> Bell:
+        """What rings for all tasks of this event loop at once: when the flight lands, or is overdue.
+
+        ``asyncio.wrap_future`` would not do: there, one cancelled waiter cancels the future for everybody.
+        """
+        loop = _event_loop()
+        bell = self._bells.get(loop)
+        if bell is None:  # No other thread gets here with this event loop.
+            bell, ring = _hang(loop, seconds)
+            self._bells[loop] = bell
+            self._future.add_done_callback(partial(_call_in, loop, ring))
+        return bell
 
 
 class Flights:
@@ -92,6 +107,9 @@ class Flights:
         if self._pid != os.getpid():
             # The leaders stayed in the parent process. Not every server runs Python's fork hooks, hence the look here.
             self._flights, self._pid = {}, os.getpid()
+        flight = self._flights.get(key)
+        if flight is not None:
+            return flight, False
         mine = Flight(until)
         flight = self._flights.setdefault(key, mine)
         return flight, flight is mine
@@ -107,21 +125,52 @@ class Flights:
         return key in self._flights and self._pid == os.getpid()
 
 
-def _waker(landed: anyio.Event) -> Callable[[Future[Outcome]], None]:
-    """A callback that any thread may call, and that wakes the task that waits for ``landed``.
+def _event_loop() -> Any:
+    """asyncio's event loop, or trio's token. anyio's ``current_token`` says the same, at ten times the cost."""
+    import asyncio
 
-    ``asyncio.wrap_future`` would not do: there, one cancelled waiter cancels the future for everybody.
-    """
-    from anyio.lowlevel import current_token
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # No event loop of asyncio runs here. Where one runs trio as its guest, it has no task meanwhile.
+        task = None
+    if task is not None:
+        return task.get_loop()
+    import trio
 
-    loop = current_token().native_token
+    return trio.lowlevel.current_trio_token()
+
+
+def _hang(loop: Any, seconds: float) -> tuple[Bell, Callable[[], object]]:
+    """A bell that rings by itself after so many seconds, and what rings it sooner."""
+    if hasattr(loop, "call_later"):
+        import asyncio
+
+        bell = asyncio.Event()
+        alarm = loop.call_later(seconds, bell.set)
+
+        def ring() -> None:
+            alarm.cancel()
+            bell.set()
+
+        return bell, ring
+    import trio
+
+    hung = trio.Event()
+    trio.lowlevel.spawn_system_task(_ring_after, seconds, hung)
+    return hung, hung.set
+
+
+async def _ring_after(seconds: float, bell: trio.Event) -> None:
+    import trio
+
+    with trio.move_on_after(seconds):
+        await bell.wait()
+    bell.set()
+
+
+def _call_in(loop: Any, ring: Callable[[], object], _: Future[Outcome]) -> None:
+    """Call ``ring`` in its event loop, from any thread."""
     # asyncio's event loop and trio's token spell the same thing differently.
-    call_soon = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon  # type: ignore[attr-defined]
-
-    def wake(_: Future[Outcome]) -> None:
-        try:
-            call_soon(landed.set)
-        except RuntimeError:  # The waiter's event loop is closed (trio.RunFinishedError is one too): nobody waits there.
-            return
-
-    return wake
+    call_soon = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
+    with suppress(RuntimeError):  # The event loop is closed (trio.RunFinishedError is one too): nobody waits there.
+        call_soon(ring)

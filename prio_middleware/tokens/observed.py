@@ -10,7 +10,6 @@ from collections.abc import Callable
 from ..errors import TokenError
 from ..telemetry.fetch import Afterwards, Fetched, FetchFacts, FetchWatch
 from ..telemetry.tally import LEDGER, Tally
-from ..telemetry.wait import WaitWatch
 from .effects import Background, Effect, Post, Steps, Wait, Within
 from .endpoint import TokenAnswer
 from .flight import Flight, Outcome, Unanswered
@@ -97,6 +96,8 @@ def _fetched(result: Outcome) -> Fetched:
 
 
 def _observe_wait(wait: Wait, tally: Tally, client: str) -> Steps[Outcome]:
+    from ..telemetry.wait import WaitWatch
+
     watch = WaitWatch(tally, client)
     try:
         outcome: Outcome = yield wait

@@ -75,7 +75,7 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
             if exchange.options is not None:
                 token = self._provider.current(exchange.options, None)
                 if token is None:
-                    token = await self._first_token(exchange)
+                    token = None if exchange.give_way() else await self._fetch(exchange, None)
                 else:
                     self._acquisitions["fresh"] += 1
                 exchange.token = token
@@ -118,9 +118,6 @@ class AsyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         """Close the inner transport."""
         self._closed = True
         await self.inner.aclose()
-
-    async def _first_token(self, exchange: Exchange) -> AccessToken | None:
-        return None if exchange.give_way() else await self._fetch(exchange, None)
 
     async def _fetch(self, exchange: Exchange, stale: AccessToken | None) -> AccessToken:
         with self._telemetry.in_use():

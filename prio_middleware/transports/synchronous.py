@@ -71,7 +71,7 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
             if exchange.options is not None:
                 token = self._provider.current(exchange.options, None)
                 if token is None:
-                    token = self._first_token(exchange)
+                    token = None if exchange.give_way() else self._fetch(exchange, None)
                 else:
                     self._acquisitions["fresh"] += 1
                 exchange.token = token
@@ -114,9 +114,6 @@ class SyncShell(Shell[RequestT, ResponseT], Generic[RequestT, ResponseT]):
         """Close the inner transport."""
         self._closed = True
         self.inner.close()
-
-    def _first_token(self, exchange: Exchange) -> AccessToken | None:
-        return None if exchange.give_way() else self._fetch(exchange, None)
 
     def _fetch(self, exchange: Exchange, stale: AccessToken | None) -> AccessToken:
         with self._telemetry.in_use():

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import random
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,7 +12,6 @@ import pytest
 from prio_middleware.middleware import budget
 from prio_middleware.middleware.budget import BUDGETS_LIMIT, SHORTEST_WAIT, Allowance, Budget, Usage, budget_of
 from prio_middleware.origins import Origin
-from prio_middleware.sandbox.limits import Limits
 from tests.tokens.kit import Clock
 
 FIVE = Allowance(client_errors=5, requests=None)
@@ -213,38 +210,3 @@ def test_the_oldest_one_may_be_forgotten_by_two_threads_at_once(monkeypatch: pyt
 
     assert budget_of(ORIGIN) is full[ORIGIN]
     assert len(full) == BUDGETS_LIMIT
-
-
-Admit = Callable[[Budget], bool]
-
-
-@pytest.mark.pitfall(id="shut-out")
-@pytest.mark.parametrize("seed", range(10))
-@pytest.mark.parametrize(("guarded", "refused_share"), [(True, 0.1), (True, 0.9), (False, 0.9)])
-def test_against_the_servers_own_count_a_guarded_client_is_never_shut_out(
-    seed: int, guarded: bool, refused_share: float, spent: Budget, clock: Clock
-) -> None:
-    """Ten minutes of traffic in bursts; answers come any time later, in any order."""
-    draw, server, allowance = random.Random(seed), Limits(), Allowance(60, 1000)
-    under_way: list[int] = []
-    blocked = sent = 0
-
-    def answer() -> None:
-        status = under_way.pop(draw.randrange(len(under_way)))
-        if status == 403:
-            server.refused("", clock.now, enforced=True)
-        spent.settle(status)
-
-    for _ in range(6000):
-        clock.now += draw.uniform(0, 0.2)
-        for _ in range(draw.choice([0, 0, 1, 2, 90])):
-            if guarded and spent.spend(allowance):
-                break
-            sent += 1
-            blocked += server.admit("", clock.now, enforced=True) is not None
-            under_way.append(403 if draw.random() < refused_share else 200)
-        for _ in range(draw.randint(0, len(under_way))):
-            answer()
-
-    assert sent > 500
-    assert (blocked == 0) is guarded

@@ -82,7 +82,7 @@ def test_sixty_four_threads_one_token_request() -> None:
 
 @pytest.mark.pitfall(id="cold-cache")
 @pytest.mark.anyio
-async def test_ten_thousand_tasks_one_token_request() -> None:
+async def test_a_thousand_tasks_one_token_request() -> None:
     tokens, server = provider(), SlowServer()
     serials: set[int] = set()
 
@@ -90,7 +90,7 @@ async def test_ten_thousand_tasks_one_token_request() -> None:
         serials.add((await aget(tokens, server)).serial)
 
     async with anyio.create_task_group() as group:
-        for _ in range(10_000):
+        for _ in range(1000):
             group.start_soon(call)
         await until(server.arrived.is_set)
         server.gate.set()
