@@ -146,6 +146,7 @@ class Ground:
         self._end.callback(self._logs.stop)
         self._end.callback(build.forget)
         build.forget()
+        places.residents()
         gc.collect()  # What other hunts left is theirs.
         return self
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import gc
 import os
 import pickle
@@ -39,9 +40,22 @@ THE_OTHER_SIDE = ("sandbox", "testing", "demo")
 
 def alive() -> list[object]:
     """Every object of a class of this library."""
-    everything = gc.get_objects()
-    ours = {cls for cls in set(map(type, everything)) if _is_ours(cls)}
-    return [found for found in everything if type(found) in ours]
+    return [*residents(), *_ours(gc.get_objects())]
+
+
+@functools.cache
+def residents() -> list[object]:
+    """Those that were there before the first hunt. What else was there is set aside, not to be looked through each time."""
+    gc.unfreeze()
+    gc.collect()
+    there = _ours(gc.get_objects())
+    gc.freeze()
+    return there
+
+
+def _ours(things: list[object]) -> list[object]:
+    ours = {cls for cls in set(map(type, things)) if _is_ours(cls)}
+    return [found for found in things if type(found) in ours]
 
 
 def _is_ours(cls: type) -> bool:

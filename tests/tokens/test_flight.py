@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import anyio
 import pytest
@@ -24,6 +25,7 @@ from prio_middleware import (
     TokenError,
 )
 from prio_middleware.tokens.endpoint import TokenAnswer, TokenRequest
+from prio_middleware.tokens.flight import Flight, Unanswered
 from prio_middleware.tokens.token import DEFAULT_OPTIONS
 from tests.tokens.kit import Clock, Server, answer, provider, refused, token
 
@@ -283,6 +285,46 @@ def test_a_waiter_whose_loop_is_closed_by_then_disturbs_nobody(caplog: pytest.Lo
         assert isinstance(leader.result(10), AccessToken)
 
     assert caplog.records == []
+
+
+@pytest.mark.anyio
+async def test_a_task_waits_no_longer_than_it_was_told_to() -> None:
+    flight = Flight(until=0.0)
+    began = time.monotonic()
+    assert [await flight.await_(0.05), await flight.await_(100.0)] == [Unanswered.OVERDUE] * 2
+    assert time.monotonic() - began >= 0.05
+
+
+def test_ten_thousand_tasks_are_woken_by_one_call_and_need_one_alarm() -> None:
+    flight = Flight(until=0.0)
+
+    async def wait_together() -> None:
+        loop: Any = asyncio.get_running_loop()
+        calls, alarms, call_soon, call_later = [], [], loop.call_soon_threadsafe, loop.call_later
+        loop.call_soon_threadsafe = lambda *args: calls.append(call_soon(*args))
+        loop.call_later = lambda *args: alarms.append(call_later(*args)) or alarms[-1]
+        waiting = [asyncio.create_task(flight.await_(100.0)) for _ in range(10_000)]
+        await asyncio.sleep(0)
+        flight.land(Unanswered.HANDED_OVER)
+        assert set(await asyncio.gather(*waiting)) == {Unanswered.HANDED_OVER}
+        assert (len(calls), [alarm.cancelled() for alarm in alarms]) == (1, [True])
+
+    asyncio.run(wait_together())
+
+
+def test_a_task_of_trio_waits_where_trio_is_the_guest_of_asyncio() -> None:
+    flight = Flight(until=0.0)
+
+    async def be_a_host() -> Any:
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[Any] = loop.create_future()
+        trio.lowlevel.start_guest_run(
+            flight.await_, 10.0, run_sync_soon_threadsafe=loop.call_soon_threadsafe, done_callback=ended.set_result
+        )
+        loop.call_later(0.05, flight.land, Unanswered.HANDED_OVER)
+        return (await ended).unwrap()
+
+    assert asyncio.run(be_a_host()) is Unanswered.HANDED_OVER
 
 
 @pytest.mark.anyio
