@@ -94,11 +94,15 @@ def kind_of(code: int | None) -> str:
     return "timed out" if code in TIMED_OUT else "killed"
 
 
+def file_of(name: str) -> str:
+    """Where the mutant of this name is."""
+    return f"{name.rpartition('.')[0].replace('.', '/')}.py"
+
+
 def change_of(name: str) -> Change:
     """What the mutant of this name does."""
     diff_apply: Any = importlib.import_module("mutmut.mutation.diff_apply")
-    module, _, mangled = name.rpartition(".")
-    file = f"{module.replace('.', '/')}.py"
+    file, mangled = file_of(name), name.rpartition(".")[2]
     previous = Path.cwd()
     os.chdir(WORK)
     try:
@@ -132,8 +136,9 @@ def read_explanations(file: Path) -> dict[Change, str]:
 
 
 def stale(explained: Iterable[Change], survivors: Iterable[Change], outcomes: dict[str, int | None]) -> Iterator[Change]:
-    """The explanations that nothing needs any more, of files that were tried."""
-    tried, needed = {f"{name.rpartition('.')[0].replace('.', '/')}.py" for name in outcomes}, set(survivors)
+    """The explanations that nothing needs any more, of files whose mutants were all tried."""
+    needed = set(survivors)
+    tried = set(map(file_of, outcomes)) - {file_of(name) for name, code in outcomes.items() if code is None}
     yield from (change for change in explained if change.file in tried and change not in needed)
 
 

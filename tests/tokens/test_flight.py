@@ -300,14 +300,23 @@ def test_ten_thousand_tasks_are_woken_by_one_call_and_need_one_alarm() -> None:
 
     async def wait_together() -> None:
         loop: Any = asyncio.get_running_loop()
-        calls, alarms, call_soon, call_later = [], [], loop.call_soon_threadsafe, loop.call_later
-        loop.call_soon_threadsafe = lambda *args: calls.append(call_soon(*args))
-        loop.call_later = lambda *args: alarms.append(call_later(*args)) or alarms[-1]
+        calls, alarms = noting(loop, "call_soon_threadsafe"), noting(loop, "call_later")
         waiting = [asyncio.create_task(flight.await_(100.0)) for _ in range(10_000)]
         await asyncio.sleep(0)
         flight.land(Unanswered.HANDED_OVER)
         assert set(await asyncio.gather(*waiting)) == {Unanswered.HANDED_OVER}
         assert (len(calls), [alarm.cancelled() for alarm in alarms]) == (1, [True])
+
+    def noting(loop: Any, method: str) -> list[asyncio.Handle]:
+        made: list[asyncio.Handle] = []
+        make = getattr(loop, method)
+
+        def make_and_note(*args: Any) -> asyncio.Handle:
+            made.append(make(*args))
+            return made[-1]
+
+        setattr(loop, method, make_and_note)
+        return made
 
     asyncio.run(wait_together())
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from prio_middleware import InvalidTokenResponseError, TokenEndpointUnavailableError
@@ -100,6 +101,41 @@ async def test_a_token_request_that_is_never_answered_is_given_up_at_its_deadlin
         await world.client(server, settings=settings(token_deadline=0.1, token_timeout=0.1)).get()
 
     assert server.calls == []
+
+
+async def test_a_token_answer_that_breaks_off_is_no_answer(world: World) -> None:
+    half = world.bodies(b'{"access_token":"ha', error=world.library.ReadError("reset"))
+    server = Server(world, token=lambda _: world.library.Response(200, stream=half))
+    with pytest.raises(TokenEndpointUnavailableError, match="ReadError: reset"):
+        await world.client(server, settings=settings(token_deadline=0.1, token_timeout=0.1)).get()
+
+    assert server.calls == []
+
+
+async def test_a_token_request_that_outlives_its_client_closes_what_it_opened(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a refresh ahead may. Nobody else would close its connection."""
+    said: list[str] = []
+
+    def close() -> Any:
+        said.append("closed")
+        return None if world.is_sync else anyio.lowlevel.checkpoint()
+
+    def token(_: Any) -> Any:
+        said.append("asked")
+        return close_and_grant() if not world.is_sync else (client.client.close(), server.grant())[1]
+
+    async def close_and_grant() -> Any:
+        await client.close()
+        return server.grant()
+
+    server = Server(world, token=token)
+    client = world.client(server)
+    monkeypatch.setattr(client.client._transport.inner, "close" if world.is_sync else "aclose", close)
+    await client.get()
+
+    assert said == ["asked", "closed", "closed"]
 
 
 @pytest.mark.pitfall(id="cache-key")
