@@ -372,6 +372,14 @@ def test_a_fetch_that_only_the_lease_cut_short_goes_on_until_its_deadline() -> N
     assert fleet.clock.now - 1000 > LONGEST_LEASE
 
 
+def test_it_does_not_where_the_endpoint_said_when_to_come_back() -> None:
+    """All processes heed that, however short it is."""
+    fleet = Fleet(*[answer(503, retry_after="1")] * 40, takes=1.0)
+
+    assert isinstance(fleet.process().get(), TokenEndpointUnavailableError)
+    assert fleet.clock.now - 1000 < LONGEST_LEASE
+
+
 def test_a_cancelled_leader_gives_its_lease_back() -> None:
     fleet = Fleet(token(1000))
     run = fleet.process().steps()
