@@ -70,6 +70,11 @@ def test_what_counts_is_the_body(status: int, content_type: str) -> None:
     assert isinstance(read(answer(status, TOKEN, content_type=content_type)), AccessToken)
 
 
+def test_half_an_answer_is_no_token_even_if_it_could_be_read() -> None:
+    cut_off = TokenAnswer(200, {"content-type": JSON}, json.dumps(TOKEN).encode(), truncated=True)
+    assert f"more than {ANSWER_LIMIT} bytes" in str(error(cut_off, InvalidTokenResponseError))
+
+
 def test_a_compressed_answer_that_was_not_asked_for_is_read_all_the_same() -> None:
     compressed = answer(200, gzip.compress(json.dumps(TOKEN).encode()), content_encoding="gzip")
     assert isinstance(read(compressed), AccessToken)

@@ -38,6 +38,13 @@ def parameters(request: TokenRequest) -> dict[str, str]:
     return dict(pairs)
 
 
+def test_parameters_of_eight_characters_are_secrets_of_the_request() -> None:
+    options = TokenOptions(params=(("tenant", "1234567"), ("pin", "12345678")))
+    secrets = [secret.reveal() for secret in endpoint().request(options, 100.0, 90.0).secrets]
+    assert "12345678" in secrets
+    assert "1234567" not in secrets
+
+
 @pytest.mark.parametrize("body_format", ["json", "form"])
 def test_the_least_request_names_the_grant(body_format: str) -> None:
     request = endpoint(body_format=body_format).request(DEFAULT_OPTIONS, 100.0, 90.0)

@@ -131,6 +131,7 @@ def test_rules_that_make_no_sense_are_named(rules: dict[str, Any]) -> None:
         ({"max_lifetime": -1}, "max_lifetime is -1; expected is a positive number of seconds."),
         ({"leeway_fraction": 1}, "leeway_fraction is 1; expected is a fraction from 0 to below 1."),
         ({"leeway_max": -1}, "leeway_max is -1; expected is a number of seconds, or 0."),
+        ({"jitter": 1}, "jitter is 1; expected is a fraction from 0 to below 1."),
     ],
 )
 def test_what_is_expected_is_said(options: dict[str, Any], message: str) -> None:
