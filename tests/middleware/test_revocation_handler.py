@@ -124,12 +124,23 @@ def spend_doubtful_bets(server: Server, serial: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "verdict"), [(200, AGAIN), (204, AGAIN), (302, DELIVER), (404, DELIVER), (429, DELIVER), (503, DELIVER)]
+    ("status", "verdict"),
+    [(200, AGAIN), (204, AGAIN), (299, AGAIN), (300, DELIVER), (302, DELIVER), (404, DELIVER), (429, DELIVER), (503, DELIVER)],
 )
 def test_only_a_success_shows_that_a_place_answers(server: Server, status: int, verdict: Verdict) -> None:
     spend_doubtful_bets(server, 1)
     server.answers("/a", 2, status)
     assert server.refuses("/a", 2) is verdict
+
+
+@pytest.mark.parametrize("elsewhere", [Request(URL("/a"), "POST"), Request(URL("/a", raw_host=b"other.example.com"))])
+def test_a_place_is_a_method_and_a_host_too(server: Server, elsewhere: Request) -> None:
+    spend_doubtful_bets(server, 1)
+    server.answers("/a", 2)
+    exchange = Exchange(elsewhere, {})
+    exchange.token, exchange.refusal = AccessToken(Secret("token"), serial=2), REFUSED
+    assert server.handler.on_response(exchange, Response(403)) is DELIVER
+    assert server.refuses("/a", 2) is AGAIN
 
 
 def test_after_a_refusal_every_success_is_noted_for_a_while(server: Server, clock: Clock) -> None:
@@ -175,7 +186,12 @@ def test_what_is_remembered_is_bounded(server: Server) -> None:
     for n in range(2 * MEMORIES):
         server.refuses("/a", 1, scope=str(n))
         server.refuses("/a", 1)
-    assert len(server.handler._memories._by_options) == MEMORIES
+    remembered = server.handler._memories._by_options
+    assert (len(remembered), TokenOptions("0") in remembered, TokenOptions(str(2 * MEMORIES - 1)) in remembered) == (
+        MEMORIES,
+        False,
+        True,
+    )
     assert server.refuses("/b", 2) is DELIVER
 
 

@@ -191,3 +191,15 @@ def test_of_basic_the_secret_its_encoded_form_and_what_stands_in_the_header_are_
     credentials = ClientSecretBasic("shop", Secret(CANARY), "form").apply(URL)
     pair = base64.b64encode(f"shop:{urllib.parse.quote_plus(CANARY)}".encode()).decode()
     assert [secret.reveal() for secret in credentials.secrets] == [CANARY, urllib.parse.quote_plus(CANARY), pair]
+
+
+def test_what_is_wrong_with_credentials_is_said_without_them() -> None:
+    with pytest.raises(ConfigurationError) as of_id:
+        ClientSecretBasic("", Secret(CANARY))
+    with pytest.raises(ConfigurationError) as of_secret:
+        ClientSecretBasic("shop", Secret(f"{CANARY}\n"))
+    assert of_id.value.message == "The client id is empty, or holds a line break or another control character."
+    assert of_secret.value.message == (
+        "The secret of client id 'shop' is empty, or holds a line break or another control character."
+    )
+    assert of_secret.value.remedy == "Look for a line break at the end of the file or variable that it comes from."
