@@ -121,7 +121,7 @@ def test_an_answer_that_does_not_come(client: httpx.Client, sandbox: Sandbox) ->
     sandbox.admin.fail_api("stall")
 
     with pytest.raises(httpx.ReadTimeout):
-        client.get("/system/ping", timeout=0.1)
+        client.get("/system/ping", timeout=httpx.Timeout(10, read=0.1))
     sandbox.admin.release()
     assert client.get("/system/ping").status_code == 200
 
@@ -198,7 +198,7 @@ def test_the_stop_waits_for_nobody(caplog: pytest.LogCaptureFixture) -> None:
         sandbox.admin.fail_api("stall", path="/system")
         unread = client.send(client.build_request("GET", "/products"), stream=True)
         with pytest.raises(httpx.ReadTimeout):
-            client.get("/system/ping", timeout=0.1)
+            client.get("/system/ping", timeout=httpx.Timeout(10, read=0.1))
         client.get("/orders")
         sandbox.stop()
         sandbox.stop()
