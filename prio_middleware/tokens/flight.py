@@ -19,12 +19,8 @@ from ..errors import TokenError
 from .token import AccessToken, TokenOptions
 
 if TYPE_CHECKING:
-    import asyncio
-
-    import trio
+    import anyio
     from opentelemetry.trace import SpanContext
-
-    Bell = asyncio.Event | trio.Event
 
 
 class Unanswered(enum.Enum):
@@ -57,7 +53,7 @@ class Flight:
     __slots__ = ("_bells", "_future", "span", "thread", "until")
 
     def __init__(self, until: float) -> None:
-        self._bells: dict[Any, Bell] = {}
+        self._bells: dict[Any, anyio.Event] = {}
         self._future: Future[Outcome] = Future()
         self.span: SpanContext | None = None
         self.until = until
@@ -81,12 +77,14 @@ class Flight:
         await self._bell(seconds).wait()
         return self._future.result() if self._future.done() else Unanswered.OVERDUE
 
-    def _bell(self, seconds: float) -> Bell:
+    def _bell(self, seconds: float) -> anyio.Event:
         """What rings for all tasks of this event loop at once: when the flight lands, or is overdue.
 
         ``asyncio.wrap_future`` would not do: there, one cancelled waiter cancels the future for everybody.
         """
-        loop = _event_loop()
+        from anyio.lowlevel import current_token
+
+        loop = current_token().native_token
         bell = self._bells.get(loop)
         if bell is None:  # No other thread gets here with this event loop.
             bell, ring = _hang(loop, seconds)
@@ -108,7 +106,7 @@ class Flights:
             # The leaders stayed in the parent process. Not every server runs Python's fork hooks, hence the look here.
             self._flights, self._pid = {}, os.getpid()
         flight = self._flights.get(key)
-        if flight is not None:
+        if flight is not None:  # So it is for all who wait: they need not make one each.
             return flight, False
         mine = Flight(until)
         flight = self._flights.setdefault(key, mine)
@@ -125,27 +123,12 @@ class Flights:
         return key in self._flights and self._pid == os.getpid()
 
 
-def _event_loop() -> Any:
-    """asyncio's event loop, or trio's token. anyio's ``current_token`` says the same, at ten times the cost."""
-    import asyncio
-
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:  # No event loop of asyncio runs here. Where one runs trio as its guest, it has no task meanwhile.
-        task = None
-    if task is not None:
-        return task.get_loop()
-    import trio
-
-    return trio.lowlevel.current_trio_token()
-
-
-def _hang(loop: Any, seconds: float) -> tuple[Bell, Callable[[], object]]:
+def _hang(loop: Any, seconds: float) -> tuple[anyio.Event, Callable[[], object]]:
     """A bell that rings by itself after so many seconds, and what rings it sooner."""
-    if hasattr(loop, "call_later"):
-        import asyncio
+    import anyio
 
-        bell = asyncio.Event()
+    bell = anyio.Event()
+    if hasattr(loop, "call_later"):
         alarm = loop.call_later(seconds, bell.set)
 
         def ring() -> None:
@@ -155,15 +138,14 @@ def _hang(loop: Any, seconds: float) -> tuple[Bell, Callable[[], object]]:
         return bell, ring
     import trio
 
-    hung = trio.Event()
-    trio.lowlevel.spawn_system_task(_ring_after, seconds, hung)
-    return hung, hung.set
+    trio.lowlevel.spawn_system_task(_ring_after, seconds, bell)
+    return bell, bell.set
 
 
-async def _ring_after(seconds: float, bell: trio.Event) -> None:
-    import trio
+async def _ring_after(seconds: float, bell: anyio.Event) -> None:
+    import anyio
 
-    with trio.move_on_after(seconds):
+    with anyio.move_on_after(seconds):
         await bell.wait()
     bell.set()
 

@@ -336,6 +336,19 @@ def test_a_task_of_trio_waits_where_trio_is_the_guest_of_asyncio() -> None:
     assert asyncio.run(be_a_host()) is Unanswered.HANDED_OVER
 
 
+def test_a_task_of_trio_waits_where_trio_runs_within_a_task_of_asyncio() -> None:
+    """As in a notebook."""
+    flight = Flight(until=0.0)
+
+    async def run_trio() -> Any:
+        return trio.run(flight.await_, 10.0)
+
+    landing = threading.Timer(0.05, flight.land, [Unanswered.HANDED_OVER])
+    landing.start()
+    assert asyncio.run(run_trio()) is Unanswered.HANDED_OVER
+    landing.join()
+
+
 @pytest.mark.anyio
 async def test_ahead_a_task_refreshes_beside_its_trigger() -> None:
     clock = Clock()
