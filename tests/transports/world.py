@@ -70,7 +70,9 @@ class Caller:
 
     async def _run(self, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
         if self._is_sync:
-            return await anyio.to_thread.run_sync(functools.partial(call, *args, **options))
+            # A thread that has answered holds what it ran for a moment more: it is to be nothing that holds the client.
+            job = [functools.partial(call, *args, **options)]
+            return await anyio.to_thread.run_sync(lambda: job.pop()())
         return await call(*args, **options)
 
 
