@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 
 import pytest
+
+MEASURING = "COVERAGE_PROCESS_CONFIG"
+"""The variable by which coverage reaches the processes that tests start. It costs each of them a quarter of a second."""
+
+_measuring = pytest.StashKey[str | None]()
 
 
 def pytest_configure() -> None:
@@ -14,8 +20,9 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     """Ten thousand tests are millions of objects. Set aside, they are not looked through by every collection of garbage."""
+    session.stash[_measuring] = os.environ.pop(MEASURING, None)
     gc.collect()
     gc.freeze()
 
@@ -24,6 +31,14 @@ def pytest_collection_finish() -> None:
 def pytest_sessionfinish() -> None:
     """What is done at the end may need to find them: hypothesis looks for whoever refers to something."""
     gc.unfreeze()
+
+
+@pytest.fixture
+def measured_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the processes of this test run counts as covered, too. For tests that reach what no other one does."""
+    measuring = request.session.stash[_measuring]
+    if measuring is not None:
+        monkeypatch.setenv(MEASURING, measuring)
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -73,7 +73,7 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.usefixtures("prio_environment")
+@pytest.mark.usefixtures("measured_processes", "prio_environment")
 @pytest.mark.prio_sandbox(api_delay=60)
 def test_ctrl_c_ends_a_call_quietly(prio_sandbox: Sandbox) -> None:
     process = subprocess.Popen(
@@ -86,7 +86,7 @@ def test_ctrl_c_ends_a_call_quietly(prio_sandbox: Sandbox) -> None:
     assert process.returncode == 130
 
 
-@pytest.mark.usefixtures("prio_environment")
+@pytest.mark.usefixtures("measured_processes", "prio_environment")
 @pytest.mark.parametrize("arguments", [["request", "GET", "/products", "--json"], ["check"], ["config", "schema"]])
 def test_output_that_nobody_reads_ends_quietly(arguments: list[str]) -> None:
     reader, writer = os.pipe()

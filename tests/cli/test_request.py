@@ -161,6 +161,7 @@ def test_no_color_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not COLOUR.search(in_terminal("check")[1])
 
 
+@pytest.mark.usefixtures("measured_processes")
 def test_an_examination_fits_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRIO_SCOPE", "nonsense")
     status, written = in_terminal("check")

@@ -49,6 +49,7 @@ def test_a_prompt_that_nobody_answers() -> None:
     assert prio("token", "--ask-secret", keyboard="").exit_code == 130
 
 
+@pytest.mark.usefixtures("measured_processes")
 def test_without_a_terminal_nothing_is_asked_that_would_be_shown(prio_sandbox: Sandbox) -> None:
     ended = piped("token", "--ask-secret", input=f"{prio_sandbox.client_secret}\n", start_new_session=True)
 

@@ -39,6 +39,7 @@ def clients_of(url: str) -> dict[str, dict[str, Any]]:
     return {client["name"]: client for client in httpx.get(f"{url}status.json").json()["clients"]}
 
 
+@pytest.mark.usefixtures("measured_processes")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_runs_until_a_signal_and_leaves_nothing_behind(tmp_path: Path, number: int) -> None:
     with subprocess.Popen(

@@ -31,6 +31,7 @@ def test_the_quick_demo_succeeds_and_writes_plain_text_to_a_pipe(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("measured_processes")
 def test_ctrl_c_ends_it_and_leaves_nothing_behind(tmp_path: Path) -> None:
     with subprocess.Popen(
         COMMAND,

@@ -98,6 +98,7 @@ def test_there_is_no_argument_for_a_secret(capsys: pytest.CaptureFixture[str]) -
     assert "secret" not in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("measured_processes")
 def test_a_controlled_process_ends_with_its_input() -> None:
     ended = subprocess.run(COMMAND, input=b'{"options": {"accounts": []}, "listen": {}}\n', capture_output=True, check=False)
 

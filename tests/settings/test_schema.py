@@ -6,6 +6,8 @@ import sys
 from importlib.resources import files
 from typing import Any
 
+import pytest
+
 from prio_middleware.settings.client import ClientTable
 from prio_middleware.settings.schema import json_schema, schema_text
 
@@ -15,6 +17,7 @@ def test_the_checked_in_schema_is_true() -> None:
     assert checked_in == schema_text(), "write it anew: python -m prio_middleware.settings.schema > .../settings/schema.json"
 
 
+@pytest.mark.usefixtures("measured_processes")
 def test_it_is_what_the_module_prints() -> None:
     printed = subprocess.run([sys.executable, "-m", "prio_middleware.settings.schema"], capture_output=True, check=True)
     assert json.loads(printed.stdout) == json_schema()
