@@ -70,9 +70,13 @@ class Caller:
 
     async def _run(self, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
         if self._is_sync:
-            # A thread that has answered holds what it ran for a moment more: it is to be nothing that holds the client.
             job = [functools.partial(call, *args, **options)]
-            return await anyio.to_thread.run_sync(lambda: job.pop()())
+
+            def run() -> Any:
+                # A thread that has answered holds what it ran for a moment more: it is to be nothing that holds the client.
+                return job.pop()()
+
+            return await anyio.to_thread.run_sync(run)
         return await call(*args, **options)
 
 
