@@ -27,6 +27,8 @@ def main() -> int:
     # mutmut sets a context variable for every call. A generator that the collector finalizes meanwhile calls something too, and
     # setting the variable within its setting crashes CPython 3.11.
     gc.disable()
+    # A mutant's tests end with ten collections of garbage, which are to look through what is their own.
+    os.register_at_fork(after_in_child=gc.freeze)
     mutmut: Any = importlib.import_module("mutmut.__main__")
     with progress():
         mutmut.cli(["run", "--max-children", str(options.processes), *options.mutants], standalone_mode=False)

@@ -174,9 +174,10 @@ def duration(seconds: float) -> str:
 
 
 def commit() -> str:
-    """The commit that is checked out."""
+    """The commit that is checked out. The page itself may have changed: by what was run before."""
     found = _git("rev-parse", "--short=12", "HEAD")
-    return f"{found}+" if _git("status", "--porcelain", "--untracked-files=no") else found
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", f":!{PAGE.relative_to(ROOT)}")
+    return f"{found}+" if changed else found
 
 
 def machine() -> str:

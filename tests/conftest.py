@@ -12,6 +12,7 @@ MEASURING = "COVERAGE_PROCESS_CONFIG"
 """The variable by which coverage reaches the processes that tests start. It costs each of them a quarter of a second."""
 
 _measuring = pytest.StashKey[str | None]()
+_was_frozen = pytest.StashKey[bool]()
 
 
 def pytest_configure() -> None:
@@ -23,14 +24,16 @@ def pytest_configure() -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Ten thousand tests are millions of objects. Set aside, they are not looked through by every collection of garbage."""
     session.stash[_measuring] = os.environ.pop(MEASURING, None)
+    session.stash[_was_frozen] = gc.get_freeze_count() > 0
     gc.collect()
     gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish() -> None:
+def pytest_sessionfinish(session: pytest.Session) -> None:
     """What is done at the end may need to find them: hypothesis looks for whoever refers to something."""
-    gc.unfreeze()
+    if not session.stash.get(_was_frozen, False):
+        gc.unfreeze()
 
 
 @pytest.fixture
