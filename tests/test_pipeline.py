@@ -233,5 +233,12 @@ def test_who_judges_is_given_the_exchange_and_the_response() -> None:
     assert witness.given == (call, response)
 
 
+def test_an_exchange_is_the_default_client_s_unless_named_and_has_two_attempts_at_most() -> None:
+    call = exchange()
+    assert (call.client, call.attempt) == ("default", 1)
+    call.begin_second(AccessToken(Secret("second")))
+    assert call.attempt == 2
+
+
 def test_it_shows_what_it_is_made_of() -> None:
     assert repr(Pipeline([PROVIDER, HeaderInjector()])) == "Pipeline([StaticTokenProvider, HeaderInjector])"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prio_middleware.middleware.refusal_memory import CODES, LESSON, LONGEST_LESSON, PLACES, Place, RefusalMemory
-from prio_middleware.middleware.stakes import DOUBTFUL, SURE, WINDOW
+from prio_middleware.middleware.stakes import DOUBTFUL, MISSING, SURE, WINDOW
 
 CODE = "403 AUTHORIZATION_FAILURE"
 
@@ -166,6 +166,28 @@ def test_the_places_in_use_are_the_ones_remembered() -> None:
     memory.refused(B, CODE, 1, 0.0)
     memory.refused(C, CODE, 2, 0.0)
     assert memory.refused(A, CODE, 2, 0.0)
+
+
+def test_a_new_place_takes_the_oldest_one_s() -> None:
+    memory = RefusalMemory()
+    for n in range(PLACES + 1):
+        memory.accepted(place(f"/{n}"), 1)
+    memory.refused(B, CODE, 1, 0.0)
+    memory.refused(C, CODE, 2, 0.0)
+
+    assert memory.refused(place(f"/{PLACES}"), CODE, 2, 0.0)
+
+
+def test_a_success_with_a_token_given_up_says_nothing_of_the_one_in_use(memory: RefusalMemory) -> None:
+    for n in range(500):
+        memory.accepted(place(f"/{n}"), 1)
+    assert memory.refused(A, CODE, 1, 0.0)
+
+    tried = False
+    for n in range(2 * MISSING):
+        tried |= memory.refused(place(f"/closed/{n}"), CODE, 2, 0.0)
+        memory.accepted(B, 1)
+    assert tried
 
 
 # Whatever happens.

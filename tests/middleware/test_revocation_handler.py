@@ -116,6 +116,16 @@ def test_the_status_is_part_of_what_is_learnt(server: Server) -> None:
     assert server.refuses("/a", 4, Refusal(401, code=REFUSED.code)) is AGAIN
 
 
+def test_the_error_code_is_too_where_there_is_no_challenge(server: Server) -> None:
+    spend_doubtful_bets(server, 1)
+    server.answers("/a", 2)
+    for serial in (2, 3):
+        assert server.refuses("/a", serial) is AGAIN
+        server.refuses("/a", serial + 1, attempt=2)
+    assert server.refuses("/a", 4) is DELIVER
+    assert server.refuses("/a", 4, Refusal(403, code="ANOTHER_CODE")) is AGAIN
+
+
 def spend_doubtful_bets(server: Server, serial: int) -> None:
     """From now on only a place that is known to answer is worth a new token."""
     assert server.refuses("/closed", serial) is AGAIN
@@ -163,6 +173,24 @@ def test_places_that_answered_in_quiet_times_are_known_when_the_token_dies_after
 
     assert server.refuses("/b", 2) is DELIVER
     assert server.refuses("/a", 2) is AGAIN
+
+
+def test_of_a_quiet_time_more_than_one_place_is_known(server: Server) -> None:
+    server.answers("/a", 1)
+    server.answers("/b", 1)
+    spend_doubtful_bets(server, 1)
+
+    assert server.refuses("/b", 2) is AGAIN
+
+
+def test_after_a_time_of_refusals_there_is_a_quiet_one_again(server: Server, clock: Clock) -> None:
+    spend_doubtful_bets(server, 1)
+    clock.now = WATCH
+    server.answers("/last", 2)
+    server.answers("/quiet", 2)
+    assert server.refuses("/closed/also", 2) is AGAIN
+
+    assert server.refuses("/quiet", 3) is AGAIN
 
 
 def test_of_a_long_quiet_time_the_first_successes_are_kept(server: Server) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from prio_middleware.middleware.stakes import DOUBTFUL, HISTORY, MISSING, SURE, TOTAL, WINDOW, Evidence, Stakes
@@ -87,6 +89,32 @@ def test_the_rarer_successes_are_the_longer_the_run() -> None:
         stakes.token_works()
     outcomes = [stakes.bet(2, 0.0, Evidence.WEAK) for _ in range(200)]
     assert 8 * MISSING < outcomes.index(True) < 13 * MISSING
+
+
+def due_after(stakes: Stakes) -> int:
+    """How many more doubtful refusals the next bet takes."""
+    return next(n for n in itertools.count(1) if stakes.bet(2, 0.0, Evidence.SPENT))
+
+
+@pytest.mark.parametrize(("refusals", "successes", "due"), [(1, 119, 12), (1, 120, 11), (880, 145, 83), (901, 122, 100)])
+def test_a_run_is_long_enough_when_ten_successes_were_due_in_it(refusals: int, successes: int, due: int) -> None:
+    """With 120 successes and 1 refusal before, 11 * 120 / (120 + 1 + 11) is 10. Of more than 1,024 answers, all count half."""
+    stakes = Stakes()
+    for _ in range(refusals):
+        assert not stakes.bet(1, 0.0, Evidence.SPENT)
+    for _ in range(successes):
+        stakes.token_works()
+
+    assert due_after(stakes) == due
+
+
+def test_a_bet_ends_the_run() -> None:
+    stakes = Stakes()
+    for _ in range(120):
+        stakes.token_works()
+    assert stakes.bet(1, 0.0, Evidence.WEAK)
+
+    assert due_after(stakes) == 11
 
 
 def test_where_nothing_ever_succeeded_no_run_is_long_enough() -> None:

@@ -278,6 +278,29 @@ def test_a_refresh_beside_a_call_is_linked_to_it_and_no_part_of_it(recorder: Rec
     assert attributes(fetch)["token.fetch.reason"] == "expiring"
 
 
+def test_who_waits_for_his_own_thread_fetches_for_the_reason_he_had(recorder: Recorder) -> None:
+    shop = Shop(token())
+    refused_token = shop.token()
+    leader, waiter = (shop.tokens.acquire(DEFAULT_OPTIONS, refused_token) for _ in range(2))
+    next(leader)
+    next(waiter)
+    recorder.clear()
+    waiter.send(Unanswered.OWN_THREAD)
+    waiter.close()
+    leader.close()
+
+    assert [attributes(fetch)["token.fetch.reason"] for fetch in recorder.spans(FETCH.name)] == ["rejected", "rejected"]
+
+
+def test_for_which_token_nothing_is_asked_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    shop = Shop(token(), refused("invalid_scope"))
+    shop.token()
+    with caplog.at_level(logging.WARNING):
+        shop.get(TokenOptions(scope="read"))
+
+    assert "asks for no token for 10.0 s" in caplog.text
+
+
 def test_that_nothing_is_asked_for_a_while_is_told(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         Shop(refused("invalid_client", 401)).get()

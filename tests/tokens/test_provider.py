@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -21,9 +22,9 @@ from prio_middleware import (
     TokenOptions,
     TokenRequestRefusedError,
 )
-from prio_middleware.tokens.effects import Pause, Post, Wait
-from prio_middleware.tokens.endpoint import TokenAnswer, TokenRequest
-from prio_middleware.tokens.flight import Flight, Unanswered
+from prio_middleware.tokens.effects import Pause, Post, Steps, Wait
+from prio_middleware.tokens.endpoint import TokenAnswer, TokenEndpoint, TokenRequest
+from prio_middleware.tokens.flight import Flight, Outcome, Unanswered
 from prio_middleware.tokens.store import MemoryStore
 from prio_middleware.tokens.token import DEFAULT_OPTIONS
 from tests.tokens import kit
@@ -469,6 +470,71 @@ def test_new_credentials_are_looked_for_before_a_fetch_and_closely_after_a_refus
     shop.get()
 
     assert looks == [False, True]
+
+
+class SharedNowhere:
+    """Where tokens would be shared: every fetch goes on to the endpoint.
+
+    Attributes:
+        asked: the tokens that still worked, and the refusals, that fetches were for.
+        before: what happens before a fetch goes on.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[bool, bool]] = []
+        self.before: Callable[[], object] = lambda: None
+
+    def fetch(
+        self, endpoint: Any, key: TokenOptions, until: float, request: Any, *, spare: bool, after_refusal: bool
+    ) -> Steps[Outcome]:
+        self.asked.append((spare, after_refusal))
+        self.before()
+        return (yield from request(endpoint, key, until))
+
+    def listen(self, dropped: object) -> None:
+        pass
+
+
+def test_a_token_that_was_refused_is_none_to_go_on_with() -> None:
+    shared = SharedNowhere()
+    shop = Shop(token(), token(), shared=shared)
+    refused_token = shop.token()
+    shop.token(stale=refused_token)
+
+    assert shared.asked == [(False, False), (False, True)]
+
+
+def test_a_token_that_is_due_is_one_to_go_on_with() -> None:
+    shared = SharedNowhere()
+    shop = Shop(token(3600), token(), shared=shared)
+    shop.token()
+    shop.clock.now += 3590
+    shop.token()
+
+    assert shared.asked == [(False, False), (True, False)]
+
+
+def test_a_fetch_with_new_credentials_is_for_the_same_reason() -> None:
+    shared, secrets = SharedNowhere(), iter(["new"])
+
+    def renewal(*, force: bool) -> TokenEndpoint | None:
+        secret = next(secrets, None) if force else None
+        return None if secret is None else endpoint(secret)
+
+    shop = Shop(token(), refused("invalid_client", 401), token(), shared=shared, renewal=renewal)
+    refused_token = shop.token()
+    shop.token(stale=refused_token)
+
+    assert shared.asked[1:] == [(False, True), (False, True)]
+
+
+def test_who_waited_for_others_while_credentials_were_replaced_asks_all_the_same() -> None:
+    shared = SharedNowhere()
+    shop = Shop(token(), shared=shared)
+    shared.before = lambda: shop.tokens.use(endpoint("new"))
+    shop.token()
+
+    assert (len(shared.asked), shop.asked) == (1, 1)
 
 
 def test_a_success_is_the_end_of_a_failure() -> None:
