@@ -97,7 +97,7 @@ mutation: $(VENV)/.mutation ## mutants of the pipeline, the components and the t
 	@$(PYTHON) -m scripts.mutation
 	@$(PYTHON) -m scripts.mutation_report
 
-proof: $(VENV)/.test $(VENV)/.fuzz $(VENV)/.mutation ## all the long proofs, one after another, onto docs/proof.md: about three hours
+proof: $(VENV)/.test $(VENV)/.fuzz $(VENV)/.mutation ## all the long proofs, one after another, onto docs/proof.md: about two hours
 	@$(PYTHON) -m scripts.proof
 
 dist: $(VENV)/.dist ## the commit as sdist and wheel, built twice and compared, with a bill of materials

@@ -27,7 +27,7 @@ HEAD = """\
 # Proof
 
 What the long proofs printed, each with its command, so that anyone can run it again. This page is made by `make proof`,
-which runs them one after another: in all about three hours on two cores with nothing else to do.
+which runs them one after another: in all about two hours on two cores with nothing else to do.
 """
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
