@@ -25,6 +25,7 @@ from prio_middleware import (
 from prio_middleware.tokens.effects import Pause, Post, Steps, Wait
 from prio_middleware.tokens.endpoint import TokenAnswer, TokenEndpoint, TokenRequest
 from prio_middleware.tokens.flight import Flight, Outcome, Unanswered
+from prio_middleware.tokens.shared.tokens import Request
 from prio_middleware.tokens.store import MemoryStore
 from prio_middleware.tokens.token import DEFAULT_OPTIONS
 from tests.tokens import kit
@@ -485,7 +486,7 @@ class SharedNowhere:
         self.before: Callable[[], object] = lambda: None
 
     def fetch(
-        self, endpoint: Any, key: TokenOptions, until: float, request: Any, *, spare: bool, after_refusal: bool
+        self, endpoint: TokenEndpoint, key: TokenOptions, until: float, request: Request, *, spare: bool, after_refusal: bool
     ) -> Steps[Outcome]:
         self.asked.append((spare, after_refusal))
         self.before()
