@@ -46,7 +46,7 @@ class Part(NamedTuple):
     name: str
     title: str
     command: str
-    lines: int = 200
+    lines: int = 300
 
 
 class Result(NamedTuple):
@@ -75,7 +75,7 @@ PARTS = (
     Part("overhead", "What a call costs beside the same client with a fixed header", "python benchmarks/overhead.py"),
     Part("telemetry", "What telemetry adds to that", "python -m benchmarks.telemetry"),
     Part("imports", "What an import costs", "python benchmarks/import_time.py"),
-    Part("peers", "Beside the peers", "python -m benchmarks.peers"),
+    Part("peers", "Beside the peers", "python -m benchmarks.peers", lines=800),
     Part("fleet", "One token for a fleet", "python -m benchmarks.fleet"),
     Part("faults", "Every fault of server and network", "python -m tests.e2e.faults"),
     Part("leaks", "The hunt for secrets", "python -m tests.hunt"),
