@@ -101,19 +101,21 @@ async def meet(fault: Fault, place: Place, wires: Wires) -> Met:
     async with _no_descriptor_left(met):
         settings = _settings(fault, place, wires)
         async with place.client(settings) as client:
+            own, client.client.timeout = client.client.timeout, FAR  # Only for the fault itself, time is to run out.
             if fault.warm:
                 assert (await client.get(PRODUCT)).status_code == 200
                 if fault.where == "token endpoint":
                     _forget_the_token(place, settings)
             place.admin.reset_counts()
             _strike(fault, place, wires)
+            client.client.timeout = own
             met.ended = await _call(place, client)
             met.during, met.looks = place.admin.counts(), _looks(place)
             met.busy = _busy(client)
 
             _mend(place, wires)
             place.admin.reset_counts()
-            place.provider(settings).deadline = FAR
+            place.provider(settings).deadline = client.client.timeout = FAR
             met.recovered = await _call(place, client)
             met.after, met.looks_after = place.admin.counts(), _looks(place)
             met.busy += _busy(client)

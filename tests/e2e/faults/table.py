@@ -179,10 +179,22 @@ BROKEN = ("ReadError", "RemoteProtocolError", "WriteError", "SSLError")
 """Under asyncio, both libraries let ssl's own error through when a record is corrupt: it is no ``TransportError``."""
 
 
-def _on_the_wire(where: Where, unavailable: str | None, limits: Mapping[str, Any], other: int) -> list[Fault]:
-    """What the wire can do to connections. ``unavailable`` is the error that all of it is; None: the library's own."""
+def _on_the_wire(
+    where: Where, unavailable: str | None, other: int, *, failing: Mapping[str, Any], stalled: Mapping[str, Any]
+) -> list[Fault]:
+    """What the wire can do to connections.
 
-    def row(name: str, trouble: Trouble, ends: tuple[str, ...], arrived: int, *, warm: bool) -> Fault:
+    Args:
+        where: which connections.
+        unavailable: the error that all of it is; None: the library's own.
+        other: requests that arrive elsewhere, where the connection is a new one.
+        failing: settings of clients whose connections fail.
+        stalled: the same where nothing comes, and time has to run out.
+    """
+
+    def row(
+        name: str, trouble: Trouble, ends: tuple[str, ...], arrived: int, *, warm: bool, limits: Mapping[str, Any] = failing
+    ) -> Fault:
         return Fault(
             where,
             name,
@@ -198,7 +210,10 @@ def _on_the_wire(where: Where, unavailable: str | None, limits: Mapping[str, Any
         *(row(name, trouble, ("ConnectError",), 0, warm=False) for name, trouble in CONNECTING.items()),
         *(row(name, trouble, BROKEN, 0, warm=True) for name, trouble in LOST_REQUEST.items()),
         *(row(name, trouble, BROKEN, 1, warm=True) for name, trouble in LOST_ANSWER.items()),
-        *(row(name, trouble, (ends,), arrived, warm=warm) for name, (trouble, warm, arrived, ends) in STALLED.items()),
+        *(
+            row(name, trouble, (ends,), arrived, warm=warm, limits=stalled)
+            for name, (trouble, warm, arrived, ends) in STALLED.items()
+        ),
     ]
 
 
@@ -212,7 +227,7 @@ FAULTS = [
     *SPOILT_TOKEN_ANSWERS,
     *SPOILT_API_ANSWERS,
     *CURED,
-    *_on_the_wire("token endpoint", "TokenEndpointUnavailableError", SOON, 0),
-    *_on_the_wire("API", None, IMPATIENT, 1),
+    *_on_the_wire("token endpoint", "TokenEndpointUnavailableError", 0, failing=SOON, stalled=SOON),
+    *_on_the_wire("API", None, 1, failing={}, stalled=IMPATIENT),
     *TRICKLED,
 ]
