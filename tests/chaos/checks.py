@@ -44,11 +44,15 @@ def failed_for_a_reason(history: History) -> Iterator[str]:
 
 
 def refused_for_a_reason(history: History) -> Iterator[str]:
-    """No call was refused for its token while another one could be had, but for one whose second token died as well."""
+    """No call was refused for its token while another one could be had.
+
+    But for one whose second token died as well, and for one that got none because the client's clock leapt over the deadline.
+    """
     sent = history.sent()
     for call in history.calls:
         tries = sent[call.name]
-        if call.is_refused and not history.outage_at(call.ended) and not _second_died_too(history, call, tries):
+        excused = _second_died_too(history, call, tries) or _second_came_too_late(history, call, tries)
+        if call.is_refused and not history.outage_at(call.ended) and not excused:
             yield f"{call} was refused in {len(tries)} tries although a token could be had"
 
 
@@ -118,6 +122,10 @@ def _is_second_try(arrivals: list[Arrival]) -> bool:
 
 def _second_died_too(history: History, call: Call, tries: list[Arrival]) -> bool:
     return len(tries) > 1 and (history.death_within(call) or history.died_unnoticed(call, tries[-1].token))
+
+
+def _second_came_too_late(history: History, call: Call, tries: list[Arrival]) -> bool:
+    return len(tries) == 1 and "NewTokenUnavailableError" in call.said and history.deadline_leapt_over(call)
 
 
 def _lives(history: History) -> dict[tuple[str, int | None], tuple[float, float]]:

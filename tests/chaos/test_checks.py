@@ -102,6 +102,31 @@ def once_refused(history: History) -> None:
     history.calls[1] = answered("revoked", 2.0, 403)
 
 
+NO_SECOND_TOKEN = "NewTokenUnavailableError: The server refused the token, and no new one could be had."
+
+
+def once_refused_as_the_clock_leaps(history: History) -> None:
+    once_refused(history)
+    history.calls[1] = dataclasses.replace(history.calls[1], said=NO_SECOND_TOKEN)
+    history.leaps = [Span("leap", 2.05, 2.05)]
+
+
+def once_refused_for_another_reason(history: History) -> None:
+    once_refused_as_the_clock_leaps(history)
+    history.calls[1] = dataclasses.replace(history.calls[1], said="")
+
+
+def once_refused_before_the_clock_leaps(history: History) -> None:
+    once_refused_as_the_clock_leaps(history)
+    history.leaps = [Span("leap", 2.2, 2.2)]
+
+
+def twice_refused_as_the_clock_leaps(history: History) -> None:
+    twice_refused(history)
+    history.calls[1] = dataclasses.replace(history.calls[1], said=NO_SECOND_TOKEN)
+    history.leaps = [Span("leap", 2.05, 2.05)]
+
+
 def same_token_again(history: History) -> None:
     history.arrivals[2] = Arrival("revoked", 1, 200)
 
@@ -159,7 +184,10 @@ BREAKS: list[tuple[Callable[[History], None], str, str]] = [
     (leap_afterwards, "none failed while a token could be had", "cut-off"),
     (without_outage, "none was refused while a token could be had", "refused"),
     (once_refused, "none was refused while a token could be had", "revoked"),
+    (once_refused_for_another_reason, "none was refused while a token could be had", "revoked"),
+    (once_refused_before_the_clock_leaps, "none was refused while a token could be had", "revoked"),
     (twice_refused, "none was refused while a token could be had", "revoked"),
+    (twice_refused_as_the_clock_leaps, "none was refused while a token could be had", "revoked"),
     (twice_refused_with_a_token_that_works, "none was refused while a token could be had", "revoked"),
     (twice_refused_before_anything_died, "none was refused while a token could be had", "revoked"),
     (a_token_all_along, "none failed while a token was at hand", "cut-off"),
@@ -198,6 +226,13 @@ def test_a_clock_that_leaps_over_the_deadline_excuses_a_failure() -> None:
     doctored.leaps = [Span("leap", 5.05, 5.05)]
 
     assert violations(doctored)["none failed while a token could be had"] == []
+
+
+def test_so_it_does_a_refusal_that_got_no_second_token() -> None:
+    doctored = history()
+    once_refused_as_the_clock_leaps(doctored)
+
+    assert violations(doctored) == {rule: [] for rule in RULES}
 
 
 def test_a_second_token_that_died_unnoticed_with_another_provider_excuses_a_refusal() -> None:
