@@ -65,6 +65,10 @@ class Prometheus:
         found = self._get("/query", query=query)
         return [Series(series["metric"], _numbers([series["value"]])) for series in found]
 
+    def finds(self, query: str) -> bool:
+        """Whether there is anything at this moment."""
+        return bool(self.ask(query))
+
     def ask_since_start(self, query: str) -> list[Series]:
         """The answers for every moment since the start."""
         found = self._get("/query_range", query=query, start=self._began, end=time.time(), step=SCRAPE_INTERVAL)
