@@ -7,7 +7,7 @@ import os
 import ssl
 from collections import Counter
 from collections.abc import AsyncGenerator, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prio_middleware import DiscoveryError, TokenError
@@ -115,7 +115,8 @@ async def meet(fault: Fault, place: Place, wires: Wires) -> Met:
 
             _mend(place, wires)
             place.admin.reset_counts()
-            place.provider(settings).deadline = client.client.timeout = FAR
+            client.client.timeout = FAR
+            _be_patient(place.provider(settings))
             met.recovered = await _call(place, client)
             met.after, met.looks_after = place.admin.counts(), _looks(place)
             met.busy += _busy(client)
@@ -132,6 +133,11 @@ def _settings(fault: Fault, place: Place, wires: Wires) -> ClientSettings:
 def _forget_the_token(place: Place, settings: ClientSettings) -> None:
     provider = place.provider(settings)
     provider.use(provider.endpoint)
+
+
+def _be_patient(provider: Any) -> None:
+    provider.deadline = FAR
+    provider.endpoint = replace(provider.endpoint, timeout=FAR)
 
 
 def _strike(fault: Fault, place: Place, wires: Wires) -> None:
