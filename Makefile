@@ -66,7 +66,7 @@ tests: $(VENV)/.test .cache/oidc-provider/.installed ## pytest with full branch 
 	$(call heading,pytest --cov)
 	@$(PYTEST) --numprocesses=3 --cov $(addprefix --ignore=,$(UNMEASURED))
 	$(call heading,pytest: what works hardest)
-	@$(PYTEST) --numprocesses=4 $(UNMEASURED)
+	@$(PYTEST) --numprocesses=3 $(UNMEASURED)
 
 format: $(VENV)/.test ## format the code and mend what ruff can
 	@$(PYTHON) -m ruff check --fix
