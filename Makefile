@@ -6,7 +6,7 @@ PYTHON_VERSIONS = 3.11 3.12 3.13
 CHAOS =
 PYTHON = $(VENV)/bin/python
 CASES = 100000
-PYTEST = $(PYTHON) -m pytest --dist=worksteal --hypothesis-profile=ci
+PYTEST = $(PYTHON) -m pytest --numprocesses=3 --dist=worksteal --hypothesis-profile=ci
 # Measured, these would take twice as long. The others are to cover every line without them.
 UNMEASURED = $(addprefix tests/,benchmarks chaos docs dropins/test_load.py dropins/test_processes.py dropins/test_servers.py e2e \
 	exhaustive fuzz hunt integrations interop middleware/test_budget_simulation.py middleware/test_revocation_simulation.py \
@@ -64,9 +64,9 @@ types: $(VENV)/.test ## mypy (strict) and pyright, side by side
 
 tests: $(VENV)/.test .cache/oidc-provider/.installed ## pytest with full branch coverage
 	$(call heading,pytest --cov)
-	@$(PYTEST) --numprocesses=3 --cov $(addprefix --ignore=,$(UNMEASURED))
+	@$(PYTEST) --cov $(addprefix --ignore=,$(UNMEASURED))
 	$(call heading,pytest: what works hardest)
-	@$(PYTEST) --numprocesses=3 $(UNMEASURED)
+	@$(PYTEST) $(UNMEASURED)
 
 format: $(VENV)/.test ## format the code and mend what ruff can
 	@$(PYTHON) -m ruff check --fix

@@ -106,24 +106,15 @@ def test_it_asks_once(server: Server) -> None:
     assert server.refuses("/a", 2, attempt=2) is DELIVER
 
 
-def test_the_status_is_part_of_what_is_learnt(server: Server) -> None:
+@pytest.mark.parametrize("other", [Refusal(401, code=REFUSED.code), Refusal(403, code="ANOTHER_CODE")])
+def test_the_status_and_the_code_are_part_of_what_is_learnt(server: Server, other: Refusal) -> None:
     spend_doubtful_bets(server, 1)
     server.answers("/a", 2)
     for serial in (2, 3):
         assert server.refuses("/a", serial) is AGAIN
         server.refuses("/a", serial + 1, attempt=2)
     assert server.refuses("/a", 4) is DELIVER
-    assert server.refuses("/a", 4, Refusal(401, code=REFUSED.code)) is AGAIN
-
-
-def test_the_error_code_is_too_where_there_is_no_challenge(server: Server) -> None:
-    spend_doubtful_bets(server, 1)
-    server.answers("/a", 2)
-    for serial in (2, 3):
-        assert server.refuses("/a", serial) is AGAIN
-        server.refuses("/a", serial + 1, attempt=2)
-    assert server.refuses("/a", 4) is DELIVER
-    assert server.refuses("/a", 4, Refusal(403, code="ANOTHER_CODE")) is AGAIN
+    assert server.refuses("/a", 4, other) is AGAIN
 
 
 def spend_doubtful_bets(server: Server, serial: int) -> None:
