@@ -49,9 +49,19 @@ def progress() -> Generator[None]:
     """How far it is, is for a terminal; elsewhere it goes into a file."""
     if sys.stdout.isatty():
         yield
-    else:
-        with (WORK / "log").open("w") as log, contextlib.redirect_stdout(log):
-            yield
+        return
+    path = WORK / "log"
+    print(f"How far it is, and what goes wrong, stands in {path.relative_to(ROOT)}.", flush=True)
+    # mutmut writes to sys.__stdout__, too, and its children do: only the descriptor is the same for all.
+    printed = os.dup(1)
+    with path.open("w") as log:
+        os.dup2(log.fileno(), 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(printed, 1)
+        os.close(printed)
 
 
 def prepare(*, fresh: bool) -> None:

@@ -32,9 +32,6 @@ which runs them one after another: in all about two hours on two cores with noth
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
-_SPINNER = re.compile(r"[\u2800-\u28ff] ")
-"""How a line begins that on a terminal the next one of its kind overwrites."""
-
 
 class Part(NamedTuple):
     """One proof.
@@ -165,8 +162,7 @@ def section(part: Part, result: Result | None) -> Iterator[str]:
 def printed(output: str, lines: int) -> list[str]:
     """What a terminal would show in the end, without paths of this machine."""
     plain = _ESCAPES.sub("", output).replace(f"{ROOT}/", "").replace(str(Path.home()), "~").replace("```", "'''")
-    last = [line.rpartition("\r")[2].rstrip() for line in plain.replace("\r\n", "\n").split("\n")]
-    shown = [line for line in last if not _SPINNER.match(line)]
+    shown = [line.rpartition("\r")[2].rstrip() for line in plain.replace("\r\n", "\n").split("\n")]
     while shown and not shown[-1]:
         shown.pop()
     return shown if len(shown) <= lines else ["...", *shown[-lines:]]

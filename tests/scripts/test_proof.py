@@ -68,7 +68,6 @@ def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
         (f"{Path.home()}/x\n", ["~/x"]),
         ("```\n", ["'''"]),
         ("1\n2\n3\n4\n", ["...", "3", "4"]),
-        ("⠦ Running\n⠧ 1/2  🎉 1\ndone\n", ["done"]),
     ],
 )
 def test_a_page_shows_what_a_terminal_would_in_the_end(output: str, shown: list[str]) -> None:
