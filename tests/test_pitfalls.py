@@ -27,9 +27,9 @@ def named() -> dict[str, list[str]]:
 def marked() -> dict[str, set[str]]:
     """The tests that carry a marker, by pitfall."""
     tests: defaultdict[str, set[str]] = defaultdict(set)
-    sources = {path: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
-    for path, source in sources.items():
-        if "mark.pitfall(" in source:
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        source = path.read_text()
+        if "mark.pitfall(" in source:  # Reading is cheap, and parsing all of them is not.
             for name, pitfall in marks(ast.parse(source).body):
                 tests[pitfall].add(f"{path.relative_to(ROOT).as_posix()}::{name}")
     return dict(tests)
