@@ -6,11 +6,9 @@ PYTHON_VERSIONS = 3.11 3.12 3.13
 CHAOS =
 PYTHON = $(VENV)/bin/python
 CASES = 100000
-PYTEST = $(PYTHON) -m pytest --numprocesses=3 --dist=worksteal --hypothesis-profile=ci
-# Measured, these would take twice as long. The others are to cover every line without them.
-UNMEASURED = $(addprefix tests/,benchmarks chaos docs dropins/test_load.py dropins/test_processes.py dropins/test_servers.py e2e \
-	exhaustive fuzz hunt integrations interop middleware/test_budget_simulation.py middleware/test_revocation_simulation.py \
-	status/test_browser.py telemetry/test_bounds.py)
+PYTEST = $(PYTHON) -m pytest --numprocesses=2 --dist=worksteal --hypothesis-profile=ci --randomly-seed=$(SEED)
+SEED = 1
+SEEDS = 2 3
 PIP_INSTALL = $(PYTHON) -m pip install -qq --constraint constraints.txt
 PROJECT_INSTALL = $(PIP_INSTALL) --build-constraint constraints.txt --editable
 
@@ -25,10 +23,11 @@ export NO_MKDOCS_2_WARNING = 1
 # The tests start hundreds of processes, each of which would compile everything anew if no bytecode was kept.
 unexport PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX
 
+comma = ,
 heading = @printf '\n== %s\n' '$(1)'
 
 .NOTPARALLEL:
-.PHONY: help demo demo-dashboard docs test test-all test-lowest lint format types tests bench fleet faults chaos leak-hunt fuzz mutation
+.PHONY: help demo demo-dashboard docs test test-long test-all test-lowest lint format types bench fleet faults on-call chaos leak-hunt fuzz mutation
 .PHONY: proof dist constraints clean
 
 help: ## what there is to make
@@ -44,7 +43,16 @@ docs: $(VENV)/.docs ## the documentation as a site, in .cache/site
 	@$(PYTHON) -m mkdocs build --strict --quiet
 	@echo 'To read it: $(PYTHON) -m http.server --bind 127.0.0.1 --directory .cache/site'
 
-test: lint types tests ## lint, types, and the tests with full branch coverage
+test: lint $(VENV)/.test ## lint, types, and the tests with full branch coverage
+	$(call heading,pytest --cov$(comma) beside mypy --strict and pyright)
+	@mkdir -p .cache; $(MAKE) --no-print-directory types >.cache/types.log 2>&1 & types=$$!; \
+		$(PYTEST) --cov; tests=$$?; wait $$types; types=$$?; cat .cache/types.log; exit $$((tests + types))
+
+test-long: $(VENV)/.test .cache/oidc-provider/.installed .cache/compat/.installed ## what takes minutes: real servers, faults, chaos, states, leaks, every kind of client
+	$(call heading,pytest in other orders$(comma) with every kind of client)
+	@for seed in $(SEEDS); do $(PYTEST) --every-kind --randomly-seed=$$seed || exit; done
+	$(call heading,pytest tests/long)
+	@$(PYTEST) tests/long
 
 test-all: ## the same on every Python 3.11 to 3.13 of this machine
 	@scripts/test_all $(PYTHON_VERSIONS)
@@ -52,21 +60,17 @@ test-all: ## the same on every Python 3.11 to 3.13 of this machine
 test-lowest: ## the tests' core with the lowest versions that pyproject.toml allows
 	@scripts/test_lowest
 
-lint: $(VENV)/.test ## ruff: rules and format
+lint: $(VENV)/.test ## ruff: rules and format; plain words in docstrings and comments
 	$(call heading,ruff check)
 	@$(PYTHON) -m ruff check
 	$(call heading,ruff format --check)
 	@$(PYTHON) -m ruff format --check
+	$(call heading,words of docstrings and comments)
+	@$(PYTHON) -m scripts.check_words
 
 types: $(VENV)/.test ## mypy (strict) and pyright, side by side
 	$(call heading,mypy --strict and pyright)
 	@$(PYTHON) -m mypy & $(PYTHON) -m pyright --pythonpath $(PYTHON); pyright=$$?; wait $$! && exit $$pyright
-
-tests: $(VENV)/.test .cache/oidc-provider/.installed ## pytest with full branch coverage
-	$(call heading,pytest --cov)
-	@$(PYTEST) --cov $(addprefix --ignore=,$(UNMEASURED))
-	$(call heading,pytest: what works hardest)
-	@$(PYTEST) $(UNMEASURED)
 
 format: $(VENV)/.test ## format the code and mend what ruff can
 	@$(PYTHON) -m ruff check --fix
@@ -75,20 +79,25 @@ format: $(VENV)/.test ## format the code and mend what ruff can
 bench: $(VENV)/.test ## what it costs, beside the same without this library and beside its peers: half an hour
 	@$(PYTHON) benchmarks/overhead.py
 	@$(PYTHON) -m benchmarks.telemetry
+	@$(PYTHON) -m benchmarks.judging
 	@$(PYTHON) benchmarks/import_time.py
+	@$(PYTHON) -m benchmarks.many_clients
 	@$(PYTHON) -m benchmarks.peers
 
 fleet: $(VENV)/.test ## a fleet with one token and without: 10,000 processes for a day in virtual time, then 50 real ones
 	@$(PYTHON) -m benchmarks.fleet
 
 faults: $(VENV)/.test ## every fault of server and network, for every kind of client: what happened, as a table
-	@$(PYTHON) -m tests.e2e.faults
+	@$(PYTHON) -m tests.long.e2e.faults
+
+on-call: $(VENV)/.test ## a real Prometheus, faults one after another, and the alert that fires for each: four minutes
+	@$(PYTHON) -m tests.long.integrations.prometheus.on_call
 
 chaos: $(VENV)/.test ## a minute of everything going wrong at once; CHAOS='--minutes 30 --seed 7' for another one
-	@$(PYTHON) -m tests.chaos $(CHAOS)
+	@$(PYTHON) -m tests.long.chaos $(CHAOS)
 
 leak-hunt: $(VENV)/.test ## secrets and tokens through every feature, looked for wherever they could be seen: a table
-	@$(PYTHON) -m tests.hunt
+	@$(PYTHON) -m tests.long.hunt
 
 fuzz: $(VENV)/.fuzz ## fuzzing guided by coverage; `make fuzz CASES=1000000` for the long form
 	@$(PYTHON) -m scripts.fuzz --cases $(CASES)
@@ -130,7 +139,7 @@ $(VENV)/.docs: $(VENV)/.pip pyproject.toml
 
 $(VENV)/.test: $(VENV)/.demo
 	@echo "  installing the tools for tests and types ..."
-	@$(PROJECT_INSTALL) '.[cli,httpx2,redis,sandbox,testing]' --group dev
+	@$(PROJECT_INSTALL) '.[cli,file,httpx2,redis,sandbox,testing]' --group dev
 	@touch $@
 
 $(VENV)/.fuzz: $(VENV)/.test
@@ -145,6 +154,10 @@ $(VENV)/.dist: $(VENV)/.pip
 	@$(PIP_INSTALL) build cyclonedx-bom hatchling
 	@touch $@
 
-.cache/oidc-provider/.installed: tests/interop/oidc_provider/package.json scripts/install_oidc_provider $(VENV)/.test
+.cache/oidc-provider/.installed: tests/long/interop/oidc_provider/package.json scripts/install_oidc_provider $(VENV)/.test
 	@echo "  installing oidc-provider, for the tests with servers that nobody here wrote ..."
 	@scripts/install_oidc_provider $(PYTHON) .cache/oidc-provider
+
+.cache/compat/.installed: tests/compat/requirements.txt constraints.txt pyproject.toml scripts/install_compat $(VENV)/.test
+	@echo "  installing the packages that are used beside this one, in an environment of their own ..."
+	@scripts/install_compat $(PYTHON) .cache/compat

@@ -1,4 +1,4 @@
-"""What the pipeline costs a call whose token is fresh: ratios of interleaved runs against the same client without it.
+"""Cost of the pipeline to a call with a cached token: ratios of interleaved runs against the same client without it.
 
     python benchmarks/overhead.py [--rounds 60] [--calls 400]
 
@@ -75,7 +75,7 @@ def settings(**changes: Any) -> ClientSettings:
 
 
 def fixed() -> dict[str, str]:
-    """The header that the pipeline adds, as somebody would fix it by hand."""
+    """The header that the pipeline adds, as a fixed header."""
     return {"Authorization": f"Bearer {TOKEN['access_token']}"}
 
 

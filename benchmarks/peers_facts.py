@@ -1,6 +1,6 @@
-"""What this library and its peers do where it matters, against an API in memory: ``python benchmarks/peers_facts.py``.
+"""Behaviour of this library and its peers against an API in memory: ``python benchmarks/peers_facts.py``.
 
-Each peer is used as its documentation says. Nothing here is timed. ``--markdown`` prints the table of the README.
+Each peer is used as its documentation says. Nothing here is timed. ``--markdown`` prints the table of docs/compare.md.
 """
 
 from __future__ import annotations
@@ -339,7 +339,7 @@ class HandWritten(httpx.Auth):
 
 
 def hand_written(server: Server) -> tuple[Call, Shown]:
-    """A cache of one's own."""
+    """A cache of the subject's own."""
     auth = HandWritten()
     made = httpx.Client(auth=auth, transport=server.transport(httpx), follow_redirects=True)
     return lambda url: made.get(url).status_code, lambda: repr([made, auth])
@@ -397,7 +397,7 @@ def task_stampede(peer: Peer) -> str:
 
 
 def revoked(peer: Peer) -> str:
-    """What the next two calls get after the token was revoked."""
+    """Results of the next two calls after the token was revoked."""
     server = Server()
     call, _ = peer.make(server)
     call(f"{API}/products")
@@ -416,22 +416,22 @@ def closed(peer: Peer) -> str:
 
 
 def redirected(peer: Peer) -> str:
-    """What another host gets by a redirect of the API's."""
+    """Headers that another host gets by a redirect of the API."""
     return _leak(peer, f"{API}/away")
 
 
 def absolute(peer: Peer) -> str:
-    """What another host gets when its URL is called."""
+    """Headers that another host gets when its URL is called."""
     return _leak(peer, f"{ELSEWHERE}/page")
 
 
 def moved(peer: Peer) -> str:
-    """What another host gets by a redirect of the token endpoint's."""
+    """Data that another host gets by a redirect of the token endpoint."""
     return _leak(peer, f"{API}/products", Server(moved=True))
 
 
 def shown(peer: Peer) -> str:
-    """Whether ``repr`` of its objects shows the secret or a token."""
+    """True if ``repr`` of its objects shows the secret or a token."""
     server = Server()
     call, show = peer.make(server)
     call(f"{API}/products")
@@ -472,7 +472,7 @@ def table() -> dict[str, dict[str, str]]:
 
 
 def markdown() -> str:
-    """The same as a table of the README."""
+    """The same as the table of docs/compare.md."""
     lines = [["", *(peer.name for peer in PEERS)], ["---"] * (len(PEERS) + 1)]
     lines += [[title, *row.values()] for title, row in table().items()]
     return "".join(f"| {' | '.join(cells)} |\n".replace("|  |", "| |") for cells in lines)

@@ -1,4 +1,4 @@
-"""What telemetry costs a call whose token is fresh: ratios of interleaved runs of the same client, with the SDK and without.
+"""Cost of telemetry to a call with a cached token: ratios of interleaved runs of the same client, with the SDK and without.
 
     python -m benchmarks.telemetry [--rounds 60] [--calls 400]
 
@@ -31,7 +31,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.trace import NoOpTracerProvider
 
 from benchmarks.overhead import PATH, Timed, answer, interval, ratios, settings
-from prio_middleware.telemetry.tally import Tally
+from prio_middleware.telemetry.counters import ClientCounters
 
 OFF: dict[str, Any] = {"tracer_provider": NoOpTracerProvider(), "meter_provider": NoOpMeterProvider()}
 
@@ -99,12 +99,12 @@ def async_batch(face: Any, library: Any, options: dict[str, Any], name: str, loo
 
 def counting() -> float:
     """Seconds that the counting of one call takes, by itself."""
-    tally = Tally("benchmark")
-    acquired, answered, status, bare = tally.acquisitions, tally.answered, 200, False
+    counters = ClientCounters("benchmark")
+    acquired, answered, status, bare = counters.acquisitions, counters.answered, 200, False
     times = 200_000
 
     def count() -> None:
-        acquired["fresh"] += 1
+        acquired["cached"] += 1
         if status in answered and not bare:
             answered[status] += 1
 

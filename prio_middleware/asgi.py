@@ -1,4 +1,4 @@
-"""The drop-in for ASGI applications: Starlette, FastAPI, and any other.
+"""Middleware for ASGI applications: Starlette, FastAPI and others.
 
 >>> from starlette.applications import Starlette
 >>> from starlette.middleware import Middleware
@@ -10,48 +10,56 @@ In a handler, ``await request.state.prio.get("/products")`` carries a token.
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
 
 from anyio import to_thread
+from starlette.responses import Response
+from starlette.websockets import WebSocketClose
 
-from .clients import DEFAULT, AsyncClients, Clients, fetch_tokens
-from .dropins import unavailable
-from .dropins.asgi_answer import http_messages, route, serve
-from .dropins.lifespan import InnerLifespan
 from .errors import ConfigurationError, PrioError
-from .readiness import answer, readiness
 from .settings import Settings
-from .status.answers import respond
-from .status.look import look
+from .web.clients import DEFAULT, Clients, check, fetch_tokens
+from .web.event_loops import AsyncClients
+from .web.lifespan import InnerLifespan
+from .web.readiness import answer, aprobe
+from .web.request_account import RequestAccount, serving
+from .web.responses import CLOSE_CODES, RETRY_AFTER, UNAVAILABLE, failure_of, unavailable
+from .web.status.page import Addressed, respond, route
+from .web.status.report import read_status
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["PrioMiddleware", "ReadyApp", "StatusPage", "clients_of"]
 
 
 class PrioMiddleware:
-    """Gives every request authenticated clients, in ``request.state``.
+    """Middleware that gives every request authenticated clients, in ``request.state``.
 
     - ``prio``: the default client, for ``async def``; ``prio_sync``: the same for ``def``;
     - ``prio_clients["berlin"]`` and ``prio_sync_clients["berlin"]``: named ones.
 
-    They are opened in the lifespan and closed at its end. Where no lifespan is seen (on a mounted application, say) they are
-    opened by the first request of an event loop, and closed when the loop ends.
+    A client is opened at its first use. The lifespan checks that each can be made, and closes those that were opened. Without a
+    lifespan (in a mounted application, say) the end of the event loop closes them.
 
-    A :class:`TokenError` or a :class:`BudgetExceededError` that leaves the application before its answer has begun becomes 503
-    with ``Retry-After``; on a websocket, the close code 1013. The reason is logged, not sent.
+    If the application raises a :class:`TokenError` or a :class:`BudgetExceededError` before its response starts, the response
+    is 503 with ``Retry-After``; on a websocket, the close code 1013. For an :class:`UnknownAccountError` it is
+    404, or 1008. The reason is logged, not sent.
 
     Args:
         app: the application.
-        settings: of the clients; from the environment and the files if left out.
-        warm_up: fetch a token for every client at startup, which fails if one is refused. A token endpoint that cannot be
-            reached is logged, and the application starts.
-        retry_after: seconds to announce with a 503 where the failure knows of none.
+        settings: settings of the clients; from the environment and the files if left out.
+        warm_up: fetch a token for every client at startup, which fails if the token endpoint answers with an error. An
+            unreachable token endpoint is logged, and the application starts.
+        retry_after: seconds of ``Retry-After`` of a 503 if the failure does not give them.
+        account: returns the account of a request by its scope, or None for the client's own. It is the default of all calls
+            by the request's clients, and called for each, so it should be quick. Outside a request, a call must name its
+            account.
 
     Raises:
-        ConfigurationError: at startup, or at the first request where there is no lifespan: the settings are wrong.
+        ConfigurationError: at startup, or without a lifespan at the first request: the settings are wrong.
     """
 
     def __init__(
@@ -60,13 +68,16 @@ class PrioMiddleware:
         settings: Settings | None = None,
         *,
         warm_up: bool = False,
-        retry_after: float = unavailable.RETRY_AFTER,
+        retry_after: float = RETRY_AFTER,
+        account: Callable[[Scope], str | None] | None = None,
     ) -> None:
         self.app = app
         self._settings = settings
         self._warm_up = warm_up
         self._retry_after = retry_after
-        # The server's own; each request should have a copy, but not every server makes one.
+        self._account = None if account is None else RequestAccount(account)
+        self._clients: tuple[AsyncClients, Clients] | None = None
+        # The server's own state. Each request should have a copy, but not every server makes one.
         self._lifespan_state: dict[str, Any] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,21 +85,19 @@ class PrioMiddleware:
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
         elif scope["type"] in {"http", "websocket"}:
-            await self._connection(scope, receive, send)
+            self._equip(scope, *(self._clients or await self._make_clients()))
+            with serving(self._account, scope):
+                await self._serve(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
-    @functools.cached_property
-    def _clients(self) -> tuple[AsyncClients, Clients]:
-        settings = self._settings or Settings()
-        return AsyncClients(settings), Clients(settings)
+    async def _make_clients(self) -> tuple[AsyncClients, Clients]:
+        """Read the settings in a worker thread, because a named pipe may block."""
+        settings = await to_thread.run_sync(Settings) if self._settings is None else self._settings
+        self._clients = self._clients or (AsyncClients(settings, self._account), Clients(settings, self._account))
+        return self._clients
 
-    async def _connection(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._equip(scope)
-        await serve(self.app, scope, receive, send, self._retry_after)
-
-    def _equip(self, scope: Scope) -> None:
-        on_loop, on_threads = self._clients
+    def _equip(self, scope: Scope, on_loop: AsyncClients, on_threads: Clients) -> None:
         here = on_loop.here()
         given: dict[str, Any] = {"prio_clients": here, "prio_sync_clients": on_threads}
         if DEFAULT in here:
@@ -98,44 +107,77 @@ class PrioMiddleware:
             state = scope["state"] = dict(state or {})
         state.update(given)
 
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response, failure = _Response(receive, send), None
+        try:
+            await self.app(scope, response.receive, response.send)
+        except (*UNAVAILABLE, ExceptionGroup) as error:
+            failure = failure_of(error)
+            if failure is None or response.begun:
+                raise
+            failure = failure.copy()
+        if failure:
+            answer = unavailable(failure, retry_after=self._retry_after)
+            close = WebSocketClose(CLOSE_CODES[answer.status], HTTPStatus(answer.status).phrase)
+            await (close if scope["type"] == "websocket" else Response(*answer.to(scope["method"])))(scope, receive, send)
+
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        failure = await self._start()
-        if failure:
-            await send({"type": "lifespan.startup.failed", "message": str(failure)})
-            return
-        self._lifespan_state = scope.get("state")
-        inner = InnerLifespan(receive, send)
         try:
-            await inner.run(self.app, scope)
+            failure = await self._start()
+            if failure is None:
+                self._lifespan_state = scope.get("state")
+                await InnerLifespan(receive, send, self._close).run(self.app, scope)
         finally:
             await self._close()
-            if inner.last_word:
-                await send(inner.last_word)
+        if failure:
+            message = str(failure) if isinstance(failure, PrioError) else f"Clients not made: {type(failure).__name__}."
+            await send({"type": "lifespan.startup.failed", "message": message})
+            raise failure  # Starlette's TestClient hangs if this returns instead.
 
-    async def _start(self) -> PrioError | None:
+    async def _start(self) -> Exception | None:
+        """Check the clients. Return an error, because a traceback from here would show the settings."""
         try:
-            on_loop, on_threads = self._clients
-            here = on_loop.here()
-            await to_thread.run_sync(here.open)
-            await to_thread.run_sync(on_threads.open)
+            settings = (await self._make_clients())[0].settings
+            failure = await to_thread.run_sync(check, settings)
         except ConfigurationError as error:
             return error.copy()
-        return await to_thread.run_sync(fetch_tokens, on_threads.settings) if self._warm_up else None
+        except Exception as error:  # noqa: BLE001 - a server with an optional lifespan would serve despite it
+            return error.with_traceback(None)
+        return await to_thread.run_sync(fetch_tokens, settings) if self._warm_up and not failure else failure
 
     async def _close(self) -> None:
-        on_loop, on_threads = self._clients
-        await on_loop.aclose()
-        on_threads.close()
+        if self._clients:
+            on_loop, on_threads = self._clients
+            await on_loop.aclose()
+            on_threads.close()
+
+
+class _Response:
+    """Response to one connection. ``begun`` is True once it cannot be replaced any more."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self.begun = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.begun |= message["type"] == "websocket.disconnect"
+        return message
+
+    async def send(self, message: Message) -> None:
+        self.begun |= message["type"] in {"http.response.start", "websocket.close", "websocket.http.response.start"}
+        await self._send(message)
 
 
 class ReadyApp:
-    """Answers whether the clients of this process can serve: 200 or 503, with the details as JSON. See :func:`readiness`.
+    """ASGI application that answers 200 if the clients of this process are ready, else 503. See :func:`aprobe`.
 
-    It belongs inside a :class:`PrioMiddleware`: ``Route("/ready", ReadyApp())``.
+    Mount it inside a :class:`PrioMiddleware`: ``Route("/ready", ReadyApp())``.
 
     Args:
-        names: the clients that matter; all of them if left out.
+        names: the clients to check; all of them if left out.
     """
 
     def __init__(self, *names: str) -> None:
@@ -143,46 +185,50 @@ class ReadyApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        for message in http_messages(*answer(readiness(clients_of(scope), *self._names))):
-            await send(message)
+        await Response(*answer(await aprobe(clients_of(scope), *self._names)).to(scope["method"]))(scope, receive, send)
 
 
 class StatusPage:
-    """The status page of this process, and its ``status.json``: read only, and with no secret on them.
+    """Read-only status page of this process, with ``status.json``. It shows no secrets.
 
-    Put your own login before it.
+    Put your own login in front of it.
 
     ``Mount("/status", StatusPage())`` in Starlette, ``app.mount("/status", StatusPage())`` in FastAPI.
 
     Args:
-        settings: of the clients to show. If left out, they are those of the :class:`PrioMiddleware` around it.
+        settings: settings of the clients to show; those of the surrounding :class:`PrioMiddleware` if left out.
+        hosts: host names of the page if it is served on a loopback address, for example behind a proxy on this machine.
+            ``localhost`` and addresses are always allowed there. Elsewhere the host is not checked.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, *, hosts: Iterable[str] = ()) -> None:
         self._settings = settings
+        self._hosts = tuple(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; refuse a websocket."""
         if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1000, "reason": ""})
+            await WebSocketClose()(scope, receive, send)
         elif scope["type"] == "http":
             settings = self._settings or clients_of(scope).settings
-            path, mount = route(scope)
-            for message in http_messages(*respond(scope["method"], path, mount, functools.partial(look, settings))):
-                await send(message)
+            host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), None)
+            addressed = Addressed(host, (scope.get("server") or (None,))[0], self._hosts)
+            query = scope.get("query_string", b"").decode("latin-1")
+            answer = respond(scope["method"], *route(scope), lambda: read_status(settings), addressed, query)
+            await Response(*answer)(scope, receive, send)
 
 
 def clients_of(scope: Scope, key: Literal["prio_clients", "prio_sync_clients"] = "prio_clients") -> Any:
-    """What :class:`PrioMiddleware` put into the state of this connection.
+    """Return the clients that :class:`PrioMiddleware` put into the state of this connection.
 
     Raises:
-        ConfigurationError: it did not, because it is not there.
+        ConfigurationError: the application is not inside a :class:`PrioMiddleware`.
     """
     try:
         return scope["state"][key]
     except KeyError:
         pass
     raise ConfigurationError(
-        "There are no clients here: no PrioMiddleware stands around this application.",
+        "This application is not inside a PrioMiddleware, so it has no clients.",
         remedy="Add it: app.add_middleware(PrioMiddleware), from prio_middleware.asgi.",
     )

@@ -1,4 +1,4 @@
-"""The drop-in for FastAPI: clients as dependencies.
+"""Clients as FastAPI dependencies.
 
 >>> from fastapi import FastAPI
 >>> from prio_middleware.fastapi import PrioClient, PrioMiddleware
@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import httpx
 
+from ._util.extras import needs
 from .asgi import PrioMiddleware, clients_of
-from .clients import DEFAULT
-from .extras import needs
-from .readiness import answer, readiness
+from .web.clients import DEFAULT
+from .web.readiness import answer, aprobe
 
 try:
     from fastapi.params import Depends
@@ -33,7 +33,7 @@ __all__ = ["ClientDependency", "PrioClient", "PrioMiddleware", "PrioSyncClient",
 
 
 class ClientDependency(Depends):
-    """What ``Annotated`` takes. Tests override its ``dependency``."""
+    """Marker for ``Annotated``. Tests override its ``dependency``."""
 
     dependency: Callable[[HTTPConnection], Awaitable[Any]]
 
@@ -45,46 +45,37 @@ def prio_client(name: str = DEFAULT) -> ClientDependency:
 
     With the setting ``library = "httpx2"`` it is a client of httpx2, so write ``httpx2.AsyncClient`` there.
 
-    In tests, ``app.dependency_overrides[prio_client("berlin").dependency]`` puts something else in its place.
+    In tests, override it with ``app.dependency_overrides[prio_client("berlin").dependency]``.
 
     Raises:
-        ConfigurationError: when a request is served: there is no such client, or no :class:`PrioMiddleware`.
+        ConfigurationError: at the first request: there is no such client, or no :class:`PrioMiddleware`.
     """
-    return ClientDependency(_async_client(name))
+    return ClientDependency(_client(name, "prio_clients"))
 
 
 def prio_sync_client(name: str = DEFAULT) -> ClientDependency:
-    """Depend on a named sync client, in path operations that are declared with ``def``. The rest is as for the async one."""
-    return ClientDependency(_sync_client(name))
+    """Depend on a named sync client, in path operations declared with ``def``. See :func:`prio_client`."""
+    return ClientDependency(_client(name, "prio_sync_clients"))
 
 
 async def ready(request: Request) -> Response:
-    """Answer whether the clients of this process can serve; see :func:`readiness`.
+    """Answer 200 if the clients of this process are ready, else 503. See :func:`aprobe`.
 
     ``app.add_route("/ready", ready)``.
     """
-    status, headers, body = answer(readiness(clients_of(request.scope)))
-    return Response(body, status, headers)
+    return Response(*answer(await aprobe(clients_of(request.scope))))
 
 
-@functools.cache  # One function for each name: tests override it by its identity.
-def _async_client(name: str) -> Callable[[HTTPConnection], Awaitable[Any]]:
-    async def client(connection: HTTPConnection) -> Any:
-        return clients_of(connection.scope)[name]
-
-    return client
-
-
-@functools.cache
-def _sync_client(name: str) -> Callable[[HTTPConnection], Awaitable[Any]]:
+@functools.cache  # Tests override the function of a name by its identity.
+def _client(name: str, key: Literal["prio_clients", "prio_sync_clients"]) -> Callable[[HTTPConnection], Awaitable[Any]]:
     async def client(connection: HTTPConnection) -> Any:  # Not def: FastAPI would run it in a thread.
-        return clients_of(connection.scope, "prio_sync_clients")[name]
+        return clients_of(connection.scope, key)[name]
 
     return client
 
 
 PrioClient = Annotated[httpx.AsyncClient, prio_client()]
-"""The default client, for ``async def``."""
+"""Default client, for ``async def``."""
 
 PrioSyncClient = Annotated[httpx.Client, prio_sync_client()]
-"""The default client, for ``def``."""
+"""Default client, for ``def``."""

@@ -15,12 +15,12 @@ class Docstrings(Extension):
     """Rewrites each docstring before it is rendered, and gives classes those that they take from a base."""
 
     def on_object(self, *, obj: Object, **_: Any) -> None:
-        """What griffe calls for everything it has read."""
+        """Handle each object that griffe has read."""
         if obj.docstring:
             obj.docstring.value = as_markdown(obj.docstring.value)
 
     def on_package(self, *, pkg: Module, **_: Any) -> None:
-        """What griffe calls when it has read the package: ``__doc__ = Base.__doc__`` can be followed now."""
+        """Follow ``__doc__ = Base.__doc__``, once griffe has read the package."""
         for module in pkg.modules.values():
             for cls in module.classes.values():
                 if not cls.is_alias and "__doc__" in cls.members:

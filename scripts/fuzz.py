@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
-from tests.fuzz import corpus
-from tests.fuzz.targets import TARGETS
+from tests.long.fuzz import corpus
+from tests.long.fuzz.targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / ".cache" / "fuzz"
@@ -34,7 +34,7 @@ _PROGRESS = re.compile(r"#(?P<cases>\d+)\t(?P<kind>\w+) +cov: (?P<covered>\d+)")
 
 
 class Outcome(NamedTuple):
-    """What came of one target."""
+    """Result of one target."""
 
     target: str
     cases: int
@@ -70,12 +70,12 @@ def main() -> int:
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line says."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m scripts.fuzz", description=__doc__)
     parser.add_argument("--cases", type=int, default=100_000, help="in all, shared among the targets (default: %(default)s)")
     parser.add_argument("--target", action="append", choices=TARGETS, help="may be given several times (default: all)")
     parser.add_argument("--seed", type=int, default=1, help="the same one tries the same cases, from the same corpus")
-    parser.add_argument("--keep", action="store_true", help="put what covers more into tests/fuzz/corpus/found")
+    parser.add_argument("--keep", action="store_true", help="put what covers more into tests/long/fuzz/corpus/found")
     options = parser.parse_args()
     options.target = options.target or list(TARGETS)
     return options
@@ -89,7 +89,7 @@ def fuzz(target: str, cases: int, seed: int) -> Outcome:
     for old in folder.glob("finding-*"):
         old.unlink()
     options = [f"-runs={cases}", f"-seed={seed}", f"-artifact_prefix={prefix}", *LIMITS]
-    command = [sys.executable, "-m", "tests.fuzz.drive", target, *options, str(folder / "corpus")]
+    command = [sys.executable, "-m", "tests.long.fuzz.drive", target, *options, str(folder / "corpus")]
     started, done, covered = time.monotonic(), 0, 0
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, **PIPED)  # noqa: S603 - a command of our own
@@ -100,7 +100,7 @@ def fuzz(target: str, cases: int, seed: int) -> Outcome:
 
 
 def teed(lines: Iterable[str] | None, copy: TextIO) -> Iterator[str]:
-    """The lines, and a copy of each in a file."""
+    """Copy each line to a file, and yield it."""
     for line in lines or ():
         copy.write(line)
         yield line

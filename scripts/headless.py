@@ -26,14 +26,14 @@ FLAGS = (
 
 
 def missing() -> str | None:
-    """Why there is no browser, or None where there is one."""
+    """Return the reason why there is no browser, or None if there is one."""
     absent = [name for name in NEEDED if shutil.which(name) is None]
     return f"not installed: {', '.join(absent)}" if absent else None
 
 
 @contextmanager
 def chromium() -> Generator[Chrome]:
-    """A browser that knows nothing from before, and forgets everything."""
+    """Start a browser with an empty profile that is deleted afterwards."""
     binary, driver = map(shutil.which, NEEDED)
     options = ChromeOptions()
     options.binary_location = binary or ""

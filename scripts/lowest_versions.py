@@ -23,7 +23,7 @@ def requirements() -> list[Requirement]:
 
 
 def lowest(wanted: Iterable[Requirement]) -> list[str]:
-    """A pin for each requirement, sorted.
+    """Return a pin for each requirement, sorted.
 
     Raises:
         ValueError: one has no lower bound, or something besides.
@@ -32,7 +32,7 @@ def lowest(wanted: Iterable[Requirement]) -> list[str]:
 
 
 def lower_bound(requirement: Requirement) -> str:
-    """The version in ``name>=version``."""
+    """Return the version in ``name>=version``."""
     bounds = list(requirement.specifier)
     if [bound.operator for bound in bounds] != [">="]:
         raise ValueError(f"{requirement} is not of the form name>=version: then what is the lowest?")

@@ -36,9 +36,9 @@ def main() -> int:
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line says."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m scripts.mutation", description=__doc__)
-    parser.add_argument("mutants", nargs="*", help="names, or patterns of names, such as 'prio_middleware.tokens.expiry*'")
+    parser.add_argument("mutants", nargs="*", help="names, or patterns of names, such as 'prio_middleware.oauth.access_token*'")
     parser.add_argument("--keep", action="store_true", help="go on where an earlier run ended")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 2, help="at a time (default: %(default)s)")
     return parser.parse_args()
@@ -46,7 +46,7 @@ def arguments() -> argparse.Namespace:
 
 @contextlib.contextmanager
 def progress() -> Generator[None]:
-    """How far it is, is for a terminal; elsewhere it goes into a file."""
+    """Send the progress to a terminal, or else to a file."""
     if sys.stdout.isatty():
         yield
         return
@@ -65,7 +65,7 @@ def progress() -> Generator[None]:
 
 
 def prepare(*, fresh: bool) -> None:
-    """A folder with a link to everything that mutmut is to copy."""
+    """Make a folder with a link to everything that mutmut copies."""
     WORK.mkdir(parents=True, exist_ok=True)
     if fresh:
         shutil.rmtree(WORK / "mutants", ignore_errors=True)

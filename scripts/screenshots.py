@@ -11,8 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prio_middleware.demo.dashboard import running
-from prio_middleware.demo.troubles import Trouble, troubles
+from prio_middleware.demo.dashboard import fault_script, running
 from scripts.headless import chromium, look_like, missing
 
 if TYPE_CHECKING:
@@ -49,12 +48,11 @@ def main() -> int:
 
 
 def _let_things_happen(browser: Chrome, sandbox: Sandbox) -> None:
-    coming = troubles(sandbox.options)
-    revoked, wrong_secret, *_ = (next(coming) for _ in range(5))
-    due: dict[int, Trouble] = {SAMPLES // 3: revoked, SAMPLES - 6: wrong_secret}
+    script = fault_script(sandbox)
+    next(script)
     for sample in range(SAMPLES):
-        if sample in due:
-            due[sample].happen(sandbox.admin)
+        if sample in (SAMPLES // 3, SAMPLES - 6):  # a revocation, and then a wrong secret
+            next(script)
         browser.execute_script("document.dispatchEvent(new Event('visibilitychange'))")
         time.sleep(1)
 

@@ -1,4 +1,4 @@
-"""Writes docs/reference/settings.md from the settings' JSON Schema: ``python scripts/settings_reference.py``."""
+"""Write docs/reference/settings.md from the settings' JSON Schema: ``python scripts/settings_reference.py``."""
 
 from __future__ import annotations
 
@@ -9,29 +9,35 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from prio_middleware.settings.application import Application
-from prio_middleware.settings.budget import BudgetGuardTable
-from prio_middleware.settings.client import ClientTable
-from prio_middleware.settings.connection import Connection
-from prio_middleware.settings.credentials import Credentials
 from prio_middleware.settings.document import Document
 from prio_middleware.settings.layers import variable
-from prio_middleware.settings.pipeline import DeclaredPipeline
+from prio_middleware.settings.models import (
+    Application,
+    BudgetGuardTable,
+    ClientTable,
+    ConnectionSettings,
+    CredentialSettings,
+    PipelineSettings,
+    PresetBased,
+    RejectionSettings,
+    ServerSettings,
+    SharingSettings,
+    TokenRequestSettings,
+)
 from prio_middleware.settings.schema import json_schema
-from prio_middleware.settings.server import PresetBased, Server
-from prio_middleware.settings.token_requests import TokenRequests
-from prio_middleware.settings.token_store import Sharing, TokenStore
+from prio_middleware.settings.token_store import TokenStore
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "settings.md"
 
 GROUPS: Mapping[type[BaseModel], str] = {
     PresetBased: "Preset",
-    Server: "Server",
-    Credentials: "Credentials",
-    TokenRequests: "Token requests",
-    Connection: "Connections",
-    Sharing: "Sharing tokens",
-    DeclaredPipeline: "Pipeline",
+    ServerSettings: "Server",
+    CredentialSettings: "Credentials",
+    TokenRequestSettings: "Token requests",
+    ConnectionSettings: "Connections",
+    SharingSettings: "Sharing tokens",
+    RejectionSettings: "Rejected tokens",
+    PipelineSettings: "Pipeline",
     ClientTable: "Application",
     Document: "Several clients",
 }
@@ -42,15 +48,15 @@ HEAD = """\
 # Settings
 
 Every setting, with the variable that sets it. A file has the same name in lower case: `PRIO_SCOPE` is `scope` in `prio.toml`.
-A client called berlin has its own under `[clients.berlin]`, or in variables that begin with `PRIO_CLIENTS__BERLIN__`. Where
-settings may stand, and which of two goes before the other, is told in [Configuring clients](../how-to/configure.md).
+The settings of a client called berlin stand under `[clients.berlin]`, or in variables that begin with
+`PRIO_CLIENTS__BERLIN__`. [Configuring clients](../how-to/configure.md) describes the sources and their precedence.
 
-This page is made from the JSON Schema of `prio.toml` by `python scripts/settings_reference.py`.
+This page is generated from the JSON Schema of `prio.toml` by `python scripts/settings_reference.py`.
 """
 
 
 def page() -> str:
-    """The page as it should be."""
+    """Return the text of the page."""
     schema = json_schema()
     return HEAD + "".join(_group(model, title, schema) for model, title in GROUPS.items())
 
@@ -62,7 +68,7 @@ def _group(model: type[BaseModel], title: str, schema: Mapping[str, Any]) -> str
 
 
 def _within(name: str, field: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """A setting, or those in the table that it is."""
+    """Yield a setting, or the settings of its table."""
     if name not in TABLES:
         yield name, field
     else:
@@ -78,7 +84,7 @@ def _setting(name: str, field: Mapping[str, Any]) -> str:
 
 
 def _values(field: Mapping[str, Any]) -> Iterator[str]:
-    """What the setting may be."""
+    """Yield the type and the bounds of the setting."""
     if "enum" in field:
         yield "one of " + ", ".join(f'`"{value}"`' for value in field["enum"])
     elif "anyOf" in field:

@@ -27,7 +27,7 @@ def server(request: pytest.FixtureRequest, _redis: Callable[[str], Server]) -> S
 
 @pytest.fixture(params=BINARIES)
 def own_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that nobody else uses."""
+    """A server of this test alone."""
     with serve(str(request.param), tmp_path_factory.mktemp("redis")) as server:
         yield server
 

@@ -17,8 +17,8 @@ import pytest
 import redis
 
 from prio_middleware import Secret
-from prio_middleware.tokens.shared.connect import RedisAddress
-from prio_middleware.tokens.shared.redis_store import RedisStore
+from prio_middleware.oauth.shared.connection import RedisAddress
+from prio_middleware.oauth.shared.redis_store import RedisStore
 
 BINARIES = ["redis-server", "valkey-server"]
 PATIENCE = 60.0

@@ -1,4 +1,4 @@
-"""How a text may repeat a secret: every search for secrets is held against this table."""
+"""Forms in which a text may repeat a secret. Every search for secrets is tested with this table."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from .world import Conditions
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what is asked for. Returns the exit status: 1 where a promise was not kept."""
+    """Run the chosen parts. Return the exit status: 1 if a promise was not kept."""
     given = _parser().parse_args(arguments)
     given.out.mkdir(parents=True, exist_ok=True)
     console = Console(width=None if sys.stdout.isatty() else 160)

@@ -9,8 +9,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
 from typing import Any
 
+from prio_middleware.oauth.shared.store import StoreReport
 from prio_middleware.sandbox import Sandbox
-from prio_middleware.tokens.shared.report import StoreReport
 
 from .crossings import Work
 from .member import Load, serve
@@ -53,7 +53,7 @@ class Hired:
 
 @contextlib.contextmanager
 def hired(number: int, ca_pem: bytes) -> Generator[list[Hired]]:
-    """So many processes."""
+    """A number of worker processes."""
     context = multiprocessing.get_context("fork")
     members: list[Hired] = []
     pipes: list[Connection] = []
@@ -72,7 +72,7 @@ def hired(number: int, ca_pem: bytes) -> Generator[list[Hired]]:
 
 
 def _begin(orders: Connection, ca_pem: bytes, not_ours: list[Connection]) -> None:
-    for each in not_ours:  # What is open in the parent is open here: nobody keeps another's pipe open.
+    for each in not_ours:  # A fork inherits the pipes of the other processes: close them.
         each.close()
     serve(orders, ca_pem)
 
@@ -100,14 +100,14 @@ def begin(members: list[Hired], sandbox: Sandbox, redis: RedisServer | None) -> 
 
 
 def reports(members: list[Hired]) -> list[StoreReport]:
-    """What each knows of the store."""
+    """Report of each process on the store."""
     for member in members:
         member.tell("report")
     return [member.answer() for member in members]
 
 
 def all_call(members: list[Hired], load: Load) -> list[Work]:
-    """Tell everybody, then wait for everybody."""
+    """Send the order to all processes, then wait for their answers."""
     for member in members:
         member.tell("call", load)
     return [member.answer() for member in members]

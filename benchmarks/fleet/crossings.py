@@ -1,4 +1,4 @@
-"""What went over the wire, and what can be told from it. Pure."""
+"""Requests on the wire, and figures derived from them, without I/O."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class Crossing(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """Duration in seconds."""
         return self.ended - self.began
 
 
 class Work(NamedTuple):
-    """What one process did: the calls as their callers saw them, and all that was sent."""
+    """Work of one process: its calls as their callers saw them, and every request sent."""
 
     calls: list[Crossing]
     sent: list[Crossing]
 
 
 def outcomes(crossings: Iterable[Crossing]) -> Counter[str]:
-    """How many ended in which way."""
+    """Count of calls by outcome."""
     return Counter(crossing.outcome for crossing in crossings)
 
 
@@ -47,18 +47,18 @@ def percentile(crossings: Iterable[Crossing], part: float) -> float:
 
 
 def recovery(sent: Sequence[Crossing]) -> float | None:
-    """Seconds from a process's first refusal to the answer of the first request that it sent then; None: it saw no refusal."""
-    refused_at = min((each.ended for each in sent if each.outcome == "403"), default=None)
-    if refused_at is None:
+    """Return the seconds from the first rejection of a process to the next response. Return None without a rejection."""
+    rejected_at = min((each.ended for each in sent if each.outcome == "403"), default=None)
+    if rejected_at is None:
         return None
-    answered = [each.ended for each in sent if each.outcome == "200" and each.began >= refused_at and not each.for_token]
-    return min(answered) - refused_at if answered else float("inf")
+    answered = [each.ended for each in sent if each.outcome == "200" and each.began >= rejected_at and not each.for_token]
+    return min(answered) - rejected_at if answered else float("inf")
 
 
 def behind(sent: Sequence[Crossing], token_at: float) -> float | None:
     """The same, but from the moment at which the new token was there for all, if that is later."""
-    refused_at = min((each.ended for each in sent if each.outcome == "403"), default=None)
+    rejected_at = min((each.ended for each in sent if each.outcome == "403"), default=None)
     taken = recovery(sent)
-    if refused_at is None or taken is None:
+    if rejected_at is None or taken is None:
         return None
-    return refused_at + taken - max(refused_at, token_at)
+    return rejected_at + taken - max(rejected_at, token_at)

@@ -21,7 +21,7 @@ STEP = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What happens in a day, beside calls and expiries. Moments are hours.
+    """Events of a day, beside calls and expiries. Times are hours.
 
     Attributes:
         hours: how long the day is.
@@ -140,6 +140,6 @@ def simulate(
     seed: int,
     progress: Progress = lambda _: None,
 ) -> Ledger:
-    """A whole day of so many processes."""
+    """Simulate a whole day of a fleet."""
     world = World(conditions, sharing=sharing, jitter=jitter, seed=seed)
     return Day(pods, world, plan).run(progress)

@@ -1,4 +1,4 @@
-"""What is counted during a day, and what that comes to."""
+"""Counts of a day, and figures derived from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HOUR = 3600
 MINUTE = 60
 
 Cause = Literal["start", "due", "revoked"]
-"""Why a process needs a token: it has just started, its token is due, its token was revoked."""
+"""Reason for a token request: the process just started, its token is due, or its token was revoked."""
 
 CAUSES: tuple[Cause, ...] = ("start", "due", "revoked")
 
@@ -23,7 +23,7 @@ class Revocation:
     Attributes:
         at: when, in seconds of the day.
         last: when the last process was rid of its dead token.
-        slowest: seconds from a refusal to a new token, at most.
+        slowest: seconds from a rejection to a new token, at most.
         refusals: answers 4xx that it cost.
     """
 
@@ -34,7 +34,7 @@ class Revocation:
 
     @property
     def recovered(self) -> float:
-        """Seconds until nobody had a dead token any more."""
+        """Seconds until no process held a dead token."""
         return max(0.0, self.last - self.at)
 
 
@@ -48,14 +48,14 @@ class Ledger:
     revocations: list[Revocation] = field(default_factory=list)
     longest_wait: float = 0.0
     failed: int = 0
-    """Callers who got no token, or their second refusal."""
+    """Callers without a token, or with a rejected retry."""
     expired: int = 0
     """Calls with a token that had expired."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a day comes to.
+    """Figures of a day.
 
     Attributes:
         hours: token requests of each hour.
@@ -65,7 +65,7 @@ class Summary:
         revocations: each one.
         store_worst: the most operations of the store within one second.
         longest_wait: seconds that a caller waited for a token, at most.
-        failed: callers who got none, or the refusal of their second try.
+        failed: callers without a token, or with a rejected retry.
         expired: calls with an expired token.
     """
 
@@ -102,7 +102,7 @@ def summarise(ledger: Ledger, hours: int) -> Summary:
 
 
 def rebinned(counts: Iterable[Mapping[int, int]], size: int) -> Counter[int]:
-    """Counts by the second, added up by so many seconds."""
+    """Counts by the second, summed over a number of seconds."""
     bins: Counter[int] = Counter()
     for each in counts:
         for second, count in each.items():

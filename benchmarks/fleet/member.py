@@ -14,8 +14,9 @@ import httpx
 
 from prio_middleware import PrioError, build
 from prio_middleware.httpx import client
+from prio_middleware.oauth.shared.store import StoreReport
 from prio_middleware.settings import ClientSettings
-from prio_middleware.tokens.shared.report import StoreReport
+from prio_middleware.transports.routes import transport_of
 
 from .crossings import Crossing, Work
 
@@ -24,7 +25,7 @@ TOKEN_PATH = "/oauth2/token"
 
 
 class Load(NamedTuple):
-    """What a process is to do.
+    """Load of one process.
 
     Attributes:
         threads: that call at once.
@@ -87,8 +88,8 @@ class Member:
         return Work(calls, list(self._spy.seen))
 
     def report(self) -> StoreReport:
-        """What the provider knows of the store."""
-        provider: Any = build.pipeline_for(self._settings).provider
+        """Report of the provider on the store."""
+        provider: Any = transport_of(self._client).pipeline.provider
         report: StoreReport = provider.store_report()
         return report
 
@@ -102,7 +103,7 @@ class Member:
 
 
 def serve(orders: Connection, ca_pem: bytes) -> None:
-    """Do what is asked for, until nobody asks any more."""
+    """Carry out orders until the pipe closes."""
     logging.getLogger("prio_middleware").disabled = True  # Fifty would say that the store is away.
     member = Member(ca_pem)
     while True:

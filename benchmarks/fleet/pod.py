@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from prio_middleware import AccessToken, ClientCredentialsProvider, TokenError
-from prio_middleware.tokens.effects import Ask, Pause, Post, Steps, Within
-from prio_middleware.tokens.shared.circuit import Circuit
-from prio_middleware.tokens.shared.store import Lease, Seen, Turn, Unreachable
-from prio_middleware.tokens.shared.tokens import SharedTokens
-from prio_middleware.tokens.token import DEFAULT_OPTIONS
+from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
+from prio_middleware.oauth.effects import Background, Pause, Post, RunBlocking, Steps, Within
+from prio_middleware.oauth.shared.circuit_breaker import CircuitBreaker
+from prio_middleware.oauth.shared.coordinator import SharedTokens
+from prio_middleware.oauth.shared.store import Lease, LeaseReply, StoreEntry, Unreachable
 
 from .ledger import Cause, Revocation
 from .world import World
@@ -31,34 +31,34 @@ class Line:
         self._dropped: Callable[[str], None] | None = None
         self.cut = False
 
-    def look(self, name: str, refused: Mapping[str, float]) -> Seen | Unreachable:
+    def read(self, name: str, rejected: Mapping[str, float]) -> StoreEntry | Unreachable:
         """As the store does."""
-        return self._reached() or self._world.store.look(name, refused)
+        return self._reached() or self._world.store.read(name, rejected)
 
-    def lead(self, name: str, seen: Seen, lease: Lease) -> Turn | Unreachable:
+    def acquire_lease(self, name: str, entry: StoreEntry, lease: Lease) -> LeaseReply | Unreachable:
         """As the store does."""
-        return self._reached() or self._world.store.lead(name, seen, lease)
+        return self._reached() or self._world.store.acquire_lease(name, entry, lease)
 
-    def publish(self, name: str, lease: Lease, generation: str, sealed: bytes, life: float) -> bool | Unreachable:
+    def publish_token(self, name: str, lease: Lease, token_id: str, sealed: bytes, seconds: float) -> bool | Unreachable:
         """As the store does."""
-        return self._reached() or self._world.store.publish(name, lease, generation, sealed, life)
+        return self._reached() or self._world.store.publish_token(name, lease, token_id, sealed, seconds)
 
-    def refuse(self, name: str, lease: Lease, sealed: bytes, life: float) -> bool | Unreachable:
+    def publish_error(self, name: str, lease: Lease, sealed: bytes, seconds: float) -> bool | Unreachable:
         """As the store does."""
-        return self._reached() or self._world.store.refuse(name, lease, sealed, life)
+        return self._reached() or self._world.store.publish_error(name, lease, sealed, seconds)
 
-    def release(self, name: str, lease: Lease) -> bool | Unreachable:
+    def release_lease(self, name: str, lease: Lease) -> bool | Unreachable:
         """As the store does."""
-        return self._reached() or self._world.store.release(name, lease)
+        return self._reached() or self._world.store.release_lease(name, lease)
 
     def listen(self, dropped: Callable[[str], None]) -> None:
         """Begin to hear, if it has not."""
         self._dropped = dropped
 
-    def hear(self, generation: str) -> None:
+    def hear(self, token_id: str) -> None:
         """A message has arrived, unless the connection for messages is not back yet."""
         if self._dropped and self._world.store_up and self._world.timeline.now >= self._world.store_back_at + self._hears_after:
-            self._dropped(generation)
+            self._dropped(token_id)
 
     def _reached(self) -> Unreachable | None:
         self._world.ledger.store_operations[int(self._world.timeline.now)] += 1
@@ -78,8 +78,9 @@ class Pod:
         shared = SharedTokens(
             self._line,
             world.keyring,
-            circuit=Circuit(world.chance.random),
+            circuit=CircuitBreaker(world.chance.random),
             clock=world.timeline,
+            unix_clock=world.timeline,
             draw=world.chance.random,
         )
         self._provider = ClientCredentialsProvider(
@@ -89,7 +90,7 @@ class Pod:
         self._busy = False
         self._cause: Cause = "start"
         self._suffers: Revocation | None = None
-        self._refused_at: float | None = None
+        self._rejected_at: float | None = None
         self._token: AccessToken | None = None
         self._plan = 0
         self.mourn: Callable[[Pod], bool] = lambda _pod: False
@@ -109,11 +110,11 @@ class Pod:
             self._suffers = revocation
             self._plan_call(self._world.until_next_call())
 
-    def hear(self, generation: str) -> None:
+    def hear(self, token_id: str) -> None:
         """Another process dropped that token."""
-        if not self._alive or self._token is None or self._token.generation != generation:
+        if not self._alive or self._token is None or self._token.token_id != token_id:
             return
-        self._line.hear(generation)
+        self._line.hear(token_id)
         if not self._busy and self._provider.current(DEFAULT_OPTIONS, None) is None:
             self._cause = "revoked"
             self._recovered()
@@ -130,13 +131,13 @@ class Pod:
         self._busy = True
         token = self._provider.current(DEFAULT_OPTIONS, None)
         if token:
-            self._send(token, second=False)
+            self._send(token, is_retry=False)
         else:
             self._acquire(None)
 
     def _acquire(self, stale: AccessToken | None) -> None:
         steps, began = self._provider.acquire(DEFAULT_OPTIONS, stale), self._world.timeline.now
-        self._step(steps, None, lambda result: self._acquired(result, began, second=stale is not None))
+        self._step(steps, None, lambda result: self._acquired(result, began, is_retry=stale is not None))
 
     def _step(self, steps: Acquiring, result: Any, then: Callable[[AccessToken | TokenError], None]) -> None:
         if not self._alive:
@@ -148,10 +149,12 @@ class Pod:
             return
         world, conditions = self._world, self._world.conditions
         match effect.effect if isinstance(effect, Within) else effect:
-            case Ask(operation):
+            case RunBlocking(operation):
                 world.timeline.after(world.store_takes(), lambda: self._step(steps, operation() if self._alive else None, then))
             case Post():
                 world.timeline.after(conditions.token_round_trip / 2, lambda: self._ask(steps, then))
+            case Background():  # The one caller of a pod fetches itself: it would have to wait in any case.
+                self._step(steps, result=False, then=then)
             case Pause(seconds):
                 world.timeline.after(seconds, lambda: self._step(steps, None, then))
             case other:
@@ -163,7 +166,7 @@ class Pod:
             self.kill()
         self._world.timeline.after(self._world.conditions.token_round_trip / 2, lambda: self._step(steps, answer, then))
 
-    def _acquired(self, result: AccessToken | TokenError, began: float, *, second: bool) -> None:
+    def _acquired(self, result: AccessToken | TokenError, began: float, *, is_retry: bool) -> None:
         ledger, now = self._world.ledger, self._world.timeline.now
         ledger.longest_wait = max(ledger.longest_wait, now - began)
         if isinstance(result, TokenError):
@@ -171,31 +174,31 @@ class Pod:
             self._rest(self._world.until_next_call())
             return
         self._token, self._cause = result, "due"
-        self._send(result, second=second)
+        self._send(result, is_retry=is_retry)
 
-    def _send(self, token: AccessToken, *, second: bool) -> None:
-        self._world.timeline.after(self._world.conditions.round_trip / 2, lambda: self._judge(token, second=second))
+    def _send(self, token: AccessToken, *, is_retry: bool) -> None:
+        self._world.timeline.after(self._world.conditions.round_trip / 2, lambda: self._answer(token, is_retry=is_retry))
 
-    def _judge(self, token: AccessToken, *, second: bool) -> None:
+    def _answer(self, token: AccessToken, *, is_retry: bool) -> None:
         if not self._world.vendor.accepts(token):
-            self._world.vendor.refuse(1)
-            self._world.timeline.after(self._world.conditions.round_trip / 2, lambda: self._refused(token, second=second))
+            self._world.vendor.reject(1)
+            self._world.timeline.after(self._world.conditions.round_trip / 2, lambda: self._rejected(token, is_retry=is_retry))
             return
         self._recovered()
         self._rest(token.fresh_until - self._world.timeline.now + self._world.until_next_call())
 
-    def _refused(self, token: AccessToken, *, second: bool) -> None:
+    def _rejected(self, token: AccessToken, *, is_retry: bool) -> None:
         if not self._alive:
             return
         world = self._world
-        if not second:
+        if not is_retry:
             # Those that were under way with the same token; they join the fetch of this one.
-            world.vendor.refuse(world.calls_within(world.conditions.round_trip))
+            world.vendor.reject(world.calls_within(world.conditions.round_trip))
         self._suffers = self._suffers or (world.ledger.revocations[-1] if world.ledger.revocations else None)
-        self._refused_at = self._refused_at or world.timeline.now
+        self._rejected_at = self._rejected_at or world.timeline.now
         self._cause = "revoked"
         self._provider.invalidate(token)
-        if second:
+        if is_retry:
             world.ledger.failed += 1
             self._rest(world.until_next_call())
         else:
@@ -207,9 +210,9 @@ class Pod:
 
     def _recovered(self) -> None:
         revocation, self._suffers = self._suffers, None
-        refused_at, self._refused_at = self._refused_at, None
+        rejected_at, self._rejected_at = self._rejected_at, None
         now = self._world.timeline.now
         if revocation:
             revocation.last = max(revocation.last, now)
-            if refused_at is not None:
-                revocation.slowest = max(revocation.slowest, now - refused_at)
+            if rejected_at is not None:
+                revocation.slowest = max(revocation.slowest, now - rejected_at)

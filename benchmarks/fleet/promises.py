@@ -1,4 +1,4 @@
-"""What was promised of a fleet, and what was measured. Pure."""
+"""Promises about a fleet against measured figures, without I/O."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from prio_middleware.tokens.shared.report import StoreReport
+from prio_middleware.oauth.shared.store import StoreReport
 
 from .crossings import Crossing, Work, behind, outcomes, percentile, recovery
 
@@ -25,7 +25,7 @@ EXPIRIES = 5
 """Tokens that each process has to see expire while the store is away, at least."""
 
 LEVEL = 0.02
-"""What a ratio may differ from 1 by, beyond its interval."""
+"""Allowed difference of a ratio from 1, beyond its interval."""
 
 
 class Promise(NamedTuple):
@@ -40,7 +40,7 @@ class Promise(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """When the store was away, in seconds of the machine's monotonic clock."""
+    """Time without the store, in seconds of the machine's monotonic clock."""
 
     gone: float
     back: float
@@ -54,7 +54,7 @@ class Slower(NamedTuple):
 
     @property
     def by(self) -> float:
-        """How much more it became."""
+        """Growth factor."""
         return self.since - self.before
 
     def __str__(self) -> str:
@@ -71,7 +71,7 @@ def of_start(scene: str, works: list[Work], *, shared: bool) -> Iterable[Promise
 
 
 def of_store(scene: str, reports: list[StoreReport]) -> Promise:
-    """Whether the store answered: where it does not in time, a process asks for itself."""
+    """True if the store answered in time. If not, a process fetches for itself."""
     failed = Counter(report.last_failure for report in reports if report.failures)
     words = ", ".join(f"{word}: {count}" for word, count in failed.items())
     return Promise(scene, "processes that the store did not answer in time", words or "none", None)

@@ -1,4 +1,4 @@
-"""A private redis-server, for as long as somebody needs it."""
+"""A private redis-server, stopped at the end of its context."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PATIENCE = 10.0
 
 
 def binary() -> str | None:
-    """Where such a server is installed, if one is."""
+    """Return the path of an installed server, or None."""
     return next((found for name in BINARIES if (found := shutil.which(name))), None)
 
 
@@ -33,7 +33,7 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """URL of the server."""
         return f"redis://127.0.0.1:{self.port}"
 
     def start(self) -> Self:

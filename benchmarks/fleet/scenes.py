@@ -1,4 +1,4 @@
-"""What happens to real processes, the sandbox over TLS, and a private redis-server."""
+"""Scenes with real processes, the sandbox over TLS, and a private redis-server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LIFETIME = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is done.
+    """Size of the scenes.
 
     Attributes:
         processes: at a start.
@@ -37,13 +37,13 @@ class Size:
     rounds: int = 60
 
     def together(self) -> Load:
-        """Everybody calls once, in one moment."""
+        """Let all processes call once, at the same moment."""
         return Load(self.threads, begin_at=time.monotonic() + 0.2 + 0.02 * self.processes)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where it happens."""
+    """Environment of a scene."""
 
     sandbox: Sandbox
     redis: RedisServer
@@ -52,7 +52,7 @@ class Place:
 
 
 def start(place: Place) -> Iterable[Promise]:
-    """Everybody begins in one moment, with a store and without."""
+    """Start all processes at the same moment, with a store and without."""
     for shared in (True, False):
         begin(place.members, place.sandbox, place.redis if shared else None)
         works = all_call(place.members, place.size.together())
@@ -64,7 +64,7 @@ def start(place: Place) -> Iterable[Promise]:
 
 
 def revocation(place: Place) -> Iterable[Promise]:
-    """Everybody calls now and then, and in the middle the token is revoked."""
+    """Let all processes call steadily, and revoke the token half-way."""
     begin(place.members, place.sandbox, place.redis)
     all_call(place.members, Load())
     load = Load(threads=2, calls=20, pause=place.size.processes / 100)

@@ -1,4 +1,4 @@
-"""What the days came to: a table, a picture, and JSON."""
+"""Results of the simulated days: a table, a picture, and JSON."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ def promised(promises: list[Promise], size: Size) -> Grid:
 
 
 def title(task: Task) -> str:
-    """What is shown."""
+    """Values to show."""
     return f"{task.pods:,} processes, {task.plan.hours} hours, in virtual time"
 
 
 def matters(task: Task) -> list[str]:
-    """What else happened at each revocation."""
+    """Further figures of each revocation."""
     return [_matter(task, hour) for hour in task.plan.revocations]
 
 

@@ -1,6 +1,6 @@
-"""What the shared store's scripts do (``prio_middleware/tokens/shared/lua.py``), as functions of a clock: no Redis, no I/O.
+"""The shared store's scripts (``prio_middleware/oauth/shared/redis_store.py``) as functions of a clock: no Redis, no I/O.
 
-``tests/benchmarks/test_fleet_store.py`` plays the same operations here and on a real one, and compares the answers.
+``tests/long/benchmarks/test_fleet_store.py`` plays the same operations here and on a real one, and compares the answers.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from prio_middleware.tokens.shared.store import GENERATION_LENGTH, Lease, Seen, Turn
+from prio_middleware.oauth.shared.store import ID_LENGTH, Lease, LeaseReply, StoreEntry
 
 
 class Kept(NamedTuple):
@@ -21,10 +21,10 @@ class Kept(NamedTuple):
 
 @dataclass(slots=True)
 class Slot:
-    """What is kept for one token."""
+    """Record of one token."""
 
     record: Kept | None = None
-    refusal: Kept | None = None
+    error: Kept | None = None
     lease: Kept | None = None
     dropped: dict[str, float] = field(default_factory=dict)
 
@@ -34,7 +34,7 @@ class VirtualStore:
 
     Args:
         clock: seconds.
-        tell: hears of each generation that somebody drops.
+        tell: called with each token id that is dropped.
     """
 
     def __init__(self, clock: Callable[[], float], tell: Callable[[str], None]) -> None:
@@ -46,60 +46,60 @@ class VirtualStore:
         """It was restarted, and is empty."""
         self._slots.clear()
 
-    def look(self, name: str, refused: Mapping[str, float]) -> Seen:
-        """What there is, after the ``refused`` generations were dropped."""
+    def read(self, name: str, refused: Mapping[str, float]) -> StoreEntry:
+        """Read the record, after the ``refused`` token ids were dropped."""
         slot, now = self._slot(name), self._clock()
-        for generation, life in refused.items():
-            is_new = generation not in slot.dropped
-            is_kept = slot.record is not None and _generation(slot.record) == generation
+        for token_id, life in refused.items():
+            is_new = token_id not in slot.dropped
+            is_kept = slot.record is not None and _token_id(slot.record) == token_id
             if is_kept:
                 slot.record = None
             if is_new:
-                slot.dropped[generation] = now + life
+                slot.dropped[token_id] = now + life
             if is_new or is_kept:
-                self._tell(generation)
-        if slot.record and slot.dropped.get(_generation(slot.record), 0.0) > now:
+                self._tell(token_id)
+        if slot.record and slot.dropped.get(_token_id(slot.record), 0.0) > now:
             slot.record = None
-        record, refusal = slot.record, slot.refusal
-        return Seen(
+        record, error = slot.record, slot.error
+        return StoreEntry(
             record.value if record else None,
             record.until - now if record else 0.0,
-            refusal.value if refusal else None,
-            refusal.until - now if refusal else 0.0,
+            error.value if error else None,
+            error.until - now if error else 0.0,
         )
 
-    def lead(self, name: str, seen: Seen, lease: Lease) -> Turn:
+    def acquire_lease(self, name: str, seen: StoreEntry, lease: Lease) -> LeaseReply:
         """Take the lease, unless another owner holds it, or there is something else by now than was ``seen``."""
         slot, now = self._slot(name), self._clock()
-        if (_generation(slot.record) if slot.record else "") != seen.generation:
-            return Turn(granted=False)
-        if (slot.refusal.value if slot.refusal else None) != seen.refusal:
-            return Turn(granted=False)
-        if slot.lease and not slot.lease.value.startswith(f"{lease.owner}:".encode()):
-            return Turn(granted=False, wait=slot.lease.until - now)
+        if (_token_id(slot.record) if slot.record else "") != seen.token_id:
+            return LeaseReply(granted=False)
+        if (slot.error.value if slot.error else None) != seen.error:
+            return LeaseReply(granted=False)
+        if slot.lease and not slot.lease.value.startswith(f"{lease.owner_id}:".encode()):
+            return LeaseReply(granted=False, wait_seconds=slot.lease.until - now)
         slot.lease = Kept(lease.holder.encode(), now + lease.seconds)
-        return Turn(granted=True)
+        return LeaseReply(granted=True)
 
-    def publish(self, name: str, lease: Lease, generation: str, sealed: bytes, life: float) -> bool:
-        """Keep a token for all, and give the lease back; False: the lease was lost, or the generation dropped."""
+    def publish_token(self, name: str, lease: Lease, token_id: str, sealed: bytes, life: float) -> bool:
+        """Store a token and release the lease. Return False if the lease was lost or the token id dropped."""
         slot, now = self._slot(name), self._clock()
         ends = slot.lease.until if slot.lease else now
-        if not self.release(name, lease):
+        if not self.release_lease(name, lease):
             return False
         left = life - max(0.0, lease.seconds - (ends - now))
-        if left <= 0 or slot.dropped.get(generation, 0.0) > now:
+        if left <= 0 or slot.dropped.get(token_id, 0.0) > now:
             return False
-        slot.record, slot.refusal = Kept(generation.encode() + sealed, now + left), None
+        slot.record, slot.error = Kept(token_id.encode() + sealed, now + left), None
         return True
 
-    def refuse(self, name: str, lease: Lease, sealed: bytes, life: float) -> bool:
-        """Keep a refusal for all, and give the lease back; False: the lease was lost."""
-        if not self.release(name, lease):
+    def publish_error(self, name: str, lease: Lease, sealed: bytes, life: float) -> bool:
+        """Store an error and release the lease. Return False if the lease was lost."""
+        if not self.release_lease(name, lease):
             return False
-        self._slot(name).refusal = Kept(sealed, self._clock() + life)
+        self._slot(name).error = Kept(sealed, self._clock() + life)
         return True
 
-    def release(self, name: str, lease: Lease) -> bool:
+    def release_lease(self, name: str, lease: Lease) -> bool:
         """Give the lease back; False: it was lost."""
         slot = self._slot(name)
         if slot.lease is None or slot.lease.value != lease.holder.encode():
@@ -109,12 +109,12 @@ class VirtualStore:
 
     def _slot(self, name: str) -> Slot:
         slot, now = self._slots.setdefault(name, Slot()), self._clock()
-        slot.record, slot.refusal, slot.lease = (
-            kept if kept and kept.until > now else None for kept in (slot.record, slot.refusal, slot.lease)
+        slot.record, slot.error, slot.lease = (
+            kept if kept and kept.until > now else None for kept in (slot.record, slot.error, slot.lease)
         )
-        slot.dropped = {generation: until for generation, until in slot.dropped.items() if until > now}
+        slot.dropped = {token_id: until for token_id, until in slot.dropped.items() if until > now}
         return slot
 
 
-def _generation(kept: Kept) -> str:
-    return kept.value[:GENERATION_LENGTH].decode()
+def _token_id(kept: Kept) -> str:
+    return kept.value[:ID_LENGTH].decode()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from prio_middleware.tokens.endpoint import TokenAnswer
-from prio_middleware.tokens.token import AccessToken
+from prio_middleware.oauth.access_token import AccessToken
+from prio_middleware.oauth.token_response import TokenResponse
 
 from .ledger import Cause, Ledger, Revocation
 from .timeline import Timeline
@@ -29,13 +29,13 @@ class Vendor:
         self._granted_at: list[float] = []
         self._revoked = 0
 
-    def grant(self, cause: Cause) -> TokenAnswer:
+    def grant(self, cause: Cause) -> TokenResponse:
         """Answer a token request."""
         now = self._timeline.now
         self._ledger.token_requests[cause][int(now)] += 1
         self._granted_at.append(now)
         granted = {"access_token": f"t{len(self._granted_at)}", "token_type": "Bearer", "expires_in": self._lifetime}
-        return TokenAnswer(200, JSON, json.dumps(granted).encode())
+        return TokenResponse(200, JSON, json.dumps(granted).encode())
 
     def revoke(self) -> Revocation:
         """Let every token so far die."""
@@ -45,15 +45,15 @@ class Vendor:
         return revocation
 
     def accepts(self, token: AccessToken) -> bool:
-        """Whether a call with that token is answered."""
+        """Return True if the API accepts that token."""
         number = int(token.value.reveal()[1:])
         if self._granted_at[number - 1] + self._lifetime <= self._timeline.now:
             self._ledger.expired += 1
             return False
         return number > self._revoked
 
-    def refuse(self, calls: int) -> None:
-        """Answer so many calls with a 4xx."""
+    def reject(self, calls: int) -> None:
+        """Answer a number of calls with a 4xx."""
         self._ledger.refusals[int(self._timeline.now)] += calls
         if self._ledger.revocations:
             self._ledger.revocations[-1].refusals += calls

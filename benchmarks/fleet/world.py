@@ -1,4 +1,4 @@
-"""What the processes of a day have in common: the clock, the server, the store between them, and chance."""
+"""Shared state of the processes of a day: clock, server, store and random numbers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from prio_middleware import Secret
-from prio_middleware.tokens.client_auth import ClientSecretBasic
-from prio_middleware.tokens.endpoint import TokenEndpoint
-from prio_middleware.tokens.expiry import ExpiryPolicy
-from prio_middleware.tokens.shared.keyring import Keyring
+from prio_middleware.oauth.access_token import ExpiryPolicy
+from prio_middleware.oauth.client_auth import ClientSecretBasic
+from prio_middleware.oauth.shared.keyring import Keyring
+from prio_middleware.oauth.token_request import TokenEndpoint
 
 from .ledger import Ledger
 from .store import VirtualStore
@@ -20,14 +20,14 @@ from .vendor import Vendor
 
 URL = "https://auth.example/token"
 JITTER = 0.5
-"""What the setting leeway_jitter is, unless it is set."""
+"""Default of the setting leeway_jitter."""
 
 KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What is assumed. All times in seconds.
+    """Assumptions. All times in seconds.
 
     Attributes:
         rate: calls a second that each process makes, at random moments.
@@ -75,7 +75,7 @@ class World:
         self.store_up = True
         self.store_back_at = -math.inf
         self.heard: Callable[[str], None] = lambda _generation: None
-        """Told of each generation that somebody drops, when the message has arrived."""
+        """Receive the message that a token id was dropped."""
         self._auth = ClientSecretBasic("shop@example.com", Secret("simulated"))
 
     def endpoint(self) -> TokenEndpoint:
@@ -102,7 +102,7 @@ class World:
         return self.chance.expovariate(self.conditions.rate)
 
     def calls_within(self, seconds: float) -> int:
-        """How many calls a process begins in that time."""
+        """Return the number of calls that a process begins in that time."""
         calls, passed = 0, self.until_next_call()
         while passed < seconds:
             calls, passed = calls + 1, passed + self.until_next_call()

@@ -19,11 +19,11 @@ TOKEN_SIZE = 400
 """Characters of a token: about what a signed JWT comes to."""
 
 Style = Literal["rfc6749", "prio"]
-"""How it refuses. By RFC 6750 §3.1 it says why; as Prio does it, a dead token and a closed path get the same answer."""
+"""Form of its refusals: with a reason (RFC 6750 §3.1), or as Prio does it, the same for a dead token and a closed path."""
 
 
 class Answer(NamedTuple):
-    """What comes back."""
+    """Answer of the API."""
 
     status: int
     headers: dict[str, str]

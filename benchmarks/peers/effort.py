@@ -1,4 +1,4 @@
-"""How much is measured."""
+"""Size of the measurements."""
 
 from __future__ import annotations
 

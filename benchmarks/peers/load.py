@@ -22,7 +22,7 @@ TICK = 0.001
 
 @dataclass(slots=True)
 class Answers:
-    """How the calls ended.
+    """Outcome of the calls.
 
     Attributes:
         calls: the status of each, when it began, and the seconds that it took.

@@ -48,5 +48,5 @@ def _order(keys: list[K], turn: int) -> Iterable[K]:
 
 
 def ratio(of: Sequence[float], to: Sequence[float]) -> Estimate:
-    """How the rounds of one measure compare with the same rounds of another."""
+    """Compare the rounds of one measure with the same rounds of another."""
     return estimate([mine / theirs for mine, theirs in zip(of, to, strict=True)])

@@ -1,4 +1,4 @@
-"""Where the calls go: an API in memory, or the sandbox over real HTTPS on the loopback interface."""
+"""Destination of the calls: an API in memory, or the sandbox over real HTTPS on the loopback interface."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ORIGIN = "https://api.example.com"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a client must know.
+    """Coordinates of the API for a client.
 
     Attributes:
         base_url: the API's root.

@@ -49,7 +49,7 @@ def _number(value: Value | None, column: Column) -> str:
 
 
 def conditions() -> dict[str, Any]:
-    """What the numbers depend on."""
+    """Describe the machine and the versions."""
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",

@@ -1,4 +1,4 @@
-"""What is measured: a package, as its documentation says a good user would use it."""
+"""Subjects of the measurements: packages, used as their documentation recommends."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Subject:
         asynchronous: the same, for asyncio.
         hold: makes one credential (the argument numbers it) that holds a token, or says why there is none.
         loads: the statement that imports it.
-        leeway: seconds before its end at which a token is always renewed, where nobody can choose it.
+        leeway: seconds before its end at which a token is always renewed, if it is not configurable.
         reacts_to: the ways of refusing after which it asks for a new token, at once or for the next call.
         role: what it is to the comparison.
         only: the one scenario it takes part in; None for all.

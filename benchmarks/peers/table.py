@@ -1,4 +1,4 @@
-"""What a scenario finds: rows that can be compared, and rows that say why there is nothing to compare."""
+"""Results of a scenario: rows to compare, and rows that give the reason why there is nothing to compare."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def row(subject: Subject, colour: Colour, size: int | None = None, why: str = ""
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What one scenario found.
+    """Result of one scenario.
 
     Attributes:
         name: a word for file names.
@@ -89,7 +89,7 @@ class Table:
         return asdict(self)
 
     def behind(self) -> Iterator[str]:
-        """Where a peer did better than this library, beyond what the intervals leave open."""
+        """Return the rows in which a peer did better than this library, beyond the intervals."""
         for theirs in self.rows:
             ours = self._rivals(theirs) if theirs.role == "peer" and not theirs.why else []
             for name, column in self.columns.items():
@@ -98,7 +98,7 @@ class Table:
                     yield _sentence(self, column, best, theirs, name)
 
     def _rivals(self, theirs: Row) -> list[Row]:
-        """This library in the same situation, in each of its modes: on the same HTTP library, else on each of ours."""
+        """Return this library's rows in the same situation: on the same HTTP library, or else on each that it supports."""
         same = [row for row in self.rows if row.role == "ours" and (row.colour, row.size) == (theirs.colour, theirs.size)]
         return [row for row in same if row.stack == theirs.stack] or same
 

@@ -1,4 +1,4 @@
-"""How each HTTP stack reaches the API in memory: at the place where its own transport would open a socket."""
+"""In-memory transports of each HTTP stack, in place of its network transport."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def session(api: Api | None, ca_file: str | None = None) -> requests.Session:
 
 
 class MemoryResponse(AsyncHttpResponse):
-    """What azure-core's pipeline gets instead of aiohttp's answer."""
+    """Answer for azure-core's pipeline, in place of aiohttp's."""
 
     def __init__(self, request: HttpRequest, response: httpx2.Response) -> None:
         super().__init__(request, response)

@@ -1,4 +1,4 @@
-"""The dashboard as code.
+"""Grafana dashboard as code.
 
 ``python -m integrations.grafana.dashboard > integrations/grafana/prio-middleware.json``, in the root of the repository.
 """
@@ -22,8 +22,8 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableRefresh,
 )
 
-from integrations.grafana.panels import ROWS, Look, Query
-from integrations.grafana.queries import CREDENTIAL, USAGE
+from integrations.grafana.panels import ROWS, Panel, Query
+from integrations.grafana.queries import ANNOTATIONS, CREDENTIAL, WITHOUT_TOKEN
 
 SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 WIDTH = 24  # of Grafana's grid
@@ -31,11 +31,11 @@ RUNBOOKS = "https://docs.example.com/prio-middleware/runbooks/index.html"
 
 
 def build() -> str:
-    """The dashboard, as Grafana imports it."""
+    """Return the dashboard as JSON for Grafana's import."""
     board = (
         dashboard.Dashboard("prio-middleware")
         .uid("prio-middleware")
-        .description("The life of OAuth 2.0 tokens in every process: do calls get them, how, and what does the API answer?")
+        .description("OAuth 2.0 tokens in every process: acquisitions, fetches, and responses of the API.")
         .tags(["oauth2", "prio-middleware"])
         .readonly()
         .tooltip(DashboardCursorSync.CROSSHAIR)
@@ -47,11 +47,16 @@ def build() -> str:
         .with_variable(_variable("instance", "Instance", "instance", 'job=~"$job"'))
         .with_variable(_variable("credential", "Credential", CREDENTIAL, 'job=~"$job", instance=~"$instance"'))
     )
+    for name, (color, query) in ANNOTATIONS.items():
+        board.annotation(
+            dashboard.AnnotationQuery().name(name).datasource(SOURCE).enable(enable=True).icon_color(color).expr(query)
+        )
     ids = itertools.count(1)
     for row in ROWS:
         board.with_row(dashboard.Row(row.title).id(next(ids)))
-        for look in row.looks:
-            board.with_panel((_figure(look, len(row.looks)) if row.figures else _curve(look)).id(next(ids)))
+        for panel in row.panels:
+            made = _figure(panel, len(row.panels)) if row.figures else _curve(panel)
+            board.with_panel(made.id(next(ids)))
     return JSONEncoder(indent=2, sort_keys=True).encode(board.build()) + "\n"
 
 
@@ -60,7 +65,7 @@ def _variable(name: str, label: str, values_of: str, matchers: str = "") -> dash
         dashboard.QueryVariable(name)
         .label(label)
         .datasource(SOURCE)
-        .query(f"label_values({USAGE}{{{matchers}}}, {values_of})")
+        .query(f"label_values({WITHOUT_TOKEN}{{{matchers}}}, {values_of})")
         .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
         .multi(multi=True)
         .include_all(include_all=True)
@@ -69,58 +74,58 @@ def _variable(name: str, label: str, values_of: str, matchers: str = "") -> dash
     )
 
 
-def _figure(look: Look, beside: int) -> stat.Panel:
-    """The latest value, in large."""
-    panel = (
+def _figure(panel: Panel, beside: int) -> stat.Panel:
+    """Return a panel with the latest value."""
+    built = (
         stat.Panel()
-        .title(look.title)
-        .description(look.description)
+        .title(panel.title)
+        .description(panel.description)
         .datasource(SOURCE)
-        .unit(look.unit)
+        .unit(panel.unit)
         .height(6)
         .span(WIDTH // beside)
         .graph_mode(BigValueGraphMode.NONE)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-        .thresholds(_thresholds(look))
+        .thresholds(_thresholds(panel))
     )
-    for query, name in _named(look.queries):
-        panel.with_target(_target(query, name).instant())
-    return panel
+    for query, name in _named(panel.queries):
+        built.with_target(_target(query, name).instant())
+    return built
 
 
-def _curve(look: Look) -> timeseries.Panel:
-    """Values over time."""
+def _curve(panel: Panel) -> timeseries.Panel:
+    """Return a panel with values over time."""
     legend = (
         common.VizLegendOptions()
         .show_legend(show_legend=True)
         .display_mode(LegendDisplayMode.LIST)
         .placement(LegendPlacement.BOTTOM)
     )
-    panel = (
+    built = (
         timeseries.Panel()
-        .title(look.title)
-        .description(look.description)
+        .title(panel.title)
+        .description(panel.description)
         .datasource(SOURCE)
-        .unit(look.unit)
+        .unit(panel.unit)
         .height(8)
         .span(WIDTH // 2)
         .fill_opacity(8)
         .legend(legend)
         .tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI))
     )
-    for query, name in _named(look.queries):
-        panel.with_target(_target(query, name).range())
-    return panel
+    for query, name in _named(panel.queries):
+        built.with_target(_target(query, name).range())
+    return built
 
 
-def _thresholds(look: Look) -> dashboard.ThresholdsConfig:
-    """Green, orange and red, in the order in which they are crossed from below."""
+def _thresholds(panel: Panel) -> dashboard.ThresholdsConfig:
+    """Return green, orange and red thresholds, in rising order of their values."""
     config = dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE)
-    if look.limits is None:
+    if panel.limits is None:
         return config.steps([Threshold(color="green")])
-    noteworthy, bad = look.limits
+    noteworthy, bad = panel.limits
     colors = ("green", "orange", "red") if noteworthy < bad else ("red", "orange", "green")
-    values = (None, *sorted(look.limits))
+    values = (None, *sorted(panel.limits))
     return config.steps([Threshold(value=value, color=color) for value, color in zip(values, colors, strict=True)])
 
 
@@ -129,7 +134,7 @@ def _target(query: Query, name: str) -> prometheus.Dataquery:
 
 
 def _named(queries: Sequence[Query]) -> zip[tuple[Query, str]]:
-    """Each query with the letter that Grafana knows it by."""
+    """Return each query with its letter in Grafana."""
     return zip(queries, "ABCDEFGH", strict=False)
 
 

@@ -1,13 +1,14 @@
-"""A busy application to look at: its clients call an embedded Prio API without a pause, and Prometheus may look at port 9464.
+"""Demo application: its clients call an embedded Prio API without a pause, and Prometheus can scrape port 9464.
 
-``python -m integrations.prometheus.busy``; with ``--trouble`` it also has clients that each get into a trouble of their own, so
-that every alert fires; with ``--redis`` also some that share tokens. It runs until Ctrl-C.
+``python -m integrations.prometheus.busy``; with ``--trouble`` further clients fail in different ways, so that every alert
+fires; with ``--redis`` further clients share tokens. It runs until Ctrl-C.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import signal
 import tempfile
 import threading
@@ -20,6 +21,7 @@ import httpx
 from cryptography.fernet import Fernet
 from opentelemetry import metrics
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import start_http_server
 
@@ -28,98 +30,101 @@ from prio_middleware.sandbox import Account, Sandbox, SandboxOptions
 from prio_middleware.settings import ClientSettings
 
 PRODUCT = "/products/1004"
-CROWD = 4
-"""How many threads a client's callers are: some of them wait for another's fetch."""
+MARGIN = 60.0
+"""Upper limit of a call's duration in seconds."""
+
+THREADS = 4
+"""Number of calling threads of a client. Some of them wait for another thread's fetch."""
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Where clients call, and when.
+class Context:
+    """APIs that the clients call, and the pace of the calls.
 
     Attributes:
-        well: an API that answers.
-        ailing: one whose token endpoint can be spoilt.
-        ended: set when it is time to stop.
-        pace: seconds between the calls of a caller.
-        stores: where tokens are shared, for those who share them.
+        healthy: API without faults.
+        faulty: API whose token endpoint can be made to fail.
+        ended: set at the end of the run.
+        pace: seconds between the calls of a thread.
+        stores: token store settings of the clients that share tokens.
     """
 
-    well: Sandbox
-    ailing: Sandbox
+    healthy: Sandbox
+    faulty: Sandbox
     ended: threading.Event
     pace: float
     stores: Mapping[str, Any]
 
     def moments(self) -> Iterator[int]:
-        """Counts the moments for a call, until the end."""
+        """Yield the number of each call when it is due, until the end."""
         moment = 0
         while not self.ended.wait(self.pace):
             yield moment
             moment += 1
 
 
-Life = Callable[[httpx.Client, Stage], None]
+Behaviour = Callable[[httpx.Client, Context], None]
 
 
-def steady(http: httpx.Client, stage: Stage) -> None:
-    """Nothing happens to it."""
-    for _ in stage.moments():
+def steady(http: httpx.Client, context: Context) -> None:
+    """Call without faults."""
+    for _ in context.moments():
         call(http)
 
 
-def idle(http: httpx.Client, stage: Stage) -> None:
-    """It makes one call, and lets its token expire."""
+def idle(http: httpx.Client, context: Context) -> None:
+    """Make one call, and let the token expire."""
     call(http)
-    stage.ended.wait()
+    context.ended.wait()
 
 
-def rejected(http: httpx.Client, stage: Stage) -> None:
-    """Its secret is not the account's any more."""
-    stage.well.admin.set_secret("rejected", "another")
-    steady(http, stage)
+def rejected(http: httpx.Client, context: Context) -> None:
+    """Call with a secret that is not valid any more."""
+    context.healthy.admin.set_secret("rejected", "another")
+    steady(http, context)
 
 
-def failing(http: httpx.Client, stage: Stage) -> None:
-    """It is well, until the token endpoint breaks."""
-    for moment in stage.moments():
+def failing(http: httpx.Client, context: Context) -> None:
+    """Call until the token endpoint fails, and go on."""
+    for moment in context.moments():
         call(http)
         if moment == 20:
-            stage.ailing.admin.fail_tokens("unavailable", times=None)
+            context.faulty.admin.fail_tokens("unavailable", times=None)
 
 
-def careless(http: httpx.Client, stage: Stage) -> None:
-    """It asks for what is not there, and now and then over plain HTTP."""
-    for moment in stage.moments():
+def careless(http: httpx.Client, context: Context) -> None:
+    """Call an unknown path, and sometimes over plain HTTP."""
+    for moment in context.moments():
         call(http, "http://127.0.0.1/products" if moment % 10 == 0 else "/products/unknown")
 
 
-def revoked(http: httpx.Client, stage: Stage) -> None:
-    """Somebody revokes its tokens as fast as it has new ones."""
-    for moment in stage.moments():
+def revoked(http: httpx.Client, context: Context) -> None:
+    """Call while each new token is revoked."""
+    for moment in context.moments():
         call(http)
         if moment % 7 == 0:
-            stage.well.admin.revoke("revoked")
+            context.healthy.admin.revoke("revoked")
 
 
 def call(http: httpx.Client, url: str = PRODUCT) -> None:
-    """One call. What comes of it is for the metrics to tell."""
+    """Make one call and ignore its result, which the metrics show."""
     with contextlib.suppress(httpx.HTTPError):
         http.get(url)
 
 
-WELL: Mapping[str, Life] = {"steady": steady, "idle": idle}
-SHARING: Mapping[str, Life] = {"sharing": steady, "sharing_too": steady, "cut_off": steady}
-TROUBLED: Mapping[str, Life] = {"rejected": rejected, "failing": failing, "careless": careless, "revoked": revoked}
+HEALTHY: Mapping[str, Behaviour] = {"steady": steady, "idle": idle}
+SHARING: Mapping[str, Behaviour] = {"sharing": steady, "sharing_too": steady, "cut_off": steady}
+FAILING: Mapping[str, Behaviour] = {"rejected": rejected, "failing": failing, "careless": careless, "revoked": revoked}
 
 
-def play(lives: Mapping[str, Life], stage: Stage) -> None:
-    """Let every client live, until the end."""
+def run_clients(behaviours: Mapping[str, Behaviour], context: Context) -> None:
+    """Run every client until the end."""
     with contextlib.ExitStack() as clients:
         callers = [
-            threading.Thread(target=life, args=(http, stage))
-            for name, life in lives.items()
-            for http in [clients.enter_context(client(settings=settings(name, stage)))]
-            for _ in range(CROWD if life is steady else 1)
+            threading.Thread(target=behaviour, args=(http, context))
+            for name, behaviour in behaviours.items()
+            for http in [clients.enter_context(client(settings=settings(name, context)))]
+            for _ in range(THREADS if behaviour is steady else 1)
         ]
         for caller in callers:
             caller.start()
@@ -127,55 +132,60 @@ def play(lives: Mapping[str, Life], stage: Stage) -> None:
             caller.join()
 
 
-def settings(name: str, stage: Stage) -> ClientSettings:
-    """The client ``name`` of the API that it calls."""
-    sandbox = stage.ailing if name == "failing" else stage.well
+def settings(name: str, context: Context) -> ClientSettings:
+    """Return the settings of the client ``name``."""
+    sandbox = context.faulty if name == "failing" else context.healthy
     account = next(account for account in sandbox.options.accounts if account.client_id == name.removesuffix("_too"))
-    given_up_after = 1 if sandbox is stage.ailing else 30
+    timeout = 1 if sandbox is context.faulty else 30
     return ClientSettings(
         name=name,
         base_url=sandbox.base_url,
         client_id=account.client_id,
         client_secret=account.client_secret,
         ca_file=sandbox.ca_file,
-        token_timeout=given_up_after,
-        token_deadline=given_up_after,
-        hold_back=2,
-        # The second one needs its next token a little later than the one who fetches it for both.
+        token_timeout=timeout,
+        token_deadline=timeout,
+        failure_cooldown=2,
+        # The second client needs its next token a little later, and takes it from the store.
         leeway_fraction=0 if name.endswith("_too") else 0.1,
-        token_store=stage.stores.get(name),
+        token_store=context.stores.get(name),
     )
 
 
 @contextlib.contextmanager
 def stores(port: int | None) -> Generator[Mapping[str, Any]]:
-    """The settings of those who share tokens: in the Redis at ``port``, or where there is none."""
+    """Yield the token store settings by client: the Redis at ``port``, or an address without one."""
     with tempfile.TemporaryDirectory() as folder:
         key = Path(folder, "key")
         key.touch(mode=0o600)
         key.write_bytes(Fernet.generate_key())
         shared = {"url": f"redis://127.0.0.1:{port}", "encryption_key_file": key}
-        lost = {"url": f"unix://{folder}/nobody.sock", "encryption_key_file": key}
+        lost = {"url": f"unix://{folder}/missing.sock", "encryption_key_file": key}
         yield {"sharing": shared, "sharing_too": shared, "cut_off": lost}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve metrics and make calls, until SIGINT or SIGTERM."""
+    """Serve metrics and make calls until SIGINT or SIGTERM."""
     asked = _parser().parse_args(arguments)
-    lives = {**WELL, **(TROUBLED if asked.trouble else {}), **(SHARING if asked.redis else {})}
+    behaviours = {**HEALTHY, **(FAILING if asked.trouble else {}), **(SHARING if asked.redis else {})}
+    # Tokens live longer than announced, so that none expires during a slow call.
     options = SandboxOptions(
-        accounts=tuple(Account(name) for name in lives), lifetime=asked.lifetime, token_delay=asked.pace, limits=False
+        accounts=tuple(Account(name) for name in behaviours),
+        lifetime=asked.lifetime + MARGIN,
+        expires_in=str(asked.lifetime),
+        token_delay=asked.pace,
+        limits=False,
     )
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    with measured(asked), Sandbox(options) as well, Sandbox(options) as ailing, stores(asked.redis) as shared:
-        play(lives, Stage(well, ailing, ended, asked.pace, shared))
+    with export_metrics(asked), Sandbox(options) as healthy, Sandbox(options) as faulty, stores(asked.redis) as shared:
+        run_clients(behaviours, Context(healthy, faulty, ended, asked.pace, shared))
 
 
 @contextlib.contextmanager
-def measured(asked: argparse.Namespace) -> Generator[None]:
-    """Metrics go to a collector, or are there to be looked at."""
+def export_metrics(asked: argparse.Namespace) -> Generator[None]:
+    """Send metrics to a collector, or serve them."""
     if asked.otlp:
         from integrations.collector import otlp
 
@@ -183,6 +193,8 @@ def measured(asked: argparse.Namespace) -> Generator[None]:
         yield
         return
     metrics.set_meter_provider(MeterProvider([PrometheusMetricReader()]))
+    os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"] = "http"
+    HTTPXClientInstrumentor().instrument()
     server, _ = start_http_server(asked.port, "127.0.0.1")
     yield
     server.shutdown()
@@ -190,13 +202,15 @@ def measured(asked: argparse.Namespace) -> Generator[None]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m integrations.prometheus.busy", description="An application to look at.")
-    parser.add_argument("--port", type=int, default=9464, help="where metrics are served (default: %(default)s)")
+    parser = argparse.ArgumentParser(
+        prog="python -m integrations.prometheus.busy", description="Demo application with metrics."
+    )
+    parser.add_argument("--port", type=int, default=9464, help="port of the metrics (default: %(default)s)")
     parser.add_argument("--otlp", action="store_true", help="send metrics to a collector instead")
     parser.add_argument("--pace", type=float, default=0.2, help="seconds between calls (default: %(default)s)")
-    parser.add_argument("--lifetime", type=float, default=60, help="seconds that a token is good for (default: %(default)s)")
-    parser.add_argument("--trouble", action="store_true", help="have clients in trouble too")
-    parser.add_argument("--redis", type=int, metavar="PORT", help="have clients that share tokens in the Redis there too")
+    parser.add_argument("--lifetime", type=float, default=60, help="lifetime of tokens in seconds (default: %(default)s)")
+    parser.add_argument("--trouble", action="store_true", help="add clients that fail")
+    parser.add_argument("--redis", type=int, metavar="PORT", help="add clients that share tokens in the Redis at this port")
     return parser
 
 

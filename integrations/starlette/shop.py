@@ -1,9 +1,9 @@
 """A shop for tickets as a Starlette application: JSON in, JSON out.
 
-- ``GET /products``: what there is;
-- ``POST /reservations``: hold tickets for a quarter of an hour;
-- ``POST /orders``: buy what is held;
-- ``GET /ready``: whether this process can serve.
+- ``GET /products``: list the products;
+- ``POST /reservations``: hold tickets for 15 minutes;
+- ``POST /orders``: buy the tickets that are held;
+- ``GET /ready``: readiness of this process.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ logger = logging.getLogger("shop")
 
 
 class Wish(BaseModel):
-    """Tickets that a customer would like to have."""
+    """Tickets that a customer wants to hold."""
 
     product_id: str
     date: datetime.date
@@ -34,13 +34,13 @@ class Wish(BaseModel):
 
 
 class Purchase(BaseModel):
-    """What a customer has decided on."""
+    """Reservation that a customer buys."""
 
     reservation_reference: str
 
 
 async def products(request: Request) -> Response:
-    """What there is."""
+    """List the products."""
     prio: httpx.AsyncClient = request.state.prio
     answer = await prio.get("/products")
     return JSONResponse(answer.raise_for_status().json()["data"]["items"])
@@ -55,7 +55,7 @@ async def reserve(request: Request) -> Response:
 
 
 async def order(request: Request) -> Response:
-    """Buy what is held."""
+    """Buy the tickets that are held."""
     prio: httpx.AsyncClient = request.state.prio
     purchase = Purchase.model_validate_json(await request.body())
     answer = await prio.post("/orders", json=purchase.model_dump())
@@ -63,9 +63,9 @@ async def order(request: Request) -> Response:
 
 
 async def apologize(_request: Request, error: Exception) -> Response:
-    """What a customer is told when it does not work."""
+    """Return an error to the customer."""
     match error:
-        case ValidationError():  # Found here, because Prio counts every 4xx, and blocks who has too many.
+        case ValidationError():  # Checked here, because Prio counts every 4xx and blocks a client that has too many.
             return problem(400, "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()))
         case httpx.HTTPStatusError(response=httpx.Response(status_code=400 | 404 | 409) as answer):
             return problem(answer.status_code, answer.json()["error_message"])
@@ -75,11 +75,11 @@ async def apologize(_request: Request, error: Exception) -> Response:
 
 
 def problem(status: int, message: str) -> Response:
-    """An answer that says what is wrong."""
+    """Return a response with an error message."""
     return JSONResponse({"message": message}, status)
 
 
-# Not httpx.TransportError: a TokenError is one too, and PrioMiddleware answers that with 503 and Retry-After.
+# Not httpx.TransportError: a TokenError is one too, and PrioMiddleware returns 503 with Retry-After for it.
 EXPECTED = (ValidationError, httpx.HTTPStatusError, httpx.TimeoutException, httpx.NetworkError, httpx.ProtocolError)
 
 app = Starlette(

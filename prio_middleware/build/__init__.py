@@ -1,40 +1,70 @@
-"""From settings to a pipeline, and to the options of the library's client."""
+"""Builders: a pipeline, and the options of the library's client, from settings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
-from ..components import BUILT_IN, OPT_IN, make_component
 from ..errors import ConfigurationError
-from ..middleware import ApplicationInfo, BudgetGuard, HeaderInjector, HTTPSEnforcer, OriginGuard, RevocationHandler, budget
-from ..pipeline import Pipeline
-from ..presets import PRESETS
+from ..middleware import ApplicationInfo, BudgetGuard, HeaderInjector, HTTPSEnforcer, OriginGuard, RevocationHandler
+from ..middleware.budget_guard import budget
+from ..middleware.revocation import renewal_limiter
+from ..middleware.revocation.memory import PathTemplates
+from ..oauth.access_token import DEFAULT_OPTIONS, AccessToken
+from ..oauth.accounts import AccountResolver, Accounts
+from ..oauth.provider import ClientCredentialsProvider
+from ..pipeline.pipeline import Pipeline
+from ..pipeline.registry import BUILT_IN, OPT_IN, make_component
 from ..settings import ClientSettings, Settings
-from ..settings.budget import BudgetGuardTable
-from .options import client_options
-from .provider import build_provider
-from .sharing import forget_stores
+from ..settings.models import BudgetGuardTable, ConnectionSettings, renewal_rules
+from ..settings.presets import PRESETS
+from ..telemetry import logs
+from ..telemetry.counters import MetricsRegistry
+from ..transports.options import trust_of
+from .client_options import client_options
+from .token_provider import (
+    build_account_provider,
+    build_provider,
+    build_static_headers,
+    build_token_source,
+    load_resolver,
+)
 
 if TYPE_CHECKING:
-    from ..transports.library import HTTPLibrary
+    from ..transports.inner import HTTPLibrary
 
-__all__ = ["Plan", "build_pipeline", "build_provider", "client_options", "forget", "pipeline_for", "plan"]
+__all__ = [
+    "Plan",
+    "build_pipeline",
+    "build_provider",
+    "cached_token",
+    "client_options",
+    "forget",
+    "pipeline_for",
+    "plan",
+    "registry",
+]
 
 PIPELINES_LIMIT = 1024
-"""How many pipelines are kept for clients to come. A client keeps its own."""
+"""Maximum pipelines that are kept for later clients. Each client keeps its own."""
 
-_pipelines: dict[ClientSettings, Pipeline] = {}
+_pipelines: dict[tuple[ClientSettings, tuple[str, ...], AccountResolver | None], Pipeline] = {}
+
+registry = MetricsRegistry()
+"""Counts of all clients made from settings. Tests may put another registry in its place before they make clients."""
 
 
 class Plan(NamedTuple):
-    """What a client is made of.
+    """Parts of a client.
 
     Attributes:
         name: the client's name in errors and telemetry.
         base_url: the API's URL.
-        pipeline: the components, shared by all clients of this process whose settings are equal: so is the token.
-        options: what the settings say of the library client's own options.
+        pipeline: the pipeline. Clients of this process with equal settings and equal trust share it, and so the token.
+        options: options of the library's client from the settings.
     """
 
     name: str
@@ -43,70 +73,177 @@ class Plan(NamedTuple):
     options: dict[str, Any]
 
 
-def plan(name: str | None, settings: Settings | ClientSettings | None, library: HTTPLibrary) -> Plan:
-    """What the client called ``name`` is made of.
+def plan(
+    name: str | None,
+    settings: Settings | ClientSettings | None,
+    library: HTTPLibrary,
+    options: Mapping[str, Any] | None = None,
+    accounts: AccountResolver | None = None,
+    account: Callable[[], str | None] | None = None,
+) -> Plan:
+    """Return the parts of the client ``name``, which gets these ``options`` of its own.
+
+    Args:
+        name: the client's name; default: the default client.
+        settings: the settings; default: from the environment and the files.
+        library: the HTTP library of the client.
+        options: the client's own options.
+        accounts: the resolver of the client's accounts; default: that of the settings, if they name one.
+        account: returns the account of a call that names none.
 
     Raises:
         ConfigurationError: the settings are incomplete or wrong.
     """
+    others: Mapping[str, ClientSettings] = {}
     if not isinstance(settings, ClientSettings):
-        settings = (settings or Settings()).client(name)
-    return Plan(settings.name, settings.base_url, pipeline_for(settings), client_options(settings, library))
+        every = settings or Settings()
+        settings, others = every.client(name), every.clients
+    configured = client_options(settings, library, options)
+    trust = trust_of(options or {}, configured)
+    if (options or {}).get("verify") is False:
+        logs.log(
+            logging.WARNING,
+            "Client %r checks no certificate: neither the API's nor the token endpoint's, which gets the credentials.",
+            settings.name,
+            event="certificates_not_checked",
+            client=settings.name,
+        )
+    del options  # It may hold a secret, and crash reporters print local variables.
+    pipeline = pipeline_for(settings, trust, accounts)
+    if isinstance(pipeline.provider, ClientCredentialsProvider):
+        known = pipeline.provider.accounts
+        pipeline.provider.accounts = _accounts(settings, others, trust, accounts) or known
+        pipeline = pipeline.with_account(account) if account else pipeline
+    return Plan(settings.name, settings.base_url, pipeline, configured)
 
 
-def pipeline_for(settings: ClientSettings) -> Pipeline:
-    """The pipeline for ``settings``: one in each process."""
-    known = _pipelines.get(settings)
+def cached_token(name: str | None, settings: Settings | ClientSettings | None) -> AccessToken | None:
+    """Return the fresh token of the client ``name`` that this process has, or None.
+
+    Raises:
+        ConfigurationError: the settings are incomplete or wrong.
+    """
+    own = settings if isinstance(settings, ClientSettings) else (settings or Settings()).client(name)
+    token: AccessToken | None = pipeline_for(own).provider.current(DEFAULT_OPTIONS, None)
+    return token
+
+
+def _accounts(
+    settings: ClientSettings,
+    others: Mapping[str, ClientSettings],
+    trust: tuple[str, ...],
+    resolve: AccountResolver | None,
+) -> Accounts | None:
+    """Return the accounts of a client: the other clients at its server, and those of its resolver."""
+    resolve = resolve or (load_resolver(settings.accounts, settings.name) if settings.accounts else None)
+    if resolve is None and len(others) <= 1:
+        return None
+
+    def find(account: str) -> ClientCredentialsProvider | None:
+        other = others.get(account)
+        if other is not None and same_server(settings, other):
+            provider = pipeline_for(other, trust).provider
+            return provider if isinstance(provider, ClientCredentialsProvider) else None
+        if resolve is None:
+            return None
+        label = f"{settings.name}/{account}"
+        return build_account_provider(settings, account, resolve, partial(registry.client, label), trust)
+
+    return Accounts(find, client=settings.name, limit=settings.accounts_limit)
+
+
+def same_server(one: ClientSettings, other: ClientSettings) -> bool:
+    """Return whether two clients call the same API with tokens of the same token endpoint, over equal connections."""
+    names = ("base_url", "token_server_url", *ConnectionSettings.model_fields)
+    return all(getattr(one, name) == getattr(other, name) for name in names)
+
+
+def pipeline_for(
+    settings: ClientSettings,
+    trust: tuple[str, ...] = (),
+    accounts: AccountResolver | None = None,
+    *,
+    limit: int = PIPELINES_LIMIT,
+) -> Pipeline:
+    """Return the pipeline for ``settings`` and ``trust``: one per process.
+
+    Args:
+        settings: the settings of one client.
+        trust: see :func:`trust_of`. Default: the client has no options of its own.
+        accounts: the resolver of its accounts, if that is given in code.
+        limit: maximum pipelines that are kept. The oldest one is dropped first.
+    """
+    key = settings, trust, accounts
+    known = _pipelines.get(key)
     if known is None:
-        if len(_pipelines) >= PIPELINES_LIMIT:
+        if len(_pipelines) >= limit:
             _pipelines.pop(next(iter(_pipelines)), None)
-        known = _pipelines.setdefault(settings, build_pipeline(settings))
+        known = _pipelines.setdefault(key, build_pipeline(settings, trust))
     return known
 
 
 def forget() -> None:
-    """Keep no pipeline, and so no token, for clients to come: each test starts afresh."""
+    """Drop all pipelines, tokens and counts, for tests."""
+    from . import shared_tokens
+
     _pipelines.clear()
-    forget_stores()
+    shared_tokens.forget()
     budget.forget()
+    logs.forget()
+    renewal_limiter.forget()
+    registry.clear()
 
 
-def build_pipeline(settings: ClientSettings) -> Pipeline:
-    """A new pipeline for ``settings``: the components they declare, or the default ones.
+def build_pipeline(settings: ClientSettings, trust: tuple[str, ...] = ()) -> Pipeline:
+    """Build a pipeline from ``settings``: the declared components, or the default ones.
 
     Raises:
         ConfigurationError: a component or the credentials cannot be used.
     """
+    registry.limit = settings.metric_client_limit
     try:
-        pipeline = Pipeline(_components(settings))
+        pipeline = Pipeline(_components(settings, trust), waive=settings.waive, registry=registry)
     except ConfigurationError as error:
         failure = error
     else:
-        pipeline.tally.client_error_limit = _limits(settings)[0]
+        pipeline.counters.client_error_limit = _limits(settings)[0]
+        provider = pipeline.provider
+        for component in pipeline.components:
+            if isinstance(component, RevocationHandler) and isinstance(provider, ClientCredentialsProvider):
+                component.limiter_of_account = partial(_limiter_of_account, provider)
         return pipeline
     raise failure.copy(client=settings.name)
 
 
-def _components(settings: ClientSettings) -> list[Any]:
+def _limiter_of_account(provider: ClientCredentialsProvider, account: str) -> renewal_limiter.ProcessLimiter:
+    """Return the limiter of the account's credentials, which their own client shares."""
+    of_account = provider.of_account(account)
+    return renewal_limiter.limiter_of(of_account.endpoint.url, of_account.endpoint.auth.client_id)
+
+
+def _components(settings: ClientSettings, trust: tuple[str, ...]) -> list[Any]:
     built_in: dict[str, Callable[[], Any]] = {
         "https_enforcer": lambda: HTTPSEnforcer(settings.loopback_http_hosts),
         "budget_guard": lambda: _budget_guard(settings),
         "origin_guard": lambda: OriginGuard([settings.base_url, *settings.allowed_origins], settings.foreign_origins),
         "application_info": lambda: ApplicationInfo(**dict(settings.app)),
-        "revocation_handler": lambda: RevocationHandler(PRESETS[settings.preset].refusals),
-        "token_provider": lambda: build_provider(settings),
-        "header_injector": HeaderInjector,
+        "static_headers": lambda: build_static_headers(settings),
+        "revocation_handler": lambda: RevocationHandler(
+            PRESETS[settings.preset].refusals.over(renewal_rules(settings.renew_on)),
+            limiter=renewal_limiter.limiter_of(settings.token_server_url or settings.base_url, settings.client_id),
+            templates=PathTemplates(settings.path_templates, urlsplit(settings.base_url).path),
+        ),
+        "token_provider": lambda: build_token_source(settings, registry.client(settings.name), trust),
+        "header_injector": lambda: HeaderInjector(settings.caller_authorization),
     }
     declared = [(component.use, dict(component.options)) for component in settings.pipeline]
+    opted_in = {"budget_guard": settings.budget_guard, "static_headers": settings.headers or settings.headers_file}
+    left_out = ("revocation_handler", "header_injector") if settings.provider == "none" else ()
+    default = [use for use in BUILT_IN if use not in left_out and (use not in OPT_IN or opted_in[use])]
     return [
         built_in[use]() if use in built_in else make_component(use, options, settings.name)
-        for use, options in declared or [(use, {}) for use in _default(settings)]
+        for use, options in declared or [(use, {}) for use in default]
     ]
-
-
-def _default(settings: ClientSettings) -> Iterator[str]:
-    """The default pipeline's components."""
-    return (use for use in BUILT_IN if use not in OPT_IN or getattr(settings, use) is not None)
 
 
 def _budget_guard(settings: ClientSettings) -> BudgetGuard:
@@ -124,6 +261,6 @@ def _budget_guard(settings: ClientSettings) -> BudgetGuard:
 
 
 def _limits(settings: ClientSettings) -> tuple[int | None, int | None]:
-    """Answers 4xx, and requests, that the server takes in a minute, where that is known."""
+    """Return the limits of the server per minute, for 4xx responses and for requests. None if unknown."""
     table, preset = settings.budget_guard or BudgetGuardTable(), PRESETS[settings.preset]
     return table.client_errors or preset.client_error_limit, table.requests or preset.request_limit

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import sys
 
 NEEDED = ("typer", "rich")
-"""Packages that only the extra brings."""
-
+"""Packages of the extra ``cli``."""
 
 INTERRUPTED = 130
-"""128 + SIGINT, as shells have it."""
+"""Exit status after Ctrl-C: 128 + SIGINT, as in shells."""
 
 
 def main() -> None:
     """Run the command line, and exit.
 
     Raises:
-        SystemExit: always. 0: done; 1: it failed; 2: the command line or the settings are wrong; 130: Ctrl-C; 141: nobody
-            reads the output any more. ``prio request`` has 3, 4 and 5 for answers 3xx, 4xx and 5xx.
+        SystemExit: always. 0: success; 1: failure; 2: invalid command line or settings; 130: Ctrl-C; 141: the reader of
+            the output closed the pipe. ``prio request`` exits with 3, 4 and 5 for responses 3xx, 4xx and 5xx.
     """
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         sys.exit(f"The prio command needs {' and '.join(missing)}. Install it: pip install 'prio-middleware[cli]'")
+    # The commands say themselves what went wrong: the library's warnings would say it twice.
+    logging.getLogger("prio_middleware").addHandler(logging.NullHandler())
     try:
-        from .app import app
+        from .commands import app
 
         app(prog_name="prio")
-    except KeyboardInterrupt:  # Before a command has begun.
+    except KeyboardInterrupt:  # Before a command has started.
         sys.exit(INTERRUPTED)

@@ -1,4 +1,4 @@
-"""``python -m prio_middleware.cli``: the ``prio`` command, where the script is not on the path."""
+"""``python -m prio_middleware.cli``: the ``prio`` command, if the script is not on the path."""
 
 from __future__ import annotations
 

@@ -1,55 +1,243 @@
-"""``prio check``: the doctor."""
+"""`prio check`: the steps for each client, and their report."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING
+from urllib.parse import quote_plus
 
-import typer
+from rich.console import Console
+from rich.text import Text
 
-from .guard import FAILED, guarded
-from .options import AskSecret, ClientArgument, JsonOption
+from ..errors import CredentialsRefusedError, PrioError
+from ..settings import Settings
+from .arguments import load
+from .check_probes import CheckFinding, CheckStatus, Step, StepResult, run_steps
+from .check_verdicts import ServerSteps, judge_call, judge_error, judge_settings, judge_token, origin_of
+from .command_client import CommandClient
+from .response import explain, read_message, read_short_body
+from .settings_shown import rows, with_comment, without_defaults
+from .terminal import columns, visible, waiting, wrapped
 
 if TYPE_CHECKING:
-    from .doctor.steps import Result
+    from ..settings import ClientSettings
+    from ..settings.presets import BasicEncoding
 
-EPILOG = """Examples:
+_STYLES = {
+    CheckStatus.OK: "green",
+    CheckStatus.WARN: "yellow",
+    CheckStatus.FAIL: "bold red",
+    CheckStatus.SKIP: "dim",
+}
 
-prio check
+_MARGIN = 18
 
-prio check berlin --path /products/1004
-
-prio check --json > check.json"""
+_INDENT = 4
 
 
-@guarded
-def check(
-    client: ClientArgument = None,
-    path: Annotated[str | None, typer.Option(metavar="PATH", help="A call to try. Default: a cheap one.")] = None,
-    *,
-    as_json: JsonOption = False,
-    ask_secret: AskSecret = False,
-) -> None:
-    """Find out whether everything works, and what to do if not.
+class CheckReport:
+    """Prints the results of a check as they come in.
 
-    Looks at settings, DNS, TCP, TLS, clock, token request and one call.
-
-    Exit status: 0 if it works, perhaps with warnings; 1 if something failed.
+    Args:
+        console: the output. Lines are wrapped on a terminal only.
     """
-    from .doctor.report import Report, document
-    from .doctor.steps import Status
-    from .doctor.visit import visits
-    from .given import read_target
-    from .terminal import output, print_json
 
-    report = None if as_json else Report(output())
-    found: dict[str, list[Result]] = {}
-    for name, results in visits(client, path and read_target(path), ask_secret=ask_secret):
-        found[name] = list(results if report is None else report.following(name, results))
-    findings = [result.finding for results in found.values() for result in results]
-    failed = any(finding.status is Status.FAIL for finding in findings)
-    if report is None:
-        print_json({"ok": not failed, "clients": {name: document(results) for name, results in found.items()}})
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._width = columns(console)
+
+    def show(self, client: str, results: Iterable[StepResult]) -> Iterator[StepResult]:
+        """Print each result of a client, and yield it."""
+        self._console.print(f"Client {client!r}", style="bold")
+        for result in results:
+            self._print(result)
+            yield result
+
+    def summarize(self, findings: Iterable[CheckFinding]) -> None:
+        """Print the number of failures and warnings."""
+        statuses = [finding.status for finding in findings]
+        failed, warnings = statuses.count(CheckStatus.FAIL), statuses.count(CheckStatus.WARN)
+        self._console.print()
+        if failed:
+            self._console.print(f"{failed} failed.", style=_STYLES[CheckStatus.FAIL])
+        elif warnings:
+            self._console.print(
+                f"Passed, with {warnings} warning{'' if warnings == 1 else 's'}.", style=_STYLES[CheckStatus.WARN]
+            )
+        else:
+            self._console.print("All checks passed.", style=_STYLES[CheckStatus.OK])
+
+    def _print(self, result: StepResult) -> None:
+        finding, style = result.finding, _STYLES[result.finding.status]
+        status = finding.status.upper() if finding.status is CheckStatus.FAIL else finding.status
+        first, *rest = wrapped(finding.summary, self._width - _MARGIN)
+        self._console.print(Text.assemble("  ", (f"{status:<6}", style), (f"{result.step.name:<10}", "bold"), first))
+        for line in rest:
+            self._console.print(f"{'':{_MARGIN}}{line}")
+        for line in (line for pair in finding.lines for line in with_comment(*pair, self._width - _INDENT)):
+            self._console.print(f"{'':{_INDENT}}{visible(line)}")
+        for line in wrapped(f"To do: {finding.remedy}", self._width - _MARGIN) if finding.remedy else ():
+            self._console.print(f"{'':{_MARGIN}}{line}", style=style)
+
+
+def as_json(results: Iterable[StepResult]) -> list[dict[str, object]]:
+    """Return the results for JSON output."""
+    return [
+        {
+            "step": result.step.name,
+            "about": result.step.about,
+            "status": result.finding.status,
+            "summary": result.finding.summary,
+            "remedy": result.finding.remedy,
+            "seconds": round(result.seconds, 3),
+            "facts": dict(result.finding.facts),
+        }
+        for result in results
+    ]
+
+
+LATER = ("dns", "tcp", "tls", "clock", "token", "call")
+"""Names of the steps after the settings."""
+
+CALLS = {"prio": "/products"}
+"""Path of a call that needs a token, by preset. Its data is not read."""
+
+OPEN_CALLS = {"prio": "/system/ping"}
+"""Path of a call that needs no token, by preset."""
+
+
+class CheckRun:
+    """The steps for one client.
+
+    Args:
+        client: HTTP clients for its servers.
+        settings: the client's settings.
+        path: the call to make with a token; by default the preset's.
+    """
+
+    def __init__(self, client: CommandClient, settings: ClientSettings, path: str | None = None) -> None:
+        self._client = client
+        self._settings = settings
+        self._path = path or CALLS.get(settings.preset)
+
+    def steps(self, after: Step) -> list[Step]:
+        """Return the steps after ``after``, which checks the settings."""
+        settings = self._settings
+        api = ServerSteps(self._client, settings, f"{settings.base_url}{OPEN_CALLS.get(settings.preset, '')}", after)
+        # The server would count a GET of the token endpoint as an error of the client.
+        scheme, _, rest = settings.token_server_url.partition("://")
+        root = f"{scheme}://{rest.partition('/')[0]}/" if rest else settings.base_url
+        same = origin_of(settings.base_url) == origin_of(root)
+        issuer = api if same else ServerSteps(self._client, settings, root, after)
+        token = Step("token", self._request_token, issuer.tls.about, (issuer.tls,))
+        call = Step("call", self._call, api.tls.about, (api.tls, token))
+        network = [step for server in dict.fromkeys((api, issuer)) for step in (server.dns, server.tcp, server.tls)]
+        return [*network, issuer.clock, token, call]
+
+    def _request_token(self) -> CheckFinding:
+        if self._settings.provider == "none":
+            return CheckFinding(CheckStatus.OK, "Provider 'none' sends no token.")
+        try:
+            token = self._client.authenticate()
+        except PrioError as error:
+            other = self._other_encoding() if isinstance(error, CredentialsRefusedError) else None
+            return judge_error(error) if other is None else judge_error(error.copy(remedy=other))
+        return judge_token(token, self._settings.scope)
+
+    def _other_encoding(self) -> str | None:
+        """Try the other encoding of HTTP Basic once. Return the advice if it works: documentation differs about it."""
+        settings = self._settings
+        encoding: BasicEncoding = "form" if settings.basic_encoding == "raw" else "raw"
+        pair = f"{settings.client_id}{settings.client_secret.reveal() if settings.client_secret else ''}"
+        if settings.client_auth != "client_secret_basic" or quote_plus(pair) == pair:  # Both encodings are equal.
+            return None
+        try:
+            with CommandClient(settings.model_copy(update={"basic_encoding": encoding})) as client:
+                client.authenticate()
+        except PrioError:
+            return None
+        return f'The server accepts them in the other encoding of HTTP Basic: set basic_encoding = "{encoding}".'
+
+    def _call(self) -> CheckFinding:
+        if self._path is None:
+            preset = self._settings.preset
+            return CheckFinding(CheckStatus.SKIP, f"Skipped: preset {preset!r} has no call to try. Name one with --path.")
+        client, library = self._client.client, self._client.library
+        try:
+            with client.stream("GET", self._path) as response:
+                body = read_short_body(response) if response.status_code >= 300 else b""
+                return judge_call(read_message(response, body, self._client.secrets))
+        except PrioError as error:
+            return judge_error(error)
+        except (library.HTTPError, library.InvalidURL) as error:
+            return CheckFinding(CheckStatus.FAIL, *explain(error))
+
+
+def failed_steps(error: PrioError) -> list[Step]:
+    """Return the steps if the settings cannot be used: the first one fails, the others need it."""
+    settings = Step("settings", lambda: judge_error(error))
+    return [settings, *(Step(name, settings.run, needs=(settings,)) for name in LATER)]
+
+
+def run_checks(name: str | None, path: str | None, *, ask_secret: bool) -> Iterator[tuple[str, Iterator[StepResult]]]:
+    """Yield each client's name with its results, which run the steps as they are read.
+
+    Args:
+        name: the client; by default every client.
+        path: the call to make with a token.
+        ask_secret: prompt for the client's secret.
+    """
+    log = LogCapture()
+    try:
+        with log:
+            settings = load(name, ask_secret=ask_secret)
+        names = [settings.client(name).name] if name else list(settings.clients)
+    except PrioError as error:
+        steps = failed_steps(error)
     else:
-        report.close(findings)
-    if failed:
-        raise typer.Exit(FAILED)
+        yield from ((each, _check_client(settings, each, path, log.lines)) for each in names)
+        return
+    yield name or "default", run_steps(steps, _timed)
+
+
+def _check_client(settings: Settings, name: str, path: str | None, warnings: list[str]) -> Iterator[StepResult]:
+    own = settings.client(name)
+    given = without_defaults(rows(own, settings.provenance(name)))
+    first = Step("settings", lambda: judge_settings(given, warnings))
+    try:
+        client = CommandClient(own)
+    except PrioError as error:
+        steps = failed_steps(error)
+    else:
+        with client:
+            yield from run_steps([first, *CheckRun(client, own, path).steps(first)], _timed)
+        return
+    yield from run_steps(steps, _timed)
+
+
+def _timed(step: Step) -> tuple[CheckFinding, float]:
+    started = time.perf_counter()
+    with waiting(f"{step.name} {step.about}"):
+        finding = step.run()
+    return finding, time.perf_counter() - started
+
+
+class LogCapture(logging.Handler):
+    """Context that collects warnings of this package, such as one about a secret file that other users can read."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Collect the message."""
+        self.lines.append(record.getMessage())
+
+    def __enter__(self) -> None:
+        logging.getLogger("prio_middleware").addHandler(self)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        logging.getLogger("prio_middleware").removeHandler(self)

@@ -1,15 +1,16 @@
-"""Settings as text: what each is, and where it came from. Nothing of it is a secret."""
+"""Settings and their sources, as `prio config show` prints them, and the template of `prio init`."""
 
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel
 
-from ..secret import Secret
+from .._util.secret import Secret
 from ..settings.client import SECRET_FILES, STORE_SECRET_FILES
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ DEFAULT = "default"
 _FILES = SECRET_FILES | {f"token_store.{key}": f"token_store.{file}" for key, file in STORE_SECRET_FILES.items()}
 
 IMPORTANT = ("base_url", "token_url")
-"""Settings that are worth a look, also where they are defaults."""
+"""Settings that are shown even if they are defaults."""
 
 _COMMENT_COLUMN = 44
 
@@ -31,9 +32,9 @@ class Row(NamedTuple):
     """One setting.
 
     Attributes:
-        key: its name; that within a table has a dot.
-        value: a text, number, flag or list of texts; None where it is not set.
-        source: where it came from.
+        key: its name; a dot separates a table from its key.
+        value: a text, number, flag or list of texts; None if it is not set.
+        source: the source of the value, or "default".
     """
 
     key: str
@@ -42,39 +43,44 @@ class Row(NamedTuple):
 
     @property
     def is_given(self) -> bool:
-        """Somebody has set it."""
+        """True if the value is not a default."""
         return self.source != DEFAULT
 
     @property
     def setting(self) -> str:
-        """As it would stand in ``prio.toml``; one that is not set, as a comment."""
+        """The setting as in ``prio.toml``; a comment if it is not set."""
         return f"# {self.key}" if self.value is None else f"{self.key} = {json.dumps(self.value, ensure_ascii=False)}"
 
     @property
     def comment(self) -> str:
-        """Where it came from."""
+        """The source, as a comment in ``prio.toml``."""
         return f"# {self.source if self.value is not None or self.is_given else 'not set'}"
 
 
-def beside(setting: str, comment: str, width: int) -> list[str]:
-    """A setting with its comment on the same line, or on the next one if both are too long for one."""
+def with_comment(setting: str, comment: str, width: int) -> list[str]:
+    """Return a setting with its comment on the same line, or on a second line if they do not fit."""
     line = f"{setting:<{_COMMENT_COLUMN}}  {comment}"
     return [line] if len(line) <= width else [setting, f"    {comment}"]
 
 
 def rows(settings: ClientSettings, provenance: Mapping[str, str]) -> list[Row]:
-    """Every setting of a client."""
-    return [Row(key, value, _source(key, provenance)) for key, value in _values(settings)]
+    """Return a row for every setting of a client."""
+
+    def source(key: str) -> str:
+        within = (where for given, where in provenance.items() if given == key or given.startswith(f"{key}."))
+        return next(within, None) or provenance.get(_FILES.get(key, ""), DEFAULT)
+
+    return [Row(key, value, source(key)) for key, value in _values(settings)]
 
 
-def chosen(shown: Iterable[Row]) -> list[Row]:
-    """Those that somebody has set, and the important ones."""
-    return [row for row in shown if row.is_given or (row.key in IMPORTANT and row.value)]
+def without_defaults(found: Iterable[Row]) -> list[Row]:
+    """Return the rows of settings that are not defaults, and the important ones."""
+    return [row for row in found if row.is_given or (row.key in IMPORTANT and row.value)]
 
 
-def by_key(shown: Iterable[Row]) -> dict[str, object]:
-    """Rows as JSON can hold them."""
-    return {row.key: {"value": row.value, "from": row.source} for row in shown}
+def by_key(found: Iterable[Row]) -> dict[str, object]:
+    """Return the rows for JSON output."""
+    return {row.key: {"value": row.value, "from": row.source} for row in found}
 
 
 def _values(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, object]]:
@@ -85,7 +91,7 @@ def _values(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, object
                 pass
             case _, BaseModel():
                 yield from _values(value, f"{key}.")
-            case "params" | "app.extra", tuple() if value:
+            case "params" | "renewal_params" | "token_headers" | "headers" | "app.extra", tuple() if value:
                 yield from ((f"{key}.{pair}", _plain(key, text)) for pair, text in value)
             case _:
                 yield key, _plain(key, value)
@@ -100,7 +106,7 @@ def _plain(key: str, value: object) -> object:
         case "token_url", str() if "?" in value:
             return f"{value.partition('?')[0]}?{MASK}"
         case "pipeline", tuple():
-            # Of the options, nobody but their author knows whether they are secrets. The same is true of params.
+            # Options may be secrets, and so are left out.
             return [component.use for component in value] or None
         case _, tuple():
             return list(value) or None
@@ -108,6 +114,89 @@ def _plain(key: str, value: object) -> object:
             return value
 
 
-def _source(key: str, provenance: Mapping[str, str]) -> str:
-    within = (where for given, where in provenance.items() if given == key or given.startswith(f"{key}."))
-    return next(within, None) or provenance.get(_FILES.get(key, ""), DEFAULT)
+_HEAD = """\
+#:schema ./prio.schema.json
+# Settings of prio_middleware. Editors complete this file with the schema: prio config schema > prio.schema.json
+# Environment variables take precedence: PRIO_CLIENT_ID, PRIO_CLIENT_SECRET_FILE. `prio config show` prints each value's source.
+"""
+
+_PRIO = """
+environment = {environment}               # production, staging, sandbox
+# version = "v3.8"                      # of the API
+"""
+
+_RFC6749 = """
+preset = "rfc6749"
+base_url = "https://api.example.com"    # relative URLs of calls are joined to it; its origin receives the token
+token_url = "https://login.example.com/oauth2/token"
+# issuer = "https://login.example.com"  # with discovery = true instead of token_url: read it from the issuer's metadata
+"""
+
+_CREDENTIALS = """
+client_id = {client_id}
+client_secret_file = {secret_file}      # a file that contains only the secret: do not write it here
+# private_key_file = "key.pem"          # instead of a secret: sign assertions (private_key_jwt)
+"""
+
+_REST = """
+# scope = "{scope}"
+
+# refresh = "ahead"                     # fetch the next token before it is due; default: "on_expiry"
+# foreign_origins = "refuse"            # calls to other origins raise an error; default: "without_token"
+# allowed_origins = ["https://files.example.com"]   # further origins that receive the token
+
+# read_timeout = {read_timeout}                     # seconds; connect_timeout, write_timeout and pool_timeout likewise
+# proxy = "http://proxy.example.com:3128"
+# ca_file = "ca.pem"                    # trust these authorities instead of the default ones
+# budget_guard = {{ enforce = true{limits} }}   # refuse calls before the API blocks the client; share = 0.25 for 4 processes
+# http2 = true                          # needs the HTTP library's extra http2
+# library = "httpx2"                    # for clients of ASGI, WSGI and Django applications; default: "httpx"
+
+# [app]                                 # sent as App-Name, App-Version, ...
+# name = "shop"
+# version = "1.0"
+
+# [clients.berlin]                      # another account, client("berlin"): inherits everything above except the credentials
+# client_id = "berlin@example.com"
+# client_secret_file = "~/.config/prio/berlin_secret"
+"""
+
+
+def prio(environment: str, client_id: str, secret_file: str) -> str:
+    """Return a settings file for the Prio Distributor API."""
+    scope = "https://www.prioticketapis.com/auth/distributor.booking"
+    rest = _REST.format(scope=scope, read_timeout=60, limits="")
+    return _HEAD + _PRIO.format(environment=_quoted(environment)) + _credentials(client_id, secret_file) + rest
+
+
+def rfc6749(client_id: str, secret_file: str) -> str:
+    """Return a settings file for any other OAuth 2.0 server."""
+    rest = _REST.format(scope="read write", read_timeout=30, limits=", requests = 300")
+    return _HEAD + _RFC6749 + _credentials(client_id, secret_file) + rest
+
+
+def next_steps(file: Path, secret_file: str) -> str:
+    """Return the instructions that follow after the file is written."""
+    secret = Path(secret_file)
+    keep = f"(umask 077; mkdir -p {_in_shell(secret.parent)}; cat > {_in_shell(secret)})"
+    return f"""\
+Wrote {file}. Next:
+  1. Set client_id in it.
+  2. Write the client's secret to its own file; end the input with Enter and Ctrl-D:
+       {keep}
+  3. prio check"""
+
+
+def _credentials(client_id: str, secret_file: str) -> str:
+    return _CREDENTIALS.format(client_id=_quoted(client_id), secret_file=_quoted(secret_file))
+
+
+def _quoted(text: str) -> str:
+    """Return a TOML string, whose form is that of JSON."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _in_shell(path: Path) -> str:
+    """Return the path quoted for a shell; the home directory stays a tilde."""
+    home, *rest = path.parts or (".",)
+    return "~/" + shlex.quote(str(Path(*rest))) if home == "~" else shlex.quote(str(path))

@@ -1,87 +1,238 @@
-"""``prio status``: the status page of a running application, in a terminal."""
+"""`prio status`: reads a status page, once or repeatedly."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
-import typer
+import httpx
+from pydantic import TypeAdapter, ValidationError
+from rich.console import Group
+from rich.live import Live
+from rich.text import Text
 
-from .guard import FAILED, guarded
-from .options import JsonOption
+from .._util.origins import parse_origin
+from .._util.plain_http import insecure_url, is_loopback
+from .._util.safe_body import json_object
+from ..errors import ConfigurationError, PrioError
+from ..transports.routes import find_routes
+from ..web.status.page import DATA
+from ..web.status.report import Process, Status
+from .response import explain
+from .status_report import LEVELS, StatusReport, moment
+from .terminal import visible, write
 
 if TYPE_CHECKING:
-    from .watch.source import Source, Told
+    from types import TracebackType
+    from typing import Self
 
-EPILOG = """Examples:
+    from rich.console import Console
 
-prio status https://shop.internal/status
-
-prio status --watch http://127.0.0.1:8000/status
-
-prio status https://shop.internal/status --header @operator.txt --json | jq .clients"""
+PROCESSES = 64
+"""Number of processes whose last status is kept."""
 
 
-@guarded
-def status(
-    url: Annotated[str, typer.Argument(metavar="URL", help="Where the status page is mounted.")],
-    header: Annotated[
-        list[str] | None,
-        typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A header, or @FILE with one on each line. Repeatable."),
-    ] = None,
-    every: Annotated[float, typer.Option(min=0.2, max=3600, metavar="SECONDS", help="How often --watch asks.")] = 2,
-    *,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Ask again and again, until Ctrl-C.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Show what one process of a running application knows of its clients' tokens.
+class RequestRates:
+    """Request rates of clients, from the last status of each process: a load balancer may alternate between processes."""
 
-    The application has to mount the status page: see the documentation.
+    def __init__(self) -> None:
+        self._before: dict[Process, Status] = {}
 
-    With --watch --json there is one JSON document on each line.
+    @property
+    def pids(self) -> list[int]:
+        """Process ids that have responded so far."""
+        return sorted(process.pid for process in self._before)
 
-    Exit status: 0; 1 if a client is not ready, or there was no answer.
+    def update(self, status: Status) -> Mapping[str, float]:
+        """Return requests per second of each client since the last status of the same process; none for new clients."""
+        before = self._before.pop(status.process, None)
+        if len(self._before) >= PROCESSES:
+            self._before.pop(next(iter(self._before)))
+        self._before[status.process] = status
+        if before is None or status.at <= before.at:
+            return {}
+        requests = {client.name: sum(client.responses.values()) for client in before.clients}
+        return {
+            client.name: max(sum(client.responses.values()) - requests[client.name], 0) / (status.at - before.at)
+            for client in status.clients
+            if client.name in requests
+        }
+
+
+LIMIT = 4 * 1024 * 1024
+"""Maximum size of a response in bytes: a page with a thousand clients is smaller."""
+
+TIMEOUT = 5.0
+"""Seconds to wait for a response, or for its next part."""
+
+BIGGEST = 1e15
+"""Upper bound of numbers, which excludes infinity: no count and no time is larger."""
+
+_NOT_A_PAGE = "Check the URL of the status page, such as https://host/status."
+
+_LOGIN = "If the page needs a login, send its credentials: --header @FILE."
+
+_schema: TypeAdapter[Status] = TypeAdapter(Status)
+
+
+class StatusReply(NamedTuple):
+    """Response of a status page, parsed and as the original document."""
+
+    status: Status
+    document: dict[str, object]
+
+
+class StatusSource:
+    """Status page of a running application.
+
+    Args:
+        url: URL of the page.
+        headers: headers to send, such as credentials of a login.
+        limit: maximum size of a response in bytes.
+
+    Raises:
+        ConfigurationError: the URL is not that of a page, or a proxy of the environment cannot be used.
+        InsecureTransportError: headers would be sent without TLS.
     """
-    from .given import read_headers
-    from .watch.source import Source
 
-    with Source(url, read_headers(header or [])) as source:
-        if watch:
-            _watch(source, every, as_json=as_json)
+    def __init__(self, url: str, headers: Iterable[tuple[str, str]] = (), *, limit: int = LIMIT) -> None:
+        own = list(headers)
+        routes = _problem(url, sends_headers=bool(own)) or find_routes(httpx, {})
+        if isinstance(routes, PrioError):
+            del own, headers  # Crash reporters print the locals of this frame.
+            raise routes
+        parts = urlsplit(url)
+        path = parts.path.removesuffix(DATA).rstrip("/") + DATA
+        self.url = parts._replace(path=path, query="", fragment="").geturl()
+        self._limit = limit
+        self._client = httpx.Client(
+            **routes.wrapped(lambda transport: transport), headers=[("Accept-Encoding", "identity"), *own], timeout=TIMEOUT
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._client.close()
+
+    def fetch(self) -> StatusReply | PrioError:
+        """Return the current status, or the reason why there is none."""
+        try:
+            with self._client.stream("GET", self.url) as response:
+                body = b""
+                for chunk in response.iter_raw() if response.is_success else ():
+                    body += chunk
+                    if len(body) > self._limit:
+                        body = b""
+                        break
+        except httpx.HTTPError as error:
+            problem, remedy = explain(error)
+            return PrioError(problem, url=self.url, remedy=remedy)
+        if not response.is_success:
+            remedy = _LOGIN if response.status_code in {401, 403} or response.is_redirect else _NOT_A_PAGE
+            return PrioError(f"The response has status {response.status_code}.", url=self.url, remedy=remedy)
+        return parse_status(body) or PrioError("The response is not a status.", url=self.url, remedy=_NOT_A_PAGE)
+
+
+def parse_status(body: bytes) -> StatusReply | None:
+    """Return the status in a response body, or None if there is none."""
+    document = json_object(body)
+    try:
+        if document is None or not _is_bounded(document):
+            return None
+        return StatusReply(_schema.validate_python(document), document)
+    except (ValidationError, RecursionError):
+        return None
+
+
+def _problem(url: str, *, sends_headers: bool) -> PrioError | None:
+    origin = parse_origin(url)
+    if isinstance(origin, ConfigurationError):
+        return origin
+    if origin.scheme not in {"http", "https"}:
+        return ConfigurationError("The URL of a status page begins with http:// or https://.", url=url, remedy=_NOT_A_PAGE)
+    return insecure_url(url, [origin.host] if is_loopback(origin.host) else []) if sends_headers else None
+
+
+def _is_bounded(value: Any) -> bool:
+    match value:
+        case dict():
+            return all(map(_is_bounded, value.values()))
+        case list():
+            return all(map(_is_bounded, value))
+        case int() | float():
+            return abs(value) < BIGGEST
+        case _:
+            return True
+
+
+Update = tuple[StatusReply, PrioError | None]
+"""The last status, and the reason if it could not be renewed."""
+
+
+def updates(source: StatusSource, every: float, sleep: Callable[[float], object] = time.sleep) -> Iterator[Update]:
+    """Yield an update every ``every`` seconds.
+
+    Raises:
+        PrioError: the first request failed.
+    """
+    last = source.fetch()
+    if isinstance(last, PrioError):
+        raise last
+    yield last, None
+    while True:
+        sleep(every)
+        reply = source.fetch()
+        if isinstance(reply, PrioError):
+            yield last, reply
         else:
-            _once(source, as_json=as_json)
+            last = reply
+            yield last, None
 
 
-def _once(source: Source, *, as_json: bool) -> None:
-    from ..errors import PrioError
-    from .terminal import output, print_json, waiting
-    from .watch.report import Report
+def show_updates(found: Iterator[Update], console: Console) -> None:
+    """Print updates: in place on a terminal, one report after another elsewhere.
 
-    with waiting("status"):
-        told = source.ask()
-    if isinstance(told, PrioError):
-        raise told
-    if as_json:
-        print_json(told.document)
+    A terminal with too few lines shows the beginning. So a failure stands first, and the worst clients before the others.
+    """
+    report, rates = StatusReport(console), RequestRates()
+    if not console.is_terminal:
+        for reply, failure in found:
+            console.print(Group(*_lines(reply.status, failure, report, rates)))
+            console.print()
+            console.file.flush()
+        return
+    worst_first = list(LEVELS)
+    with Live(console=console, auto_refresh=False) as live:
+        for reply, failure in found:
+            clients = sorted(reply.status.clients, key=lambda client: worst_first.index(client.condition.level))
+            lines = _lines(replace(reply.status, clients=tuple(clients)), failure, report, rates)
+            for line in lines:
+                line.no_wrap, line.overflow = False, "fold"  # Live cuts long lines otherwise.
+            live.update(Group(*lines), refresh=True)
+
+
+def write_json_lines(found: Iterator[Update]) -> None:
+    """Write each new status for programs, one document per line."""
+    for reply, failure in found:
+        if failure is None:
+            write(visible(json.dumps(reply.document, ensure_ascii=False)) + "\n", flush=True)
+
+
+def _lines(status: Status, failure: PrioError | None, report: StatusReport, rates: RequestRates) -> list[Text]:
+    process, summary, *clients = report.lines(status, rates.update(status))
+    return [process, summary, *_remarks(status, failure, rates.pids), *clients]
+
+
+def _remarks(status: Status, failure: PrioError | None, pids: list[int]) -> Iterator[Text]:
+    if len(pids) > 1:
+        listed = ", ".join(map(str, pids))
+        yield Text(f"Several processes respond at this URL, each with its own status: {listed}.", "yellow")
+    if failure:
+        yield Text(f"Stale: last update at {moment(status.at):%H:%M:%S}. {visible(failure.message)}", "bold red")
     else:
-        console = output()
-        for line in Report(console).lines(told.status, {}):
-            console.print(line)
-    if _is_bad(told):
-        raise typer.Exit(FAILED)
-
-
-def _watch(source: Source, every: float, *, as_json: bool) -> None:
-    from .terminal import output
-    from .watch.loop import news, show, write_lines
-
-    heard = news(source, every)
-    with suppress(KeyboardInterrupt):  # The way to end it.
-        if as_json:
-            write_lines(heard)
-        else:
-            show(heard, output())
-
-
-def _is_bad(told: Told) -> bool:
-    return any(client.condition.level == "bad" for client in told.status.clients)
+        yield Text(f"Updated at {moment(status.at):%H:%M:%S}. Press Ctrl-C to stop.", "dim")

@@ -1,5 +1,15 @@
-"""``python -m prio_middleware.demo``: a first look. Ordinary clients against an API that expires, revokes and refuses.
+"""``python -m prio_middleware.demo``: ordinary clients against an API that expires, revokes and rejects tokens."""
 
-Each file in ``scenarios`` is one scene: what is expected, as data, and a function that plays it and brings back what the
-sandbox counted. ``show`` plays them one after another on a ``Stage``, and ``screen`` tells of it.
-"""
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+
+from ..errors import ConfigurationError
+
+
+def require_packages(packages: Sequence[str], extras: str) -> None:
+    """Raise ConfigurationError if any of ``packages`` is not installed."""
+    if absent := [name for name in packages if importlib.util.find_spec(name) is None]:
+        remedy = f"Install it: pip install 'prio-middleware[{extras}]'"
+        raise ConfigurationError(f"The demo needs {', '.join(absent)}.", remedy=remedy)

@@ -1,12 +1,14 @@
-"""The pluggable components: each a class of its own file, without I/O, alike for sync and async, httpx and httpx2."""
+"""Built-in components of a pipeline. None does I/O, so each serves sync and async clients, httpx and httpx2."""
 
-from ..refusal_rules import RefusalRules
 from .application_info import ApplicationInfo
-from .budget_guard import BudgetGuard
+from .budget_guard.guard import BudgetGuard
 from .header_injector import HeaderInjector
 from .https_enforcer import HTTPSEnforcer
 from .origin_guard import OriginGuard
-from .revocation_handler import RevocationHandler
+from .revocation.handler import RevocationHandler
+from .revocation.memory import PathTemplates
+from .revocation.renewal_limiter import ProcessLimiter
+from .revocation.rules import RefusalRules
 
 __all__ = [
     "ApplicationInfo",
@@ -14,6 +16,8 @@ __all__ = [
     "HTTPSEnforcer",
     "HeaderInjector",
     "OriginGuard",
+    "PathTemplates",
+    "ProcessLimiter",
     "RefusalRules",
     "RevocationHandler",
 ]

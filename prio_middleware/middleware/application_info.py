@@ -1,23 +1,27 @@
-"""The API's optional ``App-*`` request headers: which application calls."""
+"""Optional ``App-*`` request headers that identify the application to the API."""
 
 from __future__ import annotations
 
-import re
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from ..errors import ConfigurationError
-from ..pipeline import Exchange
+from ..oauth.access_token import FIELD_VALUE
+from ..oauth.token_request import FIELD_NAME
+from ..pipeline.exchange import REFERENCE, Exchange
 
-# RFC 9110 §5.5: what a field value may hold and every server reads alike.
-_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
-# RFC 9110 §5.6.2
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+SPAN_ATTRIBUTE: Final = "prio_middleware.app_reference"
+"""Attribute of the span that is current when a call with a new reference begins."""
+
+UNIQUE: Final = "uuid"
+"""Value of ``reference`` for a new UUID with each call."""
 
 
 class ApplicationInfo:
-    """Sends the headers that are given, to the client's own origins only. Nothing is found out by itself, the machine least.
+    """Component that adds the given ``App-*`` headers, for allowed origins only. Nothing is detected automatically.
 
-    A header that the caller's request has already is left as it is.
+    A header that the caller's request already has is kept.
 
     Args:
         name: App-Name.
@@ -26,12 +30,14 @@ class ApplicationInfo:
         package_name: App-Package-Name.
         build_number: App-Build-Number.
         platform: App-Platform.
-        reference: App-Reference.
+        reference: App-Reference. ``"uuid"`` sends a new UUID with each call: Prio documents a unique reference, by which its
+            support can look the request up. A retry after re-authentication has that of its call. It is also an attribute
+            of the current span (``prio_middleware.app_reference``), and a note of the errors of the call.
         machine_id: App-Machine-ID.
-        extra: further headers by the part of their name after ``App-``.
+        extra: further headers, by the part of their name after ``App-``.
 
     Raises:
-        ConfigurationError: a name or a value cannot stand in a header, or a header is named twice.
+        ConfigurationError: a name or value is not valid in a header, or a header is given twice.
     """
 
     def __init__(
@@ -58,15 +64,24 @@ class ApplicationInfo:
             "Machine-ID": machine_id,
         }
         given = {key: value for key, value in fields.items() if value is not None}
+        self._is_unique = given.get("Reference") == UNIQUE
         self.headers: Mapping[str, str] = dict(_headers([*given.items(), *dict(extra).items()]))
 
     def on_request(self, exchange: Exchange) -> None:
-        """Write the headers."""
+        """Add the headers."""
         if self.headers:
             present = {name.lower() for name in exchange.headers}
             for name, value in self.headers.items():
                 if name.lower() not in present:
-                    exchange.headers[name] = value
+                    exchange.headers[name] = _unique() if self._is_unique and name == REFERENCE else value
+
+
+def _unique() -> str:
+    from opentelemetry.trace import get_current_span
+
+    reference = str(uuid.uuid4())
+    get_current_span().set_attribute(SPAN_ATTRIBUTE, reference)
+    return reference
 
 
 def _headers(fields: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
@@ -81,8 +96,8 @@ def _headers(fields: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 
 
 def _problem(key: str, value: object) -> str | None:
-    if not _TOKEN.fullmatch(key) or key.lower().startswith("app-"):
-        return "has a name that will not do: give the part after 'App-', in letters, digits and hyphens"
-    if not isinstance(value, str) or not _VALUE.fullmatch(value):
-        return "has a value that will not do: give one line of printable ASCII, without spaces around it"
+    if not FIELD_NAME.fullmatch(key) or key.lower().startswith("app-"):
+        return "has an invalid name: give the part after 'App-', in letters, digits and hyphens"
+    if not isinstance(value, str) or not FIELD_VALUE.fullmatch(value):
+        return "has an invalid value: give one line of printable ASCII, without spaces around it"
     return None

@@ -1,27 +1,54 @@
-"""The token goes into the request's ``Authorization`` header."""
+"""``Authorization`` header with the token."""
 
 from __future__ import annotations
 
-from ..pipeline import Exchange
+from typing import Final, get_args
+
+from ..errors import ConfigurationError
+from ..pipeline.component_checks import built_in
+from ..pipeline.exchange import CallerAuthorization, Exchange
+
+_CHOICES: Final = get_args(CallerAuthorization)
 
 
+@built_in("header_injector")
 class HeaderInjector:
-    """Presents the token as RFC 6750 §2.1 has it, on the headers that are sent and nowhere else.
+    """Component that writes the token into the headers that are sent (RFC 6750 §2.1).
 
-    A request that goes without a token of ours (bare, or with an ``Authorization`` header of the caller's own) is left alone.
+    Requests without a token are unchanged.
+
+    Args:
+        caller_authorization: the policy for an ``Authorization`` header that the caller set: ``"keep"`` sends it, and no token;
+            ``"replace"`` sends the token in its place; ``"refuse"`` raises an error.
 
     Attributes:
-        gives_way: it notices the caller's own header itself, so nobody needs to look for one before every call.
+        handles_caller_authorization: True: the injector applies the policy itself, at no cost to other calls.
+
+    Raises:
+        ConfigurationError: ``caller_authorization`` has another value.
     """
 
-    gives_way = True
+    handles_caller_authorization = True
+
+    def __init__(self, caller_authorization: CallerAuthorization = "keep") -> None:
+        if caller_authorization not in _CHOICES:
+            raise ConfigurationError(
+                f"caller_authorization is {caller_authorization!r}; expected one of {', '.join(map(repr, _CHOICES))}."
+            )
+        self.caller_authorization: CallerAuthorization = caller_authorization
 
     def on_request(self, exchange: Exchange) -> None:
-        """Write the header."""
+        """Write the header.
+
+        Raises:
+            CallerAuthorizationError: the caller set the header, and the policy is ``"refuse"``.
+        """
         if exchange.token is None:
             return
         headers = exchange.headers
         size = len(headers)
         headers["Authorization"] = exchange.token.header.reveal()
-        if len(headers) <= size and exchange.attempt == 1:  # One was replaced; at a second attempt, it was the first one's.
-            exchange.give_way()
+        # A header was replaced: the caller's own; or on the retry, that of the first attempt.
+        if len(headers) <= size and exchange.attempt == 1:
+            exchange.caller_authorization = self.caller_authorization
+            exchange.use_caller_authorization()

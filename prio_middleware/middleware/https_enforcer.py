@@ -1,35 +1,36 @@
-"""No request leaves over plain HTTP: it is refused before a token is asked for."""
+"""HTTPS only: requests over plain HTTP are blocked before a token is fetched."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..pipeline import Exchange
-from ..plain_http import SECURE_SCHEMES, insecure_transport, is_allowed, loopback_names
+from .._util.plain_http import SECURE_SCHEMES, blocked_scheme, is_allowed, loopback_names
+from ..pipeline.component_checks import built_in
+from ..pipeline.exchange import Exchange
 
 
+@built_in("https_enforcer")
 class HTTPSEnforcer:
-    """Refuses whatever is not ``https://`` or ``wss://``: redirects and foreign origins too, as the outermost component.
+    """Component that blocks every URL other than ``https://`` and ``wss://``. As the outermost one, redirects included.
 
     Args:
-        loopback_hosts: hosts of this machine that may be reached over plain HTTP, for tests: none unless named.
+        loopback_hosts: loopback hosts that may be reached over plain HTTP, for tests; default: none.
 
     Raises:
-        ConfigurationError: one of ``loopback_hosts`` is no loopback host.
+        ConfigurationError: a name in ``loopback_hosts`` is not a loopback host.
     """
 
     def __init__(self, loopback_hosts: Iterable[str] = ()) -> None:
         self._loopback_names = loopback_names(loopback_hosts)
 
     def on_request(self, exchange: Exchange) -> None:
-        """Refuse plain HTTP.
+        """Block the request unless its URL is allowed.
 
         Raises:
-            InsecureTransportError: the URL is plain HTTP, and its host is not one that may be.
+            InsecureTransportError: the URL is plain HTTP, and its host is not in ``loopback_hosts``.
+            UnsupportedProtocolError: the URL has no scheme, or one that is neither HTTP nor HTTPS.
         """
-        if exchange.request.url.scheme not in SECURE_SCHEMES and not self._is_named(exchange):
-            raise insecure_transport(exchange.request.url, exchange.client)
-
-    def _is_named(self, exchange: Exchange) -> bool:
-        url = exchange.request.url
-        return is_allowed(url.scheme, url.raw_host.decode("ascii"), self._loopback_names)
+        if exchange.request.url.scheme not in SECURE_SCHEMES and not is_allowed(
+            exchange.request.url.scheme, exchange.request.url.raw_host.decode("ascii"), self._loopback_names
+        ):
+            raise blocked_scheme(exchange.request.url.scheme, exchange.request.url, exchange.client)

@@ -1,113 +1,130 @@
-"""What is ours goes to the client's own origins only: no token, no ``App-*`` header, to any other."""
+"""Allowed origins: the token and ``App-*`` headers go to no other."""
 
 from __future__ import annotations
 
 import re
-import weakref
+import secrets
 from collections.abc import Iterable
-from ipaddress import IPv6Address
 from typing import Final, Literal
+from weakref import WeakValueDictionary
 
+from .._util.origins import Origin, RawOrigin, parse_origin, raw_origins, same_origin
+from .._util.redaction import safe_url
 from ..errors import ConfigurationError, ForeignOriginError
-from ..origins import DEFAULT_PORTS, parse_origin
-from ..pipeline import Exchange, RequestLike, ResponseLike, URLLike
-
-_RawOrigin = tuple[str, bytes, int | None]
+from ..pipeline.component_checks import built_in
+from ..pipeline.exchange import Exchange
+from ..pipeline.protocols import RequestLike, ResponseLike, URLLike
+from ..telemetry.logs import log_failure
 
 LEFT_ORIGIN: Final = "prio_middleware.left_origin"
-"""The key in a request's ``extensions`` that marks a redirect chain which has left the origins."""
+"""Key in a request's ``extensions`` that marks a redirect chain which has left the origins. Its value is the chain's id."""
 
-# An absolute form without a host, as in "https:/path": the HTTP libraries put the request's own host there, but not its port.
+_FIRST: Final[WeakValueDictionary[str, RequestLike]] = WeakValueDictionary()
+"""Request that was marked first, by the id of its chain, while the request exists."""
+
+_NO_HOP: Final = f"If it is not part of a redirect chain, remove {LEFT_ORIGIN!r} from its extensions."
+
+# Absolute, but without a host ("https:/path"): the HTTP libraries add the request's host, but not its port.
 _HOSTLESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?!//[^/?#])")
 
 
+@built_in("origin_guard")
 class OriginGuard:
-    """Lets a request to another origin pass bare, or refuses it; so too on redirects.
+    """Component that sends requests to other origins without the token, or blocks them. Redirects included.
 
-    A redirect chain that has left the origins stays bare, also when it comes back: others chose where it leads. The HTTP
-    libraries copy a request's ``extensions`` to the redirect they make from it, so a mark there travels along. It is put on as
-    soon as a redirect leads elsewhere, for the hop itself may go through another transport of the client's, unseen. It names
-    the request it was put on: the same object, sent once more, starts a chain of its own.
+    A redirect chain that has left the origins stays without the token when it returns, because another server chose its target.
+    The HTTP libraries copy a request's ``extensions`` to its redirect, so a mark there travels along. The guard sets it as soon
+    as a redirect leads to another origin, because that hop may go through another transport of the client. The guard remembers
+    the request that it marked: the same object, sent again, starts a new chain. A request that the caller creates with marked
+    ``extensions`` looks like a hop, so it is sent without the token too; each such request is logged.
 
     Args:
-        origins: URLs of which scheme, host and port count.
-        foreign: what becomes of requests to other origins.
+        origins: URLs. Their scheme, host and port are compared. ``wss://`` is the same origin as ``https://``, and ``ws://`` as
+            ``http://``: a WebSocket begins with an HTTP request.
+        foreign: the policy for requests to other origins: send them without the token, or raise an error.
 
     Raises:
-        ConfigurationError: no origin is given, or something that is none.
+        ConfigurationError: no origin is given, or one is not a URL of an HTTP server.
     """
 
-    def __init__(self, origins: Iterable[str], foreign: Literal["bare", "refuse"] = "bare") -> None:
-        if foreign not in {"bare", "refuse"}:
-            raise ConfigurationError(f"Foreign origins can be passed 'bare', or one can 'refuse' them; {foreign!r} is neither.")
+    def __init__(self, origins: Iterable[str], foreign: Literal["without_token", "refuse"] = "without_token") -> None:
+        if foreign not in {"without_token", "refuse"}:
+            raise ConfigurationError(f"foreign is 'without_token' or 'refuse', not {foreign!r}.")
         allowed = _parse([origins] if isinstance(origins, str) else origins)
-        del origins  # One may hold a password, which no traceback of ours is to show.
+        del origins  # It may hold a password, which tracebacks must not show.
         if isinstance(allowed, ConfigurationError):
             raise allowed
         self._origins = allowed
         self._refuse = foreign == "refuse"
 
     def on_request(self, exchange: Exchange) -> None:
-        """Let a request that leaves the origins, or has left them, pass bare.
+        """Bypass the pipeline for a request that leaves the origins, or belongs to a redirect chain that has left them.
 
         Raises:
-            ForeignOriginError: such requests are to be refused.
+            ForeignOriginError: such requests are blocked.
         """
         url = exchange.request.url
         if (url.scheme, url.raw_host, url.port) in self._origins and LEFT_ORIGIN not in exchange.request.extensions:
-            return  # What nearly every call comes to, without a further function.
-        del url  # Its query may hold a key, and crash reporters print the locals of this frame.
-        if self._holds(exchange.request.url) and not _has_left(exchange.request):
+            return  # The steady path, without a further function call.
+        del url  # Its query may hold a key, and crash reporters print local variables.
+        is_home = same_origin(exchange.request.url, self._origins)
+        mark = exchange.request.extensions.get(LEFT_ORIGIN)
+        is_first = isinstance(mark, str) and _FIRST.get(mark) is exchange.request
+        if is_home and (is_first or LEFT_ORIGIN not in exchange.request.extensions):
             return
         _mark(exchange.request)
         if self._refuse:
             raise ForeignOriginError(
-                "Refused: the request, or the redirect chain it belongs to, leaves the client's origins.",
+                "Blocked: the request, or its redirect chain, leaves the client's origins.",
                 client=exchange.client,
                 url=exchange.request.url,
+                remedy=_NO_HOP if is_home else None,
             )
-        exchange.pass_bare()
+        if is_home:
+            _log_marked(exchange)
+        exchange.bypass()
 
     def on_response(self, exchange: Exchange, response: ResponseLike) -> None:
-        """Mark the chain if this is a redirect to elsewhere."""
+        """Mark the chain if the response redirects to another origin."""
         if 300 <= response.status_code <= 399:
             location = response.headers.get("location")
             if location is not None and not self._leads_home(exchange.request.url, location):
                 _mark(exchange.request)
 
-    def _holds(self, url: URLLike) -> bool:
-        host = url.raw_host
-        if b":" in host:  # The libraries leave an IPv6 address as it was written.
-            host = IPv6Address(host.decode("ascii")).compressed.encode("ascii")
-        # They drop the scheme's own port only where the scheme was written in lower case.
-        port = None if url.port == DEFAULT_PORTS.get(url.scheme) else url.port
-        return (url.scheme, host, port) in self._origins
-
     def _leads_home(self, url: URLLike, location: str) -> bool:
         if url.port is not None and _HOSTLESS.match(location):
             return False
         try:
-            return self._holds(url.join(location))
-        except Exception:  # noqa: BLE001 - InvalidURL is a class of whichever library it is; what it cannot read leads nowhere
+            return same_origin(url.join(location), self._origins)
+        except Exception:  # noqa: BLE001 - each library has an InvalidURL of its own
             return False
 
 
-def _parse(urls: Iterable[str]) -> frozenset[_RawOrigin] | ConfigurationError:
-    allowed: set[_RawOrigin] = set()
+def _parse(urls: Iterable[str]) -> frozenset[RawOrigin] | ConfigurationError:
+    allowed: list[Origin] = []
     for url in urls:
         origin = parse_origin(url)
         if isinstance(origin, ConfigurationError):
             return origin
-        allowed.add((origin.scheme, origin.host.encode("ascii"), origin.port))
-    return frozenset(allowed) or ConfigurationError("No origin is named that may have the token.")
+        allowed.append(origin)
+    return raw_origins(allowed) or ConfigurationError("No origin is allowed to get the token.")
 
 
 def _mark(request: RequestLike) -> None:
-    request.extensions.setdefault(LEFT_ORIGIN, weakref.ref(request))
-
-
-def _has_left(request: RequestLike) -> bool:
     if LEFT_ORIGIN not in request.extensions:
-        return False
-    mark = request.extensions[LEFT_ORIGIN]
-    return not (isinstance(mark, weakref.ref) and mark() is request)
+        name = secrets.token_hex(8)
+        _FIRST[name] = request  # Before the mark: the same object may be in use in another thread.
+        request.extensions.setdefault(LEFT_ORIGIN, name)
+
+
+def _log_marked(exchange: Exchange) -> None:
+    log_failure(
+        "A request of the client %r is sent without a token: extensions[%r] marks it as part of a redirect chain that left the "
+        "client's origins. (%s) %s",
+        exchange.client,
+        LEFT_ORIGIN,
+        safe_url(exchange.request.url),
+        _NO_HOP,
+        event="redirect_without_token",
+        client=exchange.client,
+    )

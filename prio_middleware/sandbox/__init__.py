@@ -1,19 +1,18 @@
 """A Prio Distributor API to run against: in-process for tests, or over real HTTPS on this machine.
 
-It knows tokens, scopes, limits and error bodies as the real one does, sells a few tickets, can be told to misbehave, and counts
-what it sees. Serving it needs the extra ``sandbox``; the application alone needs nothing more.
+It has the tokens, scopes, limits and error bodies of the real one, sells a few tickets, fails on demand, and counts requests.
+Serving it needs the extra ``sandbox``; the application alone needs nothing more.
 """
 
 from __future__ import annotations
 
-from .accounts import Account
 from .admin import Admin
-from .app import SandboxApp, create_app
-from .clock import Clock
+from .api import SandboxApp
 from .counts import Counts, SeenRequest, SeenTokenRequest
 from .faults import API_FAULTS, METADATA_FAULTS, TOKEN_FAULTS
-from .options import SandboxOptions
+from .sandbox_options import Account, SandboxOptions
 from .server import Sandbox
+from .state import Clock
 
 __all__ = [
     "API_FAULTS",
@@ -28,5 +27,4 @@ __all__ = [
     "SandboxOptions",
     "SeenRequest",
     "SeenTokenRequest",
-    "create_app",
 ]

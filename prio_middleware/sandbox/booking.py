@@ -1,4 +1,4 @@
-"""Reservations and orders: a few rules of a shop, without I/O."""
+"""Products, reservations and bookings of the sandbox."""
 
 from __future__ import annotations
 
@@ -8,18 +8,73 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .data import PRODUCTS, Product
-from .problems import Problem, bad_request, conflict, forbidden, not_found
+from .api_errors import bad_request, conflict, forbidden, not_found
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """Ticket for sale.
+
+    Attributes:
+        product_id: its identifier.
+        title: its name.
+        city: its city.
+        kind: the kind of attraction.
+        price: the price of one, in euros.
+        times: starts of its time slots; a single ``00:00`` for a ticket that is valid all day.
+        capacity: the number of tickets in one time slot.
+        restricted: True if only other distributors sell it: calls about it are forbidden.
+    """
+
+    product_id: str
+    title: str
+    city: str
+    kind: str
+    price: str
+    times: tuple[str, ...] = ("00:00",)
+    capacity: int = 1_000_000
+    restricted: bool = False
+
+    def to_json(self) -> dict[str, object]:
+        """Return the product as the API shows it."""
+        return {
+            "product_id": self.product_id,
+            "product_title": self.title,
+            "product_city": self.city,
+            "product_kind": self.kind,
+            "product_price": self.price,
+            "product_currency": "EUR",
+            "product_times": list(self.times),
+        }
+
+
+_HOURLY = ("10:00", "11:00", "12:00", "13:00", "14:00", "15:00", "16:00")
+
+PRODUCTS: dict[str, Product] = {
+    product.product_id: product
+    for product in (
+        Product("1001", "Museum of the Golden Age", "Amsterdam", "museum", "22.50", _HOURLY, 120),
+        Product("1002", "Canal cruise, 75 minutes", "Amsterdam", "boat", "18.00", (*_HOURLY, "17:00", "18:00"), 60),
+        Product("1003", "Evening cruise with dinner", "Amsterdam", "boat", "79.00", ("19:00",), 2),
+        Product("1004", "City card, 24 hours", "Amsterdam", "pass", "65.00"),
+        Product("2001", "Television tower, fast lane", "Berlin", "tower", "28.50", _HOURLY, 200),
+        Product("2002", "Museum island, day ticket", "Berlin", "museum", "24.00"),
+        Product("2003", "Spree cruise, one hour", "Berlin", "boat", "19.50", _HOURLY, 80),
+        Product("2004", "Hop-on hop-off bus", "Berlin", "bus", "31.00"),
+        Product("9001", "Private viewing", "Amsterdam", "museum", "250.00", ("21:00",), 10, restricted=True),
+    )
+}
+
 
 HOLD = 15 * 60.0
-"""Seconds that a reservation holds its tickets for."""
+"""Duration of a reservation, in seconds."""
 
 MAX_QUANTITY = 50
 
 
 @dataclass(slots=True)
 class Reservation:
-    """Tickets that are held for a while, or, once ordered, for good."""
+    """Reserved tickets: until ``held_until``, or for good once ordered."""
 
     reference: str
     client_id: str
@@ -31,7 +86,7 @@ class Reservation:
     order_reference: str | None = None
 
     def to_json(self) -> dict[str, object]:
-        """The reservation as the API shows it."""
+        """Return the reservation as the API shows it."""
         return {
             "reservation_reference": self.reference,
             "reservation_status": "ordered" if self.order_reference else "reserved",
@@ -42,7 +97,7 @@ class Reservation:
         }
 
     def order_to_json(self) -> dict[str, object]:
-        """The order as the API shows it."""
+        """Return the order as the API shows it."""
         return {
             **self.to_json(),
             "order_reference": self.order_reference,
@@ -52,7 +107,10 @@ class Reservation:
 
 
 class Bookings:
-    """Every reservation of every account; none sees another's. Thread-safe."""
+    """Reservations and orders of every account. An account sees only its own. Thread-safe.
+
+    The methods raise a ApiError for a request that the API rejects.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -66,85 +124,82 @@ class Bookings:
         self._taken: dict[tuple[str, str, str], list[Reservation]] = {}
 
     def availability(self, product: Product, date: str, now: float) -> list[dict[str, object]]:
-        """The time slots of a day, with what is left of each."""
+        """Return the time slots of a day, with the number of tickets left."""
         with self._lock:
             left = {time: product.capacity - self._held(product, date, time, now) for time in product.times}
         return [{"date": date, "time": time, "capacity": product.capacity, "available": free} for time, free in left.items()]
 
-    def reserve(self, client_id: str, wish: Mapping[str, object], now: float) -> Reservation | Problem:
-        """Hold tickets for a quarter of an hour."""
-        product = find_product(wish.get("product_id"))
-        if isinstance(product, Problem):
-            return product
-        date, time, quantity = read_date(wish.get("date")), wish.get("time", product.times[0]), wish.get("quantity", 1)
-        if isinstance(date, Problem):
-            return date
+    def reserve(self, client_id: str, wanted: Mapping[str, object], now: float) -> Reservation:
+        """Reserve tickets for 15 minutes."""
+        product, date = find_product(wanted.get("product_id")), read_date(wanted.get("date"))
+        time, quantity = wanted.get("time", product.times[0]), wanted.get("quantity", 1)
         if not isinstance(time, str) or time not in product.times:
-            return bad_request(f"time has to be one of {', '.join(product.times)}.")
+            raise bad_request(f"time has to be one of {', '.join(product.times)}.")
         if not isinstance(quantity, int) or isinstance(quantity, bool) or not 1 <= quantity <= MAX_QUANTITY:
-            return bad_request(f"quantity has to be a number from 1 to {MAX_QUANTITY}.")
+            raise bad_request(f"quantity has to be a number from 1 to {MAX_QUANTITY}.")
         with self._lock:
             if self._held(product, date, time, now) + quantity > product.capacity:
-                return conflict("SOLD_OUT", "There are not enough tickets left.")
+                raise conflict("SOLD_OUT", "There are not enough tickets left.")
             reservation = Reservation(f"R{next(self._numbers):08d}", client_id, product, date, time, quantity, now + HOLD)
             self._reservations[reservation.reference] = reservation
             self._taken.setdefault((product.product_id, date, time), []).append(reservation)
             return reservation
 
-    def reservation(self, client_id: str, reference: object) -> Reservation | Problem:
-        """One of the account's reservations."""
+    def reservation(self, client_id: str, reference: object) -> Reservation:
+        """Return a reservation of the account."""
         return _own(self._reservations.get(str(reference)), client_id, "reservation")
 
-    def cancel(self, client_id: str, reference: str) -> Reservation | Problem:
-        """Give a reservation up. One that was ordered stays."""
+    def cancel(self, client_id: str, reference: str) -> None:
+        """Cancel a reservation that was not ordered."""
         with self._lock:
-            found = self.reservation(client_id, reference)
-            if isinstance(found, Problem):
-                return found
-            if found.order_reference:
-                return conflict("ALREADY_ORDERED", "The reservation was ordered already.")
+            found = self._not_ordered(client_id, reference)
             del self._reservations[found.reference]
             self._taken[found.product.product_id, found.date, found.time].remove(found)
-            return found
 
-    def order(self, client_id: str, reference: object, now: float) -> Reservation | Problem:
-        """Buy what is reserved."""
+    def order(self, client_id: str, reference: object, now: float) -> Reservation:
+        """Order the tickets of a reservation."""
         with self._lock:
-            found = self.reservation(client_id, reference)
-            if isinstance(found, Problem):
-                return found
-            if found.order_reference:
-                return conflict("ALREADY_ORDERED", "The reservation was ordered already.")
+            found = self._not_ordered(client_id, reference)
             if now >= found.held_until:
-                return conflict("RESERVATION_EXPIRED", "The reservation was held for 15 minutes and is gone.")
+                raise conflict("RESERVATION_EXPIRED", "The reservation was held for 15 minutes and is gone.")
             found.order_reference = f"P{next(self._numbers):08d}"
             self._orders[found.order_reference] = found
             return found
 
-    def find_order(self, client_id: str, reference: str) -> Reservation | Problem:
-        """One of the account's orders."""
+    def find_order(self, client_id: str, reference: str) -> Reservation:
+        """Return an order of the account."""
         return _own(self._orders.get(reference), client_id, "order")
+
+    def _not_ordered(self, client_id: str, reference: object) -> Reservation:
+        found = self.reservation(client_id, reference)
+        if found.order_reference:
+            raise conflict("ALREADY_ORDERED", "The reservation was ordered already.")
+        return found
 
     def _held(self, product: Product, date: str, time: str, now: float) -> int:
         taken = self._taken.get((product.product_id, date, time), [])
         return sum(held.quantity for held in taken if held.order_reference or now < held.held_until)
 
 
-def find_product(product_id: object) -> Product | Problem:
-    """A product that this distributor may sell."""
+def find_product(product_id: object) -> Product:
+    """Return a product that this distributor may sell, or raise a ApiError."""
     product = PRODUCTS.get(str(product_id))
     if product is None:
-        return not_found("There is no such product.")
-    return forbidden("Access is not authorized.") if product.restricted else product
+        raise not_found("There is no such product.")
+    if product.restricted:
+        raise forbidden("Access is not authorized.")
+    return product
 
 
-def read_date(text: object) -> str | Problem:
-    """A date as in ``2027-05-17``."""
+def read_date(text: object) -> str:
+    """Return a date such as ``2027-05-17``, or raise a ApiError."""
     try:
         return datetime.date.fromisoformat(str(text)).isoformat()
     except ValueError:
-        return bad_request("date has to be given as YYYY-MM-DD.")
+        raise bad_request("date has to be given as YYYY-MM-DD.") from None
 
 
-def _own(found: Reservation | None, client_id: str, kind: str) -> Reservation | Problem:
-    return found if found and found.client_id == client_id else not_found(f"There is no such {kind}.")
+def _own(found: Reservation | None, client_id: str, kind: str) -> Reservation:
+    if found is None or found.client_id != client_id:
+        raise not_found(f"There is no such {kind}.")
+    return found

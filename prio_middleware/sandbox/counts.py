@@ -1,4 +1,4 @@
-"""What the sandbox saw: counts, and the latest requests one by one."""
+"""Counts and latest requests of the sandbox."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ TOKEN_ROUTE = "/oauth2/token"
 """The token endpoint's path below the API's root."""
 
 METADATA_ROUTE = "/.well-known/"
-"""What the paths of the authorization server's metadata begin with."""
+"""Prefix of the paths of the authorization server's metadata."""
 
 _OPEN = ("/system/", METADATA_ROUTE)
 _KEPT = 20_000
-_PATHS = 5_000
+PATHS = 5_000
+"""Routes with their own count; further ones are counted together."""
+
 _OTHER = "(other)"
 
 
 @dataclass(slots=True)
 class SeenRequest:
-    """A request as it arrived, the credentials included: this is a test server.
+    """Request as it arrived, with its credentials.
 
     Attributes:
         method: the HTTP method.
         path: the path with its query.
-        route: what it is counted under: the path below the API's root, without its query.
+        route: the path below the API's root, without its query.
         host: the ``Host`` header.
         authorization: the ``Authorization`` header, or None.
         app_headers: the ``App-*`` headers, names in lower case.
-        status: the status of the answer, or None where none was sent yet or ever.
+        status: the status of the response, or None if none was sent.
     """
 
     method: str
@@ -45,22 +47,22 @@ class SeenRequest:
 
     @property
     def token_request(self) -> bool:
-        """Whether it went to the token endpoint."""
+        """True for a request to the token endpoint."""
         return self.route == TOKEN_ROUTE
 
 
 @dataclass(frozen=True, slots=True)
 class SeenTokenRequest:
-    """A token request as it was understood.
+    """Parsed token request.
 
     Attributes:
-        client_id: whose credentials it carried, right or wrong; empty where none were found.
-        method: how the client authenticated (``client_secret_basic`` ...); empty where it did not.
+        client_id: the client id in its credentials, valid or not; empty without credentials.
+        method: the client authentication method (``client_secret_basic`` ...); empty without one.
         content_type: the ``Content-Type`` header.
         accept_encoding: the ``Accept-Encoding`` header.
         parameters: the parameters of the body, without secret and assertion.
-        error: the error code it was answered with; None for a token.
-        fault: the fault that spoilt the answer; None where it was left alone.
+        error: the error code of the response; None for a token.
+        fault: the fault that replaced the response; None without a fault.
     """
 
     client_id: str
@@ -74,23 +76,23 @@ class SeenTokenRequest:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What was counted since the start or the last reset. Requests to the admin interface are not.
+    """Counts since the start or the last reset, without requests to the admin interface.
 
     Attributes:
         token_requests: requests that reached the token endpoint.
-        tokens_issued: those answered with a token, and left alone by faults.
+        tokens_issued: those answered with a token, without a fault.
         token_refusals: those answered with an OAuth error.
-        token_faults: those whose answer a fault replaced or spoilt.
+        token_faults: those whose response a fault replaced.
         token_requests_by_client: by client id.
-        max_concurrent_token_requests: the most that were under way at one time.
+        max_concurrent_token_requests: the most in progress at one time.
         calls: all other requests.
-        calls_by_status: by the status of the answer.
+        calls_by_status: by the status of the response.
         calls_by_route: by path and status.
         calls_without_token: calls without ``Authorization``, but for ``system/*`` and metadata.
-        max_concurrent_calls: the most that were under way at one time.
+        max_concurrent_calls: the most in progress at one time.
         max_per_second: the most requests of any kind that arrived within one second.
-        blocked: requests of any kind that were answered 429 because a limit was exceeded.
-        refusals_last_minute: the answers 4xx that the limit looks at now.
+        blocked: requests of any kind answered 429 because a limit was exceeded.
+        refusals_last_minute: responses 4xx that count towards the limit now.
     """
 
     token_requests: int = 0
@@ -110,7 +112,7 @@ class Counts:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Counts:
-        """The counts from a JSON document, whose keys are all text."""
+        """Return the counts from a JSON document, whose keys are all text."""
         values = dict(document)
         values["calls_by_status"] = _by_status(values["calls_by_status"])
         values["calls_by_route"] = {route: _by_status(statuses) for route, statuses in values["calls_by_route"].items()}
@@ -122,7 +124,7 @@ def _by_status(document: Mapping[str, int]) -> dict[int, int]:
 
 
 class _Gauge:
-    """How many are under way, and the most there were."""
+    """Number in progress now, and its maximum."""
 
     def __init__(self) -> None:
         self.now = 0
@@ -133,17 +135,22 @@ class _Gauge:
         self.peak = max(self.peak, self.now)
 
 
-class Tally:
-    """Counts while the sandbox runs. Thread-safe."""
+class Counters:
+    """Counters of a running sandbox. Thread-safe.
 
-    def __init__(self) -> None:
+    Args:
+        paths: the number of routes with their own count. Further routes are counted together as ``(other)``.
+    """
+
+    def __init__(self, *, paths: int = PATHS) -> None:
+        self._paths = paths
         self._lock = threading.Lock()
         self._tokens_under_way = _Gauge()
         self._calls_under_way = _Gauge()
         self.reset()
 
     def reset(self) -> None:
-        """Start again from nothing; what is under way stays so."""
+        """Clear all counts, except those in progress."""
         with self._lock:
             self._requests: deque[SeenRequest] = deque(maxlen=_KEPT)
             self._token_requests: deque[SeenTokenRequest] = deque(maxlen=_KEPT)
@@ -157,7 +164,7 @@ class Tally:
                 gauge.peak = gauge.now
 
     def arrived(self, seen: SeenRequest, now: float) -> None:
-        """A request came in."""
+        """Count a request that arrived."""
         with self._lock:
             self._requests.append(seen)
             self._total["token_requests" if seen.token_request else "calls"] += 1
@@ -170,26 +177,26 @@ class Tally:
             self._max_per_second = max(self._max_per_second, len(self._last_second))
 
     def answered(self, seen: SeenRequest, status: int) -> None:
-        """An answer is about to leave."""
+        """Count a response that is about to be sent."""
         with self._lock:
             seen.status = status
             if not seen.token_request:
                 self._statuses[status] += 1
-                route = seen.route if seen.route in self._routes or len(self._routes) < _PATHS else _OTHER
+                route = seen.route if seen.route in self._routes or len(self._routes) < self._paths else _OTHER
                 self._routes.setdefault(route, Counter())[status] += 1
 
     def left(self, seen: SeenRequest) -> None:
-        """A request is done with, answered or not."""
+        """Record the end of a request, answered or not."""
         with self._lock:
             self._gauge(seen).now -= 1
 
     def blocked(self) -> None:
-        """A request met a limit."""
+        """Count a request that exceeded a limit."""
         with self._lock:
             self._total["blocked"] += 1
 
     def token_request(self, seen: SeenTokenRequest) -> None:
-        """A token request was understood, and is about to be answered."""
+        """Count a token request that was parsed."""
         with self._lock:
             self._token_requests.append(seen)
             self._clients[seen.client_id] += 1
@@ -197,17 +204,17 @@ class Tally:
             self._total[outcome] += 1
 
     def requests(self) -> list[SeenRequest]:
-        """The latest 20,000 requests, the oldest first."""
+        """Return the latest 20,000 requests, oldest first."""
         with self._lock:
             return [dataclasses.replace(seen) for seen in self._requests]
 
     def token_requests(self) -> list[SeenTokenRequest]:
-        """The latest 20,000 token requests, the oldest first."""
+        """Return the latest 20,000 token requests, oldest first."""
         with self._lock:
             return list(self._token_requests)
 
     def counts(self, refusals_last_minute: int) -> Counts:
-        """A copy of the counts."""
+        """Return a copy of the counts."""
         with self._lock:
             return Counts(
                 **self._total,

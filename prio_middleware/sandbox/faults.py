@@ -1,33 +1,131 @@
-"""The faults, by name: what the token endpoint, the metadata and the API answer instead of what they should.
-
-``TOKEN_FAULTS``, ``METADATA_FAULTS`` and ``API_FAULTS`` list them all, so that a test can go through them.
-"""
+"""Faults of a sandbox, and the plan of their occurrence."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp
 
-from .fault_plan import Fault, Spoilt
-from .problems import Problem, bad_request, forbidden, not_found
-from .wire import Drop, Raw, Stall, Stream, Truncated, endless, gzip_bomb, gzipped
+from .api_errors import ApiError, bad_request, forbidden, not_found, unknown
+from .wire import Drop, Pauses, Stall, Truncated, dripping, endless, gzip_bomb, gzipped
+
+
+@dataclass(frozen=True, slots=True)
+class FaultOptions:
+    """Options of a fault.
+
+    Attributes:
+        location: the target of redirects, and of a moved token endpoint in the metadata.
+        retry_after: the ``Retry-After`` header; text is sent unchanged.
+        seconds: the duration of slow faults.
+        size: the size of large bodies, in bytes.
+    """
+
+    location: str = "https://elsewhere.example/"
+    retry_after: float | str | None = None
+    seconds: float | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """Response that a fault replaces.
+
+    Attributes:
+        options: options of the fault.
+        pauses: waits that can be ended.
+        app: the original response.
+        document: the original token response or metadata; empty at the API.
+        secret: the secret of the token request; empty at the API.
+    """
+
+    options: FaultOptions
+    pauses: Pauses
+    app: ASGIApp
+    document: Mapping[str, Any] = field(default_factory=dict)
+    secret: str = ""
+
+
+Fault = Callable[[Replaced], ASGIApp]
+
+
+@dataclass(slots=True)
+class _Due:
+    name: str
+    options: FaultOptions
+    times: int | None
+    path: str
+
+
+class FaultPlan:
+    """Planned faults of the token endpoint, the metadata or the API, in their order. Thread-safe.
+
+    Args:
+        table: faults by name.
+    """
+
+    def __init__(self, table: Mapping[str, Fault]) -> None:
+        self._table = table
+        self._lock = threading.Lock()
+        self._due: list[_Due] = []
+
+    def add(self, name: str, options: FaultOptions, times: int | None = 1, path: str = "") -> None:
+        """Replace the next ``times`` responses under ``path``, or all if ``times`` is None.
+
+        Raises:
+            ConfigurationError: there is no such fault.
+        """
+        if name not in self._table:
+            raise unknown("fault", name, self._table)
+        with self._lock:
+            self._due.append(_Due(name, options, times, path))
+
+    def clear(self) -> None:
+        """Drop every planned fault."""
+        with self._lock:
+            self._due.clear()
+
+    def next(self, route: str) -> tuple[str, FaultOptions] | None:
+        """Return the name and options of the fault for the next response at ``route``, if one is planned."""
+        if not self._due:
+            return None
+        with self._lock:
+            due = next((due for due in self._due if route.startswith(due.path)), None)
+            if due is None:
+                return None
+            if due.times is not None:
+                due.times -= 1
+                if due.times <= 0:
+                    self._due.remove(due)
+            return due.name, due.options
+
+    def replace(self, name: str, replaced: Replaced) -> ASGIApp:
+        """Return the response of the fault ``name``."""
+        return self._table[name](replaced)
+
 
 _HTML = "<!doctype html><title>Gateway</title><h1>Something is wrong</h1>"
+
 _JSON = {"content-type": "application/json"}
+
+_GZIP = {**_JSON, "content-encoding": "gzip"}
+
 _MIB = 1024 * 1024
 
 
 def _redirect(status: int) -> Fault:
-    return lambda spoilt: Raw(status, headers={"location": spoilt.options.location})
+    return lambda replaced: Response(status_code=status, headers={"location": replaced.options.location})
 
 
 def _busy(status: int) -> Fault:
-    def answer(spoilt: Spoilt) -> Response:
-        response = Problem(status, "TRY_AGAIN_LATER", "The server is busy.").response()
-        wait = spoilt.options.retry_after
+    def answer(replaced: Replaced) -> Response:
+        response = ApiError(status, "TRY_AGAIN_LATER", "The server is busy.").response()
+        wait = replaced.options.retry_after
         if wait is not None:
             response.headers["Retry-After"] = wait if isinstance(wait, str) else f"{wait:g}"
         return response
@@ -36,7 +134,7 @@ def _busy(status: int) -> Fault:
 
 
 def _fixed(app: ASGIApp) -> Fault:
-    return lambda _spoilt: app
+    return lambda _replaced: app
 
 
 def _html(status: int) -> Fault:
@@ -51,8 +149,8 @@ def _json(document: object) -> Response:
     return Response(json.dumps(document), headers=_JSON)
 
 
-def _problem(problem: Problem) -> Fault:
-    return lambda _spoilt: problem.response(challenges=True)
+def _api_error(error: ApiError) -> Fault:
+    return lambda _replaced: error.response(challenges=True)
 
 
 def _oauth_error(code: str, status: int = 400) -> Fault:
@@ -60,71 +158,37 @@ def _oauth_error(code: str, status: int = 400) -> Fault:
 
 
 def _changed(**members: object) -> Fault:
-    return lambda spoilt: _json({**spoilt.document, **members})
+    return lambda replaced: _json({**replaced.document, **members})
 
 
 def _without(name: str) -> Fault:
-    return lambda spoilt: _json({key: value for key, value in spoilt.document.items() if key != name})
+    return lambda replaced: _json({key: value for key, value in replaced.document.items() if key != name})
 
 
-def _slashed_issuer(spoilt: Spoilt) -> Response:
-    return _json({**spoilt.document, "issuer": f"{spoilt.document['issuer']}/"})
-
-
-def _plain_token_endpoint(spoilt: Spoilt) -> Response:
-    return _json({**spoilt.document, "token_endpoint": spoilt.document["token_endpoint"].replace("https:", "http:")})
-
-
-def _moved_token_endpoint(spoilt: Spoilt) -> Response:
-    return _json({**spoilt.document, "token_endpoint": spoilt.options.location})
-
-
-def _echo(spoilt: Spoilt) -> Response:
-    description = f"The secret {spoilt.secret} is wrong."
+def _echo(replaced: Replaced) -> Response:
+    description = f"The secret {replaced.secret} is wrong."
     return JSONResponse({"error": "invalid_client", "error_description": description}, 401)
 
 
-def _unasked_gzip(spoilt: Spoilt) -> Response:
-    return Response(gzipped(json.dumps(spoilt.document).encode()), headers={**_JSON, "content-encoding": "gzip"})
+def _gzip_bomb(status: int) -> Fault:
+    return lambda replaced: Response(gzip_bomb(replaced.options.size or 80 * _MIB), status, _GZIP)
 
 
-def _gzip_bomb(spoilt: Spoilt) -> Response:
-    return Response(gzip_bomb(spoilt.options.size or 80 * _MIB), headers={**_JSON, "content-encoding": "gzip"})
+def _huge(replaced: Replaced) -> Response:
+    padding = b" " * (replaced.options.size or 10 * _MIB)
+    return Response(padding + json.dumps(replaced.document).encode(), headers=_JSON)
 
 
-def _huge(spoilt: Spoilt) -> Response:
-    padding = b" " * (spoilt.options.size or 10 * _MIB)
-    return Response(padding + json.dumps(spoilt.document).encode(), headers=_JSON)
-
-
-def _drip(spoilt: Spoilt) -> ASGIApp:
-    body = json.dumps(spoilt.document or {"slow": True}).encode()
-    pieces = tuple(body[place : place + 1] for place in range(len(body)))
-    return Stream(200, _JSON, pieces, spoilt.pauses, _seconds(spoilt, 60))
-
-
-def _refusal(spoilt: Spoilt, size: int) -> bytes:
-    return json.dumps(forbidden("x" * (spoilt.options.size or size)).body()).encode()
-
-
-def _gzip_refusal(spoilt: Spoilt) -> Response:
-    return Response(gzipped(_refusal(spoilt, 1000)), 403, {**_JSON, "content-encoding": "gzip"})
-
-
-def _gzip_bomb_refusal(spoilt: Spoilt) -> Response:
-    return Response(gzip_bomb(spoilt.options.size or 80 * _MIB), 403, {**_JSON, "content-encoding": "gzip"})
-
-
-def _endless_refusal(spoilt: Spoilt) -> ASGIApp:
-    return Stream(403, _JSON, endless(spoilt.options.size or 64 * _MIB), spoilt.pauses, _seconds(spoilt, 0))
+def _refusal(replaced: Replaced, size: int) -> bytes:
+    return json.dumps(forbidden("x" * (replaced.options.size or size)).body()).encode()
 
 
 def _challenge(status: int, error: str) -> Fault:
-    return _problem(Problem(status, error.upper(), "The token will not do.", challenge=error))
+    return _api_error(ApiError(status, error.upper(), "The token is not accepted.", challenge=error))
 
 
-def _seconds(spoilt: Spoilt, default: float) -> float:
-    return default if spoilt.options.seconds is None else spoilt.options.seconds
+def _seconds(replaced: Replaced, default: float) -> float:
+    return default if replaced.options.seconds is None else replaced.options.seconds
 
 
 _ANYWHERE: Mapping[str, Fault] = {
@@ -137,12 +201,19 @@ _ANYWHERE: Mapping[str, Fault] = {
     "unavailable": _busy(503),
     "server_error": _html(500),
     "bad_gateway": _html(502),
-    "bare_403": _fixed(Raw(403)),
+    "bare_403": _fixed(Response(status_code=403)),
     "drop": _fixed(Drop()),
-    "truncated": lambda spoilt: Truncated(200, json.dumps(spoilt.document).encode()),
-    "slow": lambda spoilt: Stall(spoilt.pauses, _seconds(spoilt, 1), spoilt.app),
-    "stall": lambda spoilt: Stall(spoilt.pauses, _seconds(spoilt, 60)),
-    "drip": _drip,
+    "truncated": lambda replaced: Truncated(200, json.dumps(replaced.document).encode()),
+    "slow": lambda replaced: Stall(replaced.pauses, _seconds(replaced, 1), replaced.app),
+    "stall": lambda replaced: Stall(replaced.pauses, _seconds(replaced, 60)),
+    "drip": lambda replaced: StreamingResponse(
+        dripping(
+            [bytes([byte]) for byte in json.dumps(replaced.document or {"slow": True}).encode()],
+            replaced.pauses,
+            _seconds(replaced, 60),
+        ),
+        headers=_JSON,
+    ),
 }
 
 TOKEN_FAULTS: Mapping[str, Fault] = {
@@ -180,41 +251,45 @@ TOKEN_FAULTS: Mapping[str, Fault] = {
     "unsupported_grant_type": _oauth_error("unsupported_grant_type"),
     "invalid_scope": _oauth_error("invalid_scope"),
     "method_not_allowed": _oauth_error("invalid_request", 405),
-    "bare_401": _fixed(Raw(401)),
+    "bare_401": _fixed(Response(status_code=401)),
     "secret_echo": _echo,
     "huge_body": _huge,
-    "unasked_gzip": _unasked_gzip,
-    "corrupt_gzip": _fixed(Raw(200, b"\x1f\x8b\x08junk", {**_JSON, "content-encoding": "gzip"})),
-    "gzip_bomb": _gzip_bomb,
+    "unasked_gzip": lambda replaced: Response(gzipped(json.dumps(replaced.document).encode()), headers=_GZIP),
+    "corrupt_gzip": _fixed(Response(b"\x1f\x8b\x08junk", headers=_GZIP)),
+    "gzip_bomb": _gzip_bomb(200),
 }
 
 METADATA_FAULTS: Mapping[str, Fault] = {
     **_ANYWHERE,
-    "not_found": _problem(not_found("There is no such call.")),
+    "not_found": _api_error(not_found("There is no such call.")),
     "empty": _json_text(""),
     "html": _html(200),
     "json_array": _json_text("[]"),
     "invalid_utf8": _json_text(b'{"issuer": "\xff\xfe"}'),
     "no_issuer": _without("issuer"),
     "other_issuer": _changed(issuer="https://elsewhere.example"),
-    "slashed_issuer": _slashed_issuer,
+    "slashed_issuer": lambda replaced: _json({**replaced.document, "issuer": f"{replaced.document['issuer']}/"}),
     "no_token_endpoint": _without("token_endpoint"),
-    "plain_token_endpoint": _plain_token_endpoint,
-    "moved_token_endpoint": _moved_token_endpoint,
+    "plain_token_endpoint": lambda replaced: _json(
+        {**replaced.document, "token_endpoint": replaced.document["token_endpoint"].replace("https:", "http:")}
+    ),
+    "moved_token_endpoint": lambda replaced: _json({**replaced.document, "token_endpoint": replaced.options.location}),
     "other_auth_methods": _changed(token_endpoint_auth_methods_supported=["tls_client_auth"]),
     "huge_body": _huge,
-    "gzip_bomb": _gzip_bomb,
+    "gzip_bomb": _gzip_bomb(200),
 }
 
 API_FAULTS: Mapping[str, Fault] = {
     **_ANYWHERE,
-    "refused_400": _problem(bad_request("The request is wrong.")),
-    "refused_401": _problem(Problem(401, "AUTHORIZATION_FAILURE", "Not authorized.")),
-    "refused_403": _problem(forbidden("Not authorized.")),
+    "refused_400": _api_error(bad_request("The request is wrong.")),
+    "refused_401": _api_error(ApiError(401, "AUTHORIZATION_FAILURE", "Not authorized.")),
+    "refused_403": _api_error(forbidden("Not authorized.")),
     "invalid_token": _challenge(401, "invalid_token"),
     "insufficient_scope": _challenge(403, "insufficient_scope"),
-    "long_refusal": lambda spoilt: Raw(403, _refusal(spoilt, 100_000), _JSON),
-    "gzip_refusal": _gzip_refusal,
-    "gzip_bomb_refusal": _gzip_bomb_refusal,
-    "endless_refusal": _endless_refusal,
+    "long_refusal": lambda replaced: Response(_refusal(replaced, 100_000), 403, _JSON),
+    "gzip_refusal": lambda replaced: Response(gzipped(_refusal(replaced, 1000)), 403, _GZIP),
+    "gzip_bomb_refusal": _gzip_bomb(403),
+    "endless_refusal": lambda replaced: StreamingResponse(
+        dripping(endless(replaced.options.size or 64 * _MIB), replaced.pauses, _seconds(replaced, 0)), 403, _JSON
+    ),
 }

@@ -1,22 +1,51 @@
-"""uvicorn, made to measure: it runs in a thread, stops within a second or so, and lets a fault reach the connection."""
+"""Listener of the sandbox: certificates, and a server in a thread."""
 
 from __future__ import annotations
 
 import asyncio
+import datetime
 import socket
 import ssl
 import threading
+from dataclasses import dataclass
 
+import trustme
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from .api import SandboxApp
+from .sandbox_options import Certificate, Listen, SandboxOptions
+from .state import Clock
 from .wire import TRANSPORT
 
+_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTLS:
+    """TLS context of a server, and the certificate authority that its clients trust."""
+
+    context: ssl.SSLContext
+    ca_pem: bytes
+
+
+def make_tls(certificate: Certificate) -> ServerTLS:
+    """Return a new authority and a server certificate for the loopback names."""
+    authority = trustme.CA()
+    signer = trustme.CA() if certificate == "foreign" else authority
+    names = ("elsewhere.example",) if certificate == "wrong_host" else _NAMES
+    ended = datetime.datetime(2001, 1, 1, tzinfo=datetime.UTC) if certificate == "expired" else None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    signer.issue_cert(*names, not_after=ended).configure_cert(context)
+    return ServerTLS(context, authority.cert_pem.bytes())
+
+
 BACKLOG = 4096
-"""Connections that may wait to be accepted: a thousand clients come at once here."""
+"""Connections that may wait to be accepted: tests open a thousand at once."""
 
 _GRACE = 0.5
+
 _KEEP_ALIVE = 75
 
 
@@ -32,7 +61,7 @@ class _Protocol(H11Protocol):
         self.app = with_transport
 
     def shutdown(self) -> None:
-        """End an idle connection at once: over TLS a polite end waits for the other side's answer."""
+        """Abort an idle connection: a TLS shutdown would wait for the client."""
         super().shutdown()
         if self.transport.is_closing():
             self.transport.abort()
@@ -51,17 +80,18 @@ class _Server(uvicorn.Server):
         for server in self.servers:
             server.close()
         self.servers = []  # uvicorn would wait for connections that never finish their TLS handshake
-        last_call = asyncio.get_running_loop().call_later(_GRACE, self._abort)
-        await super().shutdown(sockets)
-        last_call.cancel()
 
-    def _abort(self) -> None:
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
+        def abort() -> None:
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
+
+        timer = asyncio.get_running_loop().call_later(_GRACE, abort)
+        await super().shutdown(sockets)
+        timer.cancel()
 
 
 class Listener:
-    """Serves an application on a socket, from a thread of its own.
+    """Server of an application, in its own thread.
 
     Args:
         app: the application.
@@ -90,7 +120,7 @@ class Listener:
         self._thread = threading.Thread(target=self._run, name="prio-sandbox", daemon=True)
 
     def start(self) -> None:
-        """Serve. Returns when connections are accepted."""
+        """Serve. Return when connections are accepted."""
         self._thread.start()
         self._server.ready.wait()
 
@@ -105,3 +135,34 @@ class Listener:
         finally:
             self._socket.close()
             self._server.ready.set()
+
+
+class ServerThread:
+    """Sandbox served by a thread of this process.
+
+    Args:
+        options: its behaviour.
+        listen: its address, TLS and certificate.
+        clock: the clock of tokens, reservations and limits.
+
+    Raises:
+        ConfigurationError: the port is taken.
+    """
+
+    def __init__(self, options: SandboxOptions, listen: Listen, clock: Clock | None = None) -> None:
+        app = SandboxApp(options, clock)
+        tls = make_tls(listen.certificate) if listen.tls else None
+        sock = listen.bind()
+        self.url = listen.url(sock.getsockname()[1])
+        self.ca_pem = tls.ca_pem if tls else None
+        self.admin = app.admin
+        self.operations = app.operations
+        self.admin_key = app.sandbox_state.admin_key
+        self._pauses = app.sandbox_state.pauses
+        self._listener = Listener(app, sock, tls.context if tls else None)
+        self._listener.start()
+
+    def stop(self) -> None:
+        """End every pause and connection, and the thread."""
+        self._pauses.close()
+        self._listener.stop()

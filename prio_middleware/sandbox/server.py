@@ -1,25 +1,35 @@
-"""The sandbox as a server, for tests and for trying things out."""
+"""Sandbox as a server, in a thread or a process."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import importlib.util
+import json
+import os
 import ssl
+import stat
+import subprocess
+import sys
 import tempfile
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, Self, cast
 
 from ..errors import ConfigurationError
-from .admin import Admin
-from .clock import Clock
+from .admin import Admin, answer, error_document
 from .counts import TOKEN_ROUTE
-from .listen import Certificate, Listen
-from .options import SandboxOptions
-from .process import ServerProcess
-from .start import start_thread
+from .sandbox_options import Certificate, Listen, SandboxOptions
+
+if TYPE_CHECKING:
+    from .listener import ServerThread
+    from .state import Clock
 
 
-class Served(Protocol):
-    """A sandbox that is being served, by a thread or a process."""
+class SandboxServer(Protocol):
+    """Sandbox served by a thread or a process."""
 
     url: str
     ca_pem: bytes | None
@@ -27,16 +37,41 @@ class Served(Protocol):
     admin_key: str
 
     def stop(self) -> None:
-        """Stop serving: within seconds, whatever clients do."""
+        """Stop serving within seconds, even if clients keep connections open."""
 
 
 class _Running(NamedTuple):
-    served: Served
+    served: SandboxServer
     folder: tempfile.TemporaryDirectory[str]
 
 
+def _own_directory() -> Path | None:
+    """Return a directory that only this user can write, for files that settings name. None if the platform has no owners.
+
+    In the temporary directory, the name is free again after a stop: another user could put an authority there, which settings
+    that were kept would trust.
+
+    Raises:
+        ConfigurationError: neither the runtime nor the cache directory of this user can hold it.
+    """
+    if not hasattr(os, "geteuid"):
+        return None
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - Path.expanduser may raise
+    for base in filter(None, (os.environ.get("XDG_RUNTIME_DIR"), cache)):
+        directory = Path(base) / "prio-middleware"
+        with contextlib.suppress(OSError):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            status = directory.lstat()
+            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077:
+                return directory
+    raise ConfigurationError(
+        "The sandbox finds no directory for its certificate that only this user can write.",
+        remedy="Set XDG_RUNTIME_DIR or XDG_CACHE_HOME to a directory of this user.",
+    )
+
+
 class Sandbox:
-    """A Prio API of your own, on this machine, over real HTTPS.
+    """Prio API on this machine, over real HTTPS.
 
     ::
 
@@ -45,16 +80,16 @@ class Sandbox:
             sandbox.admin.revoke()
 
     Args:
-        options: how it behaves; as Prio does, unless given.
-        process: serve from a process of its own instead of a thread of this one.
+        options: its behaviour; by default Prio's.
+        process: True to serve from another process instead of a thread.
         host: a loopback address, or ``localhost``.
-        port: a port; 0 finds one that is free.
-        tls: HTTPS, with a certificate authority made at the start. Without it plain HTTP is accepted.
-        certificate: ``valid``, or what is wrong with it: ``expired``, ``foreign``, ``wrong_host``.
-        clock: what tokens, reservations and limits go by; not with ``process``.
+        port: a port; 0 finds a free one.
+        tls: True for HTTPS, with a new certificate authority. False to accept plain HTTP.
+        certificate: ``valid``, ``expired``, ``foreign`` or ``wrong_host``.
+        clock: the clock of tokens, reservations and limits; not with ``process``.
 
     Raises:
-        ConfigurationError: the host is not a loopback one; a clock for a process.
+        ConfigurationError: the host is not a loopback host; a clock was passed with ``process``.
     """
 
     def __init__(
@@ -75,24 +110,26 @@ class Sandbox:
         self._clock = clock
         self._running: _Running | None = None
         if process and clock:
-            raise ConfigurationError("A clock cannot be handed to another process.", remedy="Use admin.advance().")
+            raise ConfigurationError("The sandbox cannot pass a clock to another process.", remedy="Use admin.advance().")
 
     def start(self) -> Self:
-        """Start serving. Returns when connections are accepted.
+        """Start serving. Return when connections are accepted.
 
         Raises:
-            ConfigurationError: it runs already; the extra ``sandbox`` is not installed; the port is taken.
+            ConfigurationError: it is running; the extra ``sandbox`` is not installed; the port is taken; or this user has no
+                directory of its own.
         """
         if self._running:
-            raise ConfigurationError("This sandbox runs already.", remedy="Make another one to run two.")
+            raise ConfigurationError("This sandbox is already running.", remedy="Create a second one to run two.")
+        directory = _own_directory()
         served = self._serve()
-        self._running = _Running(served, tempfile.TemporaryDirectory(prefix="prio-sandbox-"))
+        self._running = _Running(served, tempfile.TemporaryDirectory(prefix="sandbox-", dir=directory))
         if served.ca_pem:
             self._ca_path().write_bytes(served.ca_pem)
         return self
 
     def stop(self) -> None:
-        """Stop serving, and remove the authority's file. Stopping twice does no harm."""
+        """Stop serving, and remove the authority's file. A second call has no effect."""
         running, self._running = self._running, None
         if running:
             running.served.stop()
@@ -131,12 +168,12 @@ class Sandbox:
 
     @property
     def client_secret(self) -> str:
-        """The first account's secret, as it was at the start."""
+        """The first account's initial secret."""
         return self.options.accounts[0].client_secret
 
     @property
     def admin(self) -> Admin:
-        """How to change it while it runs, and to read what it saw."""
+        """The admin interface."""
         return self._reached().served.admin
 
     @property
@@ -146,33 +183,159 @@ class Sandbox:
 
     @property
     def ca_file(self) -> Path | None:
-        """The authority's certificate, for clients that want a file; it is gone after the stop. None without TLS."""
+        """The authority's certificate as a file that exists until the stop. None without TLS."""
         return self._ca_path() if self._reached().served.ca_pem else None
 
     def ssl_context(self) -> ssl.SSLContext:
-        """A client context that trusts the sandbox's authority, and no other."""
+        """Return a client context that trusts only the sandbox's authority."""
         pem = self._reached().served.ca_pem
         return ssl.create_default_context(cadata=pem.decode() if pem else None)
 
-    def environment(self) -> dict[str, str]:
-        """The settings of a client of this sandbox, as environment variables."""
-        trust = {"PRIO_CA_FILE": str(self.ca_file)} if self.ca_file else {"PRIO_LOOPBACK_HTTP_HOSTS": self._listen.host}
-        return {
-            "PRIO_BASE_URL": self.base_url,
-            "PRIO_CLIENT_ID": self.client_id,
-            "PRIO_CLIENT_SECRET": self.client_secret,
-            **trust,
-        }
+    def client_settings(self) -> dict[str, str]:
+        """Return the settings of a client of this sandbox, in the dialect of its options: the arguments of ``Settings``."""
+        trust = {"ca_file": str(self.ca_file)} if self.ca_file else {"loopback_http_hosts": self._listen.host}
+        account = {"base_url": self.base_url, "client_id": self.client_id, "client_secret": self.client_secret}
+        return {**account, **trust, **self.options.dialect(self.token_url)}
 
-    def _serve(self) -> Served:
+    def environment(self) -> dict[str, str]:
+        """Return the settings of a client of this sandbox as environment variables."""
+        return {f"PRIO_{name.upper()}": value for name, value in self.client_settings().items()}
+
+    def _serve(self) -> SandboxServer:
         if self._process:
             return ServerProcess(self.options, self._listen)
         return start_thread(self.options, self._listen, self._clock)
 
     def _reached(self) -> _Running:
         if self._running is None:
-            raise ConfigurationError("This sandbox does not run.", remedy="Call start(), or use it in a with statement.")
+            raise ConfigurationError("This sandbox is not running.", remedy="Call start(), or use it in a with statement.")
         return self._running
 
     def _ca_path(self) -> Path:
         return Path(self._reached().folder.name) / "ca.pem"
+
+
+def start_thread(options: SandboxOptions, listen: Listen, clock: Clock | None = None) -> ServerThread:
+    """Serve from a thread.
+
+    Raises:
+        ConfigurationError: the extra is not installed, or the port is taken.
+    """
+    missing = [name for name in ("uvicorn", "trustme") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigurationError(
+            f"The sandbox cannot serve without {' and '.join(missing)}.",
+            remedy="Install it: pip install 'prio-middleware[sandbox]'",
+        )
+    from .listener import ServerThread
+
+    return ServerThread(options, listen, clock)
+
+
+COMMAND = (sys.executable, "-m", "prio_middleware.sandbox", "--control")
+
+STOP_TIMEOUT = 10.0
+"""Seconds until a process that does not end is killed."""
+
+
+class ServerProcess:
+    """Sandbox served by another process.
+
+    Args:
+        options: its behaviour.
+        listen: its address, TLS and certificate.
+        command: the command line of the process.
+        stop_timeout: seconds that :meth:`stop` waits for the process to end before it kills it.
+
+    Raises:
+        ConfigurationError: the process cannot serve, or ended at once.
+    """
+
+    def __init__(
+        self,
+        options: SandboxOptions,
+        listen: Listen,
+        command: Sequence[str] = COMMAND,
+        *,
+        stop_timeout: float = STOP_TIMEOUT,
+    ) -> None:
+        self._stop_timeout = stop_timeout
+        # In its own process group: Ctrl-C reaches only the parent, which then ends it.
+        self._process = subprocess.Popen(  # noqa: S603 - our own command
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
+        )
+        self._lock = threading.Lock()
+        self.pid = self._process.pid
+        self.admin = Admin(self._perform)
+        try:
+            reached = self._exchange({"options": options.to_json(), "listen": dataclasses.asdict(listen)})
+        except BaseException:
+            self.stop()
+            raise
+        self.url: str = reached["url"]
+        self.ca_pem: bytes | None = reached["ca_pem"].encode() if reached["ca_pem"] else None
+        self.admin_key: str = reached["admin_key"]
+
+    def stop(self) -> None:
+        """Ask the process to end, and kill it after the timeout."""
+        with contextlib.suppress(OSError):
+            _pipe(self._process.stdin).close()
+        try:
+            self._process.wait(self._stop_timeout)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        _pipe(self._process.stdout).close()
+
+    def _perform(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        return self._exchange({"name": name, "arguments": arguments})
+
+    def _exchange(self, message: Mapping[str, Any]) -> Any:
+        with self._lock:
+            reply = _request_reply(self._process, json.dumps(message).encode())
+        if reply is None:
+            raise ConfigurationError("The sandbox's process has ended.", remedy="Read its standard error output.")
+        if "result" not in reply:
+            raise ConfigurationError(reply["message"], remedy=reply["remedy"])
+        return reply["result"]
+
+
+def run_commands(commands: IO[str], replies: IO[str]) -> None:
+    """Run the child process: serve as the first line says, then perform the operation of each further line."""
+    reply, served = _serve(json.loads(commands.readline()))
+    _write(replies, reply)
+    if served is None:
+        return
+    for line in commands:
+        command = json.loads(line)
+        _write(replies, answer(served.operations, command["name"], command["arguments"]))
+    served.stop()
+
+
+def _serve(order: Mapping[str, Any]) -> tuple[dict[str, Any], ServerThread | None]:
+    try:
+        served = start_thread(SandboxOptions.from_json(order["options"]), Listen(**order["listen"]))
+    except ConfigurationError as error:
+        return error_document(error), None
+    ca_pem = served.ca_pem.decode() if served.ca_pem else None
+    return {"result": {"url": served.url, "ca_pem": ca_pem, "admin_key": served.admin_key}}, served
+
+
+def _write(replies: IO[str], document: Mapping[str, Any]) -> None:
+    replies.write(json.dumps(document) + "\n")
+    replies.flush()
+
+
+def _request_reply(process: subprocess.Popen[bytes], line: bytes) -> Mapping[str, Any] | None:
+    """Send ``line`` and return the reply. Return None if the process has ended or its reply is not JSON."""
+    try:
+        _pipe(process.stdin).write(line + b"\n")
+        _pipe(process.stdin).flush()
+        reply: Mapping[str, Any] = json.loads(_pipe(process.stdout).readline())
+    except (OSError, ValueError):
+        return None
+    return reply
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    return cast("IO[bytes]", pipe)

@@ -1,49 +1,37 @@
-"""Answers that misbehave on the wire. Each is an ASGI application.
+"""Responses that fail on the wire, each an ASGI application.
 
-What only a real connection can show (one that is cut) needs the sandbox's own server; in-process it is a ConnectionResetError.
+A cut connection needs the sandbox's own server; in-process it is a ConnectionResetError.
 """
 
 from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+import anyio
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .clock import Pauses
-
 TRANSPORT = "prio_middleware.sandbox.transport"
-"""The key in the scope's extensions under which the sandbox's server puts the connection."""
+"""Key of the connection in the scope's extensions, set by the sandbox's server."""
 
 _CHUNK = 64 * 1024
 
+_SLICE = 0.1
+
 
 class Connection(Protocol):
-    """What is needed of an asyncio transport."""
+    """Part of an asyncio transport."""
 
     def abort(self) -> None: ...
     def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Raw:
-    """An answer with exactly these bytes and headers, and no others: not even a Content-Type."""
-
-    status: int = 200
-    body: bytes = b""
-    headers: Mapping[str, str] | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await _start(send, self.status, {"content-length": str(len(self.body)), **(self.headers or {})})
-        await send({"type": "http.response.body", "body": self.body})
-
-
-@dataclass(frozen=True, slots=True)
 class Drop:
-    """Close the connection without an answer."""
+    """Closed connection without a response."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await _hang_up(scope, receive, lambda connection: connection.abort())
@@ -51,21 +39,46 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Truncated:
-    """Promise a longer body than is sent, then close the connection."""
+    """Body that is shorter than its Content-Length, then a closed connection."""
 
     status: int
     body: bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = {"content-type": "application/json", "content-length": str(len(self.body) + 1000)}
-        await _start(send, self.status, headers)
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(self.body) + 1000).encode())]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
         await _hang_up(scope, receive, lambda connection: connection.close())
 
 
+class Pauses:
+    """Waits in any event loop that any thread can end."""
+
+    def __init__(self) -> None:
+        self._released = 0
+        self._closed = False
+
+    def release(self) -> None:
+        """End every current wait."""
+        self._released += 1
+
+    def close(self) -> None:
+        """End every current and later wait."""
+        self._closed = True
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait in slices: a thread without an event loop cannot set an event of one."""
+        released, until = self._released, anyio.current_time() + seconds
+        while self._released == released and not self._closed:
+            left = until - anyio.current_time()
+            if left <= 0:
+                return
+            await anyio.sleep(min(left, _SLICE))
+
+
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Send nothing for a while, then close the connection; or answer, where there is something to answer."""
+    """Wait before ``app``, which closes the connection by default."""
 
     pauses: Pauses
     seconds: float
@@ -76,37 +89,26 @@ class Stall:
         await self.app(scope, receive, send)
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """Send a body piece by piece, with equal pauses that take ``seconds`` in all."""
-
-    status: int
-    headers: Mapping[str, str]
-    pieces: tuple[bytes, ...]
-    pauses: Pauses
-    seconds: float = 0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await _start(send, self.status, self.headers)
-        for piece in self.pieces:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await self.pauses.sleep(self.seconds / len(self.pieces))
-        await send({"type": "http.response.body", "body": b""})
+async def dripping(pieces: Sequence[bytes], pauses: Pauses, seconds: float) -> AsyncGenerator[bytes]:
+    """Yield the pieces of a body, with equal pauses that take ``seconds`` in total."""
+    for piece in pieces:
+        yield piece
+        await pauses.sleep(seconds / len(pieces))
 
 
 def endless(size: int) -> tuple[bytes, ...]:
-    """``size`` bytes in pieces of 64 KiB, held once."""
+    """Return ``size`` bytes as pieces of 64 KiB, which share one buffer."""
     return (b"x" * _CHUNK,) * -(-size // _CHUNK)
 
 
 def gzipped(body: bytes) -> bytes:
-    """``body`` as ``Content-Encoding: gzip`` has it."""
+    """Return ``body``, compressed with gzip."""
     return _gzip([body])
 
 
 @functools.cache
 def gzip_bomb(size: int) -> bytes:
-    """A token response of ``size`` bytes, made of one repeated letter: compressed, it is a thousandth of that."""
+    """Return a compressed token response of ``size`` bytes, about a thousandth of that when compressed."""
     letters = [b"a" * _CHUNK] * -(-size // _CHUNK)
     return _gzip([b'{"token_type": "Bearer", "access_token": "', *letters, b'"}'])
 
@@ -116,13 +118,8 @@ def _gzip(pieces: Iterable[bytes]) -> bytes:
     return b"".join(map(compressor.compress, pieces)) + compressor.flush()
 
 
-async def _start(send: Send, status: int, headers: Mapping[str, str]) -> None:
-    raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
-
-
 async def _hang_up(scope: Scope, receive: Receive, how: Callable[[Connection], None]) -> None:
-    """End the connection, and wait until the server has noticed: it would answer 500 for an application that returns before."""
+    """End the connection, and wait until the server notices: it answers 500 if the application returns earlier."""
     connection = cast("Connection | None", scope.get("extensions", {}).get(TRANSPORT))
     if connection is None:
         raise ConnectionResetError("The sandbox cut the connection.")

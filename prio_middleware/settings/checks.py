@@ -1,115 +1,343 @@
-"""What must hold between the settings of one client. Pure: a client in, problems out."""
+"""Checks across settings: contradictions, and settings without effect."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
-from ..plain_http import insecure_url, is_loopback
-from ..presets import PRESETS
-from ..shares import part_of
-from .layers import variable
-from .problems import KeyPath, Problem
+from pydantic import BaseModel
+
+from .._util.plain_http import insecure_url, is_loopback
+from ..middleware.budget_guard.budget import part_of
+from ..pipeline.registry import BUILT_IN, GUARDS, waiver_problem
+from .layers import KeyPath, SettingsProblem, variable
+from .models import ClientTable, corrected
+from .presets import PRESETS
 from .token_store import store_problems
 
-if TYPE_CHECKING:
-    from .client import ClientSettings
+Own = Mapping[str, Any] | BaseModel
+"""Settings written for a client itself, without inherited ones: nested tables, or models made of them."""
+
+Reason = Callable[[ClientTable, str], str | None]
+"""Return the reason why a key has no effect on a client and a suggestion, or None if the key has an effect."""
 
 
-_URLS = frozenset({"base_url", "token_url", "discovery", "allowed_origins", "allowed_token_origins"})
+class Rule(NamedTuple):
+    """The condition under which settings have no effect.
+
+    Attributes:
+        keys: names of the settings, separated by spaces; a dot separates a table from its key.
+        reason: returns why one of them has no effect.
+    """
+
+    keys: str
+    reason: Reason
 
 
-def check(client: ClientSettings) -> Iterator[Problem]:
-    """Everything that is missing or contradictory."""
-    yield from _server(client)
-    yield from _discovery(client)
-    yield from _credentials(client)
+def settings_without_effect(client: ClientTable, own: Own) -> Iterator[SettingsProblem]:
+    """Yield each setting in ``own`` that has no effect on ``client``, with the first reason in ``RULES``."""
+    reported: set[str] = set()
+    for keys, reason in RULES:
+        for key in keys.split():
+            path = tuple(key.split("."))
+            if key in reported or not _is_written(own, path):
+                continue
+            value: Any = client
+            for name in path:
+                value = getattr(value, name)
+            if value not in (None, ()) and (text := reason(client, key)):
+                reported.add(key)
+                yield SettingsProblem(path, text)
+
+
+def _is_written(own: Any, path: KeyPath) -> bool:
+    for key in path:
+        if isinstance(own, BaseModel):
+            own = {name: getattr(own, name) for name in own.model_fields_set}
+        if not isinstance(own, Mapping) or key not in own:
+            return False
+        own = own[key]
+    return True
+
+
+def _unless(has_effect: Callable[[ClientTable], Any], text: str) -> Reason:
+    """Return a reason: ``text``, in which ``{client}`` stands for the client's settings."""
+    return lambda client, _: None if has_effect(client) else text.format(client=client)
+
+
+def _needs(component: str) -> Reason:
+    """Return the reason why settings of a component have no effect: a declared pipeline leaves it out."""
+
+    def reason(client: ClientTable, key: str) -> str | None:
+        if not client.pipeline or any(part.use == component for part in client.pipeline):
+            return None
+        it = "it" if component == key else component
+        return (
+            f"the pipeline does not contain {it}: add {component}; "
+            f"did you mean pipeline = {corrected(client.pipeline, [component])}?"
+        )
+
+    return reason
+
+
+def _of_client_auth(method: str, purpose: str, meant: str) -> Reason:
+    return _unless(
+        lambda client: client.client_auth == method,
+        f"client_auth {{client.client_auth!r}} does not use it: {purpose}; did you mean {meant}?",
+    )
+
+
+def _issuer(client: ClientTable, key: str) -> str | None:
+    if client.discovery:
+        return None
+    if client.client_auth == "private_key_jwt" and client.assertion_audience is not None:
+        return "assertion_audience takes precedence; did you mean to set only one of them?"
+    meant = "'discovery = true', which finds token_url"
+    without_assertion = _of_client_auth("private_key_jwt", "there is no assertion whose audience it is", meant)
+    return _needs("token_provider")(client, key) or without_assertion(client, key)
+
+
+def _leeway(client: ClientTable, key: str) -> str | None:
+    zero = next((name for name in ("leeway_fraction", "leeway_max") if not getattr(client, name)), None)
+    if zero in {None, key} or getattr(client, key) in {0, "on_expiry"}:  # Two zeros do not contradict each other.
+        return None
+    if key == "refresh":
+        return f"{zero} is 0, so no token is due before it expires; did you mean 'on_expiry'?"
+    return f"{zero} is 0, so there is no leeway; did you mean to set {zero} to another value?"
+
+
+def _of_scheme(scheme: str, meant: str) -> Reason:
+    return _unless(
+        lambda client: client.token_store is None or client.token_store.scheme in {"", scheme},
+        f"{{client.token_store.scheme}}:// does not use it, only {scheme}:// does; did you mean {meant}?",
+    )
+
+
+def _limits(client: ClientTable) -> dict[str, int | None]:
+    guard, preset = client.budget_guard, PRESETS[client.preset]
+    return {
+        "client_errors": (guard and guard.client_errors) or preset.client_error_limit,
+        "requests": (guard and guard.requests) or preset.request_limit,
+    }
+
+
+_NO_LIMIT = "preset {client.preset!r} has no such limit; did you mean to also set "
+_INSTEAD_OF_A_SECRET = "to set private_key instead of client_secret"
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "loopback_http_hosts",
+        lambda client, key: (
+            _needs("https_enforcer")(client, key)
+            if all(
+                not url.lower().startswith("http:")  # The check of a plain HTTP URL uses the setting.
+                for url in (client.base_url, client.token_server_url, *client.allowed_token_origins)
+            )
+            else None
+        ),
+    ),
+    Rule("allowed_origins foreign_origins", _needs("origin_guard")),
+    Rule("budget_guard", _needs("budget_guard")),
+    Rule("app", lambda client, key: _needs("application_info")(client, key) if any(dict(client.app).values()) else None),
+    Rule(
+        "allowed_token_origins basic_encoding key_id algorithm assertion_audience scope audience resource "
+        "params body_format refresh default_lifetime max_lifetime leeway_fraction leeway_max leeway_jitter token_timeout "
+        "token_deadline failure_cooldown token_store token_scheme token_headers token_cache_size "
+        "accounts accounts_ttl accounts_limit ready_before_first_token",
+        _needs("token_provider"),
+    ),
+    Rule("caller_authorization", _needs("header_injector")),
+    Rule("headers headers_file", _needs("static_headers")),
+    Rule("renew_on path_templates renewal_params", _needs("revocation_handler")),
+    Rule(
+        "environment version",
+        _unless(
+            lambda client: client.preset == "prio",
+            "only preset 'prio' uses it; preset {client.preset!r} uses base_url and token_url; did you mean 'base_url'?",
+        ),
+    ),
+    Rule(
+        "allowed_token_origins",
+        _unless(
+            lambda client: client.discovery,
+            "only discovery uses it, and token_url is set; did you mean 'allowed_origins', whose requests carry the token?",
+        ),
+    ),
+    Rule(
+        "basic_encoding",
+        _of_client_auth("client_secret_basic", "it is for HTTP Basic", "body_format, or client_auth 'client_secret_basic'"),
+    ),
+    Rule("key_id", _of_client_auth("private_key_jwt", "it names a private key", _INSTEAD_OF_A_SECRET)),
+    Rule("algorithm", _of_client_auth("private_key_jwt", "it is for signatures of a private key", _INSTEAD_OF_A_SECRET)),
+    Rule("assertion_audience", _of_client_auth("private_key_jwt", "there is no assertion", "'audience'")),
+    Rule("issuer", _issuer),
+    Rule("refresh leeway_fraction leeway_max leeway_jitter", _leeway),
+    Rule(
+        "cert_key_file cert_key_password",
+        _unless(lambda client: client.cert_file, "there is no certificate without cert_file; did you mean 'cert_file'?"),
+    ),
+    Rule(
+        "max_keepalive_connections",
+        _unless(
+            lambda client: client.max_keepalive_connections <= client.max_connections,
+            "expected at most max_connections, which also limits idle connections; did you mean 'max_connections'?",
+        ),
+    ),
+    Rule(
+        "token_store.nodes",
+        _unless(
+            lambda client: client.token_store is None or client.token_store.mode != "single",
+            "mode 'single' has only the server in url; did you mean mode 'cluster' or 'sentinel'?",
+        ),
+    ),
+    Rule(
+        "token_store.service",
+        _unless(
+            lambda client: client.token_store is None or client.token_store.mode == "sentinel",
+            "mode {client.token_store.mode!r} does not use it: it names a master to sentinels; did you mean mode 'sentinel'?",
+        ),
+    ),
+    Rule("token_store.ca_file", _of_scheme("rediss", "the setting 'ca_file' of the client")),
+    Rule("token_store.insecure_hosts", _of_scheme("redis", "a url with redis://")),
+    Rule("budget_guard.share", _unless(lambda client: any(_limits(client).values()), f"{_NO_LIMIT}client_errors or requests?")),
+    Rule("budget_guard.in_flight", _unless(lambda client: _limits(client)["client_errors"], f"{_NO_LIMIT}client_errors?")),
+)
+"""Every setting that needs another setting to have an effect. All others always have one, or are required.
+
+Credentials are required with every pipeline, and ``client_auth`` selects them, so they are not here for a pipeline without
+``token_provider``. ``share`` and the limits of ``budget_guard`` have an effect without ``enforce``: the guard counts, and
+telemetry and ``guard.allowance`` show the limits.
+"""
+
+_URLS = frozenset({"base_url", "token_url", "issuer", "allowed_origins", "allowed_token_origins"})
+
+
+def check(client: ClientTable, own: Own, name: str) -> Iterator[SettingsProblem]:
+    """Yield every setting of the client ``name`` that is missing, contradictory, or in ``own`` and without effect."""
+    yield from _server(client, name)
+    yield from _credentials(client, name)
+    yield from _static_credentials(client, name)
     yield from _plain_http(client)
-    yield from _numbers(client)
-    yield from _token_store(client)
+    if client.default_lifetime > client.max_lifetime:
+        yield SettingsProblem(("default_lifetime",), "expected at most max_lifetime")
+    if client.token_timeout > client.token_deadline:
+        yield SettingsProblem(("token_timeout",), "expected at most token_deadline, which limits all attempts together")
+    if client.token_store is not None:
+        yield from (SettingsProblem(("token_store", key), text) for key, text in store_problems(client.token_store))
     yield from _budget_guard(client)
+    yield from _guards(client)
+    yield from settings_without_effect(client, own)
 
 
-def _server(client: ClientSettings) -> Iterator[Problem]:
+def _server(client: ClientTable, name: str) -> Iterator[SettingsProblem]:
     given = client.model_fields_set
     for key in ("environment", "version"):
-        if key in given and "base_url" in given:
-            yield Problem((key,), "base_url is given too, and says the same: keep one of them")
-        elif key in given and client.preset != "prio":
-            yield Problem((key,), f"only preset 'prio' has it; preset {client.preset!r} takes base_url and token_url")
-    for key in ("base_url",) if client.discovery else ("base_url", "token_url"):
-        if not getattr(client, key):
-            yield _missing(client, key, f"preset {client.preset!r} knows no default")
+        if key in given and "base_url" in given and client.preset == "prio":
+            yield SettingsProblem((key,), "conflicts with base_url, which already contains it: remove one of them")
+    no_default = f"preset {client.preset!r} has no default"
+    if not client.base_url:
+        yield _missing(name, "base_url", no_default)
+    if client.discovery:
+        if client.issuer is None:
+            yield _missing(name, "issuer", "discovery reads the metadata of this issuer")
+        if client.token_url:
+            yield SettingsProblem(("token_url",), "conflicts with discovery, which finds it: remove one of them")
+    elif not client.token_url and client.provider == "client_credentials":
+        alternative = ", and discovery is not true" if client.issuer else ""
+        yield _missing(name, "token_url", no_default + alternative)
 
 
-def _discovery(client: ClientSettings) -> Iterator[Problem]:
-    if client.discovery is None:
-        if client.allowed_token_origins:
-            yield Problem(("allowed_token_origins",), "only discovery has a use for it: token_url says where to ask")
+def _static_credentials(client: ClientTable, name: str) -> Iterator[SettingsProblem]:
+    if client.headers and client.headers_file:
+        yield SettingsProblem(("headers_file",), "conflicts with headers: remove one of them")
+    if client.provider == "client_credentials":
+        if client.token_file:
+            yield SettingsProblem(("token_file",), 'needs provider = "static": client_credentials requests its tokens')
         return
-    if client.token_url:
-        yield Problem(("token_url",), "discovery is given too, and finds it: keep one of them")
-    if client.issuer not in {None, client.discovery}:
-        yield Problem(("issuer",), "discovery names another one: keep one of them")
+    for key in ("client_id", "client_secret", "private_key"):
+        if getattr(client, key):
+            yield SettingsProblem((key,), f"has no effect: provider {client.provider!r} requests no token")
+    if client.provider == "static" and client.token_file is None:
+        yield _missing(name, "token_file", "provider 'static' reads the token from it")
+    if client.provider == "none":
+        if client.token_file:
+            yield SettingsProblem(("token_file",), "has no effect: provider 'none' sends no token; did you mean 'static'?")
+        if not (client.headers or client.headers_file or client.pipeline):
+            yield _missing(name, "headers", "without a token, headers, headers_file or a component of yours authenticates")
 
 
-def _credentials(client: ClientSettings) -> Iterator[Problem]:
+def _credentials(client: ClientTable, name: str) -> Iterator[SettingsProblem]:
+    if client.provider != "client_credentials":
+        return
     if not client.client_id:
-        yield _missing(client, "client_id")
+        yield _missing(name, "client_id", "every client needs its own")
     wanted, other = "client_secret", "private_key"
     if client.client_auth == "private_key_jwt":
         wanted, other = other, wanted
     if getattr(client, wanted) is None:
-        yield _missing(client, wanted, f"client_auth {client.client_auth!r} needs it")
+        yield _missing(name, wanted, f"client_auth {client.client_auth!r} needs it")
     if getattr(client, other) is not None:
-        yield Problem((other,), f"client_auth {client.client_auth!r} takes {wanted}, not {other}: remove one of them")
-    if client.key_id is not None and wanted != "private_key":
-        yield Problem(("key_id",), f"client_auth {client.client_auth!r} has no use for it: it names a private key")
+        yield SettingsProblem((other,), f"client_auth {client.client_auth!r} uses {wanted}, not {other}: remove one of them")
 
 
-def _plain_http(client: ClientSettings) -> Iterator[Problem]:
+def _plain_http(client: ClientTable) -> Iterator[SettingsProblem]:
     hosts = client.loopback_http_hosts
     if not all(is_loopback(host.strip("[]")) for host in hosts):
         expected = "expected loopback hosts only (localhost, 127.0.0.1, ::1), without scheme and port"
-        yield Problem(("loopback_http_hosts",), expected)
+        yield SettingsProblem(("loopback_http_hosts",), expected)
         return
     for key in sorted(_URLS & client.model_fields_set):
         value = getattr(client, key)
-        if any(insecure_url(url, hosts) for url in ([value] if isinstance(value, str) else value or ())):
-            yield Problem((key,), "expected https://: plain HTTP is for loopback hosts that loopback_http_hosts names")
+        insecure = [url for url in ([value] if isinstance(value, str) else value or ()) if insecure_url(url, hosts)]
+        if insecure:
+            host = urlsplit(insecure[0]).hostname or ""
+            line = f'loopback_http_hosts = ["{host}"]' if is_loopback(host) else f'{key} = "https://..."'
+            yield SettingsProblem((key,), f"expected https://, because plain HTTP shows the token to the network; write {line}")
 
 
-def _numbers(client: ClientSettings) -> Iterator[Problem]:
-    if client.default_lifetime > client.max_lifetime:
-        yield Problem(("default_lifetime",), "expected at most max_lifetime")
-    if client.token_timeout > client.token_deadline:
-        yield Problem(("token_timeout",), "expected at most token_deadline, which bounds all tries together")
-
-
-def _token_store(client: ClientSettings) -> Iterator[Problem]:
-    if client.token_store is not None:
-        yield from (Problem(("token_store", key), text) for key, text in store_problems(client.token_store))
-
-
-def _budget_guard(client: ClientSettings) -> Iterator[Problem]:
-    guard, preset = client.budget_guard, PRESETS[client.preset]
+def _budget_guard(client: ClientTable) -> Iterator[SettingsProblem]:
+    guard, limits = client.budget_guard, _limits(client)
     if guard is None:
         return
-    if client.pipeline and all(component.use != "budget_guard" for component in client.pipeline):
-        yield Problem(("budget_guard",), "the pipeline does not have it: put budget_guard into it, after https_enforcer")
-    limits = {
-        "client_errors": guard.client_errors or preset.client_error_limit,
-        "requests": guard.requests or preset.request_limit,
-    }
     if guard.enforce and not any(limits.values()):
-        yield Problem(("budget_guard", "enforce"), f"preset {client.preset!r} knows no limits: set client_errors or requests")
+        yield SettingsProblem(
+            ("budget_guard", "enforce"), f"preset {client.preset!r} has no limits: set client_errors or requests"
+        )
     for name, limit in limits.items():
         if limit is not None and not part_of(limit, guard.share):
-            yield Problem(("budget_guard", "share"), f"leaves not one of {name} in a minute: expected at least {1 / limit:.3g}")
+            yield SettingsProblem(
+                ("budget_guard", "share"), f"allows less than one of {name} per minute: expected at least {1 / limit:.3g}"
+            )
 
 
-def _missing(client: ClientSettings, key: str, why: str = "every client has its own") -> Problem:
-    """Says where to put it: this is the first error a new user meets."""
-    table: KeyPath = () if client.name == "default" else ("clients", client.name)
+def _guards(client: ClientTable) -> Iterator[SettingsProblem]:
+    """Yield guards that a declared pipeline leaves out, and waivers without effect.
+
+    Components from other packages may be subclasses of a guard or of the token provider. That is checked when the pipeline is
+    built.
+    """
+    waived = client.waive
+    yield from (SettingsProblem(("waive",), problem) for problem in map(waiver_problem, waived) if problem)
+    uses = [component.use for component in client.pipeline] or list(BUILT_IN)
+    if "token_provider" not in uses:
+        return
+    outside = uses[: uses.index("token_provider")]
+    idle = [name for name in GUARDS if name in waived and name in outside]
+    if idle:
+        yield SettingsProblem(
+            ("waive",), f"the pipeline contains {' and '.join(idle)}: remove it from waive or from the pipeline"
+        )
+    missing = [name for name in GUARDS if name not in waived and name not in outside]
+    if missing and all(use in BUILT_IN for use in outside):
+        places = [f"{name} {'stands after' if name in uses else 'is missing before'} token_provider" for name in missing]
+        waiver = ", ".join(f'"{name}"' for name in missing)
+        text = f"{' and '.join(places)}: write pipeline = {corrected(client.pipeline, missing)}, or waive = [{waiver}]"
+        yield SettingsProblem(("pipeline",), text)
+
+
+def _missing(client: str, key: str, why: str) -> SettingsProblem:
+    """Return the problem of a missing key, with the places to set it: most new users meet this error first."""
+    table: KeyPath = () if client == "default" else ("clients", client)
     place = f"{key} under [{'.'.join(table)}]" if table else key
-    return Problem((key,), f"missing; {why}. Set {variable((*table, key))}, or {place} in prio.toml", missing=True)
+    return SettingsProblem((key,), f"missing; {why}. Set {variable((*table, key))}, or {place} in prio.toml", missing=True)

@@ -1,54 +1,142 @@
-"""Reading small files that hold settings. Failures are returned as text: an exception could hold what was read."""
+"""Settings files and secret files, read with limits on size and time."""
 
 from __future__ import annotations
 
+import logging
 import os
+import select
+import stat
+import time
+from io import FileIO
 from pathlib import Path
 from typing import NamedTuple
 
+from .._util.secret import Secret
+from ..telemetry.logs import log
+
+PIPE_DEADLINE = 10.0
+"""Seconds to wait for the content of a named pipe. Some password managers ask the user first."""
+
+
+_NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)
+
 
 class Content(NamedTuple):
-    """What a file holds, and its permission bits."""
+    """Content of a file, its permission bits, and the id of the user that owns it.
+
+    On a read-only file system, the bits of other users to read are left out.
+    """
 
     raw: bytes
     mode: int
+    owner: int
 
 
 class FileText(NamedTuple):
-    """What a text file says, and its permission bits."""
+    """Text of a file, its permission bits, and the id of the user that owns it."""
 
     text: str
     mode: int
+    owner: int
 
 
 def read_text(path: Path, limit: int) -> FileText | str:
-    """The text of a file of at most ``limit`` bytes in UTF-8, or why it cannot be had."""
+    """Return the text of a UTF-8 file of at most ``limit`` bytes, or the reason why it cannot be read."""
     found = _read(path, limit + 1)
     if isinstance(found, str):
         return found
     if len(found.raw) > limit:
         return f"is longer than {limit} bytes"
     try:
-        return FileText(found.raw.decode("utf-8-sig"), found.mode)
+        return FileText(found.raw.decode("utf-8-sig"), found.mode, found.owner)
     except UnicodeDecodeError:
         return "is not text in UTF-8"
 
 
 def why_unreadable(path: Path) -> str | None:
-    """Why the file cannot be read, or None where it can."""
+    """Return the reason why the file cannot be read, or None if it can."""
     found = _read(path, 0)
     return found if isinstance(found, str) else None
 
 
 def os_reason(error: OSError | ValueError) -> str:
-    """What the operating system says, without the file's name."""
+    """Return the operating system's error text, without the file's name."""
     number = getattr(error, "errno", None)
     return f"cannot be read ({os.strerror(number)})" if number else "cannot be read"
 
 
+_SUFFIXES = frozenset({".pem", ".crt", ".cer", ".key"})
+
+
+def shown_path(path: Path) -> str:
+    """Return the path if it exists or has a certificate's suffix, else only the directory that exists.
+
+    The name may be a secret, set here by mistake.
+    """
+    if path.suffix in _SUFFIXES or os.path.lexists(path):
+        return str(path)
+    there = next((str(parent) for parent in path.parents if os.path.lexists(parent)), "")
+    return f"(a file below {there}, whose name is not shown because it may be a secret)"
+
+
+def is_pipe(path: Path) -> bool:
+    """Return True for a named pipe (FIFO), which can be read once for each time that it is written."""
+    try:
+        return stat.S_ISFIFO(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 def _read(path: Path, size: int) -> Content | str:
     try:
-        with path.open("rb") as file:
-            return Content(file.read(size), os.fstat(file.fileno()).st_mode)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        # Do not wait for a pipe's writer. The flag has no effect on regular files.
+        with open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | _NONBLOCK)) as file:
+            status = os.fstat(file.fileno())
+            mode = status.st_mode
+            if os.fstatvfs(file.fileno()).f_flag & os.ST_RDONLY:
+                mode &= ~0o044  # No user can take these permissions away.
+            if stat.S_ISFIFO(mode):
+                raw = _drain(file, size)
+            else:
+                raw = b"".join(iter(lambda: file.read(max(0, size - file.tell())), b""))
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name.
         return os_reason(error)
+    if raw is None:
+        return f"is a pipe without data for {PIPE_DEADLINE:.0f} s"
+    return Content(raw, mode, status.st_uid)
+
+
+def _drain(pipe: FileIO, size: int) -> bytes | None:
+    """Read until the writers close the pipe. Return None if they have not after ``PIPE_DEADLINE``."""
+    until = time.monotonic() + PIPE_DEADLINE
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN)
+    raw = bytearray()
+    while len(raw) < size:
+        if not poll.poll(max(0.0, until - time.monotonic()) * 1000):
+            return None
+        piece = pipe.read(size - len(raw))
+        if piece == b"":
+            break
+        raw += piece or b""  # None if another reader took the data.
+    return bytes(raw)
+
+
+SIZE_LIMIT = 64 * 1024
+"""Maximum size of a secret file in bytes."""
+
+
+def read_secret_file(path: Path) -> Secret | str:
+    """Return the content of a secret file without trailing line breaks, or the reason why it cannot be read.
+
+    If users other than the owner may read the file, a warning is logged. Not of a mounted secret: on a read-only file system,
+    or readable by the group and writable by no user, such as Kubernetes' mode 0440.
+    """
+    found = read_text(path, SIZE_LIMIT)
+    if isinstance(found, str):
+        return f"{shown_path(path)} {found}; expected a file that contains only the secret"
+    if found.mode & 0o004 or found.mode & 0o240 == 0o240:
+        message = "Other users can read the secret file %s: restrict its permissions (chmod 600)."
+        log(logging.WARNING, message, path, event="readable_secret_file")
+    secret = found.text.rstrip("\r\n")
+    return Secret(secret) if secret.strip() else f"{path} is empty; expected the secret"

@@ -1,40 +1,114 @@
-"""Layers of settings: what each source says, and how they lie on top of each other. Pure."""
+"""Layers of settings, one for each source, and the problems found in them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from .problems import KeyPath
+from pydantic import ValidationError
+
+from .._util.did_you_mean import did_you_mean
+from ..errors import ConfigurationError
+from .values import CONTROL
+
+KeyPath = tuple[str, ...]
+"""Path of a value in the document: ``("clients", "berlin", "scope")``."""
+
+_LINE_LIMIT = 500
+
+
+class SettingsProblem(NamedTuple):
+    """A fault in the settings.
+
+    Attributes:
+        path: path of the key; for a client's settings, relative to the client.
+        text: description of the fault, and the expected value.
+        missing: True if the key has no value.
+    """
+
+    path: KeyPath
+    text: str
+    missing: bool = False
+
+
+def unknown_key(path: KeyPath, valid: Iterable[str]) -> SettingsProblem:
+    """Return the problem of a key that does not exist."""
+    return SettingsProblem(path, f"no such setting{did_you_mean(path[-1], valid)}")
+
+
+def read_problems(error: ValidationError, keys: Mapping[KeyPath, Iterable[str]]) -> Iterator[SettingsProblem]:
+    """Yield the problems in pydantic's error. ``keys`` are the valid keys of each table."""
+    for detail in error.errors(include_url=False):
+        path = tuple(str(part) for part in detail["loc"])
+        if detail["type"] == "extra_forbidden":
+            yield unknown_key(path, keys.get(path[:-1], ()))
+        elif detail["type"] != "default_factory_not_called":  # The consequence of another problem.
+            yield SettingsProblem(path, _expected(detail["type"], detail["msg"], detail.get("ctx", {}), detail["input"]))
+
+
+def _expected(kind: str, message: str, context: Mapping[str, Any], given: object) -> str:
+    match kind:
+        case "value_error":
+            return str(context["error"])
+        case "literal_error":
+            expected = str(context["expected"])
+            hint = did_you_mean(given, re.findall(r"'([^']*)'", expected)) if isinstance(given, str) else ""
+            return f"expected {expected}{hint}"
+        case "model_type":
+            return "expected a table"
+        case "path_type":
+            return "expected a file name"
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
+            return message.replace("Input should be", "expected a number")
+        case _:
+            return message.replace("Input should be", "expected")
+
+
+def configuration_error(lines: Iterable[str], client: str | None = None) -> ConfigurationError:
+    """Return one error for all problems, so that users can correct them at once."""
+    wrong = [CONTROL.sub(" ", line)[:_LINE_LIMIT] for line in dict.fromkeys(lines)]
+    if len(wrong) > 1:
+        return ConfigurationError("\n  - ".join(["The settings are invalid:", *wrong]) + "\n", client=client)
+    stop = "" if wrong[0].endswith("?") else "."
+    return ConfigurationError(f"The settings are invalid: {wrong[0]}{stop}", client=client)
+
 
 Table = Mapping[str, Any]
 
 _SECRETS = frozenset({"client_secret", "client_secret_file", "private_key", "private_key_file"})
 
-CREDENTIALS = _SECRETS | {"client_id", "key_id"}
-"""What a named client does not inherit from the top level: one account's secret must not go to another's server."""
+CREDENTIALS = _SECRETS | {"client_id", "key_id", "token_file", "headers", "headers_file"}
+"""Keys that a named client does not inherit from the top level: no account's secret may reach another account's server."""
 
 _DISCOVERY = frozenset({"discovery", "allowed_token_origins"})
 
-# A key that a higher layer gives does away with these of the lower ones, which say the same in another way.
+_OFF = frozenset({"false", "0", "off", "f", "n", "no"})
+
+# A key in a higher layer removes these keys, which have the same meaning, from lower layers.
 _DISPLACES: Mapping[str, frozenset[str]] = {
     "base_url": frozenset({"environment", "version"}),
     "environment": frozenset({"base_url", "token_url"}) | _DISCOVERY,
     "token_url": _DISCOVERY,
-    "discovery": frozenset({"token_url", "issuer"}),
+    "discovery": frozenset({"token_url"}),
     **{key: _SECRETS - {key} for key in _SECRETS},
 }
+
+_SECRET, _KEY = frozenset({"client_secret", "client_secret_file"}), frozenset({"private_key", "private_key_file"})
+
+# A higher layer with the first kind of credentials removes the second kind and these keys from lower layers.
+_GOES_WITH = ((_SECRET, _KEY, frozenset({"key_id", "algorithm", "assertion_audience"})), (_KEY, _SECRET, {"basic_encoding"}))
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What one source says. Its values may be secrets in the clear, so it is gone once the settings are made.
+    """The values of one source. They may be secrets in the clear, so a layer is dropped once the settings are made.
 
     Attributes:
-        source: the name of the file or directory; empty for arguments and the environment.
-        spelling: how the source spells a key.
+        source: name of the file or directory; empty for arguments and the environment.
+        spelling: the source's form of a key.
         values: nested tables.
     """
 
@@ -43,11 +117,11 @@ class Layer:
     values: Table = field(repr=False)
 
     def has(self, path: KeyPath) -> bool:
-        """Whether this source gives the key."""
+        """Return True if this source has a value for the key."""
         return _has(self.values, path)
 
     def spell(self, path: KeyPath) -> str:
-        """The key, as whoever wrote it will find it again."""
+        """Return the key with its source, in the source's own spelling."""
         if self.spelling == "argument":
             return f"argument {'.'.join(path)}"
         if self.spelling == "variable":
@@ -56,44 +130,52 @@ class Layer:
 
 
 def variable(path: KeyPath) -> str:
-    """The environment variable of a key."""
-    return f"PRIO_{'__'.join(path).upper()}"
+    """Return the name of a key's environment variable. Hyphens in a client's name are underscores there."""
+    client = [path[1].replace("-", "_")] if path[0] == "clients" and len(path) > 1 else path[1:2]
+    return f"PRIO_{'__'.join((*path[:1], *client, *path[2:])).upper()}"
 
 
 def merge(documents: Iterable[Table]) -> dict[str, Any]:
-    """One document out of several, the first ones on top. Tables are merged key by key; anything else is replaced."""
-    return reduce(_document_below, documents, {})
+    """Merge documents, the first one on top. Tables are merged key by key; other values replace each other."""
+    return reduce(_merge_documents, documents, {})
 
 
 def inherit(table: Table, top_level: Table, name: str) -> dict[str, Any]:
-    """A client's table on top of what the top level says for all."""
-    return _table_below(table, {key: value for key, value in top_level.items() if inherits(name, key)})
+    """Return a client's table merged over the top level. Waivers are inherited only together with their pipeline."""
+    left_out = {"waive"} if "pipeline" in table else set()
+    return _merge_tables(table, {key: value for key, value in top_level.items() if inherits(name, key) and key not in left_out})
 
 
 def inherits(name: str, key: str) -> bool:
-    """Whether the client takes the top level's value where it has none of its own."""
+    """Return True if the client inherits the key from the top level."""
     return name == "default" or key not in CREDENTIALS
 
 
-def _document_below(upper: Table, lower: Table) -> dict[str, Any]:
+def _merge_documents(upper: Table, lower: Table) -> dict[str, Any]:
     upper_clients, lower_clients = upper.get("clients", {}), lower.get("clients", {})
     clients = {
-        name: _table_below(upper_clients.get(name, {}), lower_clients.get(name, {}))
+        name: _merge_tables(upper_clients.get(name, {}), lower_clients.get(name, {}))
         for name in {**upper_clients, **lower_clients}
     }
-    return {**_table_below(upper, lower), "clients": clients}
+    return {**_merge_tables(upper, lower), "clients": clients}
 
 
-def _table_below(upper: Table, lower: Table) -> dict[str, Any]:
-    displaced: frozenset[str] = frozenset().union(*(_DISPLACES.get(key, ()) for key in upper))
-    return _below(upper, {key: value for key, value in lower.items() if key not in displaced})
+def _merge_tables(upper: Table, lower: Table) -> dict[str, Any]:
+    active = [key for key in upper if key != "discovery" or str(upper[key]).lower() not in _OFF]
+    displaced: frozenset[str] = frozenset().union(*(_DISPLACES.get(key, ()) for key in active))
+    if displaced >= _DISCOVERY and "discovery" in lower:
+        displaced |= {"issuer"}
+    for given, replaced, companions in _GOES_WITH:
+        if given & upper.keys() and replaced & lower.keys():
+            displaced |= companions
+    return _deep_merge(upper, {key: value for key, value in lower.items() if key not in displaced})
 
 
-def _below(upper: Table, lower: Table) -> dict[str, Any]:
+def _deep_merge(upper: Table, lower: Table) -> dict[str, Any]:
     merged = {**lower, **upper}
     for key in upper.keys() & lower.keys():
         if isinstance(upper[key], Mapping) and isinstance(lower[key], Mapping):
-            merged[key] = _below(upper[key], lower[key])
+            merged[key] = _deep_merge(upper[key], lower[key])
     return merged
 
 

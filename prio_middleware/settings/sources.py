@@ -1,31 +1,30 @@
-"""The sources of settings. Each becomes a layer; what cannot be read, or makes no sense, becomes a line of the error."""
+"""Sources of settings: arguments, variables, ``.env``, TOML and secret files. Each becomes a layer."""
 
 from __future__ import annotations
 
 import io
+import logging
 import os
+import re
+import stat
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
-from pydantic_settings import EnvSettingsSource
-
-from ..nearest import nearest
-from ..secret import Secret
-from .document import TOP_LEVEL_KEYS, Document, check_structure
-from .files import FileText, os_reason, read_text
-from .layers import Layer, Table, variable
-from .problems import KeyPath
-from .secret_files import read_secret_file
+from .._util.did_you_mean import nearest
+from .._util.secret import Secret
+from ..telemetry.logs import log
+from .client import SECRET_FILES, TOP_LEVEL_KEYS, check_structure
+from .files import FileText, is_pipe, os_reason, read_secret_file, read_text
+from .layers import KeyPath, Layer, Table, variable
 
 SIZE_LIMIT = 1024 * 1024
-"""Bytes that a settings file may have."""
+"""Maximum size of a settings file in bytes."""
 
 SOURCE_KEYS = ("config", "env_file", "secrets_dir")
-"""What names another source: an argument, or a variable of the environment or of ``.env``."""
+"""Arguments, and variables of the environment or of ``.env``, that name another source."""
 
 _PREFIX = "prio_"
 
@@ -33,130 +32,244 @@ _TABLES_WITH_PATHS = {"token_store": ("encryption_key_file", "ca_file")}
 
 _PATH_KEYS = ("client_secret_file", "private_key_file", "ca_file", "cert_file", "cert_key_file")
 
-# Other programs' variables may begin with PRIO_ too and are left alone. One this near to ours is a slip of the pen.
-_SLIP = 0.8
+_CREDENTIALS = (*SECRET_FILES, *SECRET_FILES.values(), "token_headers")
+"""Settings that a token request sends, or files with them."""
+
+
+# Variables that Kubernetes, or a Docker link, sets for a service whose name begins with prio-:
+# https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+_SERVICE = re.compile(r".+_service_host|.+_service_port(_[a-z0-9_]+)?|.+_port_[0-9]+_(tcp|udp|sctp)(_(proto|port|addr))?")
+_SERVICE_PORT = re.compile(r".+_port")
+_SERVICE_URL = re.compile(r"(tcp|udp|sctp)://")
+
+# Other programs' variables may begin with PRIO_ too, and are ignored. A variable this similar to a setting is a misspelling.
+_MISSPELT = 0.8
 
 
 @dataclass(slots=True)
 class Sources:
-    """What was read so far.
+    """The sources read so far.
 
     Attributes:
-        directory: where relative file names start.
-        named: the other sources that were named, by their key.
-        layers: topmost first.
-        wrong: what is wrong with the sources themselves.
-        ignored: variables that begin like ours, and are not.
+        directory: directory of relative file names.
+        named: paths of other sources, by the key that named them.
+        named_by: the argument or variable that named a source, by the source's path.
+        layers: the layers, topmost first.
+        wrong: problems of the sources themselves.
+        ignored: variables that begin with PRIO_ but are not settings.
+        writers: who else can write a file that was found without being named, by its short path.
+        empty: variables of settings without a value. Compose files set these if their own variable is unset.
     """
 
     directory: Path
     named: dict[str, Path] = field(default_factory=dict)
+    named_by: dict[Path, str] = field(default_factory=dict)
     layers: list[Layer] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+    writers: dict[str, str] = field(default_factory=dict)
 
     def add(self, layer: Layer, directory: Path | None = None) -> None:
-        """Put a layer below the others. Its file names are relative to ``directory``."""
+        """Add a layer below the others. Its file names are relative to ``directory``."""
         self.wrong += [f"{layer.spell(problem.path)}: {problem.text}" for problem in check_structure(layer.values)]
-        values = anchored(layer.values, directory or self.directory)
+        values = absolute_paths(layer.values, directory or self.directory)
         self.layers.append(Layer(layer.source, layer.spelling, values))
 
     def add_arguments(self, values: Table) -> None:
-        """Put arguments below the others. None stands for one that is not given."""
+        """Add arguments below the other layers. An argument that is None counts as not given."""
         given = _without_none(values)
-        self._name_sources(given)
-        self.add(Layer("", "argument", {key: value for key, value in given.items() if key not in SOURCE_KEYS}))
+        layer = Layer("", "argument", {key: value for key, value in given.items() if key not in SOURCE_KEYS})
+        self._name_sources(given, layer)
+        self.add(layer)
 
     def add_variables(self, variables: Mapping[str, str | None], source: str = "") -> None:
-        """Put variables below the others: ``PRIO_...``, in any case, with ``__`` between the parts of a nested key."""
+        """Add variables below the other layers: ``PRIO_...``, in any case, with ``__`` between the parts of a nested key.
+
+        Variables without a value, and those that Kubernetes sets for a service, are ignored.
+        """
         lower = {name.lower(): value for name, value in variables.items() if value is not None}
-        ours = {name.removeprefix(_PREFIX): value for name, value in lower.items() if name.startswith(_PREFIX)}
-        self._name_sources(ours)
-        layer = Layer(source, "variable", _nested(ours))
+        ours = {
+            name.removeprefix(_PREFIX): value
+            for name, value in lower.items()
+            if name.startswith(_PREFIX)
+            and not (_SERVICE.fullmatch(name) or (_SERVICE_PORT.fullmatch(name) and _SERVICE_URL.match(value)))
+        }
+        unset = [tuple(name.split("__")) for name, value in ours.items() if not value]
+        self.empty += [variable(path) for path in unset if path[0] in (*TOP_LEVEL_KEYS, *SOURCE_KEYS)]
+        ours = {name: value for name, value in ours.items() if value}
+        layer = Layer(source, "variable", _document(ours))
+        self._name_sources(ours, layer)
         for name in ours:
             if name not in SOURCE_KEYS and not layer.has(path := tuple(name.split("__"))):
-                self._stray(path, layer)
+                if meant := nearest(path[0], (*TOP_LEVEL_KEYS, *SOURCE_KEYS), _MISSPELT):
+                    self.wrong.append(f"{layer.spell(path)}: no such variable; did you mean {variable((meant,))!r}?")
+                else:
+                    self.ignored.append(variable(path))
         self.add(layer)
 
     def add_dotenv(self, path: Path) -> None:
-        """Put the variables of a ``.env`` file below the others. Values are taken as they stand: a secret may hold ``${``."""
+        """Add the variables of a ``.env`` file below the other layers, without interpolation: a secret may contain ``${``."""
+        from dotenv import dotenv_values  # Most processes have no such file.
+
         text = self._text(path)
         self.add_variables(dotenv_values(stream=io.StringIO(text), interpolate=False), self._short(path))
 
     def add_toml(self, path: Path) -> None:
-        """Put a TOML file below the others; of a ``pyproject.toml``, its table ``[tool.prio_middleware]``."""
+        """Add a TOML file below the other layers; of a ``pyproject.toml``, its table ``[tool.prio_middleware]``."""
         try:
             table: object = tomllib.loads(self._text(path))
         except (tomllib.TOMLDecodeError, RecursionError) as error:
-            self.wrong.append(f"{self._short(path)}: expected TOML: {error}")
+            self.wrong.append(f"{self._called(path)}: expected TOML: {error}")
             return
         for key in ("tool", "prio_middleware") if path.name == "pyproject.toml" else ():
             table = table.get(key, {}) if isinstance(table, Mapping) else {}
         if isinstance(table, Mapping):
             self.add(Layer(self._short(path), "table", table), path.parent)
         else:
-            self.wrong.append(f"{self._short(path)}: tool.prio_middleware: expected a table")
+            self.wrong.append(f"{self._called(path)}: tool.prio_middleware: expected a table")
 
     def add_secrets(self, path: Path) -> None:
-        """Put a directory of secret files below the others. Each is named like a variable, in any case, and holds its value."""
+        """Add a directory of secret files below the other layers. Each has a variable's name, in any case, and its value."""
         try:
-            files = [file for file in sorted(path.iterdir()) if file.is_file() and file.name.lower().startswith(_PREFIX)]
+            files = [file for file in sorted(path.iterdir()) if is_source(file) and file.name.lower().startswith(_PREFIX)]
         except OSError as error:
-            self.wrong.append(f"{path} {os_reason(error)}; expected a directory of secret files")
+            self.wrong.append(f"{self._called(path)} {os_reason(error)}; expected a directory of secret files")
             return
         secrets = {file.name: read_secret_file(file) for file in files}
         self.wrong += [secret for secret in secrets.values() if isinstance(secret, str)]
         variables = {name: secret.reveal() for name, secret in secrets.items() if isinstance(secret, Secret)}
         self.add_variables(variables, self._short(path))
 
-    def _name_sources(self, values: Table) -> None:
+    def match_clients(self) -> None:
+        """Give the clients of variables, which cannot contain hyphens, the names that the other sources use."""
+        names: dict[str, str] = {}
+        for layer in self.layers:
+            clients = layer.values.get("clients")
+            for name in clients if layer.spelling != "variable" and isinstance(clients, Mapping) else ():
+                other = names.setdefault(str(name).replace("-", "_"), name)
+                if other != name:
+                    self.wrong.append(f"clients: {other!r} and {name!r} have the same variables; rename one of them")
+        for place, layer in enumerate(self.layers):
+            if layer.spelling == "variable" and isinstance(clients := layer.values.get("clients"), Mapping):
+                renamed = {names.get(name, name): table for name, table in clients.items()}
+                self.layers[place] = replace(layer, values={**layer.values, "clients": renamed})
+
+    def check_writers(self) -> None:
+        """Refuse each file that was found without being named, if others can write it and decide about credentials with it.
+
+        The file decides where they are sent, or which file they are read from. A file that holds all credentials itself is
+        accepted.
+        """
+        for layer in self.layers:
+            who = self.writers.get(layer.source)
+            names_sources = any(name.endswith(f" in {layer.source}") for name in self.named_by.values())
+            credentials = self._credentials_beside(layer) if who and (layer.values or names_sources) else None
+            if credentials is None:
+                continue
+            key = "PRIO_ENV_FILE" if layer.spelling == "variable" else "PRIO_CONFIG"
+            text = f"and it can send the credentials of {credentials} elsewhere"
+            remedy = f"let only the user that runs this program, or root, own and write it; or name it in {key} to trust it"
+            if who == _GROUP:
+                log(
+                    logging.WARNING,
+                    "%s is writable by its group, %s: %s.",
+                    *(layer.source, text, remedy),
+                    event="writable_settings_file",
+                )
+            else:
+                self.wrong.append(f"{layer.source}: {who}, {text}: {remedy}")
+
+    def _credentials_beside(self, file: Layer) -> str | None:
+        """Return the key of the first credential that another source sets, or of a ``*_file`` key of ``file``; else None."""
+        for layer in self.layers:
+            for path in _credential_paths(layer.values):
+                if layer is not file or path[-1].endswith("_file"):
+                    return layer.spell(path)
+        return None
+
+    def _name_sources(self, values: Table, layer: Layer) -> None:
         for key in SOURCE_KEYS:
             match values.get(key):
                 case str() | Path() as path:
-                    self.named.setdefault(key, self.directory / path)
+                    whole = self.named.setdefault(key, self.directory / path)
+                    self.named_by.setdefault(whole, layer.spell((key,)))
                 case None:
                     pass
                 case _:
-                    self.wrong.append(f"argument {key}: expected a file name")
+                    self.wrong.append(f"{layer.spell((key,))}: expected a file name")
 
     def _text(self, path: Path) -> str:
         found = read_text(path, SIZE_LIMIT)
         if isinstance(found, FileText):
+            if path not in self.named_by and (who := _other_writers(path, found)):
+                self.writers[self._short(path)] = who
             return found.text
-        self.wrong.append(f"{self._short(path)} {found}")
+        self.wrong.append(f"{self._called(path)} {found}")
         return ""
+
+    def _called(self, path: Path) -> str:
+        """Return the source's path, prefixed by the argument or variable that named it."""
+        by = self.named_by.get(path)
+        return f"{by}: {self._short(path)}" if by else self._short(path)
 
     def _short(self, path: Path) -> str:
         return str(path.relative_to(self.directory) if path.is_relative_to(self.directory) else path)
 
-    def _stray(self, path: KeyPath, layer: Layer) -> None:
-        meant = nearest(path[0], (*TOP_LEVEL_KEYS, *SOURCE_KEYS), _SLIP)
-        if meant:
-            self.wrong.append(f"{layer.spell(path)}: no such variable; did you mean {variable((meant,))!r}?")
-        else:
-            self.ignored.append(variable(path))
 
-
-def anchored(table: Table, directory: Path, path_keys: tuple[str, ...] = _PATH_KEYS) -> dict[str, Any]:
-    """The table with its file names, and those of its clients, made absolute: they are relative to where they were written."""
+def absolute_paths(table: Table, directory: Path, path_keys: tuple[str, ...] = _PATH_KEYS) -> dict[str, Any]:
+    """Return the table, its clients included, with its paths made absolute by ``directory``."""
     absolute = dict(table)
     for key in path_keys:
         if isinstance(path := table.get(key), str | Path):
             absolute[key] = directory / os.path.expanduser(path)  # noqa: PTH111 - Path.expanduser raises for an unknown user
     for key, within in _TABLES_WITH_PATHS.items():
         if isinstance(inner := table.get(key), Mapping):
-            absolute[key] = anchored(inner, directory, within)
+            absolute[key] = absolute_paths(inner, directory, within)
     if isinstance(clients := table.get("clients"), Mapping):
         absolute["clients"] = {
-            name: anchored(client, directory) if isinstance(client, Mapping) else client for name, client in clients.items()
+            name: absolute_paths(client, directory) if isinstance(client, Mapping) else client
+            for name, client in clients.items()
         }
     return absolute
 
 
-def _nested(variables: Mapping[str, str]) -> dict[str, Any]:
-    reader = EnvSettingsSource(Document)
-    reader.env_vars = {f"{_PREFIX}{name}": value for name, value in variables.items()}
-    return reader()
+_GROUP = "its group can write this file"
+
+
+def _other_writers(path: Path, file: FileText) -> str | None:
+    """Return who else can write the file, apart from root. None without any, or if the platform has no owners of files."""
+    if not hasattr(os, "geteuid"):
+        return None
+    if not {file.owner, path.lstat().st_uid} <= {0, os.geteuid()}:
+        return "another user owns this file"
+    if file.mode & stat.S_IWOTH:
+        return "every user can write this file"
+    return _GROUP if file.mode & stat.S_IWGRP else None
+
+
+def _credential_paths(table: Table) -> list[KeyPath]:
+    clients = table.get("clients")
+    tables: dict[KeyPath, object] = {(): table}
+    if isinstance(clients, Mapping):
+        tables |= {("clients", name): client for name, client in clients.items()}
+    return [
+        (*path, key) for path, client in tables.items() if isinstance(client, Mapping) for key in _CREDENTIALS if key in client
+    ]
+
+
+def _document(variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings among the variables, which are in lower case and without the prefix."""
+    if any("__" in name for name in variables):
+        from .document import nested  # It takes as long to import as all other settings.
+
+        return nested(variables)
+    return {key: variables[key] for key in TOP_LEVEL_KEYS if key in variables}
+
+
+def is_source(path: Path) -> bool:
+    """Return True for a file or a named pipe. Some password managers provide pipes."""
+    return path.is_file() or is_pipe(path)
 
 
 def _without_none(values: Table) -> dict[str, Any]:

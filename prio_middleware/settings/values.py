@@ -1,36 +1,129 @@
-"""The kinds of value that settings are made of. A rule's ValueError says what was expected, never what was given."""
+"""Types of setting values: text, numbers, seconds, lists, secrets and URLs; and the base of settings tables."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+)
 
-from ..secret import Secret
-from .files import why_unreadable
-from .urls import base_url, endpoint_url, issuer_url, origin, proxy_url
+from .._util.origins import cuts_password, parse_origin
+from .._util.secret import Secret
+from ..errors import ConfigurationError
+from ..middleware.static_headers import RESERVED
+from ..oauth.access_token import SCHEME
+from ..oauth.token_request import RESERVED as TOKEN_RESERVED
+from ..oauth.token_request import headers_problem
+from .files import shown_path, why_unreadable
+
+_HTTP_SCHEMES = frozenset({"http", "https"})
+
+_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+
+
+class SettingsTable(BaseModel):
+    """Base of every table of settings: immutable, without unknown keys, and without values in its errors."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,
+        defer_build=True,  # Only the models that are used need a validator.
+    )
+
+
+def base_url(text: str) -> str:
+    """Return a URL that relative ones are joined to, without a slash at its end."""
+    if _split(text).query:
+        raise ValueError("expected a URL without a query (?...)")
+    return text.rstrip("/")
+
+
+class EndpointURL(str):
+    """URL of an endpoint. Its ``repr`` does not show the query, which may hold a key."""
+
+    __slots__ = ()
+
+    def masked(self) -> str:
+        """Return the URL without the text of its query."""
+        path, mark, _ = str(self).partition("?")
+        return f"{path}{mark}**" if mark else path
+
+    def __repr__(self) -> str:
+        return repr(self.masked())
+
+
+def endpoint_url(text: str) -> EndpointURL:
+    """Return the URL of an endpoint, which may have a query (RFC 6749 §3.2)."""
+    _split(text)
+    return EndpointURL(text)
+
+
+def issuer_url(text: str) -> str:
+    """Return an issuer identifier (RFC 8414 §2) unchanged: discovery compares it with the metadata character by character."""
+    _split(text)
+    if "?" in text or "#" in text:
+        raise ValueError("expected an issuer identifier, which has neither a query (?...) nor a fragment (#...)")
+    return text
+
+
+def origin(text: str, schemes: frozenset[str] = _HTTP_SCHEMES) -> str:
+    """Return an origin (RFC 6454 §4): scheme, host and port."""
+    parts = _split(text, schemes)
+    if parts.query or parts.path.strip("/"):
+        raise ValueError("expected an origin without a path, such as https://api.example.com:8443")
+    return text.rstrip("/")
+
+
+def proxy_url(text: str) -> str:
+    """Return a proxy's URL. Unlike other URLs it may contain user name and password."""
+    scheme, separator, rest = text.partition("://")
+    if cuts_password(text):
+        raise ValueError("expected a URL in whose user name and password / is written as %2F, ? as %3F and # as %23")
+    known = scheme.lower() in _PROXY_SCHEMES and bool(separator)
+    if not known or isinstance(parse_origin(f"http://{rest.rpartition('@')[2]}"), ConfigurationError):
+        raise ValueError("expected a URL such as http://proxy.example.com:3128, or one with https or socks5")
+    return text
+
+
+def _split(text: str, schemes: frozenset[str] = _HTTP_SCHEMES) -> SplitResult:
+    found = parse_origin(text)
+    if isinstance(found, ConfigurationError) or found.scheme not in schemes:
+        raise ValueError("expected a URL such as https://api.example.com/v1, without user name and password")
+    parts = urlsplit(text)
+    if parts.fragment:
+        raise ValueError("expected a URL without a fragment (#...)")
+    return parts
+
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""What no value may hold, and no error repeats: control characters, and lone surrogates, which stand for undecodable bytes."""
+"""Characters that values and errors never contain: control characters, and lone surrogates, which are undecodable bytes."""
 
 _LINE_BREAKS = str.maketrans("", "", "\r\n\t")
 
 
 def one_line(text: str) -> str:
-    """A text that is not empty and has no control characters."""
+    """Return a text that is not empty and has no control characters."""
     if not text.strip():
-        raise ValueError("expected a value, found an empty one: leave the key out where there is none")
+        raise ValueError("expected a value, found an empty one: remove the key to leave it unset")
     if CONTROL.search(text):
         raise ValueError("expected one line of text without control characters")
     return text
-
-
-def _secret(value: object) -> Secret:
-    return Secret(one_line(_revealed(value)))
 
 
 def _secret_lines(value: object) -> Secret:
@@ -39,8 +132,10 @@ def _secret_lines(value: object) -> Secret:
     return Secret(text)
 
 
-def _secret_proxy(value: object) -> Secret:
-    return Secret(proxy_url(one_line(_revealed(value))))
+def _scheme(text: str) -> str:
+    if not SCHEME.fullmatch(text):
+        raise ValueError("expected one word, such as Bearer")
+    return text
 
 
 def _revealed(value: object) -> str:
@@ -51,34 +146,44 @@ def _revealed(value: object) -> str:
 
 
 def split_items(value: object) -> object:
-    """A list, where it is given as one string, as variables must."""
+    """Split a string at commas and spaces, because a variable cannot hold a list; return anything else unchanged."""
     return [item for item in re.split(r"[,\s]+", value) if item] if isinstance(value, str) else value
 
 
 def _pairs(value: object) -> tuple[tuple[str, str], ...]:
-    table = _decoded(value) if isinstance(value, str) else value
-    items = table if isinstance(table, tuple) else tuple(table.items()) if isinstance(table, Mapping) else (None,)
-    return tuple(sorted(map(_pair, items)))
-
-
-def _pair(item: object) -> tuple[str, str]:
-    match item:
-        case (str() as key, str() as text):
-            return one_line(key), one_line(text)
-        case _:
-            raise ValueError("expected a table of strings")
+    table = decoded(value) if isinstance(value, str) else value
+    items = tuple(table.items()) if isinstance(table, Mapping) else table
+    if not isinstance(items, tuple):
+        raise ValueError("expected a table of strings")
+    pairs: list[tuple[str, str]] = []
+    for item in items:
+        match item:
+            case (str() as key, str() as text):
+                pairs.append((one_line(key), one_line(text)))
+            case _:
+                raise ValueError("expected a table of strings")
+    return tuple(sorted(pairs))
 
 
 def _secret_pairs(value: object) -> tuple[tuple[str, Secret], ...]:
-    if isinstance(value, tuple) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in value):
+    is_read = isinstance(value, tuple) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in value)
+    if isinstance(value, tuple) and is_read and all(isinstance(key, str) for key, _ in value):
         value = {key: text.reveal() if isinstance(text, Secret) else text for key, text in value}
     return tuple((key, Secret(text)) for key, text in _pairs(value))
 
 
-def _decoded(text: str) -> object:
+def _headers(headers: tuple[tuple[str, Secret], ...], reserved: tuple[str, ...] = TOKEN_RESERVED) -> Any:
+    problem = headers_problem(headers, reserved)
+    if problem:
+        raise ValueError(problem)
+    return headers
+
+
+def decoded(text: str) -> object:
+    """Return the value of a JSON text, or None if it is not JSON."""
     try:
         return json.loads(text)
-    except (ValueError, RecursionError):  # what they say repeats the text
+    except (ValueError, RecursionError):  # Their messages repeat the text, which may be secret.
         return None
 
 
@@ -91,35 +196,50 @@ def _no_bool(value: Any) -> Any:
 def _readable(path: Path) -> Path:
     one_line(str(path))
     if reason := why_unreadable(path):
-        raise ValueError(f"{path} {reason}; expected a file")
+        raise ValueError(f"{shown_path(path)} {reason}; expected a file")
     return path
 
 
 Text = Annotated[str, AfterValidator(one_line)]
-"""One line of text, not empty."""
+"""Line of text that is not empty."""
 
 _MASKED = PlainSerializer(str, when_used="json")
 
-SecretText = Annotated[Secret, PlainValidator(_secret, json_schema_input_type=str), _MASKED]
-"""A secret of one line: masked from here on."""
+SecretText = Annotated[
+    Secret, PlainValidator(lambda value: Secret(one_line(_revealed(value))), json_schema_input_type=str), _MASKED
+]
+"""Secret of one line, masked when it is shown or dumped."""
 
 SecretLines = Annotated[Secret, PlainValidator(_secret_lines, json_schema_input_type=str), _MASKED]
-"""A secret that may have several lines, as a private key in PEM does."""
+"""Secret of one or more lines, such as a private key in PEM."""
 
-SecretProxy = Annotated[Secret, PlainValidator(_secret_proxy, json_schema_input_type=str), _MASKED]
-"""A proxy's URL, which may hold a password."""
+SecretProxy = Annotated[
+    Secret, PlainValidator(lambda value: Secret(proxy_url(one_line(_revealed(value)))), json_schema_input_type=str), _MASKED
+]
+"""Proxy URL, which may contain a password."""
 
 BaseUrl = Annotated[Text, AfterValidator(base_url)]
-EndpointUrl = Annotated[Text, AfterValidator(endpoint_url)]
+
+EndpointUrl = Annotated[Text, AfterValidator(endpoint_url), PlainSerializer(lambda url: EndpointURL(url).masked(), str)]
+"""URL with or without a query, which is masked when it is shown or dumped."""
+
 IssuerUrl = Annotated[Text, AfterValidator(issuer_url)]
+
+Scheme = Annotated[Text, AfterValidator(_scheme)]
+"""Authentication scheme (RFC 9110 §11.1)."""
 
 _LISTED = BeforeValidator(split_items, json_schema_input_type=list[str] | str)
 
 Items = Annotated[tuple[Text, ...], _LISTED]
-"""A list, or one string with commas or spaces between the items, which is all a variable can hold."""
+"""List, or one string with commas or spaces between the items, which is all that a variable can hold."""
 
-Origins = Annotated[tuple[Annotated[Text, AfterValidator(origin)], ...], _LISTED]
-"""A list of origins, in either form."""
+Origins = Annotated[
+    tuple[Annotated[Text, AfterValidator(partial(origin, schemes=_HTTP_SCHEMES | {"ws", "wss"}))], ...], _LISTED
+]
+"""List of HTTP and WebSocket origins."""
+
+HttpOrigins = Annotated[tuple[Annotated[Text, AfterValidator(origin)], ...], _LISTED]
+"""List of HTTP origins."""
 
 Pairs = Annotated[
     tuple[tuple[str, str], ...],
@@ -127,7 +247,7 @@ Pairs = Annotated[
     PlainSerializer(dict, when_used="json"),
     WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
 ]
-"""A table of strings (in a variable: a JSON object), kept as sorted pairs so that settings can be compared and hashed."""
+"""Table of strings (in a variable: a JSON object), kept as sorted pairs so that settings can be compared and hashed."""
 
 SecretPairs = Annotated[
     tuple[tuple[str, Secret], ...],
@@ -135,15 +255,25 @@ SecretPairs = Annotated[
     PlainSerializer(lambda pairs: {key: str(text) for key, text in pairs}, when_used="json"),
     WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
 ]
-"""The same with masked values, where nobody but their author knows whether they are secrets."""
+"""Table of strings that may be secret, so their values are masked."""
+
+TokenHeaders = Annotated[SecretPairs, AfterValidator(_headers)]
+"""Headers of token requests, with masked values."""
+
+AllowedOriginHeaders = Annotated[SecretPairs, AfterValidator(partial(_headers, reserved=RESERVED))]
+"""Headers of requests to allowed origins, with masked values."""
 
 ReadableFile = Annotated[Path, AfterValidator(_readable)]
-"""A file that can be read now."""
+"""File that is readable when the settings are loaded."""
 
 _NUMERIC = BeforeValidator(_no_bool)
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False), _NUMERIC]
+
 SecondsOrZero = Annotated[float, Field(ge=0, allow_inf_nan=False), _NUMERIC]
+
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False), _NUMERIC]
+
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), _NUMERIC]
+
 Count = Annotated[int, Field(ge=1), _NUMERIC]

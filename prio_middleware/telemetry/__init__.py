@@ -1,1 +1,1 @@
-"""What is counted, traced and logged of a token's life. OpenTelemetry is loaded with the first fetch."""
+"""Counters, spans, metrics and log records of tokens. OpenTelemetry is imported at the first fetch."""

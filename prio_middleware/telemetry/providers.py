@@ -1,94 +1,124 @@
-"""Whose OpenTelemetry is used: the providers that a client was given, else the global ones. Both may be set late."""
+"""Protocols by which metrics, snapshots, readiness and the status page ask a token provider for its state.
+
+A token provider need not satisfy any of them: what it does not report is left out.
+"""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
-    from opentelemetry.metrics import MeterProvider
-    from opentelemetry.trace import SpanContext, Tracer, TracerProvider
+    from ..errors import TokenError
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Telemetry:
-    """The providers that a client was given; None: the global one."""
+class TokenState(Protocol):
+    """State of one token, without the token. The provider of this package answers with a ``TokenReport``.
 
-    tracer_provider: TracerProvider | None = None
-    meter_provider: MeterProvider | None = None
+    Attributes:
+        expires_in: seconds until the token expires, not positive once it has; None without a token.
+        lifetime: seconds from the request for the token to its expiry; None without a token.
+        failure: error of the last fetch; None if it succeeded.
+        failed_ago: seconds since that error.
+        cooldown_seconds: seconds until the next fetch is allowed; None if it is allowed now.
+        is_usable: True if there is a token that has not expired.
+        without_token: True if the client has no usable token, for any options, and its last fetch failed.
+        never_tried: True if no fetch has completed with the present credentials.
+    """
 
-    @contextmanager
-    def in_use(self) -> Generator[None]:
-        """What is recorded in here goes to these providers. Callers of one token provider may have different ones."""
-        token = _in_use.set(self)
-        try:
-            yield
-        finally:
-            with suppress(ValueError):  # A coroutine that is dropped half way ends in somebody else's context.
-                _in_use.reset(token)
-
-    def makes_spans(self) -> bool:
-        """Whether anybody could see a span: without an SDK, ten thousand waiting calls need not make one each."""
-        from opentelemetry import trace
-
-        return self.tracer_provider is not None or not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
-
-    def tracer(self) -> Tracer:
-        """Makes the spans."""
-        from opentelemetry import trace
-
-        from .names import SCHEMA_URL, SCOPE
-
-        return trace.get_tracer(SCOPE, version(), self.tracer_provider, SCHEMA_URL)
-
-
-GLOBAL = Telemetry()
-_in_use: ContextVar[Telemetry] = ContextVar("prio_middleware.telemetry", default=GLOBAL)
+    @property
+    def expires_in(self) -> float | None: ...
+    @property
+    def lifetime(self) -> float | None: ...
+    @property
+    def failure(self) -> TokenError | None: ...
+    @property
+    def failed_ago(self) -> float | None: ...
+    @property
+    def cooldown_seconds(self) -> float | None: ...
+    @property
+    def is_usable(self) -> bool: ...
+    @property
+    def without_token(self) -> bool: ...
+    @property
+    def never_tried(self) -> bool: ...
 
 
-class Trigger(NamedTuple):
-    """What started a fetch that is made beside its caller, and outlives the call."""
+class StoreState(Protocol):
+    """State of the store where tokens are kept. The provider of this package answers with a ``StoreReport``.
 
-    telemetry: Telemetry
-    span: SpanContext
+    Attributes:
+        kind: ``memory`` if tokens are not shared, else the kind of shared store.
+        reachable: True if the last operation succeeded; None before the first.
+        circuit: ``closed``, ``open`` or ``half_open``.
+        hits: tokens taken from the store.
+        published: tokens that the store took.
+        rejected: tokens that the store did not take.
+        errors: errors of the token endpoint taken from the store.
+        fallbacks: fetches without the store.
+        failures: operations that failed.
+        last_failure: reason of the last failure.
+    """
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def reachable(self) -> bool | None: ...
+    @property
+    def circuit(self) -> str: ...
+    @property
+    def hits(self) -> int: ...
+    @property
+    def published(self) -> int: ...
+    @property
+    def rejected(self) -> int: ...
+    @property
+    def errors(self) -> int: ...
+    @property
+    def fallbacks(self) -> int: ...
+    @property
+    def failures(self) -> int: ...
+    @property
+    def last_failure(self) -> str | None: ...
 
 
-def telemetry() -> Telemetry:
-    """What the present caller uses."""
-    return _in_use.get()
+@runtime_checkable
+class ReportsToken(Protocol):
+    """Token provider that reports the state of its token, without I/O."""
+
+    def report(self) -> TokenState:
+        """Return the state of the token."""
+        ...
 
 
-def trigger() -> Trigger:
-    """The present caller, as what started something."""
-    from opentelemetry import trace
+@runtime_checkable
+class ReportsStore(Protocol):
+    """Token provider that reports the state of the store where it keeps tokens, without I/O."""
 
-    return Trigger(telemetry(), trace.get_current_span().get_span_context())
-
-
-@contextmanager
-def attached(context: Context) -> Generator[None]:
-    """Make ``context`` the current one, in a function or a coroutine: never across the ``yield`` of a generator."""
-    from opentelemetry import context as current
-
-    token = current.attach(context)
-    try:
-        yield
-    finally:
-        # A coroutine that is dropped half way ends in somebody else's context, which is left alone.
-        if current.get_current() is context:
-            current.detach(token)
+    def store_report(self) -> StoreState:
+        """Return the state of the store. It may start a probe in the background, to learn whether a failed store is back."""
+        ...
 
 
-@functools.cache
-def version() -> str:
-    """The version of this library, as it is installed."""
-    from importlib.metadata import PackageNotFoundError, version
+@runtime_checkable
+class StartsFetch(Protocol):
+    """Token provider that fetches a token in the background when a readiness probe asks for it."""
 
-    with suppress(PackageNotFoundError):
-        return version("prio-middleware")
-    return ""
+    def start_fetch(self, send: Any, /) -> None:
+        """Start a fetch, unless there is a token, a cool-down or a fetch in progress. Do not wait for it.
+
+        Args:
+            send: sends a token request for the calling client, and returns the response.
+        """
+        ...
+
+    async def astart_fetch(self, send: Any, /) -> None:
+        """Do the same for a task."""
+        ...
+
+
+@runtime_checkable
+class HasTokenURL(Protocol):
+    """Token provider that fetches tokens from a URL."""
+
+    @property
+    def token_url(self) -> str: ...

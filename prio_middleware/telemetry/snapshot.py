@@ -1,4 +1,4 @@
-"""What is known of one client now, for whoever looks at it in this process: needs no OpenTelemetry, and holds no secret."""
+"""Snapshot of one client's counts and token. Needs no OpenTelemetry, and holds no secret."""
 
 from __future__ import annotations
 
@@ -6,73 +6,75 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .tally import LEDGER, FetchSeen, Tally, name_of
+from .counters import ClientCounters, FetchRecord, client_name
+from .providers import ReportsToken
 
-__all__ = ["ClientSnapshot", "FetchSeen", "HasTally", "snapshot"]
+__all__ = ["ClientSnapshot", "FetchRecord", "HasCounters", "snapshot"]
 
 
-class HasTally(Protocol):
-    """A pipeline."""
+class HasCounters(Protocol):
+    """Pipeline with a token provider and counters."""
 
     @property
     def provider(self) -> Any: ...
     @property
-    def tally(self) -> Tally: ...
+    def counters(self) -> ClientCounters: ...
 
 
 @dataclass(frozen=True, slots=True)
 class ClientSnapshot:
-    """One look at one client, since this process began. Keys that matter are there from the start, at 0.
+    """Counts of one client since this process started, and the state of its token. Known keys are present from 0 on.
 
     Attributes:
-        client: its name.
-        acquisitions: how calls came by their token: fresh, led, joined, held_back, failed.
+        client: the client's name.
+        acquisitions: calls that needed a token, by outcome: cached, fetched, waited, cooling_down, failed.
         responses: responses by status.
-        rejected: requests that were refused here, by reason: plain_http, foreign_origin, held_back, budget.
-        reauthentications: by outcome: succeeded, refused, token_unavailable, body_not_replayable, budget, failed.
-        waiting: callers who wait for somebody else's fetch.
-        fetches: the last 20, newest first.
-        client_errors: 4xx answers within the last minute, the token endpoint's included.
-        client_error_limit: how many of these the server takes in a minute; None: it is not known.
-        lifetime: seconds that the present token was good for when it was asked for; None: there is none.
-        expires_in: seconds until it expires, not positive once it has; None: there is none.
-        held_back: seconds for which no token is asked for, because of the last failure; None: it is not so.
+        blocked: requests that were blocked before they were sent, by reason: plain_http, unsupported_protocol,
+            foreign_origin, caller_authorization, cooling_down, budget.
+        reauthentications: by outcome: succeeded, rejected, token_unavailable, unchanged, body_not_replayable, budget, failed,
+            not_attempted.
+        waiting: calls that wait for another call's fetch.
+        fetches: the last 20 fetches, newest first.
+        client_errors: 4xx responses within the last minute, the token endpoint's included.
+        client_error_limit: 4xx responses that the server allows in a minute; None if unknown.
+        lifetime: seconds from the request for the current token to its expiry; None without a token.
+        expires_in: seconds until the token expires, not positive once it has; None without a token.
+        cooldown_seconds: seconds until the next fetch is allowed after a failure; None if it is allowed now.
     """
 
     client: str
     acquisitions: Mapping[str, int]
     responses: Mapping[int, int]
-    rejected: Mapping[str, int]
+    blocked: Mapping[str, int]
     reauthentications: Mapping[str, int]
     waiting: int
-    fetches: tuple[FetchSeen, ...]
+    fetches: tuple[FetchRecord, ...]
     client_errors: int
     client_error_limit: int | None
     lifetime: float | None
     expires_in: float | None
-    held_back: float | None
+    cooldown_seconds: float | None
 
 
-def snapshot(pipeline: HasTally) -> ClientSnapshot:
-    """What is known now of the client whose pipeline this is.
+def snapshot(pipeline: HasCounters) -> ClientSnapshot:
+    """Return the counts and the token state of the pipeline's client.
 
-    Clients of one name share their counts, and so do all that came when there were a hundred names already.
+    Pipelines made from settings of one client name share their counts; so do all clients after the hundredth name.
     """
-    LEDGER.look_for_fork()
-    tally, provider = pipeline.tally, pipeline.provider
-    # A token provider of somebody else's need not tell.
-    report = provider.report() if hasattr(provider, "report") else None
+    counters, provider = pipeline.counters, pipeline.provider
+    counters.check_fork()
+    report = provider.report() if isinstance(provider, ReportsToken) else None
     return ClientSnapshot(
-        client=name_of(provider),
-        acquisitions=dict(tally.acquisitions),
-        responses=tally.responses(),
-        rejected=dict(tally.rejected),
-        reauthentications=dict(tally.reauthentications),
-        waiting=tally.waiting,
-        fetches=tuple(tally.fetches),
-        client_errors=tally.client_errors.count(),
-        client_error_limit=tally.client_error_limit,
-        lifetime=report and report.lifetime,
-        expires_in=report and report.expires_in,
-        held_back=report and report.held_back,
+        client=client_name(provider),
+        acquisitions=dict(counters.acquisitions),
+        responses=counters.responses(),
+        blocked=dict(counters.blocked),
+        reauthentications=dict(counters.reauthentications),
+        waiting=counters.waiting,
+        fetches=tuple(counters.fetches),
+        client_errors=counters.client_errors.count(),
+        client_error_limit=counters.client_error_limit,
+        lifetime=None if report is None else report.lifetime,
+        expires_in=None if report is None else report.expires_in,
+        cooldown_seconds=None if report is None else report.cooldown_seconds,
     )

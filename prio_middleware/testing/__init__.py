@@ -1,24 +1,27 @@
-"""Fixtures for testing an application that uses this library; pytest finds them by itself. Needs the extra ``testing``.
+"""pytest fixtures for applications that use this library. pytest loads them automatically. Needs the extra ``testing``.
 
 ::
 
-    def test_a_revoked_token_costs_the_customer_nothing(prio_client, prio_sandbox, assert_no_secrets):
+    def test_a_revoked_token_is_replaced(prio_client, prio_sandbox, assert_no_secrets):
         prio_client.get("/products")
         prio_sandbox.admin.revoke()
         assert prio_client.get("/products").status_code == 200
 
-- ``prio_sandbox``: a Prio API over real HTTPS, as new for every test. ``prio_sandbox.admin`` revokes and expires tokens
-  (``revoke()``, ``expire()``), breaks things (``fail_tokens("unavailable")``, ``fail_api("drop")``), slows them down
-  (``configure(api_delay=2)``) and counts (``counts().token_requests``). ``@pytest.mark.prio_sandbox(lifetime=5)`` gives a test
-  other options; see :class:`prio_middleware.sandbox.SandboxOptions`.
-- ``prio_client``, ``prio_async_client``: ordinary clients for it, of the library that the fixture ``prio_library`` names:
-  override it, or parametrize a test with ``prio_library``. The async one is for tests that anyio's plugin runs, or
-  pytest-asyncio in auto mode; in strict mode, enter ``async_client(settings=prio_settings)`` in the test.
-- ``prio_settings``, ``prio_environment``: the settings of a client for it, for ``client(settings=...)`` and the drop-ins; and
-  the same as environment variables, for an application that reads those. Other ``PRIO_...`` variables are gone meanwhile.
-- ``prio_clock``: ``prio_clock.advance(3600)`` makes an hour pass, for the sandbox and for every client that is made in the
-  test.
-- ``assert_no_secrets``: fails the test if a secret or a token appeared in what was logged, traced or written. See
+- ``prio_sandbox``: a Prio API over real HTTPS, reset for every test. ``prio_sandbox.admin`` revokes and expires tokens
+  (``revoke()``, ``expire()``), causes faults (``fail_tokens("unavailable")``, ``fail_api("drop")``) and delays
+  (``configure(api_delay=2)``), and counts (``counts().token_requests``). ``@pytest.mark.prio_sandbox(lifetime=5)`` sets
+  options for a test; see :class:`prio_middleware.sandbox.SandboxOptions`.
+- ``prio_client``, ``prio_async_client``: clients of the sandbox. The fixture ``prio_library`` names their HTTP library:
+  override it, or parametrize a test with it. The async client works in tests run by anyio's plugin or by pytest-asyncio in
+  auto mode; in strict mode, enter ``async_client(settings=prio_settings)`` in the test.
+- ``prio_rfc6749_client``, ``prio_rfc6749_sandbox``: the same for a server that follows RFC 6749, such as a partner's.
+- ``prio_settings``: the settings of such a client, for ``client(settings=...)`` and the framework integrations.
+- ``prio_environment``: environment variables that point every client of the application's settings at a sandbox, in its own
+  dialect. ``prio.toml``, ``.env`` and other ``PRIO_...`` variables are not read during the test.
+- ``prio_clock``: ``prio_clock.advance(3600)`` advances the clock of the sandbox and of every client created in the test by
+  an hour: of its tokens, its budget guard, its rejection memory, and its counts of the last minute. Timeouts and pauses
+  between attempts use real time.
+- ``assert_no_secrets``: fails the test if a secret or a token appears in logs, spans or output. See
   :class:`NoSecrets`.
 """
 
@@ -33,7 +36,7 @@ __all__ = ["NoSecrets"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load what is asked for when it is asked for (PEP 562): pytest loads this package into every run."""
+    """Import on first use (PEP 562), because pytest loads this package in every run."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .no_secrets import NoSecrets

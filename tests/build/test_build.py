@@ -1,4 +1,4 @@
-"""From settings to clients."""
+"""Clients and pipelines from settings."""
 
 from __future__ import annotations
 
@@ -10,18 +10,15 @@ import httpx
 import pytest
 import trustme
 
-from prio_middleware import AccessToken, ConfigurationError, Pipeline, build
-from prio_middleware.build.options import client_options
+from prio_middleware import AccessToken, ConfigurationError, Pipeline, Secret, build
+from prio_middleware.build.client_options import client_options
+from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.settings import ClientSettings, Settings
+from tests.oauth import kit
 
 
 def settings(**changes: Any) -> ClientSettings:
     return ClientSettings(**{"client_id": "shop", "client_secret": "s3cret", "environment": "sandbox", **changes})
-
-
-@pytest.fixture(autouse=True)
-def _afresh() -> None:
-    build.forget()
 
 
 @pytest.mark.pitfall(id="crowded-pool")
@@ -30,12 +27,10 @@ def test_equal_settings_share_a_pipeline_and_others_do_not() -> None:
     assert build.pipeline_for(settings()) is not build.pipeline_for(settings(client_secret="other"))
 
 
-def test_the_number_of_kept_pipelines_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "PIPELINES_LIMIT", 2)
-    first = build.pipeline_for(settings(scope="1"))
-    for scope in "23":
-        build.pipeline_for(settings(scope=scope))
+def test_the_number_of_kept_pipelines_is_bounded() -> None:
+    first, second, _ = (build.pipeline_for(settings(scope=scope), limit=2) for scope in "123")
 
+    assert build.pipeline_for(settings(scope="2")) is second
     assert build.pipeline_for(settings(scope="1")) is not first
 
 
@@ -52,8 +47,15 @@ def test_the_default_pipeline_is_in_the_order_that_is_promised() -> None:
     ]
 
 
+def test_the_scheme_that_is_set_goes_before_the_token() -> None:
+    tokens = build.build_provider(settings(token_scheme="JWT"))
+    got = tokens.get_token(DEFAULT_OPTIONS, None, lambda _: kit.token(token_type="jwt"))
+
+    assert got.authorization() == f"JWT {got.value.reveal()}"
+
+
 class Stamp:
-    """A component of the user's own."""
+    """Component of a user."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -64,16 +66,18 @@ class Stamp:
 
 def test_a_declared_pipeline_is_built_as_declared() -> None:
     stamp = {"use": f"{__name__}:Stamp", "text": "hello"}
-    declared = build.build_pipeline(settings(pipeline=["https_enforcer", stamp, "token_provider", "header_injector"]))
+    names = ["https_enforcer", "origin_guard", stamp, "token_provider", "header_injector"]
+    declared = build.build_pipeline(settings(pipeline=names))
 
     assert isinstance(declared, Pipeline)
     assert [type(component).__name__ for component in declared.components] == [
         "HTTPSEnforcer",
+        "OriginGuard",
         "Stamp",
         "ClientCredentialsProvider",
         "HeaderInjector",
     ]
-    assert declared.components[1].text == "hello"
+    assert declared.components[2].text == "hello"
 
 
 @pytest.mark.parametrize(
@@ -113,7 +117,7 @@ def test_timeouts_limits_and_proxy_become_the_librarys() -> None:
 
     assert options["timeout"].read == 7
     assert options["limits"].max_connections == 3
-    assert options["proxy"] == "http://user:pw@proxy.example"
+    assert options["proxy"] == Secret("http://user:pw@proxy.example")
     assert "verify" not in options
 
 

@@ -1,4 +1,4 @@
-"""A provider built from settings with ``discovery``."""
+"""Providers from settings with ``discovery``."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from prio_middleware.build import build_provider
+from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
+from prio_middleware.oauth.token_request import TokenRequest
+from prio_middleware.oauth.token_response import TokenResponse
 from prio_middleware.settings import ClientSettings
-from prio_middleware.tokens.endpoint import TokenAnswer, TokenRequest
-from prio_middleware.tokens.token import DEFAULT_OPTIONS
-from tests.tokens.kit import answer, token
+from tests.oauth.kit import answer, token
 
 ISSUER = "https://id.example/tenant"
 TOKEN_URL = "https://tokens.example/t"
 
 
 class Server:
-    """An authorization server whose token endpoint is at another origin."""
+    """Authorization server whose token endpoint is at another origin."""
 
     def __init__(self) -> None:
         self.requests: list[TokenRequest] = []
 
-    def __call__(self, request: TokenRequest) -> TokenAnswer:
+    def __call__(self, request: TokenRequest) -> TokenResponse:
         self.requests.append(request)
         return token() if request.method == "POST" else answer(200, {"issuer": ISSUER, "token_endpoint": TOKEN_URL})
 
@@ -37,7 +38,8 @@ def settings(**changes: Any) -> ClientSettings:
     values = {
         "preset": "rfc6749",
         "base_url": "https://api.example",
-        "discovery": ISSUER,
+        "issuer": ISSUER,
+        "discovery": True,
         "allowed_token_origins": ["https://tokens.example"],
         "client_id": "shop",
         "client_secret": "s",
@@ -56,7 +58,7 @@ def test_the_settings_say_whose_metadata_count_and_where_the_endpoint_may_be() -
 
 
 def test_a_loopback_host_that_is_named_may_speak_plain_http() -> None:
-    local = build_provider(settings(discovery="http://127.0.0.1:8000", loopback_http_hosts=["127.0.0.1"]))
+    local = build_provider(settings(issuer="http://127.0.0.1:8000", loopback_http_hosts=["127.0.0.1"]))
 
     assert local.token_url == "http://127.0.0.1:8000"
 

@@ -1,32 +1,36 @@
-"""A secret that changes in its file is taken on without a restart."""
+"""Secret files that change: the new secret is used without a restart."""
 
 from __future__ import annotations
 
 import base64
 import logging
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from prio_middleware import ClientCredentialsProvider, CredentialsRefusedError
 from prio_middleware.build import build_provider
+from prio_middleware.oauth.access_token import DEFAULT_OPTIONS, AccessToken
+from prio_middleware.oauth.token_request import TokenRequest
+from prio_middleware.oauth.token_response import TokenResponse
 from prio_middleware.settings import ClientSettings
-from prio_middleware.tokens.endpoint import TokenAnswer, TokenRequest
-from prio_middleware.tokens.token import DEFAULT_OPTIONS, AccessToken
-from tests.tokens.kit import refused, token
+from tests.oauth.kit import refused, token
+from tests.settings.pipes import wait_shortly
 
 
 class Server:
-    """Knows one secret at a time."""
+    """Token endpoint that accepts one secret at a time."""
 
     def __init__(self, secret: str) -> None:
         self.secret = secret
         self.asked: list[str] = []
 
-    def __call__(self, request: TokenRequest) -> TokenAnswer:
+    def __call__(self, request: TokenRequest) -> TokenResponse:
         given = base64.b64decode(request.headers["Authorization"].removeprefix("Basic ")).decode().partition(":")[2]
         self.asked.append(given)
         return token() if given == self.secret else refused("invalid_client", 401)
@@ -40,11 +44,15 @@ def file(tmp_path: Path) -> Path:
 
 
 def write(path: Path, secret: str) -> None:
-    """Replace the file as orchestrators do: the new one is complete before it takes the name."""
+    """Replace the file atomically, as orchestrators do."""
     fresh = path.with_suffix(".new")
     fresh.write_text(f"{secret}\n")
     fresh.chmod(0o600)
     fresh.replace(path)
+
+
+def serve(pipe: Path, secret: str) -> None:
+    threading.Thread(target=pipe.write_text, args=(secret,), daemon=True).start()
 
 
 def provider(file: Path, **changes: Any) -> ClientCredentialsProvider:
@@ -99,7 +107,7 @@ def test_refused_credentials_that_did_not_change_are_asked_about_once(file: Path
     assert server.asked == ["first"]
 
 
-def test_a_changed_secret_ends_the_hold_back(file: Path) -> None:
+def test_a_changed_secret_ends_the_cooldown(file: Path) -> None:
     tokens, server = provider(file), Server("second")
     with pytest.raises(CredentialsRefusedError):
         get(tokens, server)
@@ -127,7 +135,8 @@ def test_a_file_that_cannot_be_used_leaves_the_credentials_as_they_are(
         get(tokens, server)
 
     assert server.asked == ["first"]
-    assert "credentials stay as they are" in caplog.text
+    assert "credentials are kept" in caplog.text
+    assert "start again" not in caplog.text
     assert "first" not in caplog.text
 
 
@@ -158,6 +167,63 @@ def test_a_private_key_is_read_again_too(tmp_path: Path) -> None:
     tokens.get_token(DEFAULT_OPTIONS, None, lambda _: token())
 
     assert tokens.endpoint.auth.fingerprint != before
+
+
+class TestPipe:
+    """Secret that a password manager serves through a named pipe."""
+
+    @pytest.fixture
+    def pipe(self, tmp_path: Path) -> Path:
+        path = tmp_path / "pipe"
+        os.mkfifo(path, 0o600)
+        return path
+
+    def test_it_is_read_again_only_where_the_credentials_are_refused(self, pipe: Path) -> None:
+        serve(pipe, "first")
+        tokens, server = provider(pipe), Server("first")
+        tokens.invalidate(get(tokens, server))
+        tokens.invalidate(get(tokens, server))
+        serve(pipe, "second")
+        server.secret = "second"
+        get(tokens, server)
+
+        assert server.asked == ["first", "first", "first", "second"]
+
+    @pytest.mark.pitfall(id="silent-pipe")
+    @pytest.mark.anyio
+    async def test_the_event_loop_goes_on_meanwhile(self, pipe: Path) -> None:
+        serve(pipe, "first")
+        tokens, server = provider(pipe), Server("second")
+        refused_once = anyio.Event()
+
+        async def send(request: TokenRequest) -> TokenResponse:
+            refused_once.set()
+            return server(request)
+
+        async def write_from_this_loop() -> None:
+            await refused_once.wait()
+            async with await anyio.open_file(pipe, "w") as writer:
+                await writer.write("second")
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(write_from_this_loop)
+            await tokens.aget_token(DEFAULT_OPTIONS, None, send)
+
+        assert server.asked == ["first", "second"]
+
+    def test_a_pipe_in_the_place_of_a_file_is_not_read_before(self, file: Path, pipe: Path) -> None:
+        tokens, server = provider(file), Server("first")
+        pipe.replace(file)
+        get(tokens, server)
+
+        assert server.asked == ["first"]
+
+    def test_where_nothing_is_written_the_error_stands(self, pipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        serve(pipe, "first")
+        tokens, server = provider(pipe), Server("second")
+        wait_shortly(monkeypatch)
+        with pytest.raises(CredentialsRefusedError):
+            get(tokens, server)
 
 
 def test_without_a_file_there_is_nothing_to_read_again() -> None:

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from prio_middleware.cli.doctor import server
-from prio_middleware.cli.doctor.steps import Finding, Status
-from prio_middleware.sandbox import Sandbox, SandboxOptions
-from tests.cli.kit import prio
+from prio_middleware.sandbox import Sandbox
+from tests.cli.helpers import prio
 
 pytestmark = pytest.mark.usefixtures("prio_environment")
 
@@ -18,7 +18,7 @@ STEPS = ["settings", "dns", "tcp", "tls", "clock", "token", "call"]
 
 
 def check(*arguments: str) -> tuple[int, dict[str, list[dict[str, Any]]]]:
-    """The exit status, and each client's steps."""
+    """Return the exit status and each client's steps."""
     result = prio("check", "--json", *arguments)
     report = json.loads(result.stdout)
     assert report["ok"] is (result.exit_code == 0)
@@ -30,7 +30,7 @@ def statuses(steps: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def ended(steps: list[dict[str, Any]], failed: str) -> bool:
-    """Whether all went well up to the step ``failed``, and nothing was tried after it."""
+    """Return True if all steps before ``failed`` passed, and all after it were skipped."""
     at = STEPS.index(failed)
     return statuses(steps) == dict(zip(STEPS, ["ok"] * at + ["fail"] + ["skip"] * (len(STEPS) - at), strict=False))
 
@@ -42,7 +42,7 @@ def test_all_is_well(prio_sandbox: Sandbox) -> None:
     assert [line.split()[:2] for line in result.stdout.splitlines() if line.startswith("  ok ")] == [
         ["ok", step] for step in STEPS
     ]
-    assert result.stdout.endswith("\nAll is well.\n")
+    assert result.stdout.endswith("\nAll checks passed.\n")
     assert result.stderr == ""
     assert 'client_secret = "**"' in result.stdout
     assert "# PRIO_CLIENT_SECRET" in result.stdout
@@ -60,38 +60,55 @@ def test_for_programs() -> None:
     assert clients["default"][5]["facts"]["lifetime"] == 3600
 
 
-@pytest.mark.parametrize(
-    ("variables", "failed", "remedy"),
-    [
-        ({"PRIO_CLIENT_SECRET": "not-the-s3cret"}, "token", "Check client id, secret"),
-        ({"PRIO_SCOPE": "nonsense"}, "token", "Compare scope"),
-        ({"PRIO_CA_FILE": ""}, "settings", "Correct the configuration"),
-        ({"PRIO_CLIENT_AUTH": "private_key_jwt", "PRIO_PRIVATE_KEY": "no key", "PRIO_CLIENT_SECRET": None}, "settings", ""),
-        ({"PRIO_BASE_URL": "https://127.0.0.1:1/v1"}, "tcp", "firewall"),
-    ],
-)
-def test_what_fails_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str | None], failed: str, remedy: str
-) -> None:
-    for name, value in variables.items():
-        if value is None:
-            monkeypatch.delenv(name)
-        else:
-            monkeypatch.setenv(name, value)
-
+def test_a_client_without_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRIO_PROVIDER", "none")
+    monkeypatch.setenv("PRIO_HEADERS", '{"X-Api-Key": "s3cret-key"}')
+    for name in ("PRIO_CLIENT_ID", "PRIO_CLIENT_SECRET"):
+        monkeypatch.delenv(name)
     status, clients = check()
 
-    assert status == 1
-    assert ended(clients["default"], failed)
-    assert remedy in clients["default"][STEPS.index(failed)]["remedy"]
-    text = prio("check").stdout
-    assert "  FAIL  " in text
-    assert "To do: " in text
-    assert "\n1 failed.\n" in text
+    assert status == 1  # The sandbox's API wants a token.
+    assert statuses(clients["default"])["token"] == "ok"
+    assert statuses(clients["default"])["call"] == "fail"
+    assert "s3cret-key" not in json.dumps(clients)
+
+
+FAILURES: list[tuple[dict[str, str | None], str, str]] = [
+    ({"PRIO_CLIENT_SECRET": "not-the-s3cret"}, "token", "Check client id, secret"),
+    ({"PRIO_BASIC_ENCODING": "form"}, "token", 'set basic_encoding = "raw"'),
+    ({"PRIO_CLIENT_AUTH": "client_secret_post", "PRIO_CLIENT_SECRET": "wrong"}, "token", "Check client id, secret"),
+    ({"PRIO_SCOPE": "nonsense"}, "token", "Compare scope"),
+    ({"PRIO_CA_FILE": "/absent.pem"}, "settings", "Correct the configuration"),
+    ({"PRIO_CLIENT_AUTH": "private_key_jwt", "PRIO_PRIVATE_KEY": "no key", "PRIO_CLIENT_SECRET": None}, "settings", ""),
+    ({"PRIO_BASE_URL": "https://127.0.0.1:1/v1"}, "tcp", "firewall"),
+]
+
+
+def test_what_fails_says_what_to_do(subtests: pytest.Subtests) -> None:
+    for variables, failed, remedy in FAILURES:
+        with subtests.test(str(variables)), pytest.MonkeyPatch.context() as monkeypatch:
+            for name, value in variables.items():
+                if value is None:
+                    monkeypatch.delenv(name)
+                else:
+                    monkeypatch.setenv(name, value)
+
+            status, clients = check()
+
+            assert status == 1
+            assert ended(clients["default"], failed)
+            assert remedy in clients["default"][STEPS.index(failed)]["remedy"]
+            text = prio("check").stdout
+            assert "  FAIL  " in text
+            assert "To do: " in text
+            assert "\n1 failed.\n" in text
 
 
 def test_a_name_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "look_up", lambda hop, seconds: Finding(Status.FAIL, "Not known."))
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
 
     assert ended(check()[1]["default"], "dns")
 
@@ -104,22 +121,23 @@ def test_a_certificate_that_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> N
     assert "ca_file" in steps[3]["remedy"]
 
 
-@pytest.mark.parametrize(
-    ("path", "status", "words"),
-    [
-        ("/products/1004", "ok", "200 OK"),
-        ("/reports/sales", "fail", "AUTHORIZATION_FAILURE"),
-        ("/nowhere", "fail", "404"),
-        ("/redirect?to=/products", "warn", "302"),
-        ("/a\x01b", "fail", "InvalidURL"),
-        ("http://api.example/", "fail", "https"),
-    ],
-)
-def test_another_call_can_be_tried(path: str, status: str, words: str) -> None:
-    call = check("--path", path)[1]["default"][-1]
+CALLS: list[tuple[str, str, str]] = [
+    ("/products/1004", "ok", "200 OK"),
+    ("/reports/sales", "fail", "AUTHORIZATION_FAILURE"),
+    ("/nowhere", "fail", "404"),
+    ("/redirect?to=/products", "warn", "302"),
+    ("/a\x01b", "fail", "InvalidURL"),
+    ("http://api.example/", "fail", "https"),
+]
 
-    assert (call["status"], words in call["summary"]) == (status, True)
-    assert (call["remedy"] is None) == (status == "ok")
+
+def test_another_call_can_be_tried(subtests: pytest.Subtests) -> None:
+    for path, status, words in CALLS:
+        with subtests.test(repr(path)):
+            call = check("--path", path)[1]["default"][-1]
+
+            assert (call["status"], words in call["summary"]) == (status, True)
+            assert (call["remedy"] is None) == (status == "ok")
 
 
 def test_a_call_with_a_credential_in_it_is_not_tried(prio_sandbox: Sandbox) -> None:
@@ -130,12 +148,17 @@ def test_a_call_with_a_credential_in_it_is_not_tried(prio_sandbox: Sandbox) -> N
     assert prio_sandbox.admin.requests() == []
 
 
-@pytest.mark.parametrize(("fault", "words"), [("unavailable", "503"), ("drop", "No answer"), ("endless_refusal", "403")])
-def test_a_call_that_fails(prio_sandbox: Sandbox, fault: str, words: str) -> None:
-    prio_sandbox.admin.fail_api(fault, path="/products", times=None)
-    call = check()[1]["default"][-1]
+FAULTS: list[tuple[str, str]] = [("unavailable", "503"), ("drop", "No response"), ("endless_refusal", "403")]
 
-    assert (call["status"], words in call["summary"]) == ("fail", True)
+
+def test_a_call_that_fails(prio_sandbox: Sandbox, subtests: pytest.Subtests) -> None:
+    for fault, words in FAULTS:
+        with subtests.test(fault):
+            prio_sandbox.admin.clear_faults()
+            prio_sandbox.admin.fail_api(fault, path="/products", times=None)
+            call = check()[1]["default"][-1]
+
+            assert (call["status"], words in call["summary"]) == ("fail", True)
 
 
 def test_a_warning_is_no_failure(prio_environment: Mapping[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +173,7 @@ def test_a_warning_is_no_failure(prio_environment: Mapping[str, str], folder: Pa
     assert result.exit_code == 0
     assert "warn  settings" in result.stdout
     assert "chmod 600" in result.stdout
-    assert result.stdout.endswith("\nIt works, with 1 to look at.\n")
+    assert result.stdout.endswith("\nPassed, with 1 warning.\n")
     assert f'client_secret_file = "{secret}"' in result.stdout
 
 
@@ -206,16 +229,24 @@ def test_a_server_of_which_no_call_is_known(prio_sandbox: Sandbox, monkeypatch: 
     assert check("--path", "/products")[1]["default"][-1]["status"] == "ok"
 
 
-def test_another_servers_token_endpoint_is_looked_at_too(
-    prio_sandbox: Sandbox, prio_environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, folder: Path
-) -> None:
-    with Sandbox(SandboxOptions(accounts=prio_sandbox.options.accounts)) as issuer:
-        assert issuer.ca_file
-        both = folder / "both.pem"
-        both.write_bytes(issuer.ca_file.read_bytes() + Path(prio_environment["PRIO_CA_FILE"]).read_bytes())
-        monkeypatch.setenv("PRIO_CA_FILE", str(both))
-        monkeypatch.setenv("PRIO_TOKEN_URL", issuer.token_url)
-        _, clients = check()
-
+def test_another_servers_token_endpoint_is_looked_at_too(prio_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    issuer = urlsplit(prio_sandbox.token_url.replace("127.0.0.1", "localhost"))
+    monkeypatch.setenv("PRIO_TOKEN_URL", issuer.geturl())
+    status, clients = check()
     steps = clients["default"]
-    assert [step["step"] for step in steps] == [*STEPS[:4], *STEPS[1:]]
+
+    assert status == 0
+    assert [(step["step"], step["status"]) for step in steps] == [(name, "ok") for name in (*STEPS[:4], *STEPS[1:])]
+    assert [step["facts"]["host"] for step in steps if step["step"] in {"dns", "tcp"}] == ["127.0.0.1"] * 2 + ["localhost"] * 2
+
+
+def test_an_outage_of_another_servers_token_endpoint_leaves_the_api_reachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRIO_TOKEN_URL", "https://127.0.0.1:1/token")
+    status, clients = check()
+
+    assert status == 1
+    assert [(step["step"], step["status"]) for step in clients["default"]] == [
+        *((name, "ok") for name in (*STEPS[:4], "dns")),
+        ("tcp", "fail"),
+        *((name, "skip") for name in ("tls", "clock", "token", "call")),
+    ]

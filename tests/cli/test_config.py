@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prio_middleware.settings.schema import schema_text
-from tests.cli.kit import prio
+from tests.cli.helpers import prio
 
 
 @pytest.fixture(autouse=True)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from prio_middleware import Settings
-from prio_middleware.cli.init import Environment, Preset
-from prio_middleware.cli.template import next_steps, rfc6749
-from prio_middleware.cli.template import prio as prio_file
-from tests.cli.kit import prio
+from prio_middleware.cli.commands import EnvironmentChoice, PresetChoice
+from prio_middleware.cli.settings_shown import next_steps, rfc6749
+from prio_middleware.cli.settings_shown import prio as prio_file
+from tests.cli.helpers import prio
 
 FILES = {"prio": prio_file("sandbox", 'we "say"@example.com', "secret"), "rfc6749": rfc6749("shop", "secret")}
 COMMENTED = re.compile(r"^# ?(?P<line>\[[\w.]+\].*|(?P<key>\w+) = .*)$", re.MULTILINE)
@@ -37,7 +37,7 @@ def test_it_writes_a_file_and_says_what_comes_next(folder: Path) -> None:
         "client_id": "you@example.com",
         "client_secret_file": "~/.config/prio/client_secret",
     }
-    assert "prio.toml is written." in result.stdout
+    assert "Wrote prio.toml." in result.stdout
     assert "prio check" in result.stdout
 
 
@@ -96,25 +96,29 @@ def test_what_is_commented_out_is_right_too(text: str, folder: Path) -> None:
 
 def _uncommented(match: re.Match[str]) -> str:
     """The line, where it does not say the same as another one in another way."""
-    if match["key"] in {"discovery", "private_key_file"}:
+    if match["key"] in {"issuer", "private_key_file"}:
         return match[0]
     return match["line"].replace("~/.config/prio/berlin_secret", "berlin_secret")
 
 
-@pytest.mark.parametrize("choices", [Preset, Environment])
+@pytest.mark.parametrize("choices", [PresetChoice, EnvironmentChoice])
 def test_the_choices_are_those_of_the_settings(choices: Any) -> None:
-    name = choices.__name__.lower()
+    name = choices.__name__.removesuffix("Choice").lower()
     for choice in choices:
-        values = {"base_url": "https://a.example", "token_url": "https://a.example/t"} if choice is Preset.RFC6749 else {}
+        values = {"base_url": "https://a.example", "token_url": "https://a.example/t"} if choice is PresetChoice.RFC6749 else {}
         settings = Settings.from_values(client_id="shop", client_secret="s3cret", **{name: choice.value}, **values)
         assert getattr(settings.client(), name) == choice
 
 
-@pytest.mark.parametrize("secret_file", ["~/.config/prio/client_secret", "with a space/secret", "secret"])
-def test_the_steps_that_come_next_can_be_followed(secret_file: str, folder: Path) -> None:
-    [command] = [line.strip() for line in next_steps(Path("prio.toml"), secret_file).splitlines() if "umask" in line]
-    subprocess.run(["sh", "-c", command], input="s3cret\n", text=True, check=True)
+SECRET_FILES: list[str] = ["~/.config/prio/client_secret", "with a space/secret", "secret"]
 
-    secret = folder / secret_file.removeprefix("~/")
-    assert secret.read_text() == "s3cret\n"
-    assert secret.stat().st_mode & 0o777 == 0o600
+
+def test_the_steps_that_come_next_can_be_followed(folder: Path, subtests: pytest.Subtests) -> None:
+    for secret_file in SECRET_FILES:
+        with subtests.test(secret_file):
+            [command] = [line.strip() for line in next_steps(Path("prio.toml"), secret_file).splitlines() if "umask" in line]
+            subprocess.run(["sh", "-c", command], input="s3cret\n", text=True, check=True)
+
+            secret = folder / secret_file.removeprefix("~/")
+            assert secret.read_text() == "s3cret\n"
+            assert secret.stat().st_mode & 0o777 == 0o600

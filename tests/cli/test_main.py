@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from prio_middleware import cli
-from prio_middleware.cli import app
-from tests.cli.kit import piped, prio
+from tests.cli.helpers import prio
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,11 +41,15 @@ def test_it_reads_the_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert (ended.value.code, capsys.readouterr().out) == (0, f"{metadata.version('prio-middleware')}\n")
 
 
-def test_an_interrupt_is_quiet_from_the_start(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def interrupt(**_: object) -> None:
+class Interrupted(list[str]):
+    """A command line that is being read at Ctrl-C."""
+
+    def __getitem__(self, place: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(app, "app", interrupt)
+
+def test_an_interrupt_is_quiet_from_the_start(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", Interrupted())
 
     with pytest.raises(SystemExit) as ended:
         cli.main()
@@ -52,6 +57,11 @@ def test_an_interrupt_is_quiet_from_the_start(monkeypatch: pytest.MonkeyPatch, c
     assert (ended.value.code, capsys.readouterr()) == (130, ("", ""))
 
 
-def test_it_is_a_module_too() -> None:
-    importlib.import_module("prio_middleware.cli.__main__")  # which does nothing
-    assert piped("--version").stdout == prio("--version").stdout
+def test_it_is_a_module_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    module = importlib.import_module("prio_middleware.cli.__main__")  # which does nothing
+    monkeypatch.setattr(sys, "argv", ["prio", "--version"])
+
+    with pytest.raises(SystemExit):  # as python -m runs it
+        exec(compile(inspect.getsource(module), str(module.__file__), "exec"), {**vars(module), "__name__": "__main__"})
+
+    assert capsys.readouterr().out == prio("--version").stdout

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from prio_middleware.sandbox import Sandbox
-from tests.cli.kit import COLOUR, ESCAPE, in_terminal, piped, prio
+from tests.cli.helpers import COLOUR, ESCAPE, in_terminal, prio
 
 pytestmark = pytest.mark.usefixtures("prio_environment")
+
+RAW: list[list[str]] = [[], ["--json"]]
 
 
 def test_an_answer_is_printed_for_people() -> None:
@@ -26,29 +28,44 @@ def test_an_answer_is_printed_as_it_is() -> None:
     assert result.stdout.startswith('{"api_version":"3.8",')
 
 
-@pytest.mark.parametrize("raw", [[], ["--json"]])
-@pytest.mark.parametrize(
-    ("method", "path", "status", "said"),
-    [
-        ("GET", "/redirect?to=/products", 3, "302 Found: to /products"),
-        ("GET", "/reports/sales", 4, "403 Forbidden: AUTHORIZATION_FAILURE, Access is not authorized, error_reference "),
-        ("DELETE", "/products", 4, "405 Method Not Allowed"),
-    ],
-)
-def test_the_exit_status_is_the_class_of_the_answers(raw: list[str], method: str, path: str, status: int, said: str) -> None:
-    result = prio("request", method, path, *raw)
-
-    assert result.exit_code == status
-    assert result.stderr.startswith(said)
+STATUSES = [
+    ("GET", "/redirect?to=/products", 3, "302 Found: to /products"),
+    ("GET", "/reports/sales", 4, "403 Forbidden: AUTHORIZATION_FAILURE, Access is not authorized, error_reference "),
+    ("DELETE", "/products", 4, "405 Method Not Allowed"),
+]
 
 
-@pytest.mark.parametrize("raw", [[], ["--json"]])
-def test_a_server_that_fails(prio_sandbox: Sandbox, raw: list[str]) -> None:
-    prio_sandbox.admin.fail_api("unavailable", retry_after=7)
-    result = prio("request", "GET", "/products", *raw)
+def test_the_exit_status_is_the_class_of_the_answers(subtests: pytest.Subtests) -> None:
+    for method, path, status, said in STATUSES:
+        for raw in RAW:
+            with subtests.test(f"{method} {path} {raw}"):
+                result = prio("request", method, path, *raw)
 
-    assert result.exit_code == 5
-    assert "try again in 7 s" in result.stderr
+                assert result.exit_code == status
+                assert result.stderr.startswith(said)
+
+
+@pytest.mark.pitfall(id="earlier-secrets")
+def test_a_token_that_the_server_echoes_is_withheld(prio_sandbox: Sandbox, subtests: pytest.Subtests) -> None:
+    token = prio("token", "--reveal").stdout.strip()
+    for raw in RAW:
+        with subtests.test(str(raw)):
+            result = prio("request", "GET", f"/redirect?to=/{token}", *raw)
+
+            assert result.exit_code == 3
+            assert "withheld" in result.stderr
+            assert token not in result.stderr
+
+
+def test_a_server_that_fails(prio_sandbox: Sandbox, subtests: pytest.Subtests) -> None:
+    for raw in RAW:
+        with subtests.test(str(raw)):
+            prio_sandbox.admin.clear_faults()
+            prio_sandbox.admin.fail_api("unavailable", retry_after=7)
+            result = prio("request", "GET", "/products", *raw)
+
+            assert result.exit_code == 5
+            assert "retry in 7 s" in result.stderr
 
 
 def test_data_from_a_file_is_json(folder: Path) -> None:
@@ -68,49 +85,53 @@ def test_data_from_standard_input_with_a_header(prio_sandbox: Sandbox) -> None:
     assert prio_sandbox.admin.requests()[-1].app_headers == {"app-name": "kiosk"}
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["POST", "/echo", "--data", "{}"],
-        ["GET", "/echo", "--header", "Authorization: Bearer x"],
-        ["G T", "/echo"],
-        ["GET", "/echo", "--client", "nobody"],
-        ["GET", "/echo?api_key=s3cret"],
-    ],
-)
-def test_a_wrong_command_line_sends_nothing(prio_sandbox: Sandbox, arguments: list[str]) -> None:
-    result = prio("request", *arguments)
-
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert "\nremedy   " in result.stderr
-    assert prio_sandbox.admin.requests() == []
+WRONG_LINES: list[list[str]] = [
+    ["POST", "/echo", "--data", "{}"],
+    ["GET", "/echo", "--header", "Authorization: Bearer x"],
+    ["G T", "/echo"],
+    ["GET", "/echo", "--client", "nobody"],
+    ["GET", "/echo?api_key=s3cret"],
+]
 
 
-@pytest.mark.parametrize(
-    ("path", "problem", "remedy"),
-    [
-        ("https://127.0.0.1:1/x", "No answer: ConnectError", "prio check"),
-        ("/a\x01b", "No answer: InvalidURL", "/products"),
-        ("ftp://127.0.0.1/x", "", "https"),
-        ("http://127.0.0.1:1/x", "https", "loopback"),
-        ("/\udcff", "No answer", "prio check"),
-    ],
-)
-def test_a_call_without_an_answer(path: str, problem: str, remedy: str) -> None:
-    result = prio("request", "GET", path)
+def test_a_wrong_command_line_sends_nothing(prio_sandbox: Sandbox, subtests: pytest.Subtests) -> None:
+    for arguments in WRONG_LINES:
+        with subtests.test(str(arguments)):
+            result = prio("request", *arguments)
 
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert problem in result.stderr
-    assert remedy in result.stderr
+            assert (result.exit_code, result.stdout) == (2, "")
+            assert "\nremedy   " in result.stderr
+            assert prio_sandbox.admin.requests() == []
 
 
-@pytest.mark.parametrize("raw", [[], ["--json"]])
-def test_an_answer_that_breaks_off(prio_sandbox: Sandbox, raw: list[str]) -> None:
-    prio_sandbox.admin.fail_api("truncated")
-    result = prio("request", "GET", "/products", *raw)
+UNREACHABLE: list[tuple[str, str, str]] = [
+    ("https://127.0.0.1:1/x", "No response: ConnectError", "prio check"),
+    ("/a\x01b", "No response: InvalidURL", "/products"),
+    ("ftp://127.0.0.1/x", "", "https"),
+    ("http://127.0.0.1:1/x", "https", "loopback"),
+    ("/\udcff", "No response", "prio check"),
+]
 
-    assert result.exit_code == 1
-    assert "error    No answer: RemoteProtocolError" in result.stderr
+
+def test_a_call_without_an_answer(subtests: pytest.Subtests) -> None:
+    for path, problem, remedy in UNREACHABLE:
+        with subtests.test(repr(path)):
+            result = prio("request", "GET", path)
+
+            assert (result.exit_code, result.stdout) == (1, "")
+            assert problem in result.stderr
+            assert remedy in result.stderr
+
+
+def test_an_answer_that_breaks_off(prio_sandbox: Sandbox, subtests: pytest.Subtests) -> None:
+    for raw in RAW:
+        with subtests.test(str(raw)):
+            prio_sandbox.admin.clear_faults()
+            prio_sandbox.admin.fail_api("truncated")
+            result = prio("request", "GET", "/products", *raw)
+
+            assert result.exit_code == 1
+            assert "error    No response: RemoteProtocolError" in result.stderr
 
 
 def test_no_token_is_explained(prio_sandbox: Sandbox) -> None:
@@ -121,25 +142,25 @@ def test_no_token_is_explained(prio_sandbox: Sandbox) -> None:
     assert "invalid_client" in result.stderr
 
 
-def test_a_refusal_that_was_handed_on_says_why(prio_sandbox: Sandbox) -> None:
+def test_a_refusal_that_is_returned_says_why(prio_sandbox: Sandbox) -> None:
     prio("token")
     prio_sandbox.admin.revoke()
     prio_sandbox.admin.configure(refuse_credentials=True)
     result = prio("request", "GET", "/products")
 
     assert result.exit_code == 4
-    assert "no new one could be had" in result.stderr
+    assert "no new one could be fetched" in result.stderr
 
 
 def test_another_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRIO_LIBRARY", "httpx2")
 
     assert prio("request", "GET", "/products").exit_code == 0
-    assert "No answer: ConnectError" in prio("request", "GET", "https://127.0.0.1:1/x").stderr
+    assert "No response: ConnectError" in prio("request", "GET", "https://127.0.0.1:1/x").stderr
 
 
 def test_a_pipe_gets_no_escapes_and_whole_lines() -> None:
-    ended = piped("request", "GET", "/reports/sales")
+    ended = prio("request", "GET", "/reports/sales")
 
     assert "\x1b" not in ended.stdout + ended.stderr
     assert json.loads(ended.stdout)["error"] == "AUTHORIZATION_FAILURE"
@@ -157,11 +178,12 @@ def test_a_terminal_gets_colours_and_the_status() -> None:
 def test_no_color_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
 
-    assert not COLOUR.search(in_terminal("request", "GET", "/products/1004")[1])
-    assert not COLOUR.search(in_terminal("check")[1])
+    for arguments in (["request", "GET", "/products/1004"], ["check"]):
+        status, written = in_terminal(*arguments)
+        assert (status, COLOUR.search(written)) == (0, None)
+        assert written
 
 
-@pytest.mark.usefixtures("measured_processes")
 def test_an_examination_fits_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRIO_SCOPE", "nonsense")
     status, written = in_terminal("check")
@@ -180,4 +202,4 @@ def test_what_an_error_says_is_broken_between_words(prio_sandbox: Sandbox) -> No
 
     assert status == 1
     assert [line for line in lines if len(line) > 60 and " " in line.strip()[9:]] == []
-    assert " ".join(line.strip() for line in lines).endswith("authentication method; ask the vendor if they were revoked.")
+    assert " ".join(line.strip() for line in lines).endswith("authentication method. Ask the vendor if they were revoked.")

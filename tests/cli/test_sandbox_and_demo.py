@@ -1,55 +1,104 @@
 from __future__ import annotations
 
-import os
-import shlex
+import io
+import resource
 import signal
-import subprocess
-from collections.abc import Mapping, Sequence
+import socket
+import ssl
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
+from dotenv import dotenv_values
 
-from prio_middleware.demo import __main__ as demo
-from prio_middleware.sandbox import __main__ as sandbox
-from tests.cli.kit import COMMAND, piped, prio
+from prio_middleware.demo import scenarios, screen, trace
+from prio_middleware.demo.__main__ import OTHER_FILES
+from tests.cli.helpers import exit_status, prio
 
+REFUSALS = 60
+"""Answers 4xx in a minute that the API gives before it blocks a caller."""
 
-def test_a_sandbox_is_served_until_a_signal_and_can_be_used_as_it_says(folder: Path) -> None:
-    with (folder / ".env").open("w") as settings:
-        served = subprocess.Popen([*COMMAND, "sandbox"], stdout=settings, stderr=subprocess.PIPE, text=True)
-    while "/_sandbox/revoke" not in (folder / ".env").read_text():
-        assert served.poll() is None
-    try:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PRIO_")}
-        checked = piped("check", cwd=folder, env=environment)
-    finally:
-        served.send_signal(signal.SIGINT)
-        _, said = served.communicate()
-
-    assert checked.returncode == 0, checked.stdout
-    assert "PRIO_CLIENT_SECRET in .env" in checked.stdout
-    assert "`prio sandbox > .env`" in said
-    assert served.returncode == 0
+Settings = dict[str, str]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "passed_on"),
-    [
-        ("", "--host 127.0.0.1 --port 0 --lifetime 3600.0"),
-        ("--port 8443 --lifetime 5 --no-limits --no-tls", "--host 127.0.0.1 --port 8443 --lifetime 5.0 --no-limits --no-tls"),
-    ],
-)
-def test_its_options(monkeypatch: pytest.MonkeyPatch, arguments: str, passed_on: str) -> None:
-    seen: list[str] = []
+class Served(io.StringIO):
+    """Standard output of ``prio sandbox``. Once a sandbox is served, it is used, and ended as Ctrl-C ends it."""
 
-    def main(given: Sequence[str], environment: Mapping[str, str]) -> int:
-        seen.append(shlex.join(given))
-        return 0
+    def __init__(self, use: Callable[[Settings], None]) -> None:
+        super().__init__()
+        self.use = use
+        self.used = False
 
-    monkeypatch.setattr(sandbox, "main", main)
+    def flush(self) -> None:
+        if not self.used and "until Ctrl-C" in self.getvalue():
+            self.used = True
+            given = dotenv_values(stream=io.StringIO(self.getvalue()))
+            try:
+                self.use({name: value for name, value in given.items() if value})
+            finally:
+                signal.raise_signal(signal.SIGINT)
 
-    assert prio("sandbox", *arguments.split()).exit_code == 0
-    assert seen == [passed_on]
+
+def serve(monkeypatch: pytest.MonkeyPatch, use: Callable[[Settings], None], *arguments: str) -> None:
+    """Serve a sandbox, and use it with the settings that it prints."""
+    output = Served(use)
+    monkeypatch.setattr(sys, "stdout", output)
+    assert exit_status("sandbox", *arguments) == 0
+    assert output.used
+
+
+def client(given: Settings) -> httpx.Client:
+    verify = ssl.create_default_context(cafile=given["PRIO_CA_FILE"]) if "PRIO_CA_FILE" in given else True
+    return httpx.Client(verify=verify, trust_env=False)
+
+
+def lifetime(given: Settings) -> float:
+    """Ask for a token. Returns how long it is good for."""
+    credentials = given["PRIO_CLIENT_ID"], given["PRIO_CLIENT_SECRET"]
+    with client(given) as asking:
+        answer = asking.post(
+            f"{given['PRIO_BASE_URL']}/oauth2/token", json={"grant_type": "client_credentials"}, auth=credentials
+        )
+    return float(answer.json()["expires_in"])
+
+
+def is_blocked(given: Settings) -> bool:
+    """Make more calls without a token than the limit allows. Returns whether the last one got another answer than the first."""
+    with client(given) as asking:
+        first, *_, last = [asking.get(f"{given['PRIO_BASE_URL']}/products").status_code for _ in range(REFUSALS + 2)]
+    return first != last
+
+
+def test_a_sandbox_is_served_as_the_api_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def use(given: Settings) -> None:
+        assert given["PRIO_BASE_URL"].startswith("https://127.0.0.1:")
+        assert lifetime(given) == 3600
+        assert is_blocked(given)
+
+    serve(monkeypatch, use)
+
+    assert "`prio sandbox --write prio.env`" in capsys.readouterr().err
+
+
+def test_its_settings_can_be_written_to_a_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "prio.env"
+    serve(monkeypatch, lambda given: None, "--write", str(file), "--no-tls")
+
+    assert f"PRIO_ENV_FILE={file}" in capsys.readouterr().err
+    assert "PRIO_CLIENT_SECRET=" in file.read_text()
+
+
+def test_its_options(monkeypatch: pytest.MonkeyPatch, unused_port: int) -> None:
+    def use(given: Settings) -> None:
+        assert given["PRIO_BASE_URL"].startswith(f"http://127.0.0.1:{unused_port}/")
+        assert lifetime(given) == 5
+        assert not is_blocked(given)
+
+    serve(monkeypatch, use, "--port", str(unused_port), "--lifetime", "5", "--no-limits", "--no-tls")
 
 
 def test_a_sandbox_that_cannot_be_served() -> None:
@@ -58,15 +107,30 @@ def test_a_sandbox_that_cannot_be_served() -> None:
     assert result.exit_code == 2
 
 
-@pytest.mark.parametrize(("arguments", "passed_on"), [([], []), (["--quick"], ["--quick"])])
-@pytest.mark.parametrize("status", [0, 1, 130])
-def test_the_demo_ends_as_the_demo_does(
-    monkeypatch: pytest.MonkeyPatch, arguments: list[str], passed_on: list[str], status: int
-) -> None:
-    def main(given: Sequence[str]) -> int:
-        assert given == passed_on
-        return status
+@pytest.fixture
+def unused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
-    monkeypatch.setattr(demo, "main", main)
 
-    assert prio("demo", *arguments).exit_code == status
+LOADED = (scenarios, screen, trace)
+"""Modules of the demo that have to know the real console before a test replaces it."""
+
+
+def test_the_demo_ends_as_the_demo_does(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    allowed = 80 + OTHER_FILES
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (allowed, allowed))
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    assert exit_status("demo") == 2
+    assert "ulimit" in capsys.readouterr().err
+
+    monkeypatch.setattr("rich.console.Console", interrupt)
+    assert exit_status("demo", "--quick") == 130
+
+
+def refuse(*_: object) -> None:
+    raise ValueError
+
+
+def interrupt(**_: object) -> None:
+    raise KeyboardInterrupt

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from prio_middleware import ClientSettings, Settings
-from prio_middleware.cli.settings_shown import Row, beside, by_key, chosen, rows
+from prio_middleware.cli.settings_shown import Row, by_key, rows, with_comment, without_defaults
 
 CANARY = "c4n4ry-"
 
@@ -22,34 +22,36 @@ def test_every_setting_is_shown() -> None:
     assert "app.name" in shown()
 
 
-@pytest.mark.parametrize(
-    ("values", "key", "value"),
-    [
-        ({}, "client_secret", "**"),
-        ({"proxy": f"http://me:{CANARY}pw@proxy.example:3128"}, "proxy", "**"),
-        ({"token_url": f"https://login.example/token?key={CANARY}"}, "token_url", "https://login.example/token?**"),
-        ({"params": {"api_key": f"{CANARY}key"}}, "params.api_key", "**"),
-        (
-            {"pipeline": [{"use": "shop:Tag", "key": f"{CANARY}key"}, "token_provider"]},
-            "pipeline",
-            ["shop:Tag", "token_provider"],
-        ),
-        ({"app": {"name": "shop", "extra": {"Channel": "kiosk"}}}, "app.extra.Channel", "kiosk"),
-        (
-            {"allowed_origins": "https://a.example https://b.example"},
-            "allowed_origins",
-            ["https://a.example", "https://b.example"],
-        ),
-        ({}, "allowed_origins", None),
-        ({}, "read_timeout", 60.0),
-        ({"http2": True}, "http2", True),
-    ],
-)
-def test_values_are_plain_and_secrets_masked(values: dict[str, Any], key: str, value: object) -> None:
-    table = shown(**values)
+SHOWN: list[tuple[dict[str, Any], str, object]] = [
+    ({}, "client_secret", "**"),
+    ({"proxy": f"http://me:{CANARY}pw@proxy.example:3128"}, "proxy", "**"),
+    ({"token_url": f"https://login.example/token?key={CANARY}"}, "token_url", "https://login.example/token?**"),
+    ({"params": {"api_key": f"{CANARY}key"}}, "params.api_key", "**"),
+    ({"token_headers": {"X-Key": f"{CANARY}key"}}, "token_headers.X-Key", "**"),
+    (
+        {"pipeline": [{"use": "shop:Tag", "key": f"{CANARY}key"}, "token_provider"]},
+        "pipeline",
+        ["shop:Tag", "token_provider"],
+    ),
+    ({"app": {"name": "shop", "extra": {"Channel": "kiosk"}}}, "app.extra.Channel", "kiosk"),
+    (
+        {"allowed_origins": "https://a.example https://b.example"},
+        "allowed_origins",
+        ["https://a.example", "https://b.example"],
+    ),
+    ({}, "allowed_origins", None),
+    ({}, "read_timeout", 60.0),
+    ({"http2": True}, "http2", True),
+]
 
-    assert table[key].value == value
-    assert CANARY not in str(table)
+
+def test_values_are_plain_and_secrets_masked(subtests: pytest.Subtests) -> None:
+    for values, key, value in SHOWN:
+        with subtests.test(f"{key} of {values}"):
+            table = shown(**values)
+
+            assert table[key].value == value
+            assert CANARY not in str(table)
 
 
 def test_a_secret_from_a_file(tmp_path: Path) -> None:
@@ -65,7 +67,7 @@ def test_a_secret_from_a_file(tmp_path: Path) -> None:
 def test_what_is_given_is_told_from_what_is_not() -> None:
     table = shown(scope="a b", app={"name": "shop"}, params={"tenant": "t"})
 
-    assert [row.key for row in chosen(table.values())] == [
+    assert [row.key for row in without_defaults(table.values())] == [
         "base_url",
         "token_url",
         "client_id",
@@ -90,8 +92,8 @@ def test_a_setting_reads_as_in_the_settings_file() -> None:
 
 
 def test_a_comment_without_room_goes_below() -> None:
-    assert beside("scope = 1", "# PRIO_SCOPE", 80) == [f"{'scope = 1':<44}  # PRIO_SCOPE"]
-    assert beside("scope = 1", "# PRIO_SCOPE", 40) == ["scope = 1", "    # PRIO_SCOPE"]
+    assert with_comment("scope = 1", "# PRIO_SCOPE", 80) == [f"{'scope = 1':<44}  # PRIO_SCOPE"]
+    assert with_comment("scope = 1", "# PRIO_SCOPE", 40) == ["scope = 1", "    # PRIO_SCOPE"]
 
 
 def test_for_programs() -> None:

@@ -1,16 +1,14 @@
 from __future__ import annotations
 
+import _thread
 import json
-import os
-import signal
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.kit import COLOUR, COMMAND, ESCAPE, in_terminal, piped, prio
+from tests.cli.helpers import COLOUR, ESCAPE, in_terminal, prio
 from tests.cli.watch.conftest import page
-from tests.status import kit
+from tests.status import helpers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +28,7 @@ def test_it_shows_what_a_page_says(page: Page) -> None:
 
 @pytest.mark.parametrize("how", [[], ["--json"]])
 def test_a_client_that_is_not_ready_is_a_failure(page: Page, how: list[str]) -> None:
-    page.say(kit.status(*kit.every_condition()))
+    page.say(helpers.status(*helpers.every_condition()))
 
     assert prio("status", page.url, *how).exit_code == 1
 
@@ -39,7 +37,7 @@ def test_for_programs(page: Page) -> None:
     result = prio("status", page.url, "--json")
 
     assert result.exit_code == 0
-    assert json.loads(result.stdout) == json.loads(json.dumps(kit.status().as_dict()))
+    assert json.loads(result.stdout) == json.loads(json.dumps(helpers.status().as_dict()))
 
 
 def test_no_answer_is_an_error_with_a_remedy(page: Page) -> None:
@@ -47,7 +45,7 @@ def test_no_answer_is_an_error_with_a_remedy(page: Page) -> None:
     result = prio("status", page.url)
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "remedy   Check the address" in result.stderr
+    assert "remedy   Check the URL" in result.stderr
 
 
 def test_a_header_from_a_file_opens_a_login(page: Page, folder: Path) -> None:
@@ -67,7 +65,7 @@ def test_on_a_terminal_there_is_colour_and_a_bar(page: Page) -> None:
 
 
 def test_in_a_pipe_there_is_neither(page: Page) -> None:
-    written = piped("status", page.url).stdout
+    written = prio("status", page.url).stdout
 
     assert "A token is there." in written
     assert "\x1b" not in written
@@ -77,28 +75,21 @@ def test_in_a_pipe_there_is_neither(page: Page) -> None:
 def test_no_color_is_heard(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
 
-    assert not COLOUR.search(in_terminal("status", page.url)[1])
+    status, written = in_terminal("status", page.url)
+
+    assert (status, COLOUR.search(written)) == (0, None)
+    assert "A token is there." in written
 
 
 @pytest.mark.parametrize(("how", "mark"), [([], "1 client: 1 ready"), (["--json"], '"pid": 4242')])
 def test_watching_ends_with_ctrl_c(page: Page, how: list[str], mark: str) -> None:
-    page.say(kit.status(), 500, kit.status(at=kit.AT + 4))
-    process = subprocess.Popen(
-        [*COMMAND, "status", "--watch", "--every", "0.2", page.url, *how],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    assert process.stdout
-    seen = ""
-    while seen.count(mark) < 2 and (line := process.stdout.readline()):
-        seen += line
-    process.send_signal(signal.SIGINT)
-    rest, errors = process.communicate()
+    page.say(helpers.status(), helpers.status(at=helpers.AT + 4))
+    page.at_request = {3: _thread.interrupt_main}
+    result = prio("status", "--watch", "--every", "0.2", page.url, *how)
 
-    assert (process.returncode, errors) == (0, "")
-    assert ESCAPE.search(seen + rest) is None
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.count(mark) == 2
+    assert ESCAPE.search(result.stdout) is None
 
 
 @pytest.mark.parametrize("how", [[], ["--json"]])

@@ -3,35 +3,36 @@ from __future__ import annotations
 import io
 import json
 import sys
-import time
+import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from prio_middleware.cli import terminal
 from prio_middleware.cli.terminal import COLUMNS, WIDE, columns, output, print_json, visible, waiting, wrapped
+from tests.cli.helpers import Screen
+
+UNSAFE: list[tuple[str, str]] = [
+    ("plain \N{SNOWMAN}\ttext\nand more", "plain \N{SNOWMAN}\ttext\nand more"),
+    ("lines\r\nof Windows", "lines\nof Windows"),
+    ("over\rwritten", r"over\u000dwritten"),
+    ("\x1b[2J\x1b]0;title\x07", r"\u001b[2J\u001b]0;title\u0007"),
+    ("\x9b31m and \x7f", r"\u009b31m and \u007f"),
+    ("user\u202egnp.exe \u2066x\u2069", r"user\u202egnp.exe \u2066x\u2069"),
+    ("\ud800", r"\ud800"),
+    ("\U000e0041", r"\udb40\udc41"),
+    ("[bold]no markup[/bold] :warning:", "[bold]no markup[/bold] :warning:"),
+]
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("plain \N{SNOWMAN}\ttext\nand more", "plain \N{SNOWMAN}\ttext\nand more"),
-        ("lines\r\nof Windows", "lines\nof Windows"),
-        ("over\rwritten", r"over\u000dwritten"),
-        ("\x1b[2J\x1b]0;title\x07", r"\u001b[2J\u001b]0;title\u0007"),
-        ("\x9b31m and \x7f", r"\u009b31m and \u007f"),
-        ("user\u202egnp.exe \u2066x\u2069", r"user\u202egnp.exe \u2066x\u2069"),
-        ("\ud800", r"\ud800"),
-        ("\U000e0041", r"\udb40\udc41"),
-        ("[bold]no markup[/bold] :warning:", "[bold]no markup[/bold] :warning:"),
-    ],
-)
-def test_what_would_steer_a_terminal_is_shown_instead(text: str, shown: str) -> None:
-    assert visible(text) == shown
+def test_what_would_steer_a_terminal_is_shown_instead(subtests: pytest.Subtests) -> None:
+    for text, shown in UNSAFE:
+        with subtests.test(repr(text)):
+            assert visible(text) == shown
 
 
+@settings(max_examples=30)
 @given(st.dictionaries(st.text(), st.text() | st.integers()))
 def test_json_means_the_same_afterwards(document: dict[str, object]) -> None:
     assert json.loads(visible(json.dumps(document, ensure_ascii=False))) == document
@@ -43,24 +44,29 @@ def test_json_for_programs_holds_no_control_characters(capsys: pytest.CaptureFix
     assert capsys.readouterr().out == '{\n  "said": "\\u009b31m\\u007f"\n}\n'
 
 
-@pytest.mark.parametrize(
-    ("text", "lines"),
-    [
-        ("", [""]),
-        ("one two three", ["one two", "three"]),
-        ("two\n\nlines\n", ["two", "lines"]),
-        ("the list:\n  - an item of it", ["the list:", "  - an item", "    of it"]),
-        ("https://long.example is-a-word", ["https://long.example", "is-a-word"]),
-        ("\x1b[2J", [r"\u001b[2J"]),
-    ],
-)
-def test_lines_are_broken_between_words(text: str, lines: list[str]) -> None:
-    assert wrapped(text, 11) == lines
+WRAPPED: list[tuple[str, list[str]]] = [
+    ("", [""]),
+    ("one two three", ["one two", "three"]),
+    ("two\n\nlines\n", ["two", "lines"]),
+    ("the list:\n  - an item of it", ["the list:", "  - an item", "    of it"]),
+    ("https://long.example is-a-word", ["https://long.example", "is-a-word"]),
+    ("\x1b[2J", [r"\u001b[2J"]),
+]
 
 
-@pytest.mark.parametrize(("width", "used"), [(80, 80), (400, COLUMNS)])
-def test_a_wide_terminal_is_not_filled(width: int, used: int) -> None:
-    assert columns(Console(file=io.StringIO(), force_terminal=True, width=width)) == used
+def test_lines_are_broken_between_words(subtests: pytest.Subtests) -> None:
+    for text, lines in WRAPPED:
+        with subtests.test(repr(text)):
+            assert wrapped(text, 11) == lines
+
+
+WIDTHS: list[tuple[int, int]] = [(80, 80), (400, COLUMNS)]
+
+
+def test_a_wide_terminal_is_not_filled(subtests: pytest.Subtests) -> None:
+    for width, used in WIDTHS:
+        with subtests.test(str((width, used))):
+            assert columns(Console(file=io.StringIO(), force_terminal=True, width=width)) == used
 
 
 def test_a_pipe_has_all_the_room_there_is() -> None:
@@ -104,34 +110,46 @@ def test_a_broken_pipe_is_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None
         output().print("text")
 
 
-@pytest.fixture
-def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    stream = io.StringIO()
-    monkeypatch.setattr(terminal, "messages", lambda: Console(file=stream, force_terminal=True, width=80))
-    return stream
+class Watched(Screen):
+    """A terminal that tells when something was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = threading.Event()
+
+    def write(self, text: str) -> int:
+        self.written.set()
+        return super().write(text)
 
 
-def test_a_terminal_is_told_what_takes_long(screen: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terminal, "PATIENCE", 0)
+def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
+    """Have the messages of this test go to a terminal."""
+    screen = Watched()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    return screen
 
-    with waiting("the \x1btoken"):
-        while not screen.getvalue():
-            time.sleep(0.001)
+
+def test_a_terminal_is_told_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = watched(monkeypatch)
+    with waiting("the \x1btoken", delay=0):
+        assert screen.written.wait(60)
 
     assert "the \\u001btoken" in screen.getvalue()
     assert screen.getvalue().endswith("\x1b[2K")
 
 
-def test_what_is_quick_is_not_told(screen: io.StringIO) -> None:
-    with waiting("the token"):
+def test_what_is_quick_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = watched(monkeypatch)
+    with waiting("the token", delay=60):
         pass
 
     assert "the token" not in screen.getvalue()
 
 
-def test_a_pipe_is_not_told_either(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terminal, "PATIENCE", 0)
-    with waiting("the token"):
+def test_a_pipe_is_not_told_either(capsys: pytest.CaptureFixture[str]) -> None:
+    with waiting("the token", delay=0):
         pass
 
     assert capsys.readouterr() == ("", "")

@@ -1,20 +1,25 @@
 from __future__ import annotations
 
-import math
+import getpass
 import sys
+import warnings
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from prio_middleware import AccessToken, Secret
+from prio_middleware.oauth.access_token import TokenOptions
+from prio_middleware.oauth.static_token import StaticTokenProvider
 from prio_middleware.sandbox import Sandbox
-from tests.cli.kit import ESCAPE, in_terminal, piped, prio
+from tests.cli.helpers import ESCAPE, exit_status, in_terminal, prio
 
 pytestmark = pytest.mark.usefixtures("prio_environment")
 
 
 def presented(sandbox: Sandbox, revealed: str) -> bool:
-    """Whether the sandbox knows the token."""
+    """Return True if the sandbox accepts the token."""
     response = httpx.get(
         f"{sandbox.base_url}/products", headers={"Authorization": f"Bearer {revealed}"}, verify=sandbox.ssl_context()
     )
@@ -49,13 +54,20 @@ def test_a_prompt_that_nobody_answers() -> None:
     assert prio("token", "--ask-secret", keyboard="").exit_code == 130
 
 
-@pytest.mark.usefixtures("measured_processes")
-def test_without_a_terminal_nothing_is_asked_that_would_be_shown(prio_sandbox: Sandbox) -> None:
-    ended = piped("token", "--ask-secret", input=f"{prio_sandbox.client_secret}\n", start_new_session=True)
+def test_without_a_terminal_nothing_is_asked_that_would_be_shown(
+    prio_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def shown(prompt: str) -> str:  # as without a terminal
+        warnings.warn("Can not control echo on the terminal.", getpass.GetPassWarning, stacklevel=1)
+        return prio_sandbox.client_secret
 
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert "Warning" not in ended.stderr
-    assert "\nremedy   Name the file that holds it" in ended.stderr
+    monkeypatch.setattr(getpass, "getpass", shown)
+    status = exit_status("token", "--ask-secret")
+    written = capsys.readouterr()
+
+    assert (status, written.out) == (2, "")
+    assert "Warning" not in written.err
+    assert "\nremedy   Name the file that contains it" in written.err
     assert prio_sandbox.admin.requests() == []
 
 
@@ -73,22 +85,31 @@ def test_a_failure_is_explained(prio_sandbox: Sandbox) -> None:
     result = prio("token")
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("error    The token endpoint refused the request: 401 invalid_client")
+    assert result.stderr.startswith("error    The token endpoint answered with an error: 401 invalid_client")
     assert "\nremedy   Check client id, secret and client authentication method" in result.stderr
 
 
+class Given(StaticTokenProvider):
+    """Has one token, which never expires."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("t0ken")
+        self.given = AccessToken(Secret("t0ken"), **options)
+
+    def current(self, key: TokenOptions, stale: AccessToken | None, /) -> AccessToken:
+        return self.given
+
+
 @pytest.mark.parametrize(
-    ("made", "expires", "scope"),
-    [
-        (AccessToken(Secret("t0ken")), "never", "(the server did not say)"),
-        (AccessToken(Secret("t0ken"), scope="a b", expires_at=-math.inf), "never", "a b"),
-    ],
+    ("options", "scope"), [("", "(not named by the server)"), (', scope = "a b", expires_at = -inf', "a b")]
 )
-def test_a_token_of_any_kind_can_be_shown(monkeypatch: pytest.MonkeyPatch, made: AccessToken, expires: str, scope: str) -> None:
-    monkeypatch.setattr("prio_middleware.cli.route.Route.authenticate", lambda _: made)
+def test_a_token_of_any_kind_can_be_shown(folder: Path, options: str, scope: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRIO_CONFIG", "prio.toml")
+    provider = f'{{use = "{__name__}:Given"{options}}}'
+    (folder / "prio.toml").write_text(f'pipeline = ["https_enforcer", "origin_guard", {provider}, "header_injector"]\n')
     result = prio("token")
 
-    assert f"expires  {expires}\n" in result.stdout
+    assert "expires  never\n" in result.stdout
     assert f"scope    {scope}\n" in result.stdout
 
 

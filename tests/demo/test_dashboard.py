@@ -1,141 +1,139 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
-import subprocess
 import sys
 import threading
-from importlib import util
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from prio_middleware.build import forget
-from prio_middleware.clients import Clients
-from prio_middleware.demo import business, dashboard
-from prio_middleware.demo.business import Business, Customers
-from prio_middleware.demo.dashboard import RATES, main, running, settings_for
-from prio_middleware.demo.troubles import troubles
-from prio_middleware.sandbox import Sandbox
+from prio_middleware.demo.dashboard import LIFETIME_SECONDS, RATES, fault_script, main, run_faults, running, simulated_users
+from prio_middleware.sandbox import Sandbox, SandboxOptions
+from prio_middleware.sandbox.sandbox_options import Listen
+from tests.sandbox.helpers import Output, run_as_main
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-COMMAND = [sys.executable, "-m", "prio_middleware.demo.dashboard"]
+    from collections.abc import Mapping
 
 
-@pytest.fixture(autouse=True)
-def _no_pipelines_of_other_tests() -> Iterator[None]:
-    forget()
-    yield
-    forget()
+def in_this_process() -> Sandbox:
+    return Sandbox(SandboxOptions(lifetime=LIFETIME_SECONDS))
 
 
-def clients_of(url: str) -> dict[str, dict[str, Any]]:
-    return {client["name"]: client for client in httpx.get(f"{url}status.json").json()["clients"]}
+def clients_of(page: httpx.Client) -> Mapping[str, Mapping[str, Any]]:
+    return {client["name"]: client for client in page.get("status.json").json()["clients"]}
 
 
-@pytest.mark.usefixtures("measured_processes")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_runs_until_a_signal_and_leaves_nothing_behind(tmp_path: Path, number: int) -> None:
-    with subprocess.Popen(
-        COMMAND,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-        start_new_session=True,
-    ) as process:
-        assert process.stdout is not None
-        told = ""
-        while "Ctrl-C ends it" not in told:
-            told += process.stdout.readline()
-        url = re.findall(r"^    (http://127\.0\.0\.1:\d+/status/)$", told, re.MULTILINE)[0]
-        assert set(clients_of(url)) == set(RATES)
-        os.killpg(process.pid, number)
-        rest = process.stdout.read()
-        assert process.wait() == 0
-    assert rest == "\n"
-    assert list(tmp_path.iterdir()) == []
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
+def test_it_runs_until_a_signal() -> None:
+    output = Output()
+    shown: list[set[str]] = []
+
+    def look_and_interrupt() -> None:
+        try:
+            (url,) = re.findall(r"^    (http://127\.0\.0\.1:\d+/status/)$", output.wait(), re.MULTILINE)
+            with httpx.Client(base_url=url) as page:
+                shown.append(set(clients_of(page)))
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=look_and_interrupt)
+    thread.start()
+    with contextlib.redirect_stdout(output):
+        assert main([], sandbox=in_this_process()) == 0
+    thread.join()
+    assert shown == [set(RATES)]
+    assert "prio status --watch http://127.0.0.1:" in output.getvalue()
 
 
-def test_its_exit_status_is_that_of_a_success(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def interrupt(_: Sandbox, ended: threading.Event) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-        assert ended.wait(30)
-
-    monkeypatch.setattr(dashboard, "_trouble", interrupt)
-    assert main([]) == 0
-    assert "prio status --watch http://127.0.0.1:" in capsys.readouterr().out
-
-
-def test_the_page_shows_what_the_customers_do() -> None:
-    with running() as (url, sandbox):
-        while not all(client["responses"] for client in clients_of(url).values()):
+def test_the_page_shows_the_calls_of_users() -> None:
+    with (
+        running(sandbox=in_this_process(), rates=dict.fromkeys(RATES, 100.0)) as (url, sandbox),
+        httpx.Client(base_url=url, follow_redirects=True) as page,
+    ):
+        while not all(client["responses"] for client in clients_of(page).values()):
             pass
-        assert httpx.get(url.removesuffix("status/"), follow_redirects=True).url == url
+        assert page.get(url.removesuffix("status/")).url == url
         assert sandbox.admin.counts().calls > 0
 
 
-def test_customers_go_on_whatever_becomes_of_their_calls(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    sandbox.admin.reset()
-    sandbox.admin.configure(refuse_credentials=True)
-    monkeypatch.setattr(business, "PATHS", ("/products",))
-    clients = Clients(settings_for(sandbox))
-    with Business(clients, [Customers("default", 1000.0), Customers("nobody", 1000.0)]):
-        while not sandbox.admin.counts().token_requests:
-            pass
-        sandbox.admin.configure(refuse_credentials=False)
-        sandbox.admin.reset_counts()
-    names = {thread.name for thread in threading.enumerate()}
-    assert not any("_work" in name for name in names)
-    clients.close()
+class Unreachable:
+    """A client whose calls all fail."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        self.enough = threading.Event()
+
+    def get(self, path: str) -> None:
+        self.paths.append(path)
+        if len(self.paths) == 3:
+            self.enough.set()
+        raise ConnectionError(path)
 
 
-def test_every_trouble_happens_to_a_sandbox(sandbox: Sandbox) -> None:
-    sandbox.admin.reset()
-    told = list(islice(troubles(sandbox.options), 6))
-    assert told[0] == told[5]
-    clients = Clients(settings_for(sandbox))
-    assert {clients[name].get("/products").status_code for name in clients} == {200}
-    for trouble in told[:5]:
-        trouble.happen(sandbox.admin)
-    assert {clients[name].get("/products").status_code for name in clients} == {200}
-    assert sandbox.admin.counts().token_requests > len(clients)
-    clients.close()
+def test_users_go_on_after_failed_calls() -> None:
+    client = Unreachable()
+    before = set(threading.enumerate())
+    with simulated_users({"default": client}, {"default": 1000.0, "no such client": 1000.0}):
+        assert len(set(threading.enumerate()) - before) == 2
+        assert client.enough.wait(60)
+    assert set(threading.enumerate()) <= before
+    assert len(set(client.paths)) > 1
 
 
-def test_troubles_come_one_after_another(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_script_goes_through_every_fault_when_it_is_due(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     class Ended(threading.Event):
         def wait(self, timeout: float | None = None) -> bool:
             now[0] += timeout or 0
-            if now[0] > 30:
-                self.set()
-            return self.is_set()
+            return now[0] > 85
 
     now = [0.0]
-    dashboard._trouble(sandbox, Ended(), clock=lambda: now[0])
-    assert [line[10:] for line in capsys.readouterr().out.splitlines()] == [
-        "The default client's tokens are revoked.",
-        "Reseller's secret is changed, and nobody told the client.",
-    ]
+    sandbox.admin.reset()
+    run_faults(sandbox, Ended(), clock=lambda: now[0])
+    lines = [line[10:] for line in capsys.readouterr().out.splitlines()]
+    assert lines == [text for _, text in islice(fault_script(sandbox), 6)]
+    assert lines[0] == lines[5]
+
+
+def test_every_fault_of_the_script_ends(sandbox: Sandbox) -> None:
+    sandbox.admin.reset()
+    account = sandbox.options.accounts[2]
+    script = fault_script(sandbox)
+
+    def token_status() -> int:
+        credentials = account.client_id, account.client_secret
+        body = {"grant_type": "client_credentials"}
+        return httpx.post(sandbox.token_url, json=body, auth=credentials, verify=sandbox.ssl_context()).status_code
+
+    statuses = [token_status() for _ in islice(script, 6)]
+    assert statuses == [200, 200, 401, 200, 503, 503]
+    assert token_status() == 200
 
 
 def test_a_port_that_is_taken_is_an_error_with_its_remedy(capsys: pytest.CaptureFixture[str]) -> None:
-    with running() as (url, _):
-        assert main(["--port", str(httpx.URL(url).port)]) == 2
-    assert "Choose a port that is free" in capsys.readouterr().err
+    with Listen().bind() as sock:
+        port = sock.getsockname()[1]
+        assert main(["--port", str(port)]) == 2
+    error = capsys.readouterr().err
+    assert f"port {port}" in error
+    assert "Choose a free port" in error
 
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(util, "find_spec", {"uvicorn": object()}.get)
+    monkeypatch.setitem(sys.modules, "trustme", None)
     assert main([]) == 2
-    assert capsys.readouterr().err == "This needs trustme. Install it: pip install 'prio-middleware[sandbox]'\n"
+    error = capsys.readouterr().err
+    assert "needs trustme." in error
+    assert "pip install 'prio-middleware[sandbox]'" in error
+
+
+def test_it_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["prio_middleware.demo.dashboard", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        run_as_main("prio_middleware.demo.dashboard")
+    assert ended.value.code == 0
+    assert "--port" in capsys.readouterr().out

@@ -1,107 +1,156 @@
+# Private access: the run of all scenarios is replaced, because the command line has no argument for it.
+
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
+import io
 import sys
-from importlib import util
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from rich.console import Console
 
-from prio_middleware.demo.__main__ import INTERRUPTED, main
+from prio_middleware.demo import __main__ as demo
+from prio_middleware.demo.__main__ import INTERRUPTED, main, play, raise_file_limit
+from prio_middleware.demo.fixture import TOKEN_REQUESTS, Fixture
+from prio_middleware.demo.screen import Screen
 from prio_middleware.errors import ConfigurationError
+from prio_middleware.httpx import client
+from prio_middleware.sandbox import Sandbox
+from tests.sandbox.helpers import run_as_main
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-COMMAND = [sys.executable, "-m", "prio_middleware.demo", "--quick"]
+    from collections.abc import Callable
 
 
-def environment(**changes: str) -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "FORCE_COLOR")} | changes
+def meet(fixture: Fixture) -> None:
+    with fixture.scene("Met", "sync httpx", "One call.", {TOKEN_REQUESTS: 1}), client(settings=fixture.settings()) as prio:
+        prio.get("/products")
 
 
-def test_the_quick_demo_succeeds_and_writes_plain_text_to_a_pipe(tmp_path: Path) -> None:
-    ran = subprocess.run(COMMAND, capture_output=True, check=False, text=True, env=environment(TMPDIR=str(tmp_path)))
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert "30 of 30 expectations met" in ran.stdout
-    assert "\x1b" not in ran.stdout
-    assert max(map(len, ran.stdout.splitlines())) <= 80
-    assert list(tmp_path.iterdir()) == []
+def miss(fixture: Fixture) -> None:
+    with fixture.scene("Missed", "sync httpx", "No call.", {TOKEN_REQUESTS: 2}):
+        pass
 
 
-@pytest.mark.usefixtures("measured_processes")
-def test_ctrl_c_ends_it_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        COMMAND,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment(TMPDIR=str(tmp_path)),
-        start_new_session=True,
-    ) as process:
-        assert process.stdout is not None
-        while "Expiry under load" not in process.stdout.readline():
-            pass
-        os.killpg(process.pid, signal.SIGINT)
-        rest = process.stdout.read()
-        assert process.wait() == INTERRUPTED
-    assert rest.endswith("\nStopped.\n")
-    assert "Traceback" not in rest
-    assert list(tmp_path.iterdir()) == []
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
+def fail(fixture: Fixture) -> None:
+    with fixture.scene("Failed", "sync httpx", "No call.", {TOKEN_REQUESTS: 0}):
+        raise TimeoutError("no response")
 
 
-@pytest.mark.parametrize(("as_expected", "status"), [(True, 0), (False, 1)])
-def test_the_exit_status_says_whether_all_was_as_expected(
-    monkeypatch: pytest.MonkeyPatch, as_expected: bool, status: int
+@pytest.mark.parametrize(
+    ("scenarios", "met"),
+    [pytest.param([meet, meet], 2, id="each begins without a token"), pytest.param([miss, fail, meet], 1, id="not all met")],
+)
+def test_every_scenario_is_played(scenarios: list[Callable[[Fixture], None]], met: int) -> None:
+    file = io.StringIO()
+    assert play(scenarios, 20, Screen(Console(file=file, width=80)), Sandbox()) is (met == len(scenarios))
+    text = file.getvalue()
+    last_screen = "\n".join(text.splitlines()[-24:])
+    for part in ("Where the time went", "token.fetch", f"{met} of {len(scenarios)} expectations met", "Next: "):
+        assert part in last_screen
+    assert ("TimeoutError: no response" in text) is (fail in scenarios)
+
+
+@pytest.mark.parametrize(("arguments", "met", "calls", "status"), [([], True, 1000, 0), (["--quick"], False, 80, 1)])
+def test_the_exit_status_says_if_all_was_as_expected(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], met: bool, calls: int, status: int
 ) -> None:
-    sizes: list[int] = []
+    numbers: list[int] = []
 
-    def play(scenarios: list[Any], _: object) -> bool:
-        sizes.append(scenarios[0].calls)
-        return as_expected
+    def record(_: object, number: int, screen: Screen) -> bool:
+        numbers.append(number)
+        return met
 
-    monkeypatch.setattr("prio_middleware.demo.show.show", play)
-    assert main([]) == status
-    assert sizes == [1000]
+    monkeypatch.setattr(demo, "play", record)
+    assert main(arguments) == status
+    assert numbers == [calls]
 
 
-def test_a_sandbox_that_does_not_start_is_an_error_with_its_remedy(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (ConfigurationError("No sandbox.", remedy="Make one."), 2, "No sandbox. Make one.\n"),
+        (KeyboardInterrupt(), INTERRUPTED, "\nStopped.\n"),
+    ],
+)
+def test_an_error_ends_the_demo(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, status: int, message: str
 ) -> None:
-    def fail(*_: object) -> bool:
-        raise ConfigurationError("No sandbox.", remedy="Make one.")
+    def raise_error(*_: object) -> bool:
+        raise error
 
-    monkeypatch.setattr("prio_middleware.demo.show.show", fail)
-    assert main(["--quick"]) == 2
-    assert capsys.readouterr().err == "No sandbox. Make one.\n"
-
-
-def test_an_interrupted_demo_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def interrupt(*_: object) -> bool:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("prio_middleware.demo.show.show", interrupt)
-    assert main(["--quick"]) == INTERRUPTED
-    assert capsys.readouterr().err == "\nStopped.\n"
+    monkeypatch.setattr(demo, "play", raise_error)
+    assert main(["--quick"]) == status
+    assert capsys.readouterr().err == message
 
 
 def test_missing_packages_are_named_with_the_command_that_installs_them(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(util, "find_spec", {"trustme": object(), "uvicorn": object()}.get)
+    for name in ("rich", "httpx2"):
+        monkeypatch.setitem(sys.modules, name, None)
     assert main([]) == 2
     written = capsys.readouterr()
     assert written.err == "The demo needs rich, httpx2. Install it: pip install 'prio-middleware[cli,httpx2,sandbox]'\n"
     assert written.out == ""
 
 
+class Resource:
+    """Stands in for the module ``resource``."""
+
+    RLIMIT_NOFILE, RLIM_INFINITY = 7, -1
+
+    def __init__(self, soft: int, hard: int) -> None:
+        self.limits = (soft, hard)
+
+    def getrlimit(self, kind: int) -> tuple[int, int]:
+        assert kind == self.RLIMIT_NOFILE
+        return self.limits
+
+    def setrlimit(self, kind: int, limits: tuple[int, int]) -> None:
+        assert kind == self.RLIMIT_NOFILE
+        if limits[1] != self.RLIM_INFINITY and limits[0] > limits[1]:
+            raise ValueError("current limit exceeds maximum limit")
+        self.limits = limits
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param((1024, 4096), (1100, 4096), id="raised"),
+        pytest.param((1024, -1), (1100, -1), id="raised below infinity"),
+        pytest.param((20_000, 20_000), (20_000, 20_000), id="high enough"),
+        pytest.param((-1, -1), (-1, -1), id="infinite"),
+    ],
+)
+def test_the_limit_on_open_files_is_raised(
+    monkeypatch: pytest.MonkeyPatch, before: tuple[int, int], after: tuple[int, int]
+) -> None:
+    resource = Resource(*before)
+    monkeypatch.setitem(sys.modules, "resource", resource)
+    raise_file_limit(1100)
+    assert resource.limits == after
+
+
+def test_systems_without_a_limit_on_open_files_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "resource", None)
+    raise_file_limit(1100)
+
+
 def test_a_limit_on_open_files_that_is_too_low_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("prio_middleware.demo.__main__.allow_open_files", lambda _: 256)
+    monkeypatch.setitem(sys.modules, "resource", Resource(256, 256))
     assert main([]) == 2
-    assert "opens 1,100 files and connections at once, and may open 256" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "1,100" in error
+    assert "256" in error
+    assert "ulimit -n" in error
+
+
+def test_it_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["prio_middleware.demo", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        run_as_main("prio_middleware.demo.__main__")
+    assert ended.value.code == 0
+    assert "--quick" in capsys.readouterr().out

@@ -1,80 +1,79 @@
 from __future__ import annotations
 
-import dataclasses
 import json
-import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from prio_middleware.demo.scenario import Scenario, findings
-from prio_middleware.demo.scenarios import all_scenarios
-from prio_middleware.demo.scenarios.plain_http import waiting
-from prio_middleware.demo.size import FULL, QUICK
+from prio_middleware.demo.fixture import TOKEN_REQUESTS, Fixture, Scene
+from prio_middleware.demo.scenarios import SCENARIOS, burst_of_tasks, revocation_in_flight
 
 if TYPE_CHECKING:
-    from prio_middleware.demo.stage import Stage
-    from tests.demo.conftest import Listener
+    from collections.abc import Callable, Iterable
 
-TINY = dataclasses.replace(QUICK, calls=20, threads=5, forbidden=40, callers=10)
-SCENARIOS = {scenario.title: scenario for scenario in all_scenarios(TINY)}
+    from prio_middleware.demo.load import Calls
+
+    from .conftest import RecordingScreen
+
+CHECKS: dict[str, Callable[[RecordingScreen, Scene], bool]] = {
+    "Burst, threads": lambda screen, _: screen.ended == 20,
+    "Burst, tasks": lambda screen, _: screen.ended == 20,
+    "Expiry under load": lambda _, scene: scene.counted[TOKEN_REQUESTS] > 1,
+    "Revocation in flight": lambda screen, _: [text for text in screen.texts if text][-2:] == [", 20 in flight", ", revoked"],
+    "Inside the limits": lambda _, scene: "61 answers 403" in scene.notes[0] and "blocked" in scene.notes[0],
+    "Plain HTTP": lambda _, scene: len(scene.notes) == 1 and "InsecureTransportError" in scene.notes[0],
+    "One-way body": lambda _, scene: "BodyNotReplayableError" in scene.notes[0],
+    "Wrong credentials": lambda _, scene: "20 calls had no response. CredentialsRefusedError" in scene.notes[0],
+    "A sale": lambda _, scene: "confirmed" in scene.notes[0],
+}
+"""Further conditions on scenes, by title."""
 
 
-def counted(title: str, stage: Stage) -> dict[str, int]:
-    return dict(SCENARIOS[title].play(stage).counted)
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=list(SCENARIOS))
-def test_a_scenario_counts_what_it_expects_and_meets_it(scenario: Scenario, stage: Stage) -> None:
-    stage.make_ready(limits=scenario.no_limits is None)
-    observed = scenario.play(stage)
-    assert set(observed.counted) == {expectation.what for expectation in scenario.expected}
-    assert [finding for finding in findings(scenario, observed) if not finding.met] == []
-    shown = json.dumps(observed.notes)
-    assert stage.sandbox.client_secret not in shown
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.__name__ for scenario in SCENARIOS])
+def test_a_scenario_meets_its_expectations(
+    scenario: Callable[[Fixture], None], fixture: Fixture, screen: RecordingScreen
+) -> None:
+    if scenario.__name__ == "expiry_under_load":
+        screen.pace = 0.04  # two lifetimes of two seconds are about a hundred calls
+    scenario(fixture)
+    [scene] = fixture.scenes
+    assert not scene.failure
+    assert [what for what in scene.expected if not scene.met(what)] == []
+    assert len(scene.title) <= 20
+    assert max(map(len, scene.expected)) <= 25
+    shown = json.dumps(scene.notes)
+    assert fixture.sandbox.client_secret not in shown
     assert "not-the-secret" not in shown
+    if scene.title in CHECKS:
+        assert CHECKS[scene.title](screen, scene), scene
 
 
-def test_titles_and_counts_fit_in_a_table_of_80_columns() -> None:
-    for scenario in all_scenarios(FULL):
-        assert len(scenario.title) <= 20
-        assert max(len(expectation.what) for expectation in scenario.expected) <= 25
+class Refusing(Fixture):
+    """A fixture whose token endpoint refuses the credentials."""
+
+    def reset(self, *, limits: bool = True) -> None:
+        super().reset(limits=limits)
+        self.sandbox.admin.configure(refuse_credentials=True)
 
 
-def test_the_progress_of_a_burst_is_shown_call_by_call(stage: Stage, audience: Listener) -> None:
-    stage.make_ready(limits=False)
-    SCENARIOS["Burst, threads"].play(stage)
-    assert audience.ticks == SCENARIOS["Burst, threads"].calls == TINY.calls
+def test_a_burst_whose_calls_fail_says_so(fixture: Fixture) -> None:
+    refusing = Refusing(fixture.sandbox, fixture.screen, 20)
+    burst_of_tasks(refusing)
+    [scene] = refusing.scenes
+    assert scene.counted["answers 200"] == 0
+    assert "20 calls had no response. CredentialsRefusedError" in scene.notes[0]
 
 
-def test_the_calls_in_flight_are_shown_until_they_are_revoked(stage: Stage, audience: Listener) -> None:
-    stage.make_ready(limits=False)
-    SCENARIOS["Revocation in flight"].play(stage)
-    assert audience.said[-2:] == [", 20 in flight", ", revoked"]
+class Stopped(Fixture):
+    """A fixture whose calls are stopped before the first is made, as by Ctrl-C."""
+
+    def calls(self, paths: Iterable[str]) -> Calls:
+        calls = super().calls(paths)
+        calls.stop()
+        return calls
 
 
-def test_a_burst_whose_calls_fail_says_so(stage: Stage) -> None:
-    stage.admin.configure(refuse_credentials=True, limits=False)
-    observed = SCENARIOS["Burst, tasks"].play(stage)
-    assert observed.counted["answers 200"] == 0
-    assert "20 calls had no answer. CredentialsRefusedError" in observed.notes[0]
-
-
-def test_a_revocation_does_not_wait_for_calls_that_were_given_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    def give_up(*arguments: Any) -> None:
-        arguments[-1].stop()
-
-    monkeypatch.setattr("prio_middleware.demo.scenarios.revocation.from_both", give_up)
-    assert SCENARIOS["Revocation in flight"].play(stage).counted["answers 200"] == 0
-
-
-def test_the_naive_client_is_blocked(stage: Stage) -> None:
-    (note,) = SCENARIOS["Inside the limits"].play(stage).notes
-    assert "61 answers 403. Then it was blocked" in note
-
-
-def test_connections_that_wait_are_counted() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        with socket.create_connection(listener.getsockname()), socket.create_connection(listener.getsockname()):
-            assert waiting(listener) == 2
-        assert waiting(listener) == 0
+def test_a_revocation_does_not_wait_for_stopped_calls(fixture: Fixture) -> None:
+    stopped = Stopped(fixture.sandbox, fixture.screen, 20)
+    revocation_in_flight(stopped)
+    assert stopped.scenes[0].counted["answers 200"] == 0

@@ -1,27 +1,26 @@
-"""What the components' tests ask for: every one of them holds for both HTTP libraries."""
+"""Fixtures of the components' tests, for both HTTP libraries."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
-import httpx
-import httpx2
 import pytest
 
-from prio_middleware.pipeline import Exchange
+from prio_middleware.pipeline.exchange import Exchange
 
 MakeExchange = Callable[..., Exchange]
 
 
-@pytest.fixture(params=[httpx, httpx2], ids=["httpx", "httpx2"])
-def library(request: pytest.FixtureRequest) -> Any:
-    return request.param
+@pytest.fixture
+def library(library_name: str) -> Any:
+    return importlib.import_module(library_name)
 
 
 @pytest.fixture
 def exchange_for(library: Any) -> MakeExchange:
-    """Makes an exchange as the shells do."""
+    """Return a function that creates an exchange as the transports do."""
 
     def make(url: str, method: str = "GET", **options: Any) -> Exchange:
         request = library.Request(method, url, **options)

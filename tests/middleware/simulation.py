@@ -7,20 +7,20 @@ import itertools
 import random
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+from prio_middleware._util.secret import Secret
 from prio_middleware.middleware import RevocationHandler
-from prio_middleware.pipeline import Exchange, Verdict
-from prio_middleware.refusal import Refusal
-from prio_middleware.refusal_rules import PRIO_REFUSALS
-from prio_middleware.secret import Secret
-from prio_middleware.tokens.token import AccessToken
+from prio_middleware.middleware.revocation.refusal import Refusal
+from prio_middleware.middleware.revocation.rules import PRIO_REFUSALS
+from prio_middleware.oauth.access_token import AccessToken, TokenOptions
+from prio_middleware.pipeline.exchange import Exchange, Verdict
 
 Task = Generator[float, None, Any]
-"""A task yields the seconds it waits."""
+"""Task of the simulation. It yields the seconds that it waits."""
 
 POLL = 0.01
-"""Seconds between two looks of a task that waits for somebody else's token request."""
+"""Seconds between two polls of a task that waits for another task's token request."""
 
 
 @dataclass
@@ -33,6 +33,21 @@ class URL:
 
     def join(self, url: str, /) -> URL:
         return URL(url)
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.host}{self.path}"
+
+
+class Where(NamedTuple):
+    """Target, method and token scope of a call."""
+
+    path: str
+    host: str = "api.example.com"
+    scope: str | None = None
+    method: str = "GET"
+
+    def __str__(self) -> str:
+        return self.path if self.host == "api.example.com" else f"//{self.host}{self.path}"
 
 
 @dataclass
@@ -50,7 +65,7 @@ class Response:
 
 @dataclass
 class Call:
-    """One call, as it went.
+    """Record of one call.
 
     Attributes:
         path: where it went.
@@ -70,12 +85,13 @@ class Call:
 
 
 class World:
-    """Everything at once.
+    """Simulated client, token endpoint and API.
 
     Args:
         seed: of all that is random.
         allows: whether the API answers a call to a path, given a token that is alive.
         code: the error code of a refusal: of a dead token (True) or of a call that is not allowed (False), by path.
+        ends_token: whether the API ends a token after this call with it, by path.
         latency: the shortest and the longest way to the API and back, in seconds.
         fetch: how long a token request takes, in seconds.
     """
@@ -86,6 +102,7 @@ class World:
         *,
         allows: Callable[[str], bool] = lambda path: not path.startswith("/closed"),
         refusal: Callable[[str, bool], Refusal] = lambda path, dead: Refusal(403, code="AUTHORIZATION_FAILURE"),
+        ends_token: Callable[[str], bool] = lambda path: False,
         latency: tuple[float, float] = (0.05, 0.5),
         fetch: float = 0.2,
     ) -> None:
@@ -94,14 +111,17 @@ class World:
         self.handler = RevocationHandler(PRIO_REFUSALS, clock=lambda: self.now)
         self.calls: list[Call] = []
         self.token_requests: list[float] = []
+        self.after_refusal: list[float] = []
         self.never_valid = False
         self.allows = allows
-        self._refusal = refusal
+        self.refusal = refusal
+        self.ends_token = ends_token
         self._latency = latency
         self._fetch = fetch
+        self._serials = itertools.count(1)  # Each token has one of its own, however many are asked for at once.
         self._alive: set[int] = set()
-        self._token: AccessToken | None = None
-        self._fetching = False
+        self._tokens: dict[str | None, AccessToken | None] = {}
+        self._fetching: set[str | None] = set()
         self._tasks: list[tuple[float, int, Task]] = []
         self._order = itertools.count()
 
@@ -131,11 +151,13 @@ class World:
 
     # The client.
 
-    def call(self, path: str) -> Task:
-        call = Call(path, self.now, self.allows(path))
+    def call(self, to: Where | str) -> Task:
+        where = to if isinstance(to, Where) else Where(to)
+        call = Call(str(where), self.now, self.allows(str(where)))
         self.calls.append(call)
-        exchange = Exchange(Request(URL(path)), {})
-        exchange.token = yield from self._get_token(0)
+        exchange = Exchange(Request(URL(where.path, host=where.host, raw_host=where.host.encode()), where.method), {})
+        exchange.options = TokenOptions(where.scope)
+        exchange.token = yield from self._get_token(where.scope, 0)
         while True:
             call.sent += 1
             response = yield from self._send(exchange, call)
@@ -143,40 +165,45 @@ class World:
             if verdict is not Verdict.REAUTHENTICATE:
                 call.ended, call.answered = self.now, response.status_code == 200
                 return
-            if self._token is exchange.token:
-                self._token = None
-            exchange.begin_second((yield from self._get_token(exchange.token.serial)))
+            if self._tokens.get(where.scope) is exchange.token:
+                self._tokens[where.scope] = None
+            exchange.start_retry((yield from self._get_token(where.scope, exchange.token.serial)))
 
     def _send(self, exchange: Exchange, call: Call) -> Generator[float, None, Response]:
         assert exchange.token is not None
         way = self.random.uniform(*self._latency) / 2
         yield way
         alive = exchange.token.serial in self._alive
+        if alive and self.ends_token(call.path):
+            self._alive.discard(exchange.token.serial)
         yield way
         if alive and call.allowed:
             exchange.refusal = None
             return Response(200)
-        exchange.refusal = self._refusal(call.path, not alive)
+        exchange.refusal = self.refusal(call.path, not alive)
         return Response(exchange.refusal.status_code)
 
-    def _get_token(self, stale: int) -> Generator[float, None, AccessToken]:
-        while self._token is None or self._token.serial <= stale:
-            if self._fetching:
+    def _get_token(self, scope: str | None, stale: int) -> Generator[float, None, AccessToken]:
+        while True:
+            token = self._tokens.get(scope)
+            if token is not None and token.serial > stale:
+                return token
+            if scope in self._fetching:
                 yield POLL
                 continue
-            self._fetching = True
+            self._fetching.add(scope)
             self.token_requests.append(self.now)
+            self.after_refusal.extend([self.now] if stale else [])
             yield self._fetch
-            self._token = AccessToken(Secret("token"), serial=len(self.token_requests))
+            token = self._tokens[scope] = AccessToken(Secret("token"), serial=next(self._serials))
             if not self.never_valid:
-                self._alive.add(self._token.serial)
-            self._fetching = False
-        return self._token
+                self._alive.add(token.serial)
+            self._fetching.discard(scope)
 
     # Load.
 
-    def load(self, tasks: int, calls: int, pause: float, path: Callable[[random.Random], str]) -> None:
-        """``tasks`` tasks make ``calls`` calls together; each pauses for ``pause`` seconds on average between two."""
+    def load(self, tasks: int, calls: int, pause: float, path: Callable[[random.Random], Where | str]) -> None:
+        """Run ``tasks`` tasks that make ``calls`` calls together, with ``pause`` seconds on average between two."""
         left = itertools.count()
 
         def task() -> Task:
@@ -192,5 +219,5 @@ class World:
 
     @property
     def lost(self) -> list[Call]:
-        """Calls that the API allows and that got a refusal."""
+        """Return allowed calls that got a refusal."""
         return [call for call in self.calls if call.allowed and not call.answered]

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from prio_middleware._util.secret import Secret
+from prio_middleware.errors import ConfigurationError
 from prio_middleware.middleware import HeaderInjector
-from prio_middleware.pipeline import Exchange
-from prio_middleware.secret import Secret
-from prio_middleware.tokens.token import AccessToken
+from prio_middleware.oauth.access_token import AccessToken
+from prio_middleware.pipeline.exchange import Exchange
 
 from .conftest import MakeExchange
 
@@ -20,20 +21,32 @@ def test_the_token_is_presented_with_its_type(exchange_for: MakeExchange) -> Non
     assert headers.raw[-1] == (b"Authorization", b"bearer abc")
 
 
-def test_nobody_looks_for_a_header_of_the_caller_s_where_none_was_replaced(
-    exchange_for: MakeExchange, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Exchange, "give_way", lambda _: pytest.fail("every call would pay for the look"))
-    exchange = exchange_for("https://api.example.com")
-    exchange.token = AccessToken(Secret("abc"))
-    HeaderInjector().on_request(exchange)
+class Watched(Exchange):
+    """Exchange that records each search for the caller's header."""
+
+    looks = 0
+
+    def use_caller_authorization(self) -> bool:
+        self.looks += 1
+        return super().use_caller_authorization()
+
+
+def test_the_header_of_the_caller_is_looked_for_only_where_one_was_replaced(library: Any) -> None:
+    looks = []
+    for headers in ({}, {"Authorization": "Basic own"}):
+        request = library.Request("GET", "https://api.example.com", headers=headers)
+        exchange = Watched(request, library.Headers(request.headers))
+        exchange.token = AccessToken(Secret("abc"))
+        HeaderInjector().on_request(exchange)
+        looks.append(exchange.looks)
+    assert looks == [0, 1]
 
 
 def test_a_second_attempt_replaces_the_first_one_s_token(exchange_for: MakeExchange) -> None:
     exchange = exchange_for("https://api.example.com")
     exchange.token = AccessToken(Secret("old"))
     HeaderInjector().on_request(exchange)
-    exchange.begin_second(AccessToken(Secret("new")))
+    exchange.start_retry(AccessToken(Secret("new")))
     HeaderInjector().on_request(exchange)
     assert [value for name, value in exchange.headers.items() if name.lower() == "authorization"] == ["Bearer new"]
 
@@ -45,7 +58,7 @@ def test_the_caller_s_own_request_stays_as_it_is(exchange_for: MakeExchange) -> 
     assert "authorization" not in exchange.request.headers  # type: ignore[attr-defined]  # components need not see them
 
 
-def test_a_request_without_a_token_of_ours_is_left_alone(exchange_for: MakeExchange) -> None:
+def test_a_request_without_our_token_is_left_alone(exchange_for: MakeExchange) -> None:
     exchange = exchange_for("https://api.example.com", headers={"Authorization": "Basic own"})
     HeaderInjector().on_request(exchange)
     assert exchange.headers["Authorization"] == "Basic own"
@@ -58,6 +71,18 @@ def test_the_caller_s_own_header_is_sent_instead(exchange_for: MakeExchange) -> 
     assert exchange.headers["Authorization"] == "Basic own"
     assert exchange.headers["Accept"] == "*/*"
     assert exchange.token is None
+
+
+def test_the_caller_s_own_header_is_replaced_where_that_is_asked_for(exchange_for: MakeExchange) -> None:
+    exchange = exchange_for("https://api.example.com", headers=[("authorization", "Basic own"), ("AUTHORIZATION", "Basic 2")])
+    exchange.token = AccessToken(Secret("abc"))
+    HeaderInjector("replace").on_request(exchange)
+    assert exchange.headers["Authorization"] == "Bearer abc"
+
+
+def test_another_choice_is_none() -> None:
+    with pytest.raises(ConfigurationError, match="'keep', 'replace', 'refuse'"):
+        HeaderInjector("drop")  # type: ignore[arg-type]  # that is the mistake
 
 
 def test_what_another_component_wrote_there_is_replaced(exchange_for: MakeExchange) -> None:

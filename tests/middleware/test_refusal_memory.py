@@ -6,22 +6,48 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prio_middleware.middleware.refusal_memory import CODES, LESSON, LONGEST_LESSON, PLACES, Place, RefusalMemory
-from prio_middleware.middleware.stakes import DOUBTFUL, MISSING, SURE, WINDOW
+from prio_middleware.middleware.revocation.memory import (
+    CODES,
+    DENIAL,
+    HISTORY,
+    KINDS,
+    LONGEST_DENIAL,
+    OFTEN,
+    ORIGINS,
+    PATH_LIMIT,
+    PATHS,
+    TEMPLATES,
+    EndpointKey,
+    PathTemplates,
+    RefusalMemory,
+)
+from prio_middleware.middleware.revocation.renewal_limiter import LIMIT, RESERVE, UNKNOWN_LIMIT, WINDOW, RenewalLimiter
+
+from .kept import Kept, Text
 
 CODE = "403 AUTHORIZATION_FAILURE"
 
 
-def place(path: str = "/a") -> Place:
-    return Place("GET", b"api.example.com", path)
+def endpoint(path: str = "/a") -> EndpointKey:
+    return EndpointKey(None, "GET", "api.example.com", path)
 
 
-A, B, C = place("/a"), place("/b"), place("/c")
+A, B, C = endpoint("/a"), endpoint("/b"), endpoint("/c")
 
 
-def would_try(memory: RefusalMemory, where: Place, serial: int, now: float) -> bool:
-    """Asks without leaving a trace."""
-    return copy.deepcopy(memory).refused(where, CODE, serial, now)
+def refuse(memory: RefusalMemory, where: EndpointKey, serial: int, now: float = 0.0, *, retried: bool = False) -> bool:
+    return memory.record_refusal(where, CODE, serial, now, retried=retried)
+
+
+def in_vain(memory: RefusalMemory, where: EndpointKey, serial: int, now: float = 0.0) -> None:
+    """Renew for ``where``, without success."""
+    assert refuse(memory, where, serial, now)
+    assert not refuse(memory, where, serial + 1, now, retried=True)
+
+
+def would_try(memory: RefusalMemory, where: EndpointKey, serial: int, now: float = 0.0) -> bool:
+    """Ask on a copy of the memory."""
+    return refuse(copy.deepcopy(memory), where, serial, now)
 
 
 @pytest.fixture
@@ -30,222 +56,452 @@ def memory() -> RefusalMemory:
 
 
 def test_the_first_refusal_is_worth_a_new_token(memory: RefusalMemory) -> None:
-    assert memory.refused(A, CODE, 1, 0.0)
+    assert refuse(memory, A, 1)
 
 
-def test_a_second_try_is_never_followed_by_a_third(memory: RefusalMemory) -> None:
-    memory.accepted(A, 1)
-    memory.refused(A, CODE, 1, 0.0)
-    assert not memory.refused(A, CODE, 2, 0.0, second=True)
+def test_a_retry_is_never_followed_by_another(memory: RefusalMemory) -> None:
+    memory.record_answer(A, 1)
+    in_vain(memory, A, 1)
 
 
-def test_what_was_refused_with_a_token_given_up_is_tried_again_for_nothing(memory: RefusalMemory) -> None:
-    memory.refused(A, CODE, 1, 0.0)
-    assert all(memory.refused(place(f"/{n}"), CODE, 1, 0.0) for n in range(1000))
+def test_a_request_rejected_with_a_replaced_token_is_retried_without_a_renewal(memory: RefusalMemory) -> None:
+    refuse(memory, A, 1)
+    assert all(refuse(memory, endpoint(f"/{n}"), 1) for n in range(1000))
 
 
 @pytest.mark.pitfall(id="always-forbidden")
-def test_a_place_that_never_answered_is_not_tried_again_once_a_new_token_did_not_help(memory: RefusalMemory) -> None:
-    memory.refused(A, CODE, 1, 0.0)
-    memory.refused(A, CODE, 2, 0.0, second=True)
-    assert not memory.refused(A, CODE, 1, 1.0)
-    assert not memory.refused(A, CODE, 2, LESSON - 1)
+def test_a_path_that_never_answered_is_not_tried_again_once_a_new_token_did_not_help(memory: RefusalMemory) -> None:
+    in_vain(memory, A, 1)
+    assert not refuse(memory, A, 1, 1.0)
+    assert not refuse(memory, A, 2, DENIAL - 1)
 
 
-def test_nor_once_a_newer_token_is_refused_that_came_for_another_reason(memory: RefusalMemory) -> None:
-    memory.refused(B, CODE, 1, 0.0)
-    assert not memory.refused(A, CODE, 2, 0.0)
-    assert not memory.refused(A, CODE, 3, WINDOW)
-    assert not memory.refused(A, CODE, 3, WINDOW + LESSON - 1)
+def test_nor_once_a_newer_token_is_rejected_that_came_for_another_reason(memory: RefusalMemory) -> None:
+    refuse(memory, B, 1)
+    assert not refuse(memory, A, 2)
+    assert not refuse(memory, A, 3, WINDOW)
+    assert not refuse(memory, A, 3, WINDOW + DENIAL - 1)
 
 
 def test_after_a_while_it_gets_another_chance(memory: RefusalMemory) -> None:
-    memory.refused(A, CODE, 1, 0.0)
-    memory.refused(A, CODE, 2, 0.0, second=True)
-    assert memory.refused(A, CODE, 2, LESSON)
+    in_vain(memory, A, 1)
+    assert refuse(memory, A, 2, DENIAL)
 
 
-def test_every_further_lesson_holds_twice_as_long_within_limits(memory: RefusalMemory) -> None:
+def test_every_further_denial_holds_twice_as_long_within_limits(memory: RefusalMemory) -> None:
     now, held = 0.0, []
     for serial in range(1, 8):
-        assert memory.refused(A, CODE, serial, now)
-        memory.refused(A, CODE, serial + 1, now, second=True)
-        learnt = now
+        in_vain(memory, A, serial, now)
+        denied = now
         while not would_try(memory, A, serial + 1, now):
-            now += LESSON / 2
-        held.append(now - learnt)
-    assert held == [LESSON, 2 * LESSON, 4 * LESSON, 8 * LESSON, LONGEST_LESSON, LONGEST_LESSON, LONGEST_LESSON]
+            now += DENIAL / 2
+        held.append(now - denied)
+    assert held == [DENIAL, 2 * DENIAL, 4 * DENIAL, 8 * DENIAL, LONGEST_DENIAL, LONGEST_DENIAL, LONGEST_DENIAL]
 
 
-def test_a_thousand_calls_that_learn_the_same_learn_it_once(memory: RefusalMemory) -> None:
-    memory.refused(A, CODE, 1, 0.0)
+def test_a_thousand_calls_that_are_denied_with_one_token_count_once(memory: RefusalMemory) -> None:
+    refuse(memory, A, 1)
     for _ in range(1000):
-        memory.refused(A, CODE, 2, 0.0, second=True)
-    assert memory.refused(A, CODE, 2, LESSON)
+        refuse(memory, A, 2, retried=True)
+    assert refuse(memory, A, 2, DENIAL)
 
 
-def test_a_place_that_answers_is_believed_at_once(memory: RefusalMemory) -> None:
-    memory.refused(A, CODE, 1, 0.0)
-    memory.refused(A, CODE, 2, 0.0, second=True)
-    memory.accepted(A, 2)
-    assert memory.refused(A, CODE, 2, 1.0)
+def test_a_path_that_answers_is_known_at_once(memory: RefusalMemory) -> None:
+    in_vain(memory, A, 1)
+    memory.record_answer(A, 2)
+    assert refuse(memory, A, 2, 1.0)
 
 
-def test_a_place_that_answered_is_believed_though_doubtful_bets_are_spent(memory: RefusalMemory) -> None:
-    memory.accepted(A, 1)
-    assert memory.refused(B, CODE, 1, 0.0)
-    assert not memory.refused(C, CODE, 2, 0.0)
-    assert memory.refused(A, CODE, 2, 0.0)
+def test_a_known_path_is_worth_a_renewal_though_unknown_ones_had_theirs(memory: RefusalMemory) -> None:
+    memory.record_answer(A, 1)
+    assert refuse(memory, B, 1)
+    assert not refuse(memory, C, 2)
+    assert refuse(memory, A, 2)
 
 
-def test_a_place_that_answered_is_believed_until_two_new_tokens_did_not_help(memory: RefusalMemory) -> None:
-    memory.accepted(A, 1)
-    assert memory.refused(A, CODE, 1, 0.0)
-    memory.refused(A, CODE, 2, 0.0, second=True)
-    assert memory.refused(A, CODE, 2, 1.0)
-    memory.refused(A, CODE, 3, 1.0, second=True)
-    assert not memory.refused(A, CODE, 3, 2.0)
-    assert memory.refused(A, CODE, 3, 1.0 + LESSON)
+def test_a_known_path_is_trusted_until_two_new_tokens_did_not_help(memory: RefusalMemory) -> None:
+    memory.record_answer(A, 1)
+    in_vain(memory, A, 1)
+    in_vain(memory, A, 2, 1.0)
+    assert not refuse(memory, A, 3, 2.0)
+    assert refuse(memory, A, 3, 1.0 + DENIAL)
 
 
-def test_a_place_that_is_not_believed_still_gets_the_token_that_others_asked_for(memory: RefusalMemory) -> None:
+def test_a_distrusted_path_still_gets_the_token_that_others_asked_for(memory: RefusalMemory) -> None:
     for serial in (1, 2):
-        memory.accepted(A, serial)
-        memory.refused(A, CODE, serial, 0.0)
-        memory.refused(A, CODE, serial + 1, 0.0, second=True)
-    memory.accepted(B, 3)
-    assert not memory.refused(A, CODE, 3, 1.0)
-    assert memory.refused(B, CODE, 3, 1.0)
-    assert memory.refused(A, CODE, 3, 1.0)
+        memory.record_answer(A, serial)
+        in_vain(memory, A, serial)
+    memory.record_answer(B, 3)
+    assert not refuse(memory, A, 3, 1.0)
+    assert refuse(memory, B, 3, 1.0)
+    assert refuse(memory, A, 3, 1.0)
 
 
-def test_a_second_try_that_succeeds_clears_a_place_of_all_suspicion(memory: RefusalMemory) -> None:
-    memory.accepted(A, 1)
+def test_a_retry_that_succeeds_clears_the_path_that_asked_for_the_token(memory: RefusalMemory) -> None:
+    memory.record_answer(A, 1)
     for serial in (1, 3):
-        assert memory.refused(A, CODE, serial, 0.0)
-        memory.refused(A, CODE, serial + 1, 0.0, second=True)
-        memory.accepted(A, serial + 2, second=True)
-    assert memory.refused(A, CODE, 5, 0.0)
+        in_vain(memory, A, serial)
+        memory.record_answer(A, serial + 2, retried=True)
+    assert refuse(memory, A, 5)
 
 
-def test_error_codes_are_learnt_one_by_one(memory: RefusalMemory) -> None:
+@pytest.mark.pitfall(id="paths-with-ids")
+def test_but_no_other_path_one_that_refuses_by_content_shares_every_revocation(memory: RefusalMemory) -> None:
     for serial in (1, 2):
-        memory.accepted(A, serial)
-        memory.refused(A, CODE, serial, 0.0)
-        memory.refused(A, CODE, serial + 1, 0.0, second=True)
-    memory.accepted(A, 3)
-    assert not memory.refused(A, CODE, 3, 1.0)
-    assert memory.refused(A, "401 EXPIRED", 3, 1.0)
+        memory.record_answer(A, serial)
+        in_vain(memory, A, serial)
+    memory.record_answer(B, 3)
+    assert refuse(memory, B, 3, 1.0)
+    assert refuse(memory, A, 3, 1.0)
+    memory.record_answer(A, 4, retried=True)
+    assert not refuse(memory, A, 4, 2.0)
 
 
-def test_methods_and_hosts_are_different_places(memory: RefusalMemory) -> None:
-    memory.refused(A, CODE, 1, 0.0)
-    memory.refused(A, CODE, 2, 0.0, second=True)
-    memory.accepted(B, 2, second=True)
-    assert not memory.refused(A, CODE, 2, 1.0)
-    assert memory.refused(A._replace(method="POST"), CODE, 2, 1.0)
-    memory.accepted(B, 3, second=True)
-    assert memory.refused(A._replace(host=b"other.example"), CODE, 3, 1.0)
+def test_error_codes_are_denied_one_by_one(memory: RefusalMemory) -> None:
+    for serial in (1, 2):
+        memory.record_answer(A, serial)
+        in_vain(memory, A, serial)
+    memory.record_answer(A, 3)
+    assert not refuse(memory, A, 3, 1.0)
+    assert memory.record_refusal(A, "401 EXPIRED", 3, 1.0)
 
 
-def test_memory_is_bounded() -> None:
-    memory = RefusalMemory()
-    for n in range(3 * PLACES):
-        memory.accepted(place(f"/{n}"), 1)
-        memory.refused(place("/codes"), str(n), 1, 0.0)
-    records = memory._records
-    assert len(records) == PLACES
-    assert len(records[place("/codes")].lessons) == CODES
+@pytest.mark.parametrize("other", [{"method": "POST"}, {"origin": "other.example"}, {"kind": "scope"}])
+def test_method_origin_and_kind_make_another_endpoint(memory: RefusalMemory, other: dict[str, str]) -> None:
+    in_vain(memory, A, 1)
+    memory.record_answer(B, 2, retried=True)
+    assert not refuse(memory, A, 2, 1.0)
+    memory.record_answer(B._replace(**other), 2)
+    assert refuse(memory, A._replace(**other), 2, WINDOW + 1.0)
 
 
-def test_the_places_in_use_are_the_ones_remembered() -> None:
-    memory = RefusalMemory()
-    for n in range(3 * PLACES):
-        memory.accepted(place(f"/{n}"), 1)
-        memory.accepted(A, 1)
-    memory.refused(B, CODE, 1, 0.0)
-    memory.refused(C, CODE, 2, 0.0)
-    assert memory.refused(A, CODE, 2, 0.0)
+# Paths with ids.
 
 
-def test_a_new_place_takes_the_oldest_one_s() -> None:
-    memory = RefusalMemory()
-    for n in range(PLACES + 1):
-        memory.accepted(place(f"/{n}"), 1)
-    memory.refused(B, CODE, 1, 0.0)
-    memory.refused(C, CODE, 2, 0.0)
-
-    assert memory.refused(place(f"/{PLACES}"), CODE, 2, 0.0)
+@pytest.mark.pitfall(id="paths-with-ids")
+def test_a_new_path_of_a_known_template_is_known(memory: RefusalMemory) -> None:
+    memory.record_answer(endpoint("/orders/1"), 1)
+    in_vain(memory, B, 1)
+    assert not refuse(memory, endpoint("/invoices/2"), 2)
+    assert refuse(memory, endpoint("/orders/2"), 2)
 
 
-def test_a_success_with_a_token_given_up_says_nothing_of_the_one_in_use(memory: RefusalMemory) -> None:
-    for n in range(500):
-        memory.accepted(place(f"/{n}"), 1)
-    assert memory.refused(A, CODE, 1, 0.0)
+@pytest.mark.pitfall(id="paths-with-ids")
+def test_denials_are_by_full_path(memory: RefusalMemory) -> None:
+    memory.record_answer(endpoint("/orders/1"), 1)
+    in_vain(memory, endpoint("/orders/2"), 1)
+    for _ in range(100):
+        memory.record_answer(endpoint("/orders/1"), 2)
+    assert not refuse(memory, endpoint("/orders/2"), 2, 1.0)
+    assert refuse(memory, endpoint("/orders/1"), 2, 1.0)
 
-    tried = False
-    for n in range(2 * MISSING):
-        tried |= memory.refused(place(f"/closed/{n}"), CODE, 2, 0.0)
-        memory.accepted(B, 1)
-    assert tried
+
+def test_a_template_of_which_many_paths_are_closed_vouches_for_no_new_one(memory: RefusalMemory) -> None:
+    in_vain(memory, endpoint("/unknown"), 1)
+    for n in range(50):
+        memory.record_answer(endpoint(f"/orders/{n}"), 2)
+    for n in range(100, 110):
+        refuse(memory, endpoint(f"/orders/{n}"), 2, retried=True)
+    assert not refuse(memory, endpoint("/orders/200"), 2)
+    for n in range(50, 1000):
+        memory.record_answer(endpoint(f"/orders/{n}"), 2)
+    assert refuse(memory, endpoint("/orders/201"), 2)
+
+
+def test_templates_may_be_declared() -> None:
+    memory = RefusalMemory(templates=PathTemplates(["/products/{product}"]))
+    memory.record_answer(endpoint("/products/zoo"), 1)
+    in_vain(memory, B, 1)
+    assert refuse(memory, endpoint("/products/museum"), 2)
+
+
+# What the server says.
+
+
+@pytest.mark.pitfall(id="paths-with-ids")
+def test_a_token_that_is_called_invalid_is_renewed_though_the_path_is_new(memory: RefusalMemory) -> None:
+    in_vain(memory, A, 1)
+    assert not would_try(memory, B, 2)
+    assert memory.record_refusal(B, "401 invalid_token", 2, 0.0, explicit=True)
+
+
+def test_a_retry_that_is_refused_for_another_reason_shows_that_the_renewal_helped(memory: RefusalMemory) -> None:
+    for serial in range(1, 10):
+        path = endpoint(f"/{'abcdefghij'[serial]}")
+        assert memory.record_refusal(path, "401 invalid_token", serial, 0.0, explicit=True)
+        assert not refuse(memory, path, serial + 1, retried=True)
+
+
+def test_one_that_is_called_invalid_again_does_not(memory: RefusalMemory) -> None:
+    renewed = 0
+    for serial in range(1, 10):
+        path = endpoint(f"/{'abcdefghij'[serial]}")
+        if memory.record_refusal(path, "401 invalid_token", renewed + 1, 0.0, explicit=True):
+            renewed += 1
+            memory.record_refusal(path, "401 invalid_token", renewed + 1, 0.0, explicit=True, retried=True)
+    assert renewed == UNKNOWN_LIMIT
+
+
+# Evidence.
+
+
+def spend_all(memory: RefusalMemory, serial: int) -> int:
+    """Renew without success up to the limit, for known paths that start to refuse. Return the current serial."""
+    for _ in range(LIMIT):
+        odd = endpoint(f"/odd/{'abcdefghij'[serial]}")
+        memory.record_answer(odd, serial)
+        in_vain(memory, odd, serial)
+        serial += 1
+    return serial
+
+
+def answer(memory: RefusalMemory, where: EndpointKey, serial: int, times: int) -> None:
+    for _ in range(times):
+        memory.record_answer(where, serial)
+
+
+def tries_until_renewed(memory: RefusalMemory, where: EndpointKey, serial: int, most: int = 100) -> int:
+    return next((n for n in range(1, most) if refuse(memory, where, serial)), most)
+
+
+@pytest.mark.pitfall(id="paths-with-ids")
+def test_a_path_that_answers_often_notices_a_revocation_though_odd_ones_had_all_renewals(memory: RefusalMemory) -> None:
+    serial = spend_all(memory, 1)
+    answer(memory, A, serial, 200)
+    assert tries_until_renewed(memory, A, serial) <= 3
+    memory.record_answer(A, serial + 1, retried=True)
+    answer(memory, A, serial + 1, 200)
+    assert tries_until_renewed(memory, A, serial + 1) <= 3
+
+
+def test_one_that_did_not_answer_this_token_does_not_if_others_did(memory: RefusalMemory) -> None:
+    answer(memory, A, 1, 200)
+    serial = spend_all(memory, 2)
+    answer(memory, B, serial, 1)
+    assert tries_until_renewed(memory, A, serial) == 100
+
+
+def test_one_does_if_the_token_was_dead_when_it_came(memory: RefusalMemory) -> None:
+    answer(memory, A, 1, 200)
+    serial = spend_all(memory, 1)
+    assert tries_until_renewed(memory, A, serial) <= 3
+
+
+def test_one_that_answered_seldom_does_not(memory: RefusalMemory) -> None:
+    serial = spend_all(memory, 1)
+    answer(memory, A, serial, OFTEN - 1)
+    assert tries_until_renewed(memory, A, serial) == 100
+
+
+def test_answers_in_between_take_the_evidence_away(memory: RefusalMemory) -> None:
+    serial = spend_all(memory, 1)
+    answer(memory, A, serial, 200)
+    for _ in range(50):
+        assert not refuse(memory, A, serial)
+        answer(memory, A, serial, 10)
+
+
+def test_the_more_often_an_endpoint_refuses_the_less_its_refusals_say(memory: RefusalMemory) -> None:
+    serial = spend_all(memory, 1)
+    for _ in range(50):
+        answer(memory, A, serial, 4)
+        refuse(memory, A, serial)
+    assert 5 < tries_until_renewed(memory, A, serial) < 20
+
+
+def test_where_nothing_ever_succeeded_no_run_of_refusals_is_long_enough(memory: RefusalMemory) -> None:
+    in_vain(memory, A, 1)
+    assert not any(refuse(memory, endpoint(f"/closed/{n}/x"), 2) for n in range(1000))
+
+
+def test_a_run_of_unknown_paths_is_when_answers_that_were_due_stay_away(memory: RefusalMemory) -> None:
+    in_vain(memory, A, 1)
+    answer(memory, B, 2, 500)
+    names = (endpoint(f"/closed/{a}{b}") for a in "abcdefgh" for b in "abcdefgh")
+    tries = next(n for n, name in enumerate(names, 1) if refuse(memory, name, 2))
+    assert 2 < tries < 10
+
+
+def test_old_answers_count_less_than_new_ones(memory: RefusalMemory) -> None:
+    in_vain(memory, A, 1)
+    for _ in range(4 * HISTORY):
+        refuse(memory, endpoint("/closed"), 2)
+    answer(memory, B, 2, 2 * HISTORY)
+    names = (endpoint(f"/closed/{a}{b}") for a in "abcdefgh" for b in "abcdefgh")
+    assert any(refuse(memory, name, 2) for name in names)
+
+
+def test_an_answer_to_a_token_given_up_says_nothing_of_the_one_in_use(memory: RefusalMemory) -> None:
+    answer(memory, A, 1, 500)
+    assert refuse(memory, A, 1)
+    memory.record_answer(A, 2, retried=True)
+    serial = 2 + LIMIT
+    assert spend_all(memory, 2) == serial
+    answer(memory, A, serial, 100)
+    tried = []
+    for _ in range(3):
+        tried.append(refuse(memory, A, serial))
+        answer(memory, A, serial - 1, 10)
+    assert tried[-1]
+
+
+# Bounds.
+
+
+class Value:
+    """Return a kind of tokens, or an origin."""
+
+
+def use_other_paths(memory: RefusalMemory) -> None:
+    """Evict all paths and templates from the memory."""
+    for n in range(PATHS):
+        memory.record_answer(endpoint(f"/other/{letters(n)}"), 1)
+
+
+def letters(number: int) -> str:
+    """Write a number so that it does not look like an id."""
+    return "".join("abcdefghij"[int(digit)] for digit in str(number))
+
+
+def test_paths_are_bounded(memory: RefusalMemory) -> None:
+    paths = Kept()
+    for n in range(PATHS + 50):
+        memory.record_answer(endpoint(paths.add(Text(f"/{n}"))), 1)
+    assert paths.count() == PATHS
+
+
+def test_templates_are_bounded() -> None:
+    templates = Kept()
+
+    class Templates(PathTemplates):
+        def of(self, path: str) -> str:
+            return templates.add(Text(path))
+
+    memory = RefusalMemory(templates=Templates())
+    for n in range(TEMPLATES + 50):
+        memory.record_answer(endpoint(f"/{n}"), 1)
+    assert templates.count() == TEMPLATES
+
+
+def test_kinds_are_bounded(memory: RefusalMemory) -> None:
+    kinds = Kept()
+    for _ in range(KINDS + 50):
+        memory.record_answer(A._replace(kind=kinds.add(Value())), 1)
+    use_other_paths(memory)
+    assert kinds.count() == KINDS - 1, "one is that of the other paths"
+
+
+def test_origins_are_bounded(memory: RefusalMemory) -> None:
+    origins = Kept()
+    for _ in range(ORIGINS + 50):
+        memory.record_answer(A._replace(origin=origins.add(Value())), 1)
+    use_other_paths(memory)
+    assert origins.count() == ORIGINS - 1, "one is that of the other paths"
+
+
+def test_codes_are_bounded(memory: RefusalMemory) -> None:
+    codes = Kept()
+    for n in range(3 * CODES):
+        memory.record_refusal(A, codes.add(Text(n)), 1, 0.0)
+    assert codes.count() == CODES
+
+
+def test_of_a_long_path_only_the_beginning_is_kept(memory: RefusalMemory) -> None:
+    paths = Kept()
+    long = Text("/x" * PATH_LIMIT)
+    memory.record_answer(endpoint(paths.add(long)), 1)
+    assert refuse(memory, endpoint(long), 1)
+    del long
+    assert paths.count() == 0
+
+
+def test_long_paths_are_told_apart(memory: RefusalMemory) -> None:
+    long, other = (endpoint("/x" * PATH_LIMIT + end) for end in "ab")
+    memory.record_answer(long, 1)
+    in_vain(memory, B, 1)
+    assert not refuse(memory, other, 2)
+    assert refuse(memory, long, 2)
+
+
+def test_the_paths_in_use_are_the_ones_remembered(memory: RefusalMemory) -> None:
+    for n in range(PATHS + 50):
+        memory.record_answer(endpoint(f"/x/{n}y"), 1)
+        memory.record_answer(A, 1)
+    refuse(memory, B, 1)
+    refuse(memory, C, 2)
+    assert refuse(memory, A, 2)
+
+
+def test_a_token_that_another_memory_gave_up_is_renewed_already() -> None:
+    limiter = RenewalLimiter()
+    memories = [RefusalMemory(limiter) for _ in range(10)]
+    assert all(refuse(memory, A, 1) for memory in memories)
+    assert [refuse(RefusalMemory(limiter), B, serial) for serial in (2, 3)] == [True, False], "all of them cost one renewal"
+
+
+def test_memories_that_share_a_limiter_share_its_limits_and_nothing_else() -> None:
+    limiter = RenewalLimiter()
+    one, other = RefusalMemory(limiter), RefusalMemory(limiter)
+    assert refuse(one, A, 1)
+    assert refuse(other, A, 2)
+    other.record_answer(A, 3, retried=True)
+    assert not refuse(one, B, 4), "the other's renewal helped, and not this one's"
 
 
 # Whatever happens.
 
-Call = tuple[int, int, bool, float]
+Call = tuple[int, int, bool, bool, float]
 calls = st.lists(
-    st.tuples(st.integers(0, 5), st.integers(0, 2), st.booleans(), st.floats(0, 40)),
+    st.tuples(st.integers(0, 5), st.integers(0, 2), st.booleans(), st.booleans(), st.floats(0, 40)),
     max_size=300,
 )
 
 
 @settings(deadline=None)
 @given(calls=calls)
-def test_whatever_the_server_answers_few_tokens_are_had_in_vain(calls: list[Call]) -> None:
-    """A client that uses its newest token, a server that answers as it likes: bets in any window, and tries for any call."""
+def test_whatever_the_server_answers_few_renewals_are_unsuccessful(calls: list[Call]) -> None:
+    """Client with its newest token, and a server with any answers."""
     memory, serial, now = RefusalMemory(), 1, 0.0
     lost: list[float] = []
-    for where, code, answered, pause in calls:
+    for where, code, answered, explicit, pause in calls:
         now += pause
+        key = endpoint(f"/{where}")
         if answered:
-            memory.accepted(place(str(where)), serial)
-        elif memory.refused(place(str(where)), str(code), serial, now):
+            memory.record_answer(key, serial)
+        elif memory.record_refusal(key, str(code), serial, now, explicit=explicit):
             serial += 1
             lost.append(now)
-            assert not memory.refused(place(str(where)), str(code), serial, now, second=True)
+            assert not memory.record_refusal(key, str(code), serial, now, explicit=explicit, retried=True)
     for first in lost:
-        assert sum(first <= at < first + WINDOW for at in lost) <= SURE + DOUBTFUL
+        assert sum(first <= at < first + WINDOW for at in lost) <= LIMIT + RESERVE
 
 
 @settings(deadline=None)
-@given(
-    paths=st.lists(st.integers(0, 400), max_size=400),
-    allowed=st.sets(st.integers(0, 400)),
-)
+@given(paths=st.lists(st.integers(0, 400), max_size=400), allowed=st.sets(st.integers(0, 400)))
 def test_paths_that_are_always_closed_cost_two_tokens_in_a_window(paths: list[int], allowed: set[int]) -> None:
-    memory, serial, bets, learnt = RefusalMemory(), 1, 0, set()
+    memory, serial, renewals, denied = RefusalMemory(), 1, 0, set()
     for path in paths:
         if path in allowed:
-            memory.accepted(place(str(path)), serial)
-        elif memory.refused(place(str(path)), CODE, serial, 0.0):
-            assert path not in learnt
-            serial, bets = serial + 1, bets + 1
-            memory.refused(place(str(path)), CODE, serial, 0.0, second=True)
-            learnt.add(path)
-    assert bets <= DOUBTFUL
+            memory.record_answer(endpoint(f"/open/{path}"), serial)
+        elif refuse(memory, endpoint(f"/closed/{path}"), serial):
+            assert path not in denied
+            serial, renewals = serial + 1, renewals + 1
+            refuse(memory, endpoint(f"/closed/{path}"), serial, retried=True)
+            denied.add(path)
+    assert renewals <= UNKNOWN_LIMIT
 
 
 @settings(deadline=None)
 @given(
     known=st.sets(st.integers(0, 20), min_size=1), noise=st.lists(st.integers(0, 100)), which=st.randoms(use_true_random=False)
 )
-def test_a_place_that_answered_notices_a_revocation_through_any_noise(known: set[int], noise: list[int], which: object) -> None:
+def test_a_path_that_answered_notices_a_revocation_through_any_noise(known: set[int], noise: list[int], which: object) -> None:
     memory, serial = RefusalMemory(), 1
     for path in known:
-        memory.accepted(place(f"/open/{path}"), serial)
+        memory.record_answer(endpoint(f"/open/{path}"), serial)
     for path in noise:
-        if memory.refused(place(f"/closed/{path}"), CODE, serial, 0.0):
+        if refuse(memory, endpoint(f"/closed/{path}"), serial):
             serial += 1
-            memory.refused(place(f"/closed/{path}"), CODE, serial, 0.0, second=True)
+            refuse(memory, endpoint(f"/closed/{path}"), serial, retried=True)
     for path in known:
-        assert memory.refused(place(f"/open/{path}"), CODE, serial, 1.0)
+        assert refuse(memory, endpoint(f"/open/{path}"), serial, 1.0)

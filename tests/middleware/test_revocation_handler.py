@@ -2,18 +2,21 @@ from __future__ import annotations
 
 import os
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from prio_middleware._util.secret import Secret
 from prio_middleware.middleware import RevocationHandler
-from prio_middleware.middleware.revocation_handler import LOOK_BACK, MEMORIES, WATCH
-from prio_middleware.pipeline import Exchange, Verdict
-from prio_middleware.refusal import Refusal
-from prio_middleware.refusal_rules import PRIO_REFUSALS, RFC6749_REFUSALS
-from prio_middleware.secret import Secret
-from prio_middleware.tokens.token import AccessToken, TokenOptions
+from prio_middleware.middleware.revocation.handler import BACKLOG, WATCH_SECONDS
+from prio_middleware.middleware.revocation.memory import KINDS, EndpointKey, RefusalMemory
+from prio_middleware.middleware.revocation.refusal import Refusal
+from prio_middleware.middleware.revocation.renewal_limiter import UNKNOWN_LIMIT, ProcessLimiter, RenewalLimiter
+from prio_middleware.middleware.revocation.rules import PRIO_REFUSALS, RFC6749_REFUSALS
+from prio_middleware.oauth.access_token import AccessToken, TokenOptions
+from prio_middleware.pipeline.exchange import Exchange, Verdict
 
 from .conftest import MakeExchange
 from .simulation import URL, Request, Response
@@ -31,7 +34,7 @@ class Clock:
 
 
 class Server:
-    """Whatever a handler is to see: one answer after the other."""
+    """Sequence of responses for a handler."""
 
     def __init__(self, handler: RevocationHandler) -> None:
         self.handler = handler
@@ -60,13 +63,28 @@ def clock() -> Clock:
     return Clock()
 
 
+class CountingLimiter(ProcessLimiter):
+    """Limiter that counts how often its lock is used."""
+
+    asked = 0
+
+    def own(self) -> tuple[threading.Lock, RenewalLimiter]:
+        self.asked += 1
+        return super().own()
+
+
 @pytest.fixture
-def server(clock: Clock) -> Server:
-    return Server(RevocationHandler(PRIO_REFUSALS, clock))
+def limiter() -> CountingLimiter:
+    return CountingLimiter()
 
 
-def test_it_judges_the_statuses_of_its_rules() -> None:
-    assert RevocationHandler(PRIO_REFUSALS).judges == {400, 401, 403}
+@pytest.fixture
+def server(clock: Clock, limiter: CountingLimiter) -> Server:
+    return Server(RevocationHandler(PRIO_REFUSALS, clock, limiter=limiter))
+
+
+def test_its_refusal_statuses_are_those_of_its_rules() -> None:
+    assert RevocationHandler(PRIO_REFUSALS).refusal_statuses == {400, 401, 403}
 
 
 def test_it_works_on_the_libraries_own_requests(library: Any, exchange_for: MakeExchange) -> None:
@@ -74,7 +92,7 @@ def test_it_works_on_the_libraries_own_requests(library: Any, exchange_for: Make
     exchange = exchange_for("https://api.example.com/a?x=1", "post")
     exchange.token, exchange.refusal = AccessToken(Secret("token")), Refusal(401)
     assert handler.on_response(exchange, library.Response(401)) is AGAIN
-    exchange.begin_second(AccessToken(Secret("token")))
+    exchange.start_retry(AccessToken(Secret("token")))
     assert handler.on_response(exchange, library.Response(200)) is DELIVER
 
 
@@ -86,7 +104,10 @@ def test_it_works_on_the_libraries_own_requests(library: Any, exchange_for: Make
         Refusal(403, code="INSUFFICIENT_SCOPE"),
         Refusal(400, code="INVALID_REQUEST"),
         Refusal(400),
-        Refusal(401, challenge="invalid_token", complete=False),
+        Refusal(401, complete=False),
+        Refusal(403, code="AUTHORIZATION_FAILURE", complete=False),
+        Refusal(401, schemes=frozenset({"digest"})),
+        Refusal(401, schemes=frozenset({"basic", "negotiate"})),
     ],
 )
 def test_what_no_token_cures_is_delivered_and_teaches_nothing(server: Server, refusal: Refusal) -> None:
@@ -95,7 +116,7 @@ def test_what_no_token_cures_is_delivered_and_teaches_nothing(server: Server, re
     assert server.refuses("/a", 1) is AGAIN
 
 
-def test_a_call_without_a_token_of_ours_is_delivered_and_teaches_nothing(server: Server) -> None:
+def test_a_call_without_our_token_is_returned_and_not_remembered(server: Server) -> None:
     assert server.refuses("/a", None) is DELIVER
     server.answers("/a", None)
     assert server.refuses("/a", 1) is AGAIN
@@ -107,18 +128,18 @@ def test_it_asks_once(server: Server) -> None:
 
 
 @pytest.mark.parametrize("other", [Refusal(401, code=REFUSED.code), Refusal(403, code="ANOTHER_CODE")])
-def test_the_status_and_the_code_are_part_of_what_is_learnt(server: Server, other: Refusal) -> None:
-    spend_doubtful_bets(server, 1)
-    server.answers("/a", 2)
-    for serial in (2, 3):
+def test_a_denial_includes_the_status_and_the_code(server: Server, other: Refusal) -> None:
+    server.answers("/a", 1)
+    for serial in (1, 2):
         assert server.refuses("/a", serial) is AGAIN
         server.refuses("/a", serial + 1, attempt=2)
-    assert server.refuses("/a", 4) is DELIVER
-    assert server.refuses("/a", 4, other) is AGAIN
+    server.answers("/b", 3)
+    assert server.refuses("/a", 3) is DELIVER
+    assert server.refuses("/a", 3, other) is AGAIN
 
 
-def spend_doubtful_bets(server: Server, serial: int) -> None:
-    """From now on only a place that is known to answer is worth a new token."""
+def spend_unknown_renewals(server: Server, serial: int) -> None:
+    """Use up the renewals for endpoints that never answered."""
     assert server.refuses("/closed", serial) is AGAIN
     assert server.refuses("/closed", serial + 1, attempt=2) is DELIVER
     assert server.refuses("/closed/too", serial + 1) is DELIVER
@@ -129,14 +150,15 @@ def spend_doubtful_bets(server: Server, serial: int) -> None:
     [(200, AGAIN), (204, AGAIN), (299, AGAIN), (300, DELIVER), (302, DELIVER), (404, DELIVER), (429, DELIVER), (503, DELIVER)],
 )
 def test_only_a_success_shows_that_a_place_answers(server: Server, status: int, verdict: Verdict) -> None:
-    spend_doubtful_bets(server, 1)
+    spend_unknown_renewals(server, 1)
     server.answers("/a", 2, status)
     assert server.refuses("/a", 2) is verdict
 
 
 @pytest.mark.parametrize("elsewhere", [Request(URL("/a"), "POST"), Request(URL("/a", raw_host=b"other.example.com"))])
 def test_a_place_is_a_method_and_a_host_too(server: Server, elsewhere: Request) -> None:
-    spend_doubtful_bets(server, 1)
+    spend_unknown_renewals(server, 1)
+    assert server.refuses("/closed", 7, scope="other") is AGAIN
     server.answers("/a", 2)
     exchange = Exchange(elsewhere, {})
     exchange.token, exchange.refusal = AccessToken(Secret("token"), serial=2), REFUSED
@@ -144,23 +166,24 @@ def test_a_place_is_a_method_and_a_host_too(server: Server, elsewhere: Request) 
     assert server.refuses("/a", 2) is AGAIN
 
 
-def test_after_a_refusal_every_success_is_noted_for_a_while(server: Server, clock: Clock) -> None:
-    spend_doubtful_bets(server, 1)
-    clock.now = WATCH - 1
-    server.answers("/noted", 2)
-    clock.now = WATCH
-    server.answers("/noted/last", 2)
-    assert not server.handler._watching
-
-
-def test_in_quiet_times_a_success_takes_no_lock(server: Server) -> None:
-    with server.handler._memories.lock:
-        server.answers("/a", 1)
+def test_in_quiet_times_a_success_takes_no_lock_and_after_a_refusal_it_does_for_a_while(
+    server: Server, clock: Clock, limiter: CountingLimiter
+) -> None:
+    asked = []
+    for moment in (0.0, 0.0, WATCH_SECONDS - 1, WATCH_SECONDS, WATCH_SECONDS, WATCH_SECONDS + 1):
+        clock.now = moment
+        before = limiter.asked
+        server.answers("/a", 2)
+        asked.append(limiter.asked - before)
+        if len(asked) == 1:
+            clock.now = 0.0
+            spend_unknown_renewals(server, 1)
+    assert asked == [0, 1, 1, 1, 0, 0]
 
 
 def test_places_that_answered_in_quiet_times_are_known_when_the_token_dies_after_a_call_to_a_closed_one(server: Server) -> None:
     server.answers("/a", 1)
-    spend_doubtful_bets(server, 1)
+    spend_unknown_renewals(server, 1)
 
     assert server.refuses("/b", 2) is DELIVER
     assert server.refuses("/a", 2) is AGAIN
@@ -169,14 +192,14 @@ def test_places_that_answered_in_quiet_times_are_known_when_the_token_dies_after
 def test_of_a_quiet_time_more_than_one_place_is_known(server: Server) -> None:
     server.answers("/a", 1)
     server.answers("/b", 1)
-    spend_doubtful_bets(server, 1)
+    spend_unknown_renewals(server, 1)
 
     assert server.refuses("/b", 2) is AGAIN
 
 
 def test_after_a_time_of_refusals_there_is_a_quiet_one_again(server: Server, clock: Clock) -> None:
-    spend_doubtful_bets(server, 1)
-    clock.now = WATCH
+    spend_unknown_renewals(server, 1)
+    clock.now = WATCH_SECONDS
     server.answers("/last", 2)
     server.answers("/quiet", 2)
     assert server.refuses("/closed/also", 2) is AGAIN
@@ -185,55 +208,129 @@ def test_after_a_time_of_refusals_there_is_a_quiet_one_again(server: Server, clo
 
 
 def test_of_a_long_quiet_time_the_first_successes_are_kept(server: Server) -> None:
-    for _ in range(LOOK_BACK):
+    for _ in range(BACKLOG):
         server.answers("/early", 1)
-    for _ in range(LOOK_BACK):
+    for _ in range(BACKLOG):
         server.answers("/late", 1)
-    spend_doubtful_bets(server, 1)
+    spend_unknown_renewals(server, 1)
 
     assert server.refuses("/late", 2) is DELIVER
     assert server.refuses("/early", 2) is AGAIN
 
 
-def test_tokens_for_different_scopes_are_learnt_about_one_by_one(server: Server) -> None:
-    spend_doubtful_bets(server, 1)
+def test_denials_are_kept_by_scope_within_common_limits(server: Server) -> None:
+    spend_unknown_renewals(server, 1)
     assert server.refuses("/a", 2) is DELIVER
-    assert server.refuses("/a", 2, scope="other") is AGAIN
+    assert server.refuses("/a", 7, scope="other") is AGAIN
+    assert server.refuses("/a", 8, scope="third") is DELIVER
 
 
-def test_what_is_remembered_is_bounded(server: Server) -> None:
-    for n in range(2 * MEMORIES):
-        server.refuses("/a", 1, scope=str(n))
-        server.refuses("/a", 1)
-    remembered = server.handler._memories._by_options
-    assert (len(remembered), TokenOptions("0") in remembered, TokenOptions(str(2 * MEMORIES - 1)) in remembered) == (
-        MEMORIES,
-        False,
-        True,
-    )
-    assert server.refuses("/b", 2) is DELIVER
+def test_the_header_decides_though_the_body_was_not_read(server: Server) -> None:
+    assert server.refuses("/a", 1, Refusal(401, challenge="invalid_token", complete=False)) is AGAIN
 
 
-class HeldForEver:
-    """A lock whose holder did not come along into this process."""
+@pytest.mark.parametrize("schemes", [{"bearer"}, {"basic", "bearer"}, {"dpop"}])
+def test_a_refusal_that_asks_for_the_tokens_own_scheme_too_is_about_the_token(schemes: set[str]) -> None:
+    handler = RevocationHandler(RFC6749_REFUSALS)
+    exchange = Exchange(Request(URL("/a")), {})
+    exchange.token = AccessToken(Secret("token"), token_type="DPoP")
+    exchange.refusal = Refusal(401, schemes=frozenset(schemes))
+    assert handler.on_response(exchange, Response(401)) is AGAIN
 
-    def __enter__(self) -> None:
-        raise AssertionError("This would wait for ever.")
 
-    def __exit__(self, *_: object) -> None: ...
+def test_a_status_that_the_rules_name_themselves_counts_whatever_scheme_is_asked_for() -> None:
+    server = Server(RevocationHandler(RFC6749_REFUSALS.over({401: None})))
+    assert server.refuses("/a", 1, Refusal(401, schemes=frozenset({"basic"}))) is AGAIN
+
+
+def test_handlers_of_the_same_credentials_share_the_limits() -> None:
+    limiter = ProcessLimiter()
+    one, other, third = (Server(RevocationHandler(PRIO_REFUSALS, limiter=limiter)) for _ in range(3))
+    assert one.refuses("/a", 1) is AGAIN
+    assert other.refuses("/a", 2) is AGAIN
+    assert third.refuses("/a", 3) is DELIVER
+    assert Server(RevocationHandler(PRIO_REFUSALS)).refuses("/a", 3) is AGAIN
+
+
+@pytest.mark.pitfall(id="paths-with-ids")
+def test_a_kind_of_token_that_was_forgotten_has_no_free_renewal(server: Server) -> None:
+    asked = [server.refuses("/a", serial, scope=f"scope-{serial}") for serial in range(1, 2 * KINDS)]
+    asked += [server.refuses("/a", serial + 2 * KINDS, scope=f"scope-{serial}") for serial in range(1, 100)]
+    assert asked.count(AGAIN) == UNKNOWN_LIMIT
+
+
+# A 403 that says nothing.
+
+
+@pytest.fixture
+def other_server(clock: Clock) -> Server:
+    return Server(RevocationHandler(RFC6749_REFUSALS, clock))
+
+
+def not_attempted(server: Server) -> int:
+    return server.handler.counters.reauthentications["not_attempted"]
+
+
+@pytest.mark.pitfall(id="bare-403")
+def test_a_403_without_a_code_outside_the_rules_is_counted_and_the_first_in_a_minute_logged(
+    other_server: Server, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = not_attempted(other_server)
+    for _ in range(1000):
+        assert other_server.refuses("/orders/17", 1, Refusal(403)) is DELIVER
+    assert not_attempted(other_server) == before + 1000
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    for told in ("https://api.example.com/orders/17", "GET", "'default'", "renew_on"):
+        assert told in record.getMessage()
+    clock.now = 60.0
+    other_server.refuses("/orders/17", 1, Refusal(403))
+    assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Refusal(403, code="access_denied"),
+        Refusal(403, challenge="insufficient_scope"),
+        Refusal(403, schemes=frozenset({"digest"})),
+        Refusal(400),
+    ],
+)
+def test_a_refusal_that_says_something_is_not(other_server: Server, refusal: Refusal, caplog: pytest.LogCaptureFixture) -> None:
+    before = not_attempted(other_server)
+    assert other_server.refuses("/a", 1, refusal) is DELIVER
+    assert (not_attempted(other_server), caplog.records) == (before, [])
+
+
+def test_nor_is_one_that_the_rules_count(server: Server) -> None:
+    before = not_attempted(server)
+    assert server.refuses("/a", 1, Refusal(403)) is AGAIN
+    assert server.refuses("/a", 2, Refusal(403), attempt=2) is DELIVER
+    assert not_attempted(server) == before
 
 
 @pytest.mark.pitfall(id="fork-during-fetch")
-def test_a_forked_process_starts_afresh_though_the_lock_was_held(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    spend_doubtful_bets(server, 1)
-    pid = os.getpid()
-    monkeypatch.setattr(server.handler._memories, "lock", HeldForEver())
-    monkeypatch.setattr(os, "getpid", lambda: pid + 1)
-    assert server.refuses("/a", 2) is AGAIN
-    server.answers("/a", 3, attempt=2)
+def test_a_forked_process_starts_afresh_though_the_lock_was_held(
+    server: Server, limiter: CountingLimiter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_child() -> None:
+        verdicts.append(server.refuses("/a", 2))
+        server.answers("/a", 3, attempt=2)
+
+    verdicts: list[Verdict | None] = []
+    spend_unknown_renewals(server, 1)
+    child = os.getpid() + 1
+    with limiter.own()[0]:  # Its holder does not come along into the child.
+        monkeypatch.setattr(os, "getpid", lambda: child)
+        thread = threading.Thread(target=in_child, daemon=True)
+        thread.start()
+        thread.join(30)
+    assert not thread.is_alive(), "it waits for the lock of the parent"
+    assert verdicts == [AGAIN]
 
 
-def test_threads_share_what_is_learnt(server: Server) -> None:
+def test_threads_share_denials(server: Server) -> None:
     threads = 16
     start = threading.Barrier(threads)
 
@@ -244,3 +341,74 @@ def test_threads_share_what_is_learnt(server: Server) -> None:
     with ThreadPoolExecutor(threads) as pool:
         assert set(pool.map(call, range(threads))) == {AGAIN}
     assert server.refuses("/new", 2) is DELIVER
+
+
+@pytest.mark.parametrize("status", [200, 403])
+def test_thousands_of_long_paths_take_little_memory(status: int) -> None:
+    server = Server(RevocationHandler(PRIO_REFUSALS))
+    tracemalloc.start()
+    try:
+        for n in range(1500):
+            path = f"/{n}/" + "x" * 30_000
+            if status == 200:
+                server.answers(path, 1)
+            else:
+                server.refuses(path, 1)
+        used = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+    assert used < 4 * 2**20
+
+
+@pytest.mark.parametrize("status", [200, 403])
+@pytest.mark.parametrize("long", ["method", "host", "scope", "params", "code"])
+def test_so_do_long_methods_hosts_scopes_and_codes(long: str, status: int) -> None:
+    server = Server(RevocationHandler(PRIO_REFUSALS))
+    if status == 200:
+        server.refuses("/first", 1)  # From now on, answers are recorded.
+    tracemalloc.start()
+    try:
+        for n in range(1500):
+            text = f"{n}" + "x" * 30_000
+            url = URL("/path", host=text, raw_host=text.encode()) if long == "host" else URL("/path")
+            exchange = Exchange(Request(url, text if long == "method" else "GET"), {})
+            exchange.token = AccessToken(Secret("token"), serial=1)
+            params = (("name", text),) if long == "params" else ()
+            exchange.options = TokenOptions(text if long == "scope" else None, params=params)
+            if status == 403:
+                exchange.refusal = Refusal(403, code=text if long == "code" else "AUTHORIZATION_FAILURE")
+            server.handler.on_response(exchange, Response(status))
+        used = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+    assert used < 8 * 2**20
+
+
+def test_long_methods_are_still_distinguished() -> None:
+    memory, names = RefusalMemory(), ("x" * 1000 + "a", "x" * 1000 + "b")
+    keys = [EndpointKey(TokenOptions(name), name, ("api.example.com" + name, 443), "/") for name in names]
+
+    assert memory.record_refusal(keys[0], "403 A", 1, 0.0)
+    assert not memory.record_refusal(keys[0], "403 A", 2, 1.0, retried=True)
+    assert not memory.record_refusal(keys[0], "403 A", 2, 2.0)
+    assert memory.record_refusal(keys[1], "403 A", 3, 3.0)
+
+
+def test_the_accounts_whose_refusals_are_remembered_are_bounded(clock: Clock) -> None:
+    asked: list[str] = []
+
+    def limiter_of(account: str) -> ProcessLimiter:
+        asked.append(account)
+        return ProcessLimiter()
+
+    handler = RevocationHandler(PRIO_REFUSALS, clock, accounts_limit=2)
+    handler.limiter_of_account = limiter_of
+    for account in ("a", "b", "a", "c", "b", "a"):
+        exchange = Exchange(Request(URL("/orders")), {})
+        exchange.options, exchange.refusal = TokenOptions(account=account), REFUSED
+        exchange.token = AccessToken(Secret("token"))
+        handler.on_response(exchange, Response(403))
+
+    assert asked == ["a", "b", "c", "a"]  # The oldest one was forgotten for the third.

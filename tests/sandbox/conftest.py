@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from prio_middleware.sandbox import Clock, SandboxApp, SandboxOptions, create_app
+from prio_middleware.sandbox import Clock, SandboxApp, SandboxOptions
 
-from .kit import Caller
+from .helpers import Caller
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def app(options: SandboxOptions, clock: Clock) -> SandboxApp:
-    return create_app(options, clock)
+    return SandboxApp(options, clock)
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from prio_middleware.sandbox import Clock, SandboxApp, SandboxOptions
-from prio_middleware.sandbox.accounts import BOOKING, PRODUCTS
+from prio_middleware.sandbox.authentication import Grant, Tokens
+from prio_middleware.sandbox.sandbox_options import BOOKING, PRODUCTS
 
-from .kit import Caller, bearer, code
+from .helpers import Caller, bearer, code, new_caller
 
 pytestmark = pytest.mark.anyio
 
@@ -16,30 +15,32 @@ CHALLENGES = SandboxOptions(
 )
 
 
-@pytest.mark.parametrize(
-    ("headers", "expected"),
-    [
-        ({}, "MISSING_TOKEN"),
-        ({"Authorization": ""}, "INVALID_TOKEN"),
-        ({"Authorization": "Bearer"}, "INVALID_TOKEN"),
-        ({"Authorization": "Bearer "}, "INVALID_TOKEN"),
-        (bearer("never-issued"), "INVALID_TOKEN"),
-        ({"Authorization": "Basic abc"}, "INVALID_TOKEN"),
-    ],
-)
-async def test_a_call_without_a_proper_token(caller: Caller, headers: dict[str, str], expected: str) -> None:
-    response = await caller.send("GET", "/products", headers=headers)
-
-    assert response.status_code == 400
-    assert code(response) == expected
-    assert "www-authenticate" not in response.headers
+WITHOUT_PROPER_TOKEN: list[tuple[dict[str, str], str]] = [
+    ({}, "MISSING_TOKEN"),
+    ({"Authorization": ""}, "INVALID_TOKEN"),
+    ({"Authorization": "Bearer"}, "INVALID_TOKEN"),
+    ({"Authorization": "Bearer "}, "INVALID_TOKEN"),
+    (bearer("never-issued"), "INVALID_TOKEN"),
+    ({"Authorization": "Basic abc"}, "INVALID_TOKEN"),
+]
 
 
-@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-async def test_the_scheme_is_read_without_regard_to_case(caller: Caller, scheme: str) -> None:
-    headers = {"Authorization": f"{scheme} {await caller.token()}"}
+async def test_a_call_without_a_proper_token(subtests: pytest.Subtests) -> None:
+    for headers, expected in WITHOUT_PROPER_TOKEN:
+        with subtests.test(headers=headers):
+            response = await new_caller().send("GET", "/products", headers=headers)
 
-    assert (await caller.send("GET", "/products", headers=headers)).status_code == 200
+            assert response.status_code == 400
+            assert code(response) == expected
+            assert "www-authenticate" not in response.headers
+
+
+async def test_the_scheme_is_read_without_regard_to_case(caller: Caller, subtests: pytest.Subtests) -> None:
+    for scheme in ("Bearer", "bearer", "BEARER"):
+        with subtests.test(scheme):
+            headers = {"Authorization": f"{scheme} {await caller.token()}"}
+
+            assert (await caller.send("GET", "/products", headers=headers)).status_code == 200
 
 
 async def test_several_tokens_are_good_at_once(caller: Caller) -> None:
@@ -116,23 +117,23 @@ async def test_challenges(caller: Caller, app: SandboxApp) -> None:
     assert (revoked.status_code, code(revoked)) == (401, "TOKEN_REVOKED")
 
 
-@pytest.mark.parametrize(
-    ("options", "status"),
-    [(SandboxOptions(missing_status=403), 403), (SandboxOptions(missing_status=401), 401)],
-)
-async def test_the_status_for_a_missing_token_is_a_choice(caller: Caller, status: int) -> None:
-    assert (await caller.send("GET", "/products")).status_code == status
+async def test_the_status_for_a_missing_token_is_a_choice(subtests: pytest.Subtests) -> None:
+    for status in (401, 403):
+        with subtests.test(status=status):
+            caller = new_caller(SandboxOptions(missing_status=status))
+            assert (await caller.send("GET", "/products")).status_code == status
 
 
-@pytest.mark.parametrize("changes", [{"revoked_status": 401}, {"revoked_status": 400, "revoked_code": "INVALID_TOKEN"}])
-async def test_the_status_for_a_revoked_token_is_a_choice(caller: Caller, app: SandboxApp, changes: dict[str, Any]) -> None:
+async def test_the_status_and_code_for_a_revoked_token_are_choices(caller: Caller, app: SandboxApp) -> None:
     token = await caller.token()
-    app.admin.configure(**changes)
     app.admin.revoke()
-    response = await caller.call("GET", "/products", token)
+    app.admin.configure(revoked_status=401)
+    by_status = await caller.call("GET", "/products", token)
+    app.admin.configure(revoked_status=400, revoked_code="INVALID_TOKEN")
+    by_both = await caller.call("GET", "/products", token)
 
-    assert response.status_code == changes["revoked_status"]
-    assert code(response) == changes.get("revoked_code", "AUTHORIZATION_FAILURE")
+    assert (by_status.status_code, code(by_status)) == (401, "AUTHORIZATION_FAILURE")
+    assert (by_both.status_code, code(by_both)) == (400, "INVALID_TOKEN")
 
 
 async def test_the_error_body(caller: Caller) -> None:
@@ -143,9 +144,10 @@ async def test_the_error_body(caller: Caller) -> None:
     assert first["errors"] == [first["error_message"]]
 
 
-async def test_only_the_latest_tokens_are_remembered(caller: Caller, app: SandboxApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prio_middleware.sandbox.tokens._KEPT", 1)
-    first, second = await caller.token(), await caller.token()
+def test_only_the_latest_tokens_are_remembered() -> None:
+    tokens = Tokens(kept=1)
+    first, second = (tokens.issue(Grant("shop", frozenset(), expires_at=60)) for _ in range(2))
 
-    assert code(await caller.call("GET", "/products", first)) == "INVALID_TOKEN"
-    assert (await caller.call("GET", "/products", second)).status_code == 200
+    assert tokens.find(first) is None
+    assert tokens.find(second) is not None
+    assert tokens.texts() == [second]

@@ -6,9 +6,9 @@ import anyio
 import pytest
 
 from prio_middleware.sandbox import Counts, SandboxApp, SandboxOptions, SeenRequest
-from prio_middleware.sandbox.counts import Tally
+from prio_middleware.sandbox.counts import Counters
 
-from .kit import URL, Caller, bearer
+from .helpers import URL, Caller, bearer
 
 pytestmark = pytest.mark.anyio
 
@@ -94,18 +94,17 @@ async def test_counts_start_again(caller: Caller, app: SandboxApp) -> None:
 
 
 def test_the_busiest_second() -> None:
-    tally = Tally()
+    counters = Counters()
     seen = SeenRequest("GET", "/", "/", "", None, {})
     for now in (0.0, 0.1, 0.2, 1.1, 5.0):
-        tally.arrived(seen, now)
+        counters.arrived(seen, now)
 
-    assert tally.counts(0).max_per_second == 3
+    assert counters.counts(0).max_per_second == 3
 
 
-def test_routes_beyond_a_bound_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prio_middleware.sandbox.counts._PATHS", 2)
-    tally = Tally()
+def test_routes_beyond_a_bound_are_counted_together() -> None:
+    counters = Counters(paths=2)
     for route in ("/a", "/b", "/c", "/d", "/a"):
-        tally.answered(SeenRequest("GET", route, route, "", None, {}), 200)
+        counters.answered(SeenRequest("GET", route, route, "", None, {}), 200)
 
-    assert tally.counts(0).calls_by_route == {"/a": {200: 2}, "/b": {200: 1}, "(other)": {200: 2}}
+    assert counters.counts(0).calls_by_route == {"/a": {200: 2}, "/b": {200: 1}, "(other)": {200: 2}}

@@ -1,57 +1,61 @@
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 import os
 import shlex
 import signal
 import ssl
-import subprocess
 import sys
 import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from prio_middleware.sandbox.__main__ import main
-from prio_middleware.sandbox.process import COMMAND
 
-from .kit import CLIENT_CREDENTIALS, basic, until
+from .helpers import CLIENT_CREDENTIALS, Output, basic, run_as_main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def _sigint_comes_back() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def settings(output: str) -> dict[str, str]:
-    """What a shell makes of the output."""
+    """Return the variables that a shell reads from the output."""
     return dict(word.split("=", 1) for word in shlex.split(output, comments=True))
 
 
-@pytest.fixture(autouse=True)
-def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look for a signal more often than a signal can come."""
-    monkeypatch.setattr("prio_middleware.sandbox.__main__._TICK", 0.001)
-
-
-def serve(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], environment: dict[str, str], number: int = signal.SIGTERM
-) -> tuple[int, dict[str, str], int]:
+def serve(arguments: list[str], environment: dict[str, str], number: int = signal.SIGTERM) -> tuple[int, str, int]:
     """Use a sandbox as soon as its settings are printed, then end it with a signal.
 
-    Returns the exit status, the settings and the status of a token request.
+    Returns the exit status, the output and the status of a token request.
     """
-    output: list[str] = []
+    output = Output()
     statuses: list[int] = []
 
-    def printed() -> bool:
-        output.append(capsys.readouterr().out)
-        return "/_sandbox/revoke" in "".join(output)
-
     def use() -> None:
-        until(printed)
-        statuses.append(token_request({**environment, **settings("".join(output))}))
-        os.kill(os.getpid(), number)
+        try:
+            statuses.append(token_request({**environment, **settings(output.wait())}))
+        finally:
+            os.kill(os.getpid(), number)
 
     thread = threading.Thread(target=use)
     thread.start()
-    status = main(arguments, environment)
+    with contextlib.redirect_stdout(output):
+        status = main(arguments, environment, tick=0.001)
     thread.join()
-    return status, settings("".join(output)), statuses[0]
+    assert "/_sandbox/revoke" in output.getvalue()
+    return status, output.getvalue(), statuses[0]
 
 
 def token_request(variables: dict[str, str]) -> int:
@@ -61,52 +65,89 @@ def token_request(variables: dict[str, str]) -> int:
     return httpx.post(url, json=CLIENT_CREDENTIALS, headers=headers, verify=context).status_code
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("arguments", [[], ["--no-tls", "--no-limits", "--lifetime", "5"]])
-def test_it_serves_until_a_signal(capsys: pytest.CaptureFixture[str], number: int, arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("number", "arguments"), [(signal.SIGINT, []), (signal.SIGTERM, ["--no-tls", "--no-limits", "--lifetime", "5"])]
+)
+def test_it_serves_until_a_signal(number: int, arguments: list[str]) -> None:
     before = signal.getsignal(number)
-    status, _, answered = serve(capsys, arguments, {}, number)
+    status, _, answered = serve(arguments, {}, number)
 
     assert (status, answered) == (0, 200)
     assert signal.getsignal(number) is before
 
 
-def test_the_credentials_may_come_from_the_environment(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_credentials_may_come_from_the_environment_and_the_secret_is_not_printed() -> None:
     environment = {"PRIO_CLIENT_ID": "shop@museum.example", "PRIO_CLIENT_SECRET": "it's # a $ecret"}
-    _, printed, answered = serve(capsys, [], environment)
+    _, output, answered = serve(["--no-tls"], environment)
 
-    assert printed["PRIO_CLIENT_ID"] == "shop@museum.example"
+    assert settings(output)["PRIO_CLIENT_ID"] == "shop@museum.example"
+    assert "PRIO_CLIENT_SECRET" not in settings(output)
+    assert "$ecret" not in output
     assert answered == 200
 
 
-def test_a_secret_of_the_environment_may_be_a_real_one_and_is_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    _, printed, _ = serve(capsys, [], {"PRIO_CLIENT_SECRET": "a-real-s3cret"})
+@pytest.mark.pitfall(id="foreign-settings-file")
+def test_the_settings_can_be_written_to_a_file_that_only_the_user_can_read(tmp_path: Path) -> None:
+    """Hosts with pydantic-settings refuse unknown variables in ``.env``, and print their values."""
+    file, output, seen = tmp_path / "prio.env", Output(), list[int]()
 
-    assert "PRIO_CLIENT_ID" in printed
-    assert "PRIO_CLIENT_SECRET" not in printed
+    def use() -> None:
+        try:
+            output.wait()
+            seen.extend((file.stat().st_mode & 0o777, token_request(settings(file.read_text()))))
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    thread, umask = threading.Thread(target=use), os.umask(0)
+    thread.start()
+    try:
+        with contextlib.redirect_stdout(output):
+            status = main(["--write", str(file)], {}, tick=0.001)
+    finally:
+        os.umask(umask)
+    thread.join()
+
+    assert (status, *seen) == (0, 0o600, 200)
+    assert settings(file.read_text())["PRIO_CLIENT_SECRET"] not in output.getvalue()
 
 
-def test_it_says_why_it_cannot_serve(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_file_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str], subtests: pytest.Subtests) -> None:
+    (tmp_path / "prio.env").write_text("PRIO_SCOPE=kept")
+    (tmp_path / "link.env").symlink_to(tmp_path / "elsewhere")
+    for name in ("prio.env", "link.env", "no/such/folder.env"):
+        with subtests.test(name):
+            assert main(["--no-tls", "--write", str(tmp_path / name)], {}) == 2
+            assert "never replaced" in capsys.readouterr().err
+    assert (tmp_path / "prio.env").read_text() == "PRIO_SCOPE=kept"
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_error_names_the_host_that_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--host", "0.0.0.0"], {}) == 2
-    assert "for this machine alone" in capsys.readouterr().err
+    assert "'0.0.0.0'" in capsys.readouterr().err
 
 
 def test_there_is_no_argument_for_a_secret(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"], {})
 
-    assert "secret" not in capsys.readouterr().out
+    assert "--lifetime" in (written := capsys.readouterr().out)
+    assert "secret" not in written
 
 
-@pytest.mark.usefixtures("measured_processes")
-def test_a_controlled_process_ends_with_its_input() -> None:
-    ended = subprocess.run(COMMAND, input=b'{"options": {"accounts": []}, "listen": {}}\n', capture_output=True, check=False)
+@pytest.mark.usefixtures("_sigint_comes_back")
+def test_a_controlled_process_ends_with_its_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO('{"options": {"accounts": []}, "listen": {}}\n'))
 
-    assert b"no account" in ended.stdout
-    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert main(["--control"], {}) == 0
+    assert "account" in json.loads(capsys.readouterr().out)["message"]
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
-def test_it_is_a_command() -> None:
-    command = [sys.executable, "-m", "prio_middleware.sandbox", "--host", "server.example"]
+def test_it_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["prio_middleware.sandbox", "--host", "server.example"])
 
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 2
+    with pytest.raises(SystemExit) as ended:
+        run_as_main("prio_middleware.sandbox.__main__")
+    assert ended.value.code == 2
+    assert "'server.example'" in capsys.readouterr().err

@@ -9,7 +9,7 @@ import pytest
 
 from prio_middleware.sandbox import METADATA_FAULTS, Sandbox, SandboxApp, SandboxOptions
 
-from .kit import URL, Caller, code
+from .helpers import URL, Caller, code, new_caller
 
 pytestmark = pytest.mark.anyio
 
@@ -19,19 +19,20 @@ BASE = "/v3.8/distributor"
 ISSUER = f"{URL}{BASE}"
 PLACES = [f"{URL}/.well-known/oauth-authorization-server{BASE}", f"{ISSUER}/.well-known/openid-configuration"]
 CUT = {"drop", "truncated", "stall"}
-"""What only a real connection shows."""
+"""Faults that only a real connection shows."""
 
 
-@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("options", [SandboxOptions(client_auth_methods=("client_secret_basic", "private_key_jwt"))])
-async def test_they_say_who_the_server_is_and_what_it_can_do(caller: Caller, place: str) -> None:
-    response = await caller.send("GET", place)
-    metadata = response.json()
+async def test_both_places_have_the_metadata(caller: Caller, subtests: pytest.Subtests) -> None:
+    for place in PLACES:
+        with subtests.test(place):
+            response = await caller.send("GET", place)
+            metadata = response.json()
 
-    assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
-    assert (metadata["issuer"], metadata["token_endpoint"]) == (ISSUER, caller.token_url)
-    assert metadata["token_endpoint_auth_methods_supported"] == ["client_secret_basic", "private_key_jwt"]
-    assert metadata["grant_types_supported"] == ["client_credentials"]
+            assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
+            assert (metadata["issuer"], metadata["token_endpoint"]) == (ISSUER, caller.token_url)
+            assert metadata["token_endpoint_auth_methods_supported"] == ["client_secret_basic", "private_key_jwt"]
+            assert metadata["grant_types_supported"] == ["client_credentials"]
 
 
 @pytest.mark.parametrize("options", [SandboxOptions(issuer="https://issuer.example")])
@@ -45,12 +46,12 @@ def test_a_served_sandbox_knows_its_issuer() -> None:
     assert Sandbox(SandboxOptions(issuer="https://issuer.example")).issuer == "https://issuer.example"
 
 
-@pytest.mark.parametrize("path", ["/.well-known/oauth-authorization-server", f"{BASE}/.well-known/oauth-authorization-server"])
-async def test_they_are_nowhere_else(caller: Caller, path: str) -> None:
-    assert (await caller.send("GET", f"{URL}{path}")).status_code == 404
+async def test_no_other_place_has_them(caller: Caller) -> None:
+    for path in ("/.well-known/oauth-authorization-server", f"{BASE}/.well-known/oauth-authorization-server"):
+        assert (await caller.send("GET", f"{URL}{path}")).status_code == 404
 
 
-async def test_whoever_reads_them_needs_no_token(caller: Caller, app: SandboxApp) -> None:
+async def test_reading_them_needs_no_token(caller: Caller, app: SandboxApp) -> None:
     for place in PLACES:
         await caller.send("GET", place)
 
@@ -107,24 +108,28 @@ def test_every_fault_has_its_expectation() -> None:
     assert FAULTS.keys() | CUT == METADATA_FAULTS.keys()
 
 
-@pytest.mark.parametrize(("name", "status", "check"), [(name, *expected) for name, expected in FAULTS.items()])
-async def test_a_fault(caller: Caller, app: SandboxApp, name: str, status: int, check: Check) -> None:
-    app.admin.fail_metadata(name, location="https://moved.example/token", seconds=0.01, size=2000)
-    spoilt = await caller.send("GET", PLACES[0])
-    healed = await caller.send("GET", PLACES[0])
+async def test_a_fault(subtests: pytest.Subtests) -> None:
+    for name, (status, check) in FAULTS.items():
+        with subtests.test(name):
+            caller = new_caller()
+            caller.app.admin.fail_metadata(name, location="https://moved.example/token", seconds=0, size=2000)
+            spoilt = await caller.send("GET", PLACES[0])
+            healed = await caller.send("GET", PLACES[0])
 
-    assert spoilt.status_code == status
-    assert check(spoilt)
-    assert whole(healed)
+            assert spoilt.status_code == status
+            assert check(spoilt)
+            assert whole(healed)
 
 
-@pytest.mark.parametrize("spoilt", [0, 1])
-async def test_a_fault_in_one_place(caller: Caller, app: SandboxApp, spoilt: int) -> None:
+async def test_a_fault_in_one_place(subtests: pytest.Subtests) -> None:
     paths = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"]
-    app.admin.fail_metadata("not_found", times=None, path=paths[spoilt])
+    for spoilt, path in enumerate(paths):
+        with subtests.test(path):
+            caller = new_caller()
+            caller.app.admin.fail_metadata("not_found", times=None, path=path)
 
-    assert (await caller.send("GET", PLACES[spoilt])).status_code == 404
-    assert whole(await caller.send("GET", PLACES[1 - spoilt]))
+            assert (await caller.send("GET", PLACES[spoilt])).status_code == 404
+            assert whole(await caller.send("GET", PLACES[1 - spoilt]))
 
 
 @pytest.mark.parametrize("recover", ["clear_faults", "reset"])

@@ -13,10 +13,10 @@ import pytest
 
 from prio_middleware import ConfigurationError
 from prio_middleware.sandbox import Clock, Sandbox, SandboxOptions
-from prio_middleware.sandbox.listen import Listen
-from prio_middleware.sandbox.process import ServerProcess, obey
+from prio_middleware.sandbox.sandbox_options import Listen
+from prio_middleware.sandbox.server import ServerProcess, run_commands
 
-from .kit import CLIENT_CREDENTIALS, basic, bearer
+from .helpers import CLIENT_CREDENTIALS, basic, bearer
 
 
 @pytest.fixture(scope="module")
@@ -41,25 +41,38 @@ def test_it_is_served_and_driven_like_any_other(sandbox: Sandbox) -> None:
 
 
 def test_a_mistake_is_told(sandbox: Sandbox) -> None:
-    with pytest.raises(ConfigurationError, match="Did you mean 'drop'"):
+    with pytest.raises(ConfigurationError, match="'dorp'") as refused:
         sandbox.admin.fail_api("dorp")
+    assert "'drop'" in str(refused.value.remedy)
 
 
-def test_the_process_says_why_it_cannot_serve(sandbox: Sandbox) -> None:
-    port = int(sandbox.url.rpartition(":")[2])
+REACHED = {"result": {"url": "https://localhost:1", "ca_pem": None, "admin_key": ""}}
 
-    with pytest.raises(ConfigurationError, match="cannot listen"):
-        Sandbox(process=True, port=port).start()
+
+def python(program: str) -> tuple[str, ...]:
+    """The command for a program that starts quickly: without ``site``."""
+    return (sys.executable, "-I", "-S", "-c", program)
+
+
+def says(reply: object) -> str:
+    return f"print({json.dumps(json.dumps(reply))}, flush=True)"
+
+
+def test_the_error_is_what_the_process_says() -> None:
+    reply = {"message": "No port.", "remedy": "Choose one."}
+    with pytest.raises(ConfigurationError) as refused:
+        ServerProcess(SandboxOptions(), Listen(), python(says(reply)))
+    assert (refused.value.message, refused.value.remedy) == ("No port.", "Choose one.")
 
 
 @pytest.mark.parametrize("program", ["", "print()", "import os; os._exit(3)"])
 def test_a_process_that_ends_without_a_word(program: str) -> None:
     with pytest.raises(ConfigurationError, match="process has ended"):
-        ServerProcess(SandboxOptions(), Listen(), (sys.executable, "-c", program))
+        ServerProcess(SandboxOptions(), Listen(), python(program))
 
 
 def test_a_process_that_was_killed() -> None:
-    served = ServerProcess(SandboxOptions(), Listen())
+    served = ServerProcess(SandboxOptions(), Listen(), python(f"{says(REACHED)}; import sys; sys.stdin.read()"))
     os.kill(served.pid, signal.SIGKILL)
 
     with pytest.raises(ConfigurationError, match="process has ended"):
@@ -67,11 +80,9 @@ def test_a_process_that_was_killed() -> None:
     served.stop()
 
 
-def test_a_process_that_does_not_end_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prio_middleware.sandbox.process._STOP_TIMEOUT", 0.1)
-    reply = {"result": {"url": "https://localhost:1", "ca_pem": None, "admin_key": ""}}
-    program = f"import time; print({json.dumps(json.dumps(reply))}, flush=True); time.sleep(3600)"
-    served = ServerProcess(SandboxOptions(), Listen(), (sys.executable, "-c", program))
+def test_a_process_that_does_not_end_by_itself() -> None:
+    program = f"{says(REACHED)}; import time; time.sleep(3600)"
+    served = ServerProcess(SandboxOptions(), Listen(), python(program), stop_timeout=0.1)
     served.stop()
 
     with pytest.raises(ProcessLookupError):
@@ -84,9 +95,9 @@ def test_a_clock_stays_in_its_process() -> None:
 
 
 def conversation(*lines: object) -> list[dict[str, Any]]:
-    """What the child replies to the parent's lines."""
+    """Return the child's replies to the parent's lines."""
     replies = io.StringIO()
-    obey(io.StringIO("".join(f"{json.dumps(line)}\n" for line in lines)), replies)
+    run_commands(io.StringIO("".join(f"{json.dumps(line)}\n" for line in lines)), replies)
     return [json.loads(line) for line in replies.getvalue().splitlines()]
 
 
@@ -100,10 +111,10 @@ def test_the_childs_side_of_the_conversation(tls: bool) -> None:
     assert reached["result"]["url"].startswith("https://localhost:" if tls else "http://localhost:")
     assert bool(reached["result"]["ca_pem"]) is tls
     assert revoked == {"result": 0}
-    assert "with these arguments" in mistaken["message"]
+    assert "'revoke'" in mistaken["message"]
 
 
 def test_the_child_says_why_it_cannot_serve() -> None:
     (reply,) = conversation({"options": SandboxOptions().to_json(), "listen": {"host": "0.0.0.0"}})
 
-    assert "for this machine alone" in reply["message"]
+    assert "'0.0.0.0'" in reply["message"]

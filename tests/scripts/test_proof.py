@@ -7,50 +7,74 @@ from pathlib import Path
 import pytest
 
 from scripts import proof
-from scripts.proof import PARTS, Part, Result, duration, kept, main, page, printed, section
+from scripts.proof import COUNT, PARTS, Figure, Part, Result, duration, figures, load, main, page, plain, save, section
 
 ROOT = Path(proof.__file__).resolve().parents[1]
+CALLS = Figure("Calls", r"^(\d+) calls$", r"\1")
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proof, "PAGE", ROOT / ".cache" / f"{tmp_path.name}.md")
-    monkeypatch.setattr(proof, "KEPT", tmp_path)
+    monkeypatch.setattr(proof, "RESULTS", tmp_path)
 
 
-def part(name: str, program: str) -> Part:
-    return Part(name, f"The part {name}", f"python -c {shlex.quote(program)}")
+def part(name: str, program: str, *figures: Figure) -> Part:
+    return Part(name, f"The claim {name}", f"python -c {shlex.quote(program)}", figures)
 
 
-def test_what_a_part_prints_is_on_the_page_with_the_commit_and_the_way_it_ended() -> None:
-    fine = part("fine", "import sys; print('42 calls'); print('a warning', file=sys.stderr)")
-    assert main([], [fine]) == 0
-    text = proof.PAGE.read_text()
-    proof.PAGE.unlink()
-    assert "## The part fine" in text
-    assert f"at commit `{proof.commit()}`" in text
-    assert "Exit status 0" in text
-    assert "```text\n42 calls\na warning\n```" in text
+def written(parts: list[Part], *arguments: str) -> tuple[int, str]:
+    try:
+        return main(arguments, parts), proof.PAGE.read_text()
+    finally:
+        proof.PAGE.unlink(missing_ok=True)
 
 
-def test_a_part_that_finds_something_says_so_and_the_others_run_all_the_same() -> None:
-    parts = [part("bad", "print('lost a call'); raise SystemExit(3)"), part("good", "print('fine')")]
-    assert main([], parts) == 1
-    text = proof.PAGE.read_text()
-    proof.PAGE.unlink()
-    assert "**Something was found: exit status 3**" in text
-    assert "lost a call" in text
-    assert "fine" in text
+def test_the_page_has_the_figures_the_commit_and_the_exit_status_of_a_part(tmp_path: Path) -> None:
+    fine = part("fine", "import sys; print('42 calls'); print('a warning', file=sys.stderr)", CALLS)
+
+    exit_code, text = written([fine])
+
+    assert exit_code == 0
+    assert "## The claim fine" in text
+    assert f"commit `{proof.commit()}`" in text
+    assert "exit status 0" in text
+    assert "| Calls | 42 |" in text
+    assert "```" not in text
+    assert (tmp_path / "fine.txt").read_text() == "42 calls\na warning\n"
+
+
+def test_a_part_that_fails_is_on_the_page_and_the_others_run() -> None:
+    parts = [part("bad", "print('7 calls'); raise SystemExit(3)", CALLS), part("good", "print('8 calls')", CALLS)]
+
+    exit_code, text = written(parts)
+
+    assert exit_code == 1
+    assert "**exit status 3: see .cache/proof/bad.txt**" in text
+    assert "| Calls | 7 |" in text
+    assert "| Calls | 8 |" in text
 
 
 def test_one_part_can_be_run_again_alone() -> None:
-    parts = [part("one", "print('first')"), part("two", "print('second')")]
-    assert main(["--only", "two"], parts) == 0
-    text = proof.PAGE.read_text()
-    proof.PAGE.unlink()
+    parts = [part("one", "print('1 calls')", CALLS), part("two", "print('2 calls')", CALLS)]
+
+    exit_code, text = written(parts, "--only", "two")
+
+    assert exit_code == 0
     assert f"Not run yet: `{parts[0].command}`" in text
-    assert "second" in text
-    assert kept(parts[0]) is None
+    assert "| Calls | 2 |" in text
+    assert load(parts[0]) is None
+
+
+def test_a_part_without_a_result_keeps_its_section_of_the_page() -> None:
+    kept, new = part("kept", "print('1 calls')", CALLS), part("new", "print('2 calls')", CALLS)
+    proof.PAGE.write_text(f"# Proof\n\n## {kept.claim}\n\n| Calls | 17 |\n\n## Another\n\ntext\n")
+
+    exit_code, text = written([kept, new], "--only", "new")
+
+    assert exit_code == 0
+    assert f"## {kept.claim}\n\n| Calls | 17 |\n\n## {new.claim}\n" in text
+    assert "Another" not in text
 
 
 def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,29 +83,40 @@ def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "invalid choice" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("output", "shown"),
-    [
-        ("\x1b[31mred\x1b[0m\n", ["red"]),
-        ("10 %\r50 %\r100 %\nend\n\n", ["100 %", "end"]),
-        (f"{ROOT}/tests/a.py:3\n", ["tests/a.py:3"]),
-        (f"{Path.home()}/x\n", ["~/x"]),
-        ("```\n", ["'''"]),
-        ("1\n2\n3\n4\n", ["...", "3", "4"]),
-    ],
-)
-def test_a_page_shows_what_a_terminal_would_in_the_end(output: str, shown: list[str]) -> None:
-    assert printed(output, 3 if len(output) > 8 else 2) == shown
+def test_figures_are_matches_their_number_or_a_note_that_they_are_missing(subtests: pytest.Subtests) -> None:
+    for figure, rows in [
+        (Figure(r"Calls of \2", r"^(\d+) calls of (\w+)$", r"\1"), [("Calls of a", "1"), ("Calls of b", "2")]),
+        (Figure("Lines", r"^.+ calls", COUNT), [("Lines", "2")]),
+        (Figure("Requests", r"^(\d+) requests$", r"\1"), [("Requests", "not found in the output")]),
+    ]:
+        with subtests.test(figure.label):
+            assert list(figures(part("a", "", figure), "1 calls of a\n2 calls of b\n")) == rows
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(9.4, "9 s"), (119, "119 s"), (1800, "30 min")])
-def test_durations(seconds: float, said: str) -> None:
-    assert duration(seconds) == said
+def test_plain_output_is_what_a_terminal_shows_in_the_end(subtests: pytest.Subtests) -> None:
+    for output, shown in [
+        ("\x1b[31mred\x1b[0m\n", "red\n"),
+        ("10 %\r50 %\r100 %\nend\n", "100 %\nend\n"),
+        (f"{ROOT}/tests/a.py:3\n", "tests/a.py:3\n"),
+        (f"{Path.home()}/x\r\n", "~/x\n"),
+    ]:
+        with subtests.test(f"{output!r}"):
+            assert plain(output) == shown
 
 
-def test_a_command_of_then_is_shown_not_that_of_now() -> None:
+def test_durations(subtests: pytest.Subtests) -> None:
+    for seconds, text in [(9.4, "9 s"), (119, "119 s"), (1800, "30 min")]:
+        with subtests.test(f"{seconds}"):
+            assert duration(seconds) == text
+
+
+def test_a_renamed_command_is_shown_beside_the_one_that_ran() -> None:
+    renamed = part("a", "print(1)")
     result = Result("python old.py", "abc", "2026-01-01", "Python", 1, 0, "x")
-    assert "`python old.py`, at commit `abc`" in "\n".join(section(part("a", "print(1)"), result))
+    save(renamed, result)
+
+    assert load(renamed) == result
+    assert f"`{renamed.command}` (at that commit `python old.py`), commit `abc`" in section(renamed, result)
 
 
 @pytest.mark.parametrize("name", [found.name for found in PARTS])
@@ -97,3 +132,10 @@ def test_each_command_exists(name: str) -> None:
 
 def test_a_page_without_results_says_so() -> None:
     assert page(PARTS).count("Not run yet") == len(PARTS)
+
+
+def test_the_committed_page_has_every_part_and_at_most_150_lines() -> None:
+    text = (ROOT / "docs" / "proof.md").read_text()
+
+    assert [part.claim for part in PARTS if f"\n## {part.claim}\n" not in text] == []
+    assert len(text.splitlines()) <= 150

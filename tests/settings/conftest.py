@@ -38,7 +38,7 @@ def write(directory: Path) -> Callable[[str, str], Path]:
 
 @pytest.fixture
 def complaint(directory: Path) -> Callable[..., str]:
-    """What ``Settings`` has to say against these values."""
+    """Return the error of ``Settings`` for these values."""
 
     def complain(**values: Any) -> str:
         with pytest.raises(ConfigurationError) as caught:

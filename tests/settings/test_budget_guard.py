@@ -8,7 +8,7 @@ import pytest
 
 from prio_middleware import BudgetGuard, ClientSettings, ConfigurationError, Settings
 from prio_middleware.build import build_pipeline
-from prio_middleware.middleware.budget import Allowance
+from prio_middleware.middleware.budget_guard.budget import Allowance
 
 OWN: dict[str, Any] = {"client_id": "shop", "client_secret": "s"}
 OTHER: dict[str, Any] = {**OWN, "preset": "rfc6749", "base_url": "https://a.example", "token_url": "https://a.example/token"}
@@ -62,12 +62,17 @@ def test_other_servers_have_limits_of_their_own() -> None:
     assert guard.allowance == Allowance(None, 30)
 
 
-@pytest.mark.parametrize(
-    ("values", "limit"),
-    [(OWN, 60), ({**OWN, "budget_guard": {"client_errors": 40, "share": 0.5}}, 40), (OTHER, None)],
-)
-def test_telemetry_knows_what_the_server_takes_from_all(values: dict[str, Any], limit: int | None) -> None:
-    assert build_pipeline(ClientSettings(**values)).tally.client_error_limit == limit
+LIMITS: list[tuple[dict[str, Any], int | None]] = [
+    (OWN, 60),
+    ({**OWN, "budget_guard": {"client_errors": 40, "share": 0.5}}, 40),
+    (OTHER, None),
+]
+
+
+def test_telemetry_knows_what_the_server_takes_from_all(subtests: pytest.Subtests) -> None:
+    for values, limit in LIMITS:
+        with subtests.test(f"{limit}"):
+            assert build_pipeline(ClientSettings(**values)).counters.client_error_limit == limit
 
 
 def test_its_place_is_after_the_https_enforcer() -> None:
@@ -79,29 +84,30 @@ def test_a_declared_pipeline_has_it_where_it_says() -> None:
     assert names(ClientSettings(**OWN, pipeline=pipeline))[2] == "BudgetGuard"
 
 
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ({**OWN, "budget_guard": True}, "budget_guard: expected a table"),
-        ({**OWN, "budget_guard": {"enforced": True}}, "budget_guard.enforced: no such setting; did you mean 'enforce'?"),
-        ({**OWN, "budget_guard": {"share": 0}}, "budget_guard.share: expected a number greater than 0"),
-        ({**OWN, "budget_guard": {"share": 1.5}}, "budget_guard.share: expected a number less than or equal to 1"),
-        ({**OWN, "budget_guard": {"share": True}}, "budget_guard.share: expected a number"),
-        ({**OWN, "budget_guard": {"share": 0.01}}, "budget_guard.share: leaves not one of client_errors in a minute"),
-        ({**OWN, "budget_guard": {"share": 0.01}}, "expected at least 0.0167"),
-        ({**OWN, "budget_guard": {"requests": 0}}, "budget_guard.requests: expected a number greater than or equal to 1"),
-        ({**OWN, "budget_guard": {"enforce": "perhaps"}}, "budget_guard.enforce: expected a valid boolean"),
-        (
-            {**OWN, "budget_guard": {"enforce": True}, "pipeline": ["token_provider", "header_injector"]},
-            "budget_guard: the pipeline does not have it: put budget_guard into it",
-        ),
-        (
-            {**OTHER, "budget_guard": {"enforce": True}},
-            "budget_guard.enforce: preset 'rfc6749' knows no limits: set client_errors or requests",
-        ),
-    ],
-)
-def test_what_will_not_do(values: dict[str, Any], expected: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        ClientSettings(**values)
-    assert expected in str(caught.value)
+MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({**OWN, "budget_guard": True}, "budget_guard: expected a table"),
+    ({**OWN, "budget_guard": {"enforced": True}}, "budget_guard.enforced: no such setting; did you mean 'enforce'?"),
+    ({**OWN, "budget_guard": {"share": 0}}, "budget_guard.share: expected a number greater than 0"),
+    ({**OWN, "budget_guard": {"share": 1.5}}, "budget_guard.share: expected a number less than or equal to 1"),
+    ({**OWN, "budget_guard": {"share": True}}, "budget_guard.share: expected a number"),
+    ({**OWN, "budget_guard": {"share": 0.01}}, "budget_guard.share: allows less than one of client_errors per minute"),
+    ({**OWN, "budget_guard": {"share": 0.01}}, "expected at least 0.0167"),
+    ({**OWN, "budget_guard": {"requests": 0}}, "budget_guard.requests: expected a number greater than or equal to 1"),
+    ({**OWN, "budget_guard": {"enforce": "perhaps"}}, "budget_guard.enforce: expected a valid boolean"),
+    (
+        {**OWN, "budget_guard": {"enforce": True}, "pipeline": ["token_provider", "header_injector"]},
+        "budget_guard: the pipeline does not contain it: add budget_guard",
+    ),
+    (
+        {**OTHER, "budget_guard": {"enforce": True}},
+        "budget_guard.enforce: preset 'rfc6749' has no limits: set client_errors or requests",
+    ),
+]
+
+
+def test_what_will_not_do(subtests: pytest.Subtests) -> None:
+    for values, expected in MISTAKES:
+        with subtests.test(expected):
+            with pytest.raises(ConfigurationError) as caught:
+                ClientSettings(**values)
+            assert expected in str(caught.value)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from prio_middleware import ConfigurationError, Settings
-from prio_middleware.secret import Secret
+from prio_middleware._util.secret import Secret
 
 OWN = {"client_id": "own", "client_secret": "s"}
 OTHER = "https://other.example"
@@ -36,49 +36,94 @@ def test_the_default_client_has_the_top_levels_credentials() -> None:
     assert (settings.client().client_id, settings.client().scope) == ("top", "b")
 
 
-@pytest.mark.parametrize(
-    ("values", "names"),
-    [
-        (OWN, ["default"]),
-        ({"clients": {"default": OWN}}, ["default"]),
-        ({"clients": {"berlin": OWN}}, ["berlin"]),
-        ({"scope": "shared", "clients": {"berlin": OWN, "paris": OWN}}, ["berlin", "paris"]),
-        ({**OWN, "clients": {"berlin": OWN}}, ["default", "berlin"]),
-    ],
-)
-def test_which_clients_there_are(values: dict[str, Any], names: list[str]) -> None:
-    settings = Settings.from_values(**values)
-    assert list(settings.clients) == names
-    assert [settings.client(name).name for name in names] == names
+CLIENTS: list[tuple[dict[str, Any], list[str]]] = [
+    (OWN, ["default"]),
+    ({"clients": {"default": OWN}}, ["default"]),
+    ({"clients": {"berlin": OWN}}, ["berlin"]),
+    ({"scope": "shared", "clients": {"berlin": OWN, "paris": OWN}}, ["berlin", "paris"]),
+    ({**OWN, "clients": {"berlin": OWN}}, ["default", "berlin"]),
+]
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("berlln", "No client is called 'berlln'; did you mean 'berlin'? Ask for one that is configured (berlin, paris)"),
-        ("xyz", "No client is called 'xyz'. Ask for one that is configured (berlin, paris)"),
-        (None, "No client is called 'default'. Ask for one that is configured (berlin, paris)"),
-    ],
-)
-def test_a_client_that_does_not_exist(name: str | None, expected: str) -> None:
-    settings = Settings.from_values(clients={"berlin": OWN, "paris": OWN})
-    for ask in (settings.client, settings.provenance):
-        with pytest.raises(ConfigurationError) as caught:
-            ask(name)
-        assert expected in str(caught.value)
+def test_which_clients_there_are(subtests: pytest.Subtests) -> None:
+    for values, names in CLIENTS:
+        with subtests.test(str((values, names))):
+            settings = Settings.from_values(**values)
+            assert list(settings.clients) == names
+            assert [settings.client(name).name for name in names] == names
 
 
-@pytest.mark.parametrize(
-    "name", ["Berlin", "2berlin", "ber-lin", "ber lin", "", "berlin_", "ber__lin", "berlin\n", "börlin", 3]
-)
-def test_names_that_the_environment_cannot_spell(name: str) -> None:
-    with pytest.raises(ConfigurationError, match="expected a client name of lower-case letters"):
-        Settings.from_values(clients={name: OWN})
+ABSENT: list[tuple[str | None, str]] = [
+    ("berlln", "There is no client 'berlln'; did you mean 'berlin'? Use a configured client (berlin, paris)"),
+    ("xyz", "There is no client 'xyz'. Use a configured client (berlin, paris)"),
+    (None, "There is no client 'default'. Use a configured client (berlin, paris)"),
+]
 
 
-@pytest.mark.parametrize("name", ["b", "berlin", "berlin_2", "a_b_c", "environment"])
-def test_names_that_will_do(name: str) -> None:
-    assert Settings.from_values(clients={name: OWN}).client(name).name == name
+def test_a_client_that_does_not_exist(subtests: pytest.Subtests) -> None:
+    for name, expected in ABSENT:
+        with subtests.test(str(name)):
+            settings = Settings.from_values(clients={"berlin": OWN, "paris": OWN})
+            for ask in (settings.client, settings.provenance):
+                with pytest.raises(ConfigurationError) as caught:
+                    ask(name)
+                assert expected in str(caught.value)
+
+
+WRONG_NAMES: list[Any] = ["Berlin", "-berlin", "ber lin", "", "berlin_", "ber__lin", "ber_-lin", "berlin\n", "börlin"]
+
+
+def test_names_that_the_environment_cannot_spell(subtests: pytest.Subtests) -> None:
+    for name in WRONG_NAMES:
+        with subtests.test(repr(name)), pytest.raises(ConfigurationError, match="expected a client name of lower-case letters"):
+            Settings.from_values(clients={name: OWN})
+
+
+GOOD_NAMES: list[str] = ["b", "berlin", "berlin_2", "a_b_c", "environment", "42", "2berlin", "acme-corp"]
+
+
+def test_names_that_will_do(subtests: pytest.Subtests) -> None:
+    for name in GOOD_NAMES:
+        with subtests.test(str(name)):
+            assert Settings.from_values(clients={name: OWN}).client(name).name == name
+
+
+def test_a_number_is_no_name() -> None:
+    with pytest.raises(ConfigurationError, match=r"clients\.42: expected the name of a client as text, such as '42'"):
+        Settings.from_values(clients={42: OWN})
+
+
+class TestHyphens:
+    """A variable has an underscore for each hyphen, because shells allow no hyphens in its name."""
+
+    FILE = "[clients.acme-corp]\nclient_id = 'acme'\n[clients.42]\nclient_id = 'b'\n"
+
+    def test_variables_mean_the_client_of_the_file(self, directory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        (directory / "prio.toml").write_text(self.FILE)
+        (directory / ".env").write_text("PRIO_CLIENTS__42__CLIENT_SECRET=s")
+        monkeypatch.setenv("PRIO_CLIENTS__ACME_CORP__CLIENT_SECRET", "s")
+        settings = Settings()
+        assert {name: client.client_id for name, client in settings.clients.items()} == {"acme-corp": "acme", "42": "b"}
+        provenance = settings.provenance("acme-corp")
+        assert (provenance["client_id"], provenance["client_secret"]) == (
+            "prio.toml: clients.acme-corp.client_id",
+            "PRIO_CLIENTS__ACME_CORP__CLIENT_SECRET",
+        )
+
+    def test_an_error_names_the_variable(self, directory: Any) -> None:
+        (directory / "prio.toml").write_text(self.FILE)
+        with pytest.raises(ConfigurationError, match="PRIO_CLIENTS__ACME_CORP__CLIENT_SECRET"):
+            Settings()
+
+    def test_variables_alone_make_a_name_with_underscores(self, directory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PRIO_CLIENTS__ACME_CORP__CLIENT_ID", "a")
+        monkeypatch.setenv("PRIO_CLIENTS__ACME_CORP__CLIENT_SECRET", "s")
+        assert list(Settings().clients) == ["acme_corp"]
+
+    def test_two_names_with_the_same_variables_are_an_error(self, directory: Any) -> None:
+        (directory / "prio.toml").write_text(f"{self.FILE}[clients.acme_corp]\nclient_id='c'\n")
+        with pytest.raises(ConfigurationError, match="'acme-corp' and 'acme_corp' have the same variables"):
+            Settings()
 
 
 @pytest.mark.parametrize(
@@ -120,7 +165,7 @@ def test_a_wrong_value_is_reported_where_it_stands(directory: Any, monkeypatch: 
     assert [line for line in str(caught.value).splitlines() if line.startswith("  - ")] == [
         "  - PRIO_CLIENT_SECRET: expected one line of text without control characters",
         "  - prio.toml: read_timeout: expected a number greater than 0",
-        "  - prio.toml: clients.berlin.scope: expected a value, found an empty one: leave the key out where there is none",
+        "  - prio.toml: clients.berlin.scope: expected a value, found an empty one: remove the key to leave it unset",
     ]
     assert caught.value.client is None
 

@@ -1,15 +1,15 @@
-"""Whatever settings say: they are taken, or it is a ConfigurationError."""
+"""Arbitrary settings are either accepted or raise ConfigurationError."""
 
 from __future__ import annotations
 
 import contextlib
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prio_middleware import ConfigurationError, Settings
-from prio_middleware.settings.document import TOP_LEVEL_KEYS
+from prio_middleware.settings.client import TOP_LEVEL_KEYS
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.binary(max_size=5)
 VALUES = st.recursive(
@@ -42,12 +42,14 @@ KEYS = st.sampled_from(TOP_LEVEL_KEYS)
 TABLES = st.dictionaries(KEYS, VALUES | TEXTS, max_size=6)
 
 
+@settings(max_examples=50)
 @given(TABLES, st.dictionaries(st.text(max_size=8) | st.just("berlin"), TABLES, max_size=2))
 def test_any_values(values: dict[str, Any], clients: dict[str, Any]) -> None:
     with contextlib.suppress(ConfigurationError):
         Settings.from_values(**{"client_id": "shop", "client_secret": "s", "clients": clients, **values})
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(KEYS, TEXTS, max_size=3))
 def test_any_text(values: dict[str, str]) -> None:
     with contextlib.suppress(ConfigurationError):

@@ -2,25 +2,23 @@ from __future__ import annotations
 
 import pytest
 
-from prio_middleware.presets import PRESETS, PRIO, RFC6749, EnvironmentName
+from prio_middleware.settings.presets import PRESETS, PRIO, RFC6749, EnvironmentName
+
+URLS: list[tuple[EnvironmentName | None, str | None, str]] = [
+    (None, None, "https://distributor-api.prioticket.com/v3.8/distributor"),
+    ("production", None, "https://distributor-api.prioticket.com/v3.8/distributor"),
+    ("staging", None, "https://staging-distributor-api.prioticket.com/v3.8/distributor"),
+    ("sandbox", "v3.9", "https://sandbox-distributor-api.prioticket.com/v3.9/distributor"),
+    ("internal", None, "https://internal-distributor-api.prioticket.com/v3.8/distributor"),
+]
 
 
-@pytest.mark.parametrize(
-    ("environment", "version", "expected"),
-    [
-        (None, None, "https://distributor-api.prioticket.com/v3.8/distributor"),
-        ("production", None, "https://distributor-api.prioticket.com/v3.8/distributor"),
-        ("staging", None, "https://staging-distributor-api.prioticket.com/v3.8/distributor"),
-        ("sandbox", "v3.9", "https://sandbox-distributor-api.prioticket.com/v3.9/distributor"),
-        ("internal", None, "https://internal-distributor-api.prioticket.com/v3.8/distributor"),
-    ],
-)
-def test_prio_urls_follow_from_environment_and_version(
-    environment: EnvironmentName | None, version: str | None, expected: str
-) -> None:
-    base_url = PRIO.base_url(environment, version)
-    assert base_url == expected
-    assert PRIO.token_url(base_url) == f"{expected}/oauth2/token"
+def test_prio_urls_follow_from_environment_and_version(subtests: pytest.Subtests) -> None:
+    for environment, version, expected in URLS:
+        with subtests.test(str((environment, version, expected))):
+            base_url = PRIO.base_url(environment, version)
+            assert base_url == expected
+            assert PRIO.token_url(base_url) == f"{expected}/oauth2/token"
 
 
 def test_rfc6749_knows_no_urls() -> None:

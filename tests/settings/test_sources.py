@@ -1,16 +1,43 @@
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from prio_middleware import ConfigurationError, Settings
-from prio_middleware.secret import Secret
+from prio_middleware._util.secret import Secret
+from prio_middleware.settings import ClientSettings
+from prio_middleware.settings.client import KEYS
+from prio_middleware.settings.layers import variable
+from prio_middleware.settings.sources import Sources
+from tests.settings.pipes import wait_shortly
 
 Write = Callable[[str, str], Path]
 
 TOML = 'client_id = "from-toml"\nclient_secret = "s"\n'
+
+
+@pytest.fixture
+def serve(directory: Path) -> Callable[..., Path]:
+    """Serves texts through a named pipe, once."""
+
+    def write_into(path: Path, texts: tuple[str, ...]) -> None:
+        with path.open("wb", buffering=0) as pipe:
+            for text in texts:
+                pipe.write(text.encode())
+
+    def serve_file(name: str, *texts: str) -> Path:
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(path, 0o600)
+        threading.Thread(target=write_into, args=(path, texts), daemon=True).start()
+        return path
+
+    return serve_file
 
 
 def _source_of(key: str) -> str:
@@ -89,16 +116,42 @@ def test_from_values_reads_nothing_else(write: Write, monkeypatch: pytest.Monkey
     assert Settings.from_values(client_id="shop", client_secret="s").client().scope is None
 
 
+TOML_MISTAKES: list[tuple[str, str]] = [
+    ("client_id = \n", "prio.toml: expected TOML: Invalid value (at line 1, column 13)"),
+    ("a = " + "[" * 20_000, "prio.toml: expected TOML"),
+    ("clients = 3\n", "prio.toml: clients: expected a table for each client"),
+    ("[clients]\nberlin = 3\n", "prio.toml: clients.berlin: expected a table with the settings of this client"),
+    (
+        "[clients]\nscop = 'x'\n",
+        "prio.toml: clients.scop: expected a table with the settings of this client; did you mean 'scope'?",
+    ),
+    ("[client.berlin]\nscope = 'x'\n", "prio.toml: client: no such setting; did you mean 'clients'?"),
+    (
+        "[clients.berlin]\nbase_ulr = 'x'\n",
+        "prio.toml: clients.berlin.base_ulr: no such setting; did you mean 'base_url'?",
+    ),
+    ("[clients.berlin]\nclients = {}\n", "prio.toml: clients.berlin.clients: no such setting"),
+    ("name = 'x'\n", "prio.toml: name: no such setting"),
+    ("app = 'x'\n", "prio.toml: app: expected a table"),
+    ("app.nam = 'x'\n", "prio.toml: app.nam: no such setting; did you mean 'name'?"),
+    ("allowed_origins = ['https://a.example', 'b']\n", "prio.toml: allowed_origins: expected a URL"),
+]
+
+
+WITHOUT_TABLE: list[str] = ["", "[tool.other]\nx = 1\n", "tool = 3\n"]
+
+
 class TestTomlFile:
     def test_pyproject_has_a_table_for_it(self, write: Write) -> None:
         write("pyproject.toml", '[project]\nname = "shop"\n[tool.prio_middleware]\n' + TOML)
         assert Settings().client().client_id == "from-toml"
         assert _source_of("client_id") == "pyproject.toml: client_id"
 
-    @pytest.mark.parametrize("text", ["", "[tool.other]\nx = 1\n", "tool = 3\n"])
-    def test_pyproject_may_have_none(self, write: Write, text: str) -> None:
-        write("pyproject.toml", text)
-        assert Settings(client_id="shop", client_secret="s").client().client_id == "shop"
+    def test_pyproject_may_have_none(self, write: Write, subtests: pytest.Subtests) -> None:
+        for text in WITHOUT_TABLE:
+            with subtests.test(str(text)):
+                write("pyproject.toml", text)
+                assert Settings(client_id="shop", client_secret="s").client().client_id == "shop"
 
     def test_prio_toml_goes_before_pyproject(self, write: Write) -> None:
         write("pyproject.toml", '[tool.prio_middleware]\nscope = "from-pyproject"\n')
@@ -131,34 +184,13 @@ class TestTomlFile:
         assert secrets == [Secret("from-file"), Secret("from-b")]
         assert Settings().client().client_secret_file == Path.cwd() / "etc/secret"
 
-    @pytest.mark.parametrize(
-        ("text", "expected"),
-        [
-            ("client_id = \n", "prio.toml: expected TOML: Invalid value (at line 1, column 13)"),
-            ("a = " + "[" * 20_000, "prio.toml: expected TOML"),
-            ("clients = 3\n", "prio.toml: clients: expected a table for each client"),
-            ("[clients]\nberlin = 3\n", "prio.toml: clients.berlin: expected a table with this client's settings"),
-            (
-                "[clients]\nscop = 'x'\n",
-                "prio.toml: clients.scop: expected a table with this client's settings; did you mean 'scope'?",
-            ),
-            ("[client.berlin]\nscope = 'x'\n", "prio.toml: client: no such setting; did you mean 'clients'?"),
-            (
-                "[clients.berlin]\nbase_ulr = 'x'\n",
-                "prio.toml: clients.berlin.base_ulr: no such setting; did you mean 'base_url'?",
-            ),
-            ("[clients.berlin]\nclients = {}\n", "prio.toml: clients.berlin.clients: no such setting"),
-            ("name = 'x'\n", "prio.toml: name: no such setting"),
-            ("app = 'x'\n", "prio.toml: app: expected a table"),
-            ("app.nam = 'x'\n", "prio.toml: app.nam: no such setting; did you mean 'name'?"),
-            ("allowed_origins = ['https://a.example', 'b']\n", "prio.toml: allowed_origins: expected a URL"),
-        ],
-    )
     def test_mistakes_name_file_key_and_what_was_expected(
-        self, write: Write, complaint: Callable[..., str], text: str, expected: str
+        self, write: Write, complaint: Callable[..., str], subtests: pytest.Subtests
     ) -> None:
-        write("prio.toml", text)
-        assert expected in complaint()
+        for text, expected in TOML_MISTAKES:
+            with subtests.test(expected):
+                write("prio.toml", text)
+                assert expected in complaint()
 
     def test_pyproject_table_that_is_none(self, write: Write, complaint: Callable[..., str]) -> None:
         write("pyproject.toml", "[tool]\nprio_middleware = 3\n")
@@ -207,6 +239,54 @@ class TestDotenv:
         assert Settings(client_id="shop", client_secret="s").client().client_id == "shop"
 
 
+class TestPipes:
+    """Password managers serve ``.env`` and secrets through named pipes: what is written is there once, for one reader."""
+
+    def test_dotenv_is_read(self, write: Write, serve: Callable[[str, str], Path]) -> None:
+        write("secret", "from-file")
+        serve(".env", "PRIO_CLIENT_ID=shop\nPRIO_CLIENT_SECRET_FILE=secret\n")
+        assert Settings().client().client_secret == Secret("from-file")
+
+    def test_a_pipe_that_is_written_piece_by_piece_is_read_to_its_end(
+        self, directory: Path, serve: Callable[..., Path]
+    ) -> None:
+        path = serve("config.toml", 'client_id = "shop"\n', '[app]\nname = "web"\n', 'version = "1"\n')
+        app = Settings(config=path, client_secret="s").client().app
+        assert (app.name, app.version) == ("web", "1")
+
+    def test_secret_files_are_read(self, serve: Callable[[str, str], Path]) -> None:
+        serve("run/prio_client_secret", "from-pipe\n")
+        client_id = serve("key", "hush\n")
+        assert Settings(client_id="shop", secrets_dir="run").client().client_secret == Secret("from-pipe")
+        assert ClientSettings(client_id="shop", client_secret_file=client_id).client_secret == Secret("hush")
+
+    def test_no_more_is_read_of_a_pipe_than_of_a_file(
+        self, serve: Callable[[str, str], Path], complaint: Callable[..., str]
+    ) -> None:
+        path = serve("secret", "x" * (64 * 1024 + 1))
+        assert "is longer than 65536 bytes" in complaint(client_id="shop", client_secret_file=path)
+
+    @pytest.mark.pitfall(id="silent-pipe")
+    def test_a_pipe_without_a_writer_is_an_error_after_a_while(
+        self, directory: Path, monkeypatch: pytest.MonkeyPatch, complaint: Callable[..., str]
+    ) -> None:
+        wait_shortly(monkeypatch)
+        os.mkfifo(".env")
+        assert ".env is a pipe without data" in complaint()
+
+    def test_nor_is_a_writer_waited_for_who_never_ends(
+        self, directory: Path, monkeypatch: pytest.MonkeyPatch, complaint: Callable[..., str]
+    ) -> None:
+        wait_shortly(monkeypatch)
+        os.mkfifo("secret")
+        writer = os.open("secret", os.O_RDWR)
+        os.write(writer, b"hush-canary")
+        said = complaint(client_id="shop", client_secret_file="secret")
+        os.close(writer)
+        assert "secret is a pipe" in said
+        assert "canary" not in said
+
+
 class TestSecretsDirectory:
     def test_files_are_named_like_variables(self, write: Write) -> None:
         write("run/prio_client_id", "shop\n")
@@ -231,49 +311,140 @@ class TestSecretsDirectory:
         assert "run/prio_client_secret is empty; expected the secret" in complaint(secrets_dir="run")
 
 
-class TestNamesOfVariables:
-    @pytest.mark.parametrize(
-        ("name", "expected"),
-        [
-            ("PRIO_CLIENT_SECRETT", "PRIO_CLIENT_SECRETT: no such variable; did you mean 'PRIO_CLIENT_SECRET'?"),
-            ("PRIO_CLIENTSECRET", "PRIO_CLIENTSECRET: no such variable; did you mean 'PRIO_CLIENT_SECRET'?"),
-            ("PRIO_ENVIROMENT", "PRIO_ENVIROMENT: no such variable; did you mean 'PRIO_ENVIRONMENT'?"),
-            ("PRIO_CLIENT__BERLIN__SCOPE", "PRIO_CLIENT__BERLIN__SCOPE: no such variable; did you mean 'PRIO_CLIENTS'?"),
-            ("PRIO_CONFIGG", "PRIO_CONFIGG: no such variable; did you mean 'PRIO_CONFIG'?"),
-            ("PRIO_CLIENT_ID__X", "PRIO_CLIENT_ID__X: no such variable; did you mean 'PRIO_CLIENT_ID'?"),
-            ("PRIO_CLIENTS__BERLIN__SCOP", "PRIO_CLIENTS__BERLIN__SCOP: no such setting; did you mean 'scope'?"),
-            ("PRIO_CLIENTS__BERLIN", "PRIO_CLIENTS__BERLIN: expected a table with this client's settings"),
-            ("PRIO_CLIENTS", "PRIO_CLIENTS: expected a table for each client"),
-            ("PRIO_CLIENTS___BERLIN__SCOPE", "PRIO_CLIENTS___BERLIN: expected a client name"),
-            ("PRIO_APP__NAM", "PRIO_APP__NAM: no such setting; did you mean 'name'?"),
-            ("PRIO_NAME", None),
-            ("PRIO_HOME", None),
-            ("PRIO_PORT", None),
-            ("PRIO_PORT_443_TCP_ADDR", None),
-            ("PRIO_SERVICE_HOST", None),
-            ("PRIO_SERVICE_PORT_HTTPS", None),
-            ("PRIO_", None),
-            ("PRIO", None),
-            ("PRIORITY", None),
-        ],
-    )
-    def test_a_slip_is_an_error_and_a_foreign_name_is_not(
-        self, directory: Path, monkeypatch: pytest.MonkeyPatch, name: str, expected: str | None
+class TestEmptyVariables:
+    """Compose files set a variable to nothing where its own is not set."""
+
+    @pytest.mark.pitfall(id="empty-variable")
+    def test_they_are_not_set(self, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+        write(".env", "PRIO_SCOPE=\nPRIO_PROXY=\nPRIO_CLIENTS__BERLIN=\n")
+        write("prio.toml", TOML + 'scope = "from-toml"\n')
+        for name in ("CLIENT_ID", "CLIENT_SECRET", "CONFIG", "ENV_FILE", "SECRETS_DIR", "APP__NAME", "READ_TIMEOUT", "SCOPEE"):
+            monkeypatch.setenv(f"PRIO_{name}", "")
+        client = Settings().client()
+        assert (client.client_id, client.scope) == ("from-toml", "from-toml")
+
+    def test_they_are_named_where_something_is_missing(
+        self, complaint: Callable[..., str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setenv(name, "hush-canary")
-        if expected is None:
-            Settings(client_id="shop", client_secret="s")
-            return
-        with pytest.raises(ConfigurationError) as caught:
-            Settings(client_id="shop", client_secret="s")
-        assert expected in str(caught.value)
-        assert "canary" not in str(caught.value)
+        monkeypatch.setenv("PRIO_CLIENT_SECRET", "")
+        monkeypatch.setenv("PRIO_HOME", "")
+        assert "empty, and so ignored: PRIO_CLIENT_SECRET\n" in complaint(client_id="shop")
+        assert "counts as not set" not in complaint(client_id="shop", client_secret="s", read_timeout=-1)
+
+
+NAMED_SOURCES: list[tuple[str, str, str]] = [
+    ("PRIO_CONFIG", "absent.toml", "PRIO_CONFIG: absent.toml cannot be read"),
+    ("PRIO_CONFIG", "bad.toml", "PRIO_CONFIG: bad.toml: expected TOML"),
+    ("PRIO_CONFIG", ".", "PRIO_CONFIG: . cannot be read"),
+    ("PRIO_ENV_FILE", "absent.env", "PRIO_ENV_FILE: absent.env cannot be read"),
+    ("PRIO_SECRETS_DIR", "absent", "absent cannot be read"),
+]
+
+
+class TestSourcesNamedByVariables:
+    def test_an_error_names_the_variable(self, write: Write, complaint: Callable[..., str], subtests: pytest.Subtests) -> None:
+        for name, value, expected in NAMED_SOURCES:
+            with subtests.test(f"{name}={value}"), pytest.MonkeyPatch.context() as monkeypatch:
+                write("bad.toml", "= 1")
+                monkeypatch.setenv(name, value)
+                assert expected in complaint()
+                assert f"{name}: " in complaint()
+
+    def test_so_does_one_about_a_source_that_dotenv_names(self, write: Write, complaint: Callable[..., str]) -> None:
+        write(".env", "PRIO_CONFIG=absent.toml\n")
+        assert "PRIO_CONFIG in .env: absent.toml cannot be read" in complaint()
+
+    def test_or_an_argument(self, complaint: Callable[..., str]) -> None:
+        assert "argument config: absent.toml cannot be read" in complaint(config="absent.toml")
+
+
+SERVICES: list[str] = ["TOKEN_STORE", "CLIENT", "TOKEN_STORE__A", "CLIENTS__BERLIN"]
+
+
+class TestVariablesOfServices:
+    """Kubernetes sets some for each service of the namespace."""
+
+    SERVICE: ClassVar = {
+        "SERVICE_HOST": "10.0.0.11",
+        "SERVICE_PORT": "6379",
+        "SERVICE_PORT_REDIS": "6379",
+        "PORT": "tcp://10.0.0.11:6379",
+        "PORT_6379_TCP": "tcp://10.0.0.11:6379",
+        "PORT_6379_TCP_PROTO": "tcp",
+        "PORT_6379_TCP_PORT": "6379",
+        "PORT_6379_TCP_ADDR": "10.0.0.11",
+    }
+
+    @pytest.mark.pitfall(id="service-variables")
+    def test_they_are_ignored(self, directory: Path, subtests: pytest.Subtests) -> None:
+        for service in SERVICES:
+            with subtests.test(str(service)), pytest.MonkeyPatch.context() as monkeypatch:
+                for name, value in self.SERVICE.items():
+                    monkeypatch.setenv(f"PRIO_{service}_{name}", value)
+                settings = Settings(client_id="shop", client_secret="s")
+                assert settings.client().token_store is None
+                assert list(settings.clients) == ["default"]
+
+    def test_they_are_not_told_when_something_is_missing(
+        self, complaint: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name, value in self.SERVICE.items():
+            monkeypatch.setenv(f"PRIO_REDIS_{name}", value)
+        assert "REDIS" not in complaint(client_id="shop")
+
+    def test_one_that_is_no_address_is_a_slip(self, complaint: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PRIO_TOKEN_STORE_PORT", "6379")
+        assert "PRIO_TOKEN_STORE_PORT: no such variable" in complaint(client_id="shop", client_secret="s")
+
+    def test_no_setting_is_taken_for_one(self) -> None:
+        for path in [(*table, key) for table, keys in KEYS.items() for key in keys]:
+            sources = Sources(Path.cwd())
+            sources.add_variables({variable(path): "tcp://10.0.0.11:6379"})
+            assert sources.layers[0].has(path), path
+
+
+VARIABLES: list[tuple[str, str | None]] = [
+    ("PRIO_CLIENT_SECRETT", "PRIO_CLIENT_SECRETT: no such variable; did you mean 'PRIO_CLIENT_SECRET'?"),
+    ("PRIO_CLIENTSECRET", "PRIO_CLIENTSECRET: no such variable; did you mean 'PRIO_CLIENT_SECRET'?"),
+    ("PRIO_ENVIROMENT", "PRIO_ENVIROMENT: no such variable; did you mean 'PRIO_ENVIRONMENT'?"),
+    ("PRIO_CLIENT__BERLIN__SCOPE", "PRIO_CLIENT__BERLIN__SCOPE: no such variable; did you mean 'PRIO_CLIENTS'?"),
+    ("PRIO_CONFIGG", "PRIO_CONFIGG: no such variable; did you mean 'PRIO_CONFIG'?"),
+    ("PRIO_CLIENT_ID__X", "PRIO_CLIENT_ID__X: no such variable; did you mean 'PRIO_CLIENT_ID'?"),
+    ("PRIO_CLIENTS__BERLIN__SCOP", "PRIO_CLIENTS__BERLIN__SCOP: no such setting; did you mean 'scope'?"),
+    ("PRIO_CLIENTS__BERLIN", "PRIO_CLIENTS__BERLIN: expected a table with the settings of this client"),
+    ("PRIO_CLIENTS", "PRIO_CLIENTS: expected a table for each client"),
+    ("PRIO_CLIENTS___BERLIN__SCOPE", "PRIO_CLIENTS___BERLIN: expected a client name"),
+    ("PRIO_APP__NAM", "PRIO_APP__NAM: no such setting; did you mean 'name'?"),
+    ("PRIO_NAME", None),
+    ("PRIO_HOME", None),
+    ("PRIO_PORT", None),
+    ("PRIO_PORT_443_TCP_ADDR", None),
+    ("PRIO_SERVICE_HOST", None),
+    ("PRIO_SERVICE_PORT_HTTPS", None),
+    ("PRIO_", None),
+    ("PRIO", None),
+    ("PRIORITY", None),
+]
+
+
+class TestNamesOfVariables:
+    def test_a_slip_is_an_error_and_a_foreign_name_is_not(self, directory: Path, subtests: pytest.Subtests) -> None:
+        for name, expected in VARIABLES:
+            with subtests.test(name), pytest.MonkeyPatch.context() as monkeypatch:
+                monkeypatch.setenv(name, "hush-canary")
+                if expected is None:
+                    Settings(client_id="shop", client_secret="s")
+                    continue
+                with pytest.raises(ConfigurationError) as caught:
+                    Settings(client_id="shop", client_secret="s")
+                assert expected in str(caught.value)
+                assert "canary" not in str(caught.value)
 
     def test_foreign_names_are_told_when_something_is_missing(
         self, complaint: Callable[..., str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("PRIO_SECRET", "x")
-        assert "set, but no settings of ours: PRIO_SECRET" in complaint(client_id="shop")
+        assert "set, but not settings of prio_middleware: PRIO_SECRET" in complaint(client_id="shop")
         assert "PRIO_SECRET," not in complaint(client_id="shop", client_secret="s", read_timeout=-1)
 
     def test_case_does_not_matter(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Where processes share their tokens: what may be said, what must be, and that none of it shows."""
+"""Settings of the token store: valid and invalid tables, and masked secrets."""
 
 from __future__ import annotations
 
@@ -31,78 +31,92 @@ def test_tokens_stay_in_memory_unless_a_store_is_named() -> None:
     assert ClientSettings(**OWN).token_store is None
 
 
-@pytest.mark.parametrize(
-    "table",
-    [
-        {"url": "redis://localhost"},
-        {"url": "redis://127.0.0.1:7000/3"},
-        {"url": "redis://[::1]:7000"},
-        {"url": "rediss://user:p%40ss@redis.example.com:6380/0"},
-        {"url": Secret("rediss://redis.example.com")},
-        {"url": "rediss://redis.example.com", "ca_file": __file__},
-        {"url": "unix:///run/redis.sock"},
-        {"url": "redis://redis", "plain_hosts": "redis"},
-        {"url": "redis://Redis", "plain_hosts": "REDIS"},
-        {"url": "redis://one", "plain_hosts": ["one", "two"], "mode": "cluster", "nodes": "two:7000"},
-        {"url": "rediss://one", "mode": "cluster", "nodes": "two:7000, three:7001"},
-        {"url": "rediss://one", "mode": "sentinel", "nodes": ["two:26379", "[::1]:26380"], "service": "shop"},
-        {"url": "rediss://one", "lease": 3},
-        {"url": "rediss://one", "encryption_key": f"{KEY}\n{KEY}\n"},
-    ],
-)
-def test_values_that_will_do(table: dict[str, Any]) -> None:
-    store = client(**table).token_store
+GOOD_TABLES: list[dict[str, Any]] = [
+    {"url": "redis://localhost"},
+    {"url": "redis://127.0.0.1:7000/3"},
+    {"url": "redis://[::1]:7000"},
+    {"url": "rediss://user:p%40ss@redis.example.com:6380/0"},
+    {"url": Secret("rediss://redis.example.com")},
+    {"url": "rediss://redis.example.com", "ca_file": __file__},
+    {"url": "unix:///run/redis.sock"},
+    {"url": "file:///var/lib/shop/tokens"},
+    {"url": "file:///var/lib/the%20shop/tokens", "lease": 3},
+    {"url": "redis://redis", "insecure_hosts": "redis"},
+    {"url": "redis://Redis", "insecure_hosts": "REDIS"},
+    {"url": "redis://one", "insecure_hosts": ["one", "two"], "mode": "cluster", "nodes": "two:7000"},
+    {"url": "rediss://one", "mode": "cluster", "nodes": "two:7000, three:7001"},
+    {"url": "rediss://one", "mode": "sentinel", "nodes": ["two:26379", "[::1]:26380"], "service": "shop"},
+    {"url": "rediss://one", "lease": 3},
+    {"url": "rediss://one", "encryption_key": f"{KEY}\n{KEY}\n"},
+]
 
-    assert store is not None
-    assert isinstance(store.url, Secret)
+
+def test_values_that_will_do(subtests: pytest.Subtests) -> None:
+    for table in GOOD_TABLES:
+        with subtests.test(str(table)):
+            store = client(**table).token_store
+
+            assert store is not None
+            assert isinstance(store.url, Secret)
 
 
 URL = "expected a URL such as rediss://"
 
 
-@pytest.mark.parametrize(
-    ("table", "problem"),
-    [
-        ({}, "token_store.url: missing"),
-        ({"url": ""}, URL),
-        ({"url": 7}, URL),
-        ({"url": "redis.example.com"}, URL),
-        ({"url": "http://redis.example.com"}, URL),
-        ({"url": "redis://"}, URL),
-        ({"url": "redis://[::1"}, URL),
-        ({"url": "redis://localhost:port"}, URL),
-        ({"url": "redis://localhost/first"}, URL),
-        ({"url": "redis://local\nhost"}, URL),
-        ({"url": "unix://"}, URL),
-        ({"url": "unix://run/redis.sock"}, URL),
-        ({"url": "rediss://redis.example.com?ssl_cert_reqs=none"}, "expected a URL without a query"),
-        ({"url": "redis://localhost?socket_timeout=60"}, "expected a URL without a query"),
-        ({"url": "redis://localhost#x"}, "expected a URL without a query"),
-        ({"url": "redis://redis.example.com"}, "token_store.url: expected rediss://"),
-        ({"url": "redis://10.0.0.1"}, "token_store.url: expected rediss://"),
-        ({"url": "redis://other", "plain_hosts": "redis"}, "token_store.url: expected rediss://"),
-        ({"url": "redis://localhost", "mode": "cluster", "nodes": "two:7000"}, "token_store.url: expected rediss://"),
-        ({"url": "redis://localhost", "encryption_key": None}, "token_store.encryption_key_file: missing"),
-        ({"url": "redis://localhost", "encryption_key": "short"}, "token_store.encryption_key: key 1 is not 32 bytes"),
-        ({"url": "redis://localhost", "encryption_key": ""}, "token_store.encryption_key: expected a value"),
-        ({"url": "redis://localhost", "encryption_key_file": "/nowhere"}, "token_store.encryption_key_file"),
-        ({"url": "redis://localhost", "mode": "ring"}, "token_store.mode: expected 'single'"),
-        ({"url": "redis://localhost", "nodes": "two:7000"}, "token_store.nodes: mode 'single' has one only"),
-        ({"url": "rediss://one", "mode": "cluster", "nodes": "two"}, "expected nodes such as"),
-        ({"url": "rediss://one", "mode": "cluster", "nodes": "two:port"}, "expected nodes such as"),
-        ({"url": "rediss://one", "mode": "cluster", "nodes": "redis://two:7000"}, "expected nodes such as"),
-        ({"url": "rediss://one", "mode": "cluster", "nodes": "user:pw@two:7000"}, "expected nodes such as"),
-        ({"url": "rediss://one/3", "mode": "cluster"}, "token_store.url: a cluster has no other database"),
-        ({"url": "rediss://one", "mode": "sentinel"}, "token_store.service: missing"),
-        ({"url": "rediss://one", "service": "shop"}, "token_store.service: mode 'single' has no use for it"),
-        ({"url": "unix:///run/x", "mode": "sentinel", "service": "shop"}, "token_store.url: mode 'sentinel' needs a host"),
-        ({"url": "redis://localhost", "ca_file": __file__}, "token_store.ca_file: redis:// has no use for it"),
-        ({"url": "redis://localhost", "lease": 0}, "token_store.lease: expected a number greater than 0"),
-        ({"url": "redis://localhost", "urls": "x"}, "no such setting; did you mean 'url'?"),
-    ],
-)
-def test_what_will_not_do_is_said_with_its_place(table: dict[str, Any], problem: str) -> None:
-    assert problem in complaint(**table)
+WRONG_TABLES: list[tuple[dict[str, Any], str]] = [
+    ({}, "token_store.url: missing"),
+    ({"url": ""}, URL),
+    ({"url": 7}, URL),
+    ({"url": "redis.example.com"}, URL),
+    ({"url": "http://redis.example.com"}, URL),
+    ({"url": "redis://"}, URL),
+    ({"url": "redis://[::1"}, URL),
+    ({"url": "redis://localhost:port"}, URL),
+    ({"url": "redis://localhost/first"}, URL),
+    ({"url": "redis://local\nhost"}, URL),
+    ({"url": "unix://"}, URL),
+    ({"url": "unix://run/redis.sock"}, URL),
+    ({"url": "file://"}, URL),
+    ({"url": "file:///"}, URL),
+    ({"url": "file:///var/lib/"}, URL),
+    ({"url": "file://var/lib/tokens"}, URL),
+    ({"url": "file:///var/lib/tokens?mode=ro"}, "expected a URL without a query"),
+    ({"url": "file:///var/lib/tokens", "encryption_key": None}, "token_store.encryption_key_file: missing"),
+    ({"url": "file:///var/lib/tokens", "mode": "cluster"}, "token_store.url: mode 'cluster' needs a host"),
+    ({"url": "file:///var/lib/tokens", "ca_file": __file__}, "token_store.ca_file: file:// does not use it"),
+    ({"url": "file:///var/lib/tokens", "insecure_hosts": "redis"}, "token_store.insecure_hosts: file:// does not use it"),
+    ({"url": "file:///var/lib/tokens", "nodes": "two:7000"}, "token_store.nodes: mode 'single' has only the server in url"),
+    ({"url": "rediss://redis.example.com?ssl_cert_reqs=none"}, "expected a URL without a query"),
+    ({"url": "redis://localhost?socket_timeout=60"}, "expected a URL without a query"),
+    ({"url": "redis://localhost#x"}, "expected a URL without a query"),
+    ({"url": "redis://redis.example.com"}, "token_store.url: expected rediss://"),
+    ({"url": "redis://10.0.0.1"}, "token_store.url: expected rediss://"),
+    ({"url": "redis://other", "insecure_hosts": "redis"}, "token_store.url: expected rediss://"),
+    ({"url": "redis://localhost", "mode": "cluster", "nodes": "two:7000"}, "token_store.url: expected rediss://"),
+    ({"url": "redis://localhost", "encryption_key": None}, "token_store.encryption_key_file: missing"),
+    ({"url": "redis://localhost", "encryption_key": "short"}, "token_store.encryption_key: key 1 is not 32 bytes"),
+    ({"url": "redis://localhost", "encryption_key": ""}, "token_store.encryption_key: expected a value"),
+    ({"url": "redis://localhost", "encryption_key_file": "/nowhere"}, "token_store.encryption_key_file"),
+    ({"url": "redis://localhost", "mode": "ring"}, "token_store.mode: expected 'single'"),
+    ({"url": "redis://localhost", "nodes": "two:7000"}, "token_store.nodes: mode 'single' has only the server in url"),
+    ({"url": "rediss://one", "mode": "cluster", "nodes": "two"}, "expected nodes such as"),
+    ({"url": "rediss://one", "mode": "cluster", "nodes": "two:port"}, "expected nodes such as"),
+    ({"url": "rediss://one", "mode": "cluster", "nodes": "redis://two:7000"}, "expected nodes such as"),
+    ({"url": "rediss://one", "mode": "cluster", "nodes": "user:pw@two:7000"}, "expected nodes such as"),
+    ({"url": "rediss://one/3", "mode": "cluster"}, "token_store.url: expected database 0"),
+    ({"url": "rediss://one", "mode": "sentinel"}, "token_store.service: missing"),
+    ({"url": "rediss://one", "service": "shop"}, "token_store.service: mode 'single' does not use it"),
+    ({"url": "unix:///run/x", "mode": "sentinel", "service": "shop"}, "token_store.url: mode 'sentinel' needs a host"),
+    ({"url": "redis://localhost", "ca_file": __file__}, "token_store.ca_file: redis:// does not use it"),
+    ({"url": "redis://localhost", "lease": 0}, "token_store.lease: expected a number greater than 0"),
+    ({"url": "redis://localhost", "urls": "x"}, "no such setting; did you mean 'url'?"),
+]
+
+
+def test_what_will_not_do_is_said_with_its_place(subtests: pytest.Subtests) -> None:
+    for table, problem in WRONG_TABLES:
+        with subtests.test(str((table, problem))):
+            assert problem in complaint(**table)
 
 
 def test_a_store_that_is_no_table_is_said_to_be_none() -> None:
@@ -110,20 +124,21 @@ def test_a_store_that_is_no_table_is_said_to_be_none() -> None:
         ClientSettings(**OWN, token_store="redis://localhost")
 
 
-@pytest.mark.parametrize(
-    "table",
-    [
-        {"url": f"redis://user:{CANARY}@redis.example.com"},
-        {"url": f"redis://user:{CANARY}@localhost:port"},
-        {"url": f"rediss://user:{CANARY}@redis.example.com?x={CANARY}"},
-        {"url": [CANARY]},
-        {"url": "redis://localhost", "encryption_key": CANARY},
-        {"url": "redis://localhost", "encryption_key": [CANARY]},
-        {"url": "rediss://one", "mode": "cluster", "nodes": f"user:{CANARY}@two:7000"},
-    ],
-)
-def test_no_mistake_shows_a_secret(table: dict[str, Any]) -> None:
-    assert CANARY not in complaint(**table)
+MISTAKES_WITH_SECRETS: list[dict[str, Any]] = [
+    {"url": f"redis://user:{CANARY}@redis.example.com"},
+    {"url": f"redis://user:{CANARY}@localhost:port"},
+    {"url": f"rediss://user:{CANARY}@redis.example.com?x={CANARY}"},
+    {"url": [CANARY]},
+    {"url": "redis://localhost", "encryption_key": CANARY},
+    {"url": "redis://localhost", "encryption_key": [CANARY]},
+    {"url": "rediss://one", "mode": "cluster", "nodes": f"user:{CANARY}@two:7000"},
+]
+
+
+def test_no_mistake_shows_a_secret(subtests: pytest.Subtests) -> None:
+    for table in MISTAKES_WITH_SECRETS:
+        with subtests.test(str(table)):
+            assert CANARY not in complaint(**table)
 
 
 def test_neither_url_nor_key_is_shown() -> None:
@@ -189,4 +204,4 @@ def test_everything_can_be_said_with_variables(write: Callable[[str, str], Path]
 def test_two_ways_to_give_the_key_are_one_too_many(write: Callable[[str, str], Path]) -> None:
     path = write("prio.key", KEY)
 
-    assert "encryption_key is given too" in complaint(url="redis://localhost", encryption_key_file=path)
+    assert "conflicts with encryption_key" in complaint(url="redis://localhost", encryption_key_file=path)

@@ -2,104 +2,52 @@ from __future__ import annotations
 
 import pytest
 
-from prio_middleware.readiness import ClientReadiness
-from prio_middleware.status.condition import condition
-from prio_middleware.status.model import ClientErrors, Store
+from prio_middleware.web.readiness import ClientReadiness
+from prio_middleware.web.status.report import ClientErrors, Store, condition
 
 SOURCE = "https://login.example/token"
 QUIET = ClientErrors(0, 60)
 BUSY = ClientErrors(48, 60)
 
 
-@pytest.mark.parametrize(
-    ("state", "errors", "level", "says"),
-    [
-        pytest.param(
-            ClientReadiness(ready=False, failure="invalid_client", held_back=7.0),
-            QUIET,
-            "bad",
-            "No token can be had: invalid_client. No other fetch is made for the moment.",
-            id="held back",
-        ),
-        pytest.param(
-            ClientReadiness(ready=False, failure="TokenEndpointUnavailableError"),
-            BUSY,
-            "bad",
-            "No token can be had: TokenEndpointUnavailableError. The next call tries again.",
-            id="without a token, whatever else there is",
-        ),
-        pytest.param(
-            ClientReadiness(ready=True, expires_in=9.0, failure="unavailable"),
-            QUIET,
-            "warn",
-            "The token is still good, and the last fetch failed: unavailable.",
-            id="failing while the token is still good",
-        ),
-        pytest.param(
-            ClientReadiness(ready=True, expires_in=-9.0, failure="unavailable"),
-            QUIET,
-            "warn",
-            "There is no token, and the last fetch failed: unavailable.",
-            id="failed long ago, and not tried since",
-        ),
-        pytest.param(
-            ClientReadiness(ready=True, expires_in=9.0),
-            BUSY,
-            "warn",
-            "48 of 60 answers 4xx in the last minute.",
-            id="nearly shut out",
-        ),
-        pytest.param(
-            ClientReadiness(ready=True, expires_in=9.0, source=SOURCE),
-            ClientErrors(47, 60),
-            "good",
-            "A token is there.",
-            id="a token, and budget enough",
-        ),
-        pytest.param(
-            ClientReadiness(ready=True, expires_in=9.0, source=SOURCE),
-            ClientErrors(1000, None),
-            "good",
-            "A token is there.",
-            id="no budget is set",
-        ),
-        pytest.param(
-            ClientReadiness(ready=True, expires_in=0.0, source=SOURCE),
-            QUIET,
-            "idle",
-            "The token has expired, and nobody has needed another.",
-            id="idle since it expired",
-        ),
-        pytest.param(
-            ClientReadiness(ready=True, source=SOURCE),
-            QUIET,
-            "idle",
-            "No token yet: the first call fetches one.",
-            id="never used",
-        ),
-        pytest.param(
-            ClientReadiness(ready=True),
-            QUIET,
-            "idle",
-            "Its tokens come from a provider that says nothing of them.",
-            id="somebody else's provider",
-        ),
-    ],
-)
-def test_the_worst_there_is_to_say(state: ClientReadiness, errors: ClientErrors, level: str, says: str) -> None:
-    found = condition(state, errors)
-    assert (found.level, found.says) == (level, says)
+ROWS = [
+    # name, readiness, 4xx responses, level, word of the summary
+    ("cooldown", ClientReadiness(ready=False, failure="invalid_client", cooldown_seconds=7.0), QUIET, "bad", "invalid_client"),
+    ("no token", ClientReadiness(ready=False, failure="unavailable"), BUSY, "bad", "unavailable"),
+    ("failing, token good", ClientReadiness(ready=True, expires_in=9.0, failure="unavailable"), QUIET, "warn", "still valid"),
+    ("failed long ago", ClientReadiness(ready=True, expires_in=-9.0, failure="unavailable"), QUIET, "warn", "no token"),
+    ("budget nearly used", ClientReadiness(ready=True, expires_in=9.0), BUSY, "warn", "48 of 60"),
+    ("budget enough", ClientReadiness(ready=True, expires_in=9.0, source=SOURCE), ClientErrors(47, 60), "good", "token"),
+    ("no budget", ClientReadiness(ready=True, expires_in=9.0, source=SOURCE), ClientErrors(1000, None), "good", "token"),
+    ("idle since it expired", ClientReadiness(ready=True, expires_in=0.0, source=SOURCE), QUIET, "idle", "expired"),
+    ("never used", ClientReadiness(ready=True, source=SOURCE), QUIET, "idle", "No token yet"),
+    ("a provider without reports", ClientReadiness(ready=True), QUIET, "idle", "provider"),
+]
 
 
-@pytest.mark.parametrize(
-    ("store", "level"),
-    [
+def test_the_worst_condition_is_shown(subtests: pytest.Subtests) -> None:
+    summaries = set()
+    for name, state, errors, level, word in ROWS:
+        with subtests.test(name):
+            found = condition(state, errors)
+            assert found.level == level
+            assert word in found.summary
+            summaries.add(found.summary)
+    assert len(summaries) == len(ROWS) - 1  # Two rows are the same good condition.
+
+
+def test_a_client_in_cooldown_reads_differently_from_one_that_tries_again() -> None:
+    cooling_down, trying = (condition(state, QUIET).summary for _, state, *_ in ROWS[:2])
+    assert cooling_down.split(".")[1:] != trying.split(".")[1:]
+
+
+def test_a_failing_shared_store_is_a_warning(subtests: pytest.Subtests) -> None:
+    for store, level in [
         (Store("redis"), "good"),
         (Store("redis", reachable=True, failures=1, last_failure="timeout"), "good"),
         (Store("redis", reachable=False, failures=1, last_failure="timeout"), "warn"),
-    ],
-)
-def test_a_shared_store_that_does_not_answer_is_worth_a_look(store: Store, level: str) -> None:
-    found = condition(ClientReadiness(ready=True, expires_in=9.0, source=SOURCE), QUIET, store)
-    assert found.level == level
-    assert ("does not answer: timeout" in found.says) is (level == "warn")
+    ]:
+        with subtests.test(str(store)):
+            found = condition(ClientReadiness(ready=True, expires_in=9.0, source=SOURCE), QUIET, store)
+            assert found.level == level
+            assert ("store" in found.summary) is ("timeout" in found.summary) is (level == "warn")

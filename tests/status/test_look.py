@@ -8,48 +8,55 @@ from typing import Any
 import pytest
 
 from prio_middleware import StaticTokenProvider, build
-from prio_middleware.clients import Clients
 from prio_middleware.errors import CredentialsRefusedError
-from prio_middleware.readiness import ClientReadiness
 from prio_middleware.sandbox import Sandbox
 from prio_middleware.settings import Settings
-from prio_middleware.status.look import client_status, look, shared_store
-from prio_middleware.status.model import Client, ClientErrors, Fetch, Store
-from prio_middleware.telemetry.snapshot import ClientSnapshot, FetchSeen
-from tests.dropins.kit import PRODUCTS, WRONG_SECRET, accounts_asked_for, settings_for
+from prio_middleware.telemetry.counters import FetchRecord
+from prio_middleware.telemetry.snapshot import ClientSnapshot
+from prio_middleware.web.clients import Clients
+from prio_middleware.web.readiness import ClientReadiness
+from prio_middleware.web.status.report import (
+    Client,
+    ClientErrors,
+    Store,
+    client_status,
+    read_status,
+    shared_store,
+)
+from tests.web.helpers import PRODUCTS, WRONG_SECRET, accounts_asked_for, settings_for
 
 
 def snapshot(**changes: Any) -> ClientSnapshot:
     values: dict[str, Any] = {
         "client": "berlin",
-        "acquisitions": {"fresh": 7, "led": 1},
+        "acquisitions": {"cached": 7, "fetched": 1},
         "responses": {403: 2, 200: 5, 404: 0},
-        "rejected": {"budget": 1},
+        "blocked": {"budget": 1},
         "reauthentications": {"succeeded": 1},
         "waiting": 3,
-        "fetches": (FetchSeen(1000.00049, 0.123456, "initial", "ok", 2, "shared"),),
+        "fetches": (FetchRecord(1000.00049, 0.123456, "initial", "ok", 2, "shared"),),
         "client_errors": 2,
         "client_error_limit": 60,
         "lifetime": 3600.0,
         "expires_in": 59.96,
-        "held_back": None,
+        "cooldown_seconds": None,
     }
     return ClientSnapshot(**{**values, **changes})
 
 
 def seen(settings: Settings) -> dict[str, Client]:
-    return {client.name: client for client in look(settings).clients}
+    return {client.name: client for client in read_status(settings).clients}
 
 
 def test_a_snapshot_is_shown_part_by_part() -> None:
     shown = client_status("berlin", ClientReadiness(ready=True, expires_in=60.0), snapshot())
     assert shown.name == "berlin"
-    assert (shown.token.lifetime, shown.token.expires_in, shown.token.held_back) == (3600.0, 60.0, None)
+    assert (shown.token.lifetime, shown.token.expires_in, shown.token.cooldown_seconds) == (3600.0, 60.0, None)
     assert (shown.waiting, shown.client_errors) == (3, ClientErrors(2, 60))
     assert dict(shown.responses) == {"200": 5, "403": 2}
-    assert (shown.acquisitions, shown.reauthentications) == ({"fresh": 7, "led": 1}, {"succeeded": 1})
-    assert shown.rejected == {"budget": 1}
-    assert shown.fetches == (Fetch(1000.0, 0.1235, "initial", "ok", 2, "shared"),)
+    assert (shown.acquisitions, shown.reauthentications) == ({"cached": 7, "fetched": 1}, {"succeeded": 1})
+    assert shown.blocked == {"budget": 1}
+    assert shown.fetches == (FetchRecord(1000.0, 0.1235, "initial", "ok", 2, "shared"),)
 
 
 class TestSharedStore:
@@ -58,11 +65,11 @@ class TestSharedStore:
             self.kind = kind
 
         def store_report(self) -> SimpleNamespace:
-            counts = {"helped": 12, "published": 3, "kept_back": 1, "alone": 2, "failures": 4}
+            counts = {"hits": 12, "published": 3, "rejected": 1, "fallbacks": 2, "failures": 4}
             return SimpleNamespace(kind=self.kind, reachable=False, circuit="open", last_failure="timeout", **counts)
 
     def test_what_is_known_of_it_is_shown(self) -> None:
-        expected = Store("redis", reachable=False, helped=12, published=3, alone=2, failures=4, last_failure="timeout")
+        expected = Store("redis", reachable=False, hits=12, published=3, fallbacks=2, failures=4, last_failure="timeout")
         assert shared_store(self.Provider("redis")) == expected
         shown = client_status("berlin", ClientReadiness(ready=True, expires_in=9.0), snapshot(), expected)
         assert (shown.store, shown.condition.level) == (expected, "warn")
@@ -74,10 +81,11 @@ class TestSharedStore:
         assert shared_store(StaticTokenProvider("t0ken")) is None
 
 
-@pytest.mark.parametrize("endless", [float("inf"), float("nan"), None])
-def test_a_time_that_json_cannot_say_is_left_out(endless: float | None) -> None:
-    shown = client_status("berlin", ClientReadiness(ready=True), snapshot(lifetime=endless, expires_in=endless))
-    assert (shown.token.lifetime, shown.token.expires_in) == (None, None)
+def test_a_time_that_json_cannot_say_is_left_out(subtests: pytest.Subtests) -> None:
+    for endless in (float("inf"), float("nan"), None):
+        with subtests.test(str(endless)):
+            shown = client_status("berlin", ClientReadiness(ready=True), snapshot(lifetime=endless, expires_in=endless))
+            assert (shown.token.lifetime, shown.token.expires_in) == (None, None)
 
 
 def test_nothing_of_the_sources_url_is_shown_that_may_be_secret() -> None:
@@ -87,28 +95,27 @@ def test_nothing_of_the_sources_url_is_shown_that_may_be_secret() -> None:
 
 class TestOfThisProcess:
     def test_looking_fetches_nothing(self, sandbox: Sandbox, settings: Settings) -> None:
-        assert {client.condition.level for client in look(settings).clients} == {"idle"}
+        assert {client.condition.level for client in read_status(settings).clients} == {"idle"}
         assert accounts_asked_for(sandbox) == {}
 
     def test_it_tells_of_calls_and_fetches(self, sandbox: Sandbox, settings: Settings) -> None:
-        before = seen(settings)["default"]
         started = time.time()
         clients = Clients(settings)
         clients["default"].get(PRODUCTS)
         sandbox.admin.revoke()
         clients["default"].get(PRODUCTS)
-        status = look(settings)
+        status = read_status(settings)
         default, berlin = status.clients
 
         assert default.condition.level == "good"
         assert default.token.source == sandbox.token_url
         assert default.token.lifetime == 3600.0
         assert 3500 < (default.token.expires_in or 0) <= 3600
-        assert default.responses["200"] - before.responses.get("200", 0) == 2
-        assert default.reauthentications["succeeded"] - before.reauthentications["succeeded"] == 1
-        assert [fetch.reason for fetch in default.fetches[:2]] == ["rejected", "initial"]
-        assert all(fetch.outcome == "ok" and fetch.at >= started - 1 for fetch in default.fetches[:2])
-        assert berlin.condition.says == "No token yet: the first call fetches one."
+        assert default.responses == {"200": 2, "403": 1}
+        assert default.reauthentications["succeeded"] == 1
+        assert [(fetch.reason, fetch.outcome) for fetch in default.fetches] == [("rejected", "ok"), ("initial", "ok")]
+        assert all(fetch.at >= started - 1 for fetch in default.fetches)
+        assert berlin.condition.level == "idle"
         assert status.at >= started - 1
 
     def test_it_tells_why_there_is_no_token(self, sandbox: Sandbox) -> None:
@@ -118,22 +125,25 @@ class TestOfThisProcess:
             clients["default"].get(PRODUCTS)
         default = seen(settings)["default"]
         assert default.condition.level == "bad"
-        assert "invalid_client" in default.condition.says
-        assert (default.token.held_back or 0) > 0
+        assert "invalid_client" in default.condition.summary
+        assert (default.token.cooldown_seconds or 0) > 0
         assert default.fetches[0].outcome == "invalid_client"
 
     def test_a_provider_that_does_not_tell_is_shown_as_that(self, settings: Settings) -> None:
         pipeline = build.pipeline_for(settings.client())
         pipeline.provider = StaticTokenProvider("t0ken")
-        assert seen(settings)["default"].condition.says == "Its tokens come from a provider that says nothing of them."
+        shown = seen(settings)["default"]
+        assert (shown.condition.level, shown.token.source) == ("idle", None)
+        assert "provider" in shown.condition.summary
 
     def test_no_credential_is_in_it(self, sandbox: Sandbox, settings: Settings) -> None:
         clients = Clients(settings)
         for name in clients:
             assert clients[name].get(PRODUCTS).status_code == 200
         sent = {(request.authorization or "").rpartition(" ")[2] for request in sandbox.admin.requests()}
-        document = json.dumps(look(settings).as_dict())
+        assert len(sent) == 4  # of two clients: to the token endpoint, and to the API
+        document = json.dumps(read_status(settings).as_dict())
         accounts = sandbox.options.accounts[:2]
         kept = sent | {account.client_secret for account in accounts} | {account.client_id for account in accounts}
-        assert len(kept) >= 4
+        assert len(kept) == 8
         assert [word for word in kept if word in document] == []

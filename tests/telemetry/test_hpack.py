@@ -1,4 +1,4 @@
-"""What hpack logs under HTTP/2: out of our reach, so the documentation has to be right about it."""
+"""Log of hpack under HTTP/2, which this library cannot change: the documentation must describe it correctly."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import h2.connection
 import hpack
 import pytest
 
-from prio_middleware.testing.search import traces_of
+from prio_middleware.testing.no_secrets import traces_of
 
 HEADER = ("authorization", "Bearer kanarie-secret-token-123456")
 

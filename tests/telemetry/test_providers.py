@@ -1,4 +1,4 @@
-"""Whose OpenTelemetry is used, and what is recorded where somebody is cancelled."""
+"""OpenTelemetry providers of a call, and records of cancelled calls."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import importlib.metadata
 
 import pytest
 
+from prio_middleware.telemetry.counters import ClientCounters
+from prio_middleware.telemetry.logs import Reauthentication
+from prio_middleware.telemetry.metrics import GLOBAL, Telemetry, telemetry, version
 from prio_middleware.telemetry.names import REAUTHENTICATE
-from prio_middleware.telemetry.providers import GLOBAL, Telemetry, telemetry, version
-from prio_middleware.telemetry.reauthentication import Reauthentication
-from prio_middleware.telemetry.tally import Tally
-from tests.telemetry.kit import Recorder, attributes
+from tests.telemetry.helpers import Recorder, attributes
 
 
 def test_the_version_is_that_of_the_installed_package(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,10 +33,10 @@ def test_the_providers_in_use_are_those_of_the_innermost_caller() -> None:
     assert telemetry() is GLOBAL
 
 
-def test_a_second_try_that_is_cancelled_is_none_that_failed(recorder: Recorder) -> None:
-    tally = Tally("shop")
-    watch = Reauthentication(Telemetry(recorder.tracer_provider), tally, "shop", 401, None)
+def test_a_cancelled_retry_is_no_failed_retry(recorder: Recorder) -> None:
+    counters = ClientCounters("shop")
+    watch = Reauthentication(Telemetry(recorder.tracer_provider), counters, "shop", 401, None)
     with pytest.raises(KeyboardInterrupt), watch:
         raise KeyboardInterrupt
-    assert attributes(recorder.span(REAUTHENTICATE.name))["error.type"] == "CancelledError"
-    assert set(tally.reauthentications.values()) == {0}
+    assert attributes(recorder.span(REAUTHENTICATE.name))["error.type"] == "cancelled"
+    assert set(counters.reauthentications.values()) == {0}

@@ -10,14 +10,25 @@ from pathlib import Path
 
 import pytest
 
+# pytester forgets the modules that a run loads. These are loaded once, for all runs.
+from prio_middleware import httpx
+from prio_middleware.sandbox import server
+from prio_middleware.testing import no_secrets
+
 ROOT = Path(__file__).parents[2]
-PLUGIN = ("-p", "no:prio_middleware", "-p", "prio_middleware.testing.plugin")
+LOADED = (httpx, server, no_secrets)
+PLUGIN = "prio_middleware.testing.plugin"
 UNUSED = ["prio_middleware.sandbox", "prio_middleware.settings", "httpx", "pydantic", "starlette", "opentelemetry", "authlib"]
+
+
+@pytest.fixture(autouse=True)
+def _no_other_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
 
 def run(pytester: pytest.Pytester, source: str) -> pytest.RunResult:
     pytester.makepyfile(source)
-    return pytester.runpytest_inprocess(*PLUGIN, "-p", "no:cacheprovider", "-W", "error", "--strict-markers")
+    return pytester.runpytest_inprocess("-p", PLUGIN, "-p", "no:cacheprovider", "-W", "error", "--strict-markers")
 
 
 def test_a_leak_nobody_asked_about_fails_the_test_at_its_end(pytester: pytest.Pytester) -> None:
@@ -84,6 +95,41 @@ def test_accounts_of_ones_own(pytester: pytest.Pytester) -> None:
     result.assert_outcomes(passed=1)
 
 
+def test_a_sandbox_of_another_dialect(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+        import pytest
+        from prio_middleware.httpx import client
+        from prio_middleware.sandbox import SandboxOptions
+
+        @pytest.fixture(scope="session")
+        def prio_sandbox_options():
+            return SandboxOptions.rfc6749()
+
+        def test_sale(prio_client, prio_environment, prio_sandbox, prio_rfc6749_sandbox):
+            assert prio_rfc6749_sandbox is prio_sandbox
+            assert prio_client.get("/products").status_code == 200
+            with client() as prio:
+                assert prio.get("/products").status_code == 200
+        """,
+    )
+
+    result.assert_outcomes(passed=1)
+
+
+def test_a_token_of_the_second_sandbox_is_a_secret_too(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+        def test_sale(prio_rfc6749_client, assert_no_secrets):
+            print(prio_rfc6749_client.get("/echo").text)
+        """,
+    )
+
+    result.assert_outcomes(passed=1, errors=1)
+
+
 def test_options_that_do_not_exist(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
@@ -100,33 +146,12 @@ def test_options_that_do_not_exist(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*lifetime*"])
 
 
-def test_pytest_finds_it_and_pays_nothing_until_it_is_used(tmp_path: Path) -> None:
+def test_it_loads_nothing_until_a_fixture_is_used() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
-    (tmp_path / "test_shop.py").write_text(
-        "import json, sys\n"
-        "LOADED = sorted(sys.modules)\n"
-        "def test_loaded():\n"
-        "    print(json.dumps(LOADED))\n"
-        "def test_sale(prio_client, prio_sandbox):\n"
-        "    assert prio_client.get('/products').status_code == 200\n"
-    )
-    installed = tmp_path / "installed" / "prio_middleware_as_installed-1.dist-info"
-    installed.mkdir(parents=True)
-    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: prio-middleware-as-installed\nVersion: 1\n")
-    lines = [f"{name} = {module}" for name, module in declared.items()]
-    (installed / "entry_points.txt").write_text("\n".join(["[pytest11]", *lines]))
+    assert declared == {"prio_middleware": PLUGIN}
+    program = f"import json, sys, {PLUGIN}; print(json.dumps(sorted(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
 
-    command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider"]
-    ended = subprocess.run(
-        [*command, "-c", "/dev/null", "--rootdir", str(tmp_path), "test_shop.py"],
-        cwd=tmp_path,
-        env={"PYTHONPATH": f"{installed.parent}:{ROOT}", "PATH": "", "HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    loaded = json.loads(next(line for line in ended.stdout.splitlines() if line.startswith("[")))
-    assert "prio_middleware.testing.plugin" in loaded
+    loaded = json.loads(ended.stdout)
+    assert PLUGIN in loaded
     assert set(UNUSED) & set(loaded) == set()

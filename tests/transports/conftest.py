@@ -1,28 +1,22 @@
-"""Each test of the shells runs in every world."""
+"""Fixtures of the transports' tests: a client of each kind."""
 
 from __future__ import annotations
 
 import pytest
 
-from prio_middleware import build
-from tests.transports.world import WORLDS, Server, World
-
-
-@pytest.fixture(params=WORLDS)
-def world(request: pytest.FixtureRequest) -> World:
-    return World(request.param)
+from tests.transports.matrix import MatrixClient, Server
 
 
 @pytest.fixture
-def anyio_backend(world: World) -> str:
-    return world.backend
+def matrix(client_kind: str) -> MatrixClient:
+    return MatrixClient(client_kind)
 
 
 @pytest.fixture
-def server(world: World) -> Server:
-    return Server(world)
+def anyio_backend(matrix: MatrixClient) -> str:
+    return matrix.backend
 
 
-@pytest.fixture(autouse=True)
-def _no_pipelines_of_other_tests() -> None:
-    build.forget()
+@pytest.fixture
+def server(matrix: MatrixClient) -> Server:
+    return Server(matrix)

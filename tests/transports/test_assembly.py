@@ -1,15 +1,20 @@
-"""Every way out of a client leads through the pipeline, and every option gets where it belongs."""
+"""Assembly of clients: all routes go through the pipeline, and all options reach their target."""
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import Any
 
+import httpx
 import pytest
 
 from prio_middleware import ConfigurationError
-from prio_middleware.transports.assembly import assemble
-from prio_middleware.transports.environment import environment_proxies
+from prio_middleware.transports.options import assemble
+from tests.transports.library_privates import max_connections_of, proxy_of, speaks_http2, tls_context_of
+from tests.transports.matrix import BASE, settings
+
+MINE = httpx.MockTransport(lambda _: httpx.Response(200))
 
 PROXY_VARIABLES = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"]
 
@@ -21,32 +26,47 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
+def wrapped(inner: Any, _: Any) -> Any:
+    return ("wrapped", inner)
+
+
 def make(options: dict[str, Any], configured: dict[str, Any] | None = None) -> dict[str, Any]:
-    return assemble(
-        options, configured or {}, lambda **inner: ("inner", inner), lambda inner: ("wrapped", inner), client="shop"
-    )
+    made = assemble(options, configured or {}, httpx, wrapped, client="shop", api="https://api.example")
+    assert isinstance(made, dict)
+    return made
+
+
+def mistake(options: dict[str, Any], configured: dict[str, Any] | None = None) -> ConfigurationError:
+    made = assemble(options, configured or {}, httpx, wrapped, client="shop", api="https://api.example")
+    assert isinstance(made, ConfigurationError)
+    assert made.client == "shop"
+    return made
 
 
 @pytest.mark.pitfall(id="bypassed-pipeline")
 def test_the_transports_options_reach_it_and_the_clients_stay() -> None:
-    made = make({"verify": False, "http2": True, "headers": {"a": "b"}}, {"limits": "few", "timeout": None})
+    limits = httpx.Limits(max_connections=3)
+    made = make({"verify": False, "http2": True, "headers": {"a": "b"}}, {"limits": limits, "timeout": None})
+    mark, transport = made["transport"]
 
-    assert made["transport"] == ("wrapped", ("inner", {"verify": False, "http2": True, "limits": "few"}))
+    assert mark == "wrapped"
+    assert (max_connections_of(transport), speaks_http2(transport)) == (3, True)
+    assert not tls_context_of(transport).check_hostname
     assert made["headers"] == {"a": "b"}
     assert made["timeout"] is None
     assert "verify" not in made
 
 
 def test_a_transport_that_is_given_is_wrapped_and_the_settings_for_it_do_not_count() -> None:
-    made = make({"transport": "mine"}, {"limits": "few", "proxy": "http://proxy"})
+    made = make({"transport": MINE}, {"limits": "few", "proxy": "http://proxy"})
 
-    assert made["transport"] == ("wrapped", "mine")
+    assert made["transport"] == ("wrapped", MINE)
     assert made["mounts"] == {}
 
 
 @pytest.mark.pitfall(id="bypassed-pipeline")
 def test_mounts_are_wrapped_too() -> None:
-    assert make({"mounts": {"all://a": "mine", "all://b": None}})["mounts"] == {"all://a": ("wrapped", "mine"), "all://b": None}
+    assert make({"mounts": {"all://a": MINE, "all://b": None}})["mounts"] == {"all://a": ("wrapped", MINE), "all://b": None}
 
 
 def test_no_mounts_at_all_is_none_too() -> None:
@@ -57,63 +77,72 @@ def test_no_mounts_at_all_is_none_too() -> None:
 def test_the_environments_proxies_are_wrapped_transports(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "proxy.example:3128")
     monkeypatch.setenv("NO_PROXY", "internal.example")
-    made = make({"http2": True})
+    mounts = make({"http2": True})["mounts"]
+    mark, transport = mounts["https://"]
 
-    assert made["mounts"] == {
-        "https://": ("wrapped", ("inner", {"http2": True, "proxy": "http://proxy.example:3128"})),
-        "all://*internal.example": None,
-    }
+    assert set(mounts) == {"https://", "all://*internal.example"}
+    assert mounts["all://*internal.example"] is None
+    assert mark == "wrapped"
+    assert (proxy_of(transport), speaks_http2(transport)) == ("proxy.example", True)
 
 
-@pytest.mark.parametrize("options", [{"trust_env": False}, {"proxy": "http://own"}, {"transport": "mine"}])
-def test_the_environments_proxies_do_not_count_when(monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]) -> None:
+def test_the_environments_proxies_do_not_count_if_it_is_not_trusted_or_a_transport_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("ALL_PROXY", "http://proxy.example")
 
-    assert make(options)["mounts"] == {}
+    assert make({"trust_env": False})["mounts"] == make({"transport": MINE})["mounts"] == {}
+    assert make({})["mounts"].keys() == {"all://"}
+
+
+def test_all_transports_of_a_client_have_one_tls_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example")
+    made = make({})
+
+    assert tls_context_of(made["transport"][1]) is tls_context_of(made["mounts"]["https://"][1])
 
 
 @pytest.mark.parametrize(("name", "value"), [("auth", ("a", "b")), ("base_url", "https://elsewhere")])
-def test_an_option_that_would_replace_what_is_ours_is_refused(name: str, value: Any) -> None:
-    with pytest.raises(ConfigurationError, match=f"{name}= is not an option") as caught:
-        make({name: value})
+def test_an_option_that_the_library_sets_itself_is_an_error(name: str, value: Any) -> None:
+    found = mistake({name: value})
 
-    assert caught.value.client == "shop"
+    assert f"{name}=" in found.message
+    assert name in found.remedy
 
 
 @pytest.mark.pitfall(id="bypassed-pipeline")
 def test_an_option_that_would_be_ignored_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="proxy=, verify= would be ignored"):
-        make({"transport": "mine", "verify": False, "proxy": "http://proxy"})
+    found = mistake({"transport": MINE, "verify": False, "proxy": "http://proxy"})
+
+    assert "proxy=, verify=" in found.message
+    assert "transport=" in found.remedy
 
 
-@pytest.mark.parametrize(
-    ("variables", "expected"),
-    [
-        ({}, {}),
-        ({"NO_PROXY": "a.example"}, {}),
-        ({"ALL_PROXY": "socks5://p", "HTTP_PROXY": "p:1"}, {"all://": "socks5://p", "http://": "http://p:1"}),
-        ({"ALL_PROXY": "http://p", "NO_PROXY": "*"}, {}),
-        (
-            {"ALL_PROXY": "http://p", "NO_PROXY": "localhost, 10.0.0.1,::1, [::2] ,.a.example,http://b.example,"},
-            {
-                "all://": "http://p",
-                "all://localhost": None,
-                "all://10.0.0.1": None,
-                "all://[::1]": None,
-                "all://[::2]": None,
-                "all://*.a.example": None,
-                "http://b.example": None,
-            },
-        ),
-    ],
-)
-def test_the_environments_proxies(
-    variables: dict[str, str], expected: dict[str, str | None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
+@pytest.mark.pitfall(id="placeholder-options")
+@pytest.mark.parametrize("base_url", ["", None, httpx.URL("")])
+def test_what_means_not_given_to_the_library_means_it_here(base_url: Any) -> None:
+    not_given = {"auth": None, "base_url": base_url, "proxy": None, "cert": None, "headers": None}
+    own, *given = (
+        make({**not_given, **more}, {"proxy": "http://proxy.example"})
+        for more in ({}, {"transport": MINE}, {"transport": MINE, "verify": True, "http1": True, "http2": False})
+    )
 
-    assert environment_proxies() == expected
+    assert [proxy_of(transport) for _, transport in own["mounts"].values()] == ["proxy.example"]
+    assert [made["transport"] for made in given] == [("wrapped", MINE)] * 2
+    for made in (own, *given):
+        assert made.keys() == {"headers", "transport", "mounts", "trust_env"}
+
+
+@pytest.mark.pitfall(id="placeholder-options")
+@pytest.mark.parametrize("make_client", ["client", "async_client"])
+def test_a_factory_that_passes_on_what_it_was_not_given_makes_a_client(library_name: str, make_client: str) -> None:
+    """Call a factory as the MCP SDK calls ``httpx_client_factory``: always with all three arguments."""
+    face = importlib.import_module(f"prio_middleware.{library_name}")
+
+    def factory(headers: dict[str, str] | None = None, timeout: Any = None, auth: Any = None) -> Any:
+        return getattr(face, make_client)(settings=settings(), headers=headers, timeout=timeout, auth=auth, base_url="")
+
+    assert str(factory(headers={"x": "y"}, timeout=3.0, auth=None).base_url) == f"{BASE}/"
 
 
 @pytest.mark.parametrize(("options", "configured"), [({"http2": True}, {}), ({}, {"http2": True})])
@@ -121,15 +150,14 @@ def test_http2_without_its_package_is_noticed_when_the_client_is_made(
     options: dict[str, Any], configured: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "h2", None)
-    with pytest.raises(ConfigurationError, match="h2 is not installed") as caught:
-        make(options, configured)
+    found = mistake(options, configured)
 
-    assert caught.value.client == "shop"
-    assert "pip install h2" in caught.value.remedy
+    assert "http2" in found.message
+    assert "pip install h2" in found.remedy
 
 
 def test_http2_that_is_off_or_the_given_transports_own_affair_needs_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "h2", None)
 
-    assert make({"http2": False}, {"http2": True})["transport"] == ("wrapped", ("inner", {"http2": False}))
-    assert make({"transport": "mine"}, {"http2": True})["transport"] == ("wrapped", "mine")
+    assert make({"http2": False}, {"http2": True})["transport"][0] == "wrapped"
+    assert make({"transport": MINE}, {"http2": True})["transport"] == ("wrapped", MINE)

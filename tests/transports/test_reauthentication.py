@@ -1,48 +1,43 @@
-"""What happens when the server refuses the token."""
+"""Re-authentication after the server rejects the token."""
 
 from __future__ import annotations
 
+import functools
 import gzip
 import io
+import logging
 import pickle
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from prio_middleware import (
-    BodyNotReplayableError,
-    HeaderInjector,
-    NewTokenUnavailableError,
-    Pipeline,
-    StaticTokenProvider,
-    Verdict,
-)
-from tests.transports.world import BASE, Caller, Server, World, settings
+from prio_middleware import BodyNotReplayableError, NewTokenUnavailableError, Pipeline, StaticTokenProvider, Verdict, build
+from tests.transports.matrix import BASE, Caller, MatrixClient, Server, settings
 
 pytestmark = pytest.mark.anyio
 REASON = "prio_middleware.reason"
 
 
-async def warm(world: World, server: Server) -> Caller:
-    """A client whose token was just revoked."""
-    client = world.client(server)
+async def warm(matrix: MatrixClient, server: Server) -> Caller:
+    """Return a client whose token was just revoked."""
+    client = matrix.client(server)
     await client.get()
     server.revoke(1)
     server.calls.clear()
     return client
 
 
-async def test_a_revoked_token_is_replaced_and_the_call_succeeds(world: World, server: Server) -> None:
-    client = await warm(world, server)
+async def test_a_revoked_token_is_replaced_and_the_call_succeeds(matrix: MatrixClient, server: Server) -> None:
+    client = await warm(matrix, server)
 
     assert (await client.get()).json() == {"authorization": "Bearer token-2"}
     assert server.authorizations == ["Bearer token-1", "Bearer token-2"]
 
 
-async def test_a_call_is_sent_twice_at_most(world: World) -> None:
-    server = Server(world, respond=lambda _: server.refuse())
-    response = await world.client(server).get()
+async def test_a_call_is_sent_twice_at_most(matrix: MatrixClient) -> None:
+    server = Server(matrix, respond=lambda _: server.refuse())
+    response = await matrix.client(server).get()
 
     assert response.status_code == 401
     assert response.json()["error_reference"] == "REF-1"
@@ -50,38 +45,43 @@ async def test_a_call_is_sent_twice_at_most(world: World) -> None:
     assert len(server.token_requests) == 2
 
 
-@pytest.mark.pitfall(id="body-replay")
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"content": b"bytes"},
-        {"json": {"a": 1}},
-        {"data": {"a": "b"}},
-        {"files": {"file": b"upload"}},
-        {"files": {"file": io.BytesIO(b"from a file")}, "data": {"a": "b"}},
-    ],
-    ids=["bytes", "json", "form", "multipart bytes", "multipart file"],
-)
-async def test_a_body_that_can_be_sent_again_arrives_whole(world: World, server: Server, body: dict[str, Any]) -> None:
-    client = await _unread(world, server)
-    response = await client.post(**body)
-    first, second = (content for _, _, _, content in server.calls)
+BODIES: dict[str, dict[str, Any]] = {
+    "bytes": {"content": b"bytes"},
+    "json": {"json": {"a": 1}},
+    "form": {"data": {"a": "b"}},
+    "multipart bytes": {"files": {"file": b"upload"}},
+    "multipart file": {"files": {"file": io.BytesIO(b"from a file")}, "data": {"a": "b"}},
+}
 
-    assert response.status_code == 200
-    assert first == second != b""
+
+@pytest.mark.pitfall(id="body-replay")
+async def test_a_body_that_can_be_sent_again_arrives_whole(matrix: MatrixClient, subtests: pytest.Subtests) -> None:
+    for name, body in BODIES.items():
+        with subtests.test(name):
+            build.forget()
+            server = Server(matrix)
+            client = await _unread(matrix, server)
+            response = await client.post(**body)
+            first, second = (content for _, _, _, content in server.calls)
+
+            assert response.status_code == 200
+            assert first == second != b""
 
 
 @pytest.mark.pitfall(id="body-replay")
 @pytest.mark.pitfall(id="unreplayable-body")
-@pytest.mark.parametrize("kind", ["generator", "open file"])
-async def test_a_body_that_cannot_is_not_sent_again_and_the_refusal_says_why(
-    world: World, server: Server, kind: str, tmp_path: Path
+@pytest.mark.parametrize(
+    ("client_kind", "kind"),
+    [("httpx-sync", "generator"), ("httpx2-sync", "open file"), ("httpx2-asyncio", "generator"), ("httpx-trio", "generator")],
+)
+async def test_a_body_that_cannot_is_not_sent_again_and_the_response_says_why(
+    matrix: MatrixClient, server: Server, kind: str, tmp_path: Path
 ) -> None:
-    client = await _unread(world, server)
+    client = await _unread(matrix, server)
     path = tmp_path / "body"
     path.write_bytes(b"on disk")
     with path.open("rb") as file:
-        response = await client.post(content=file if world.is_sync and kind == "open file" else _once(world))
+        response = await client.post(content=file if kind == "open file" else _once(matrix))
     reason = response.extensions[REASON]
 
     assert response.status_code == 401
@@ -93,17 +93,17 @@ async def test_a_body_that_cannot_is_not_sent_again_and_the_refusal_says_why(
 
 
 @pytest.mark.pitfall(id="unreplayable-body")
-async def test_a_refused_token_is_dropped_though_the_body_could_not_be_sent_again(world: World, server: Server) -> None:
-    client = await _unread(world, server)
-    await client.post(content=_once(world))
+async def test_a_rejected_token_is_dropped_though_the_body_cannot_be_sent_again(matrix: MatrixClient, server: Server) -> None:
+    client = await _unread(matrix, server)
+    await client.post(content=_once(matrix))
     await client.get()
 
     assert server.authorizations == ["Bearer token-1", "Bearer token-2"]
 
 
-async def _unread(world: World, server: Server) -> Caller:
-    """A client with a revoked token whose transport streams the request as a real one does."""
-    client = world.caller(world.transport(Streaming(world, server), pipeline=_pipeline()))
+async def _unread(matrix: MatrixClient, server: Server) -> Caller:
+    """Return a client with a revoked token, on a transport that streams the request."""
+    client = matrix.caller(matrix.transport(Streaming(matrix, server), pipeline=_pipeline()))
     await client.get()
     server.revoke(1)
     server.calls.clear()
@@ -111,10 +111,10 @@ async def _unread(world: World, server: Server) -> Caller:
 
 
 class Streaming:
-    """Reads a request's body from its stream, and leaves the request as it was: like a socket."""
+    """Transport that reads the body from its stream, like one with a socket."""
 
-    def __init__(self, world: World, server: Server) -> None:
-        self._library = world.library
+    def __init__(self, matrix: MatrixClient, server: Server) -> None:
+        self._library = matrix.library
         self._server = server
 
     def handle_request(self, request: Any) -> Any:
@@ -131,8 +131,8 @@ class Streaming:
     async def aclose(self) -> None: ...
 
 
-def _once(world: World) -> Any:
-    if world.is_sync:
+def _once(matrix: MatrixClient) -> Any:
+    if matrix.is_sync:
         return (chunk for chunk in [b"once"])
 
     async def chunks() -> Any:
@@ -142,12 +142,12 @@ def _once(world: World) -> Any:
 
 
 @pytest.mark.pitfall(id="hidden-refusal")
-async def test_when_no_new_token_can_be_had_the_servers_refusal_is_delivered_with_the_reason(world: World) -> None:
+async def test_without_a_new_token_the_response_is_returned_with_the_reason(matrix: MatrixClient) -> None:
     def token(_: Any) -> Any:
-        return server.grant() if not server.granted else world.library.Response(400, json={"error": "unauthorized_client"})
+        return server.grant() if not server.granted else matrix.library.Response(400, json={"error": "unauthorized_client"})
 
-    server = Server(world, token=token)
-    client = await warm(world, server)
+    server = Server(matrix, token=token)
+    client = await warm(matrix, server)
     response = await client.get()
     reason = response.extensions[REASON]
 
@@ -157,55 +157,54 @@ async def test_when_no_new_token_can_be_had_the_servers_refusal_is_delivered_wit
     assert "unauthorized_client" in str(reason)
 
 
-async def test_a_fixed_token_that_is_refused_leads_to_the_refusal(world: World) -> None:
-    server = Server(world, respond=lambda _: server.refuse())
+async def test_a_rejected_fixed_token_returns_the_response(matrix: MatrixClient) -> None:
+    server = Server(matrix, respond=lambda _: server.refuse())
     provider = StaticTokenProvider("fixed")
-    transport = world.transport(world.library.MockTransport(server), provider=provider, origins=[BASE])
-    response = await world.caller(transport).get()
+    transport = matrix.transport(matrix.library.MockTransport(server), provider=provider, origins=[BASE])
+    response = await matrix.caller(transport).get()
 
     assert response.status_code == 401
     assert server.authorizations == ["Bearer fixed"]
     assert isinstance(response.extensions[REASON], NewTokenUnavailableError)
 
 
-async def test_a_second_try_that_breaks_on_the_way_raises_what_broke_it(world: World) -> None:
-    """The request may have been carried out: the first refusal would be a lie."""
-    server = Server(world)
+async def test_a_retry_that_fails_raises_its_error(matrix: MatrixClient) -> None:
+    """The retry may have had an effect, so the first refusal must not be returned."""
 
     def respond(_: Any) -> Any:
         if len(server.calls) == 1:
             return server.refuse()
-        raise world.library.ReadTimeout("no answer")
+        raise matrix.library.ReadTimeout("no answer")
 
-    server._respond = respond
-    with pytest.raises(world.library.ReadTimeout):
-        await world.client(server).get()
+    server = Server(matrix, respond=respond)
+    with pytest.raises(matrix.library.ReadTimeout):
+        await matrix.client(server).get()
 
 
 @pytest.mark.pitfall(id="unclosed-refusal")
-async def test_the_refused_response_is_closed_before_the_second_try(world: World) -> None:
+async def test_the_refusal_is_closed_before_the_retry(matrix: MatrixClient) -> None:
     closed: list[str] = []
-    server = Server(world)
 
     def respond(_: Any) -> Any:
         if len(server.calls) == 1:
-            return world.library.Response(401, stream=world.bodies(b"{}", closed=closed))
+            return matrix.library.Response(401, stream=matrix.bodies(b"{}", closed=closed))
         assert closed
         return None
 
-    server._respond = respond
+    server = Server(matrix, respond=respond)
 
-    assert (await world.client(server).get()).status_code == 200
+    assert (await matrix.client(server).get()).status_code == 200
+    assert len(server.calls) == 2
 
 
 @pytest.mark.pitfall(id="refusal-body")
-async def test_a_streamed_refusal_arrives_raw_and_whole(world: World) -> None:
+async def test_a_streamed_refusal_arrives_raw_and_whole(matrix: MatrixClient) -> None:
     packed = gzip.compress(b'{"error": "insufficient_scope"}' * 10)
     headers = {"content-encoding": "gzip", "www-authenticate": 'Bearer error="insufficient_scope"'}
     server = Server(
-        world, respond=lambda _: world.library.Response(403, headers=headers, stream=world.bodies(packed[:9], packed[9:]))
+        matrix, respond=lambda _: matrix.library.Response(403, headers=headers, stream=matrix.bodies(packed[:9], packed[9:]))
     )
-    response, chunks = await world.client(server).stream("GET", "/products")
+    response, chunks = await matrix.client(server).stream("GET", "/products")
 
     assert response.status_code == 403
     assert b"".join(chunks) == packed
@@ -214,11 +213,11 @@ async def test_a_streamed_refusal_arrives_raw_and_whole(world: World) -> None:
 
 @pytest.mark.pitfall(id="refusal-body")
 @pytest.mark.pitfall(id="two-libraries")
-async def test_a_long_refusal_streams_through_and_is_never_tried_again(world: World) -> None:
+async def test_a_long_refusal_streams_through_and_is_never_tried_again(matrix: MatrixClient) -> None:
     closed: list[str] = []
     pieces = [b"x" * 40_000] * 4
-    server = Server(world, respond=lambda _: world.library.Response(401, stream=world.bodies(*pieces, closed=closed)))
-    _, chunks = await world.client(server).stream("GET", "/products")
+    server = Server(matrix, respond=lambda _: matrix.library.Response(401, stream=matrix.bodies(*pieces, closed=closed)))
+    _, chunks = await matrix.client(server).stream("GET", "/products")
 
     assert b"".join(chunks) == b"".join(pieces)
     assert len(server.calls) == 1
@@ -227,57 +226,55 @@ async def test_a_long_refusal_streams_through_and_is_never_tried_again(world: Wo
 
 @pytest.mark.pitfall(id="unclosed-refusal")
 @pytest.mark.pitfall(id="refusal-body")
-async def test_a_long_refusal_can_be_closed_half_read(world: World) -> None:
+async def test_a_long_refusal_can_be_closed_half_read(matrix: MatrixClient) -> None:
     closed: list[str] = []
     server = Server(
-        world, respond=lambda _: world.library.Response(401, stream=world.bodies(*[b"x" * 40_000] * 4, closed=closed))
+        matrix, respond=lambda _: matrix.library.Response(401, stream=matrix.bodies(*[b"x" * 40_000] * 4, closed=closed))
     )
-    client = world.client(server)
+    client = matrix.client(server)
     response = await client.send(client.client.build_request("GET", "/x"), stream=True)
     assert closed == []
-    await client._run(response.close if world.is_sync else response.aclose)
+    await client.close_response(response)
 
     assert closed
 
 
 @pytest.mark.pitfall(id="refusal-body")
-async def test_a_refusal_that_breaks_off_breaks_for_its_reader(world: World) -> None:
-    broken = world.library.RemoteProtocolError("cut off")
-    server = Server(world, respond=lambda _: world.library.Response(401, stream=world.bodies(b'{"err', error=broken)))
-    with pytest.raises(world.library.RemoteProtocolError):
-        await world.client(server).get()
+async def test_a_refusal_that_breaks_off_breaks_for_its_reader(matrix: MatrixClient) -> None:
+    broken = matrix.library.RemoteProtocolError("cut off")
+    server = Server(matrix, respond=lambda _: matrix.library.Response(401, stream=matrix.bodies(b'{"err', error=broken)))
+    with pytest.raises(matrix.library.RemoteProtocolError):
+        await matrix.client(server).get()
 
     assert len(server.calls) == 1
 
 
-async def test_a_component_that_fails_in_judging_leaves_no_connection_open(world: World) -> None:
+async def test_a_component_that_fails_in_judging_leaves_no_connection_open(matrix: MatrixClient) -> None:
     closed: list[str] = []
 
     class Faulty:
         def on_response(self, exchange: object, response: object) -> Verdict:
             raise ZeroDivisionError
 
-    server = Server(world, respond=lambda _: world.library.Response(200, stream=world.bodies(b"{}", closed=closed)))
+    server = Server(matrix, respond=lambda _: matrix.library.Response(200, stream=matrix.bodies(b"{}", closed=closed)))
     pipeline = Pipeline([Faulty(), *_pipeline().components])
-    client = world.caller(world.transport(world.library.MockTransport(server), pipeline=pipeline))
+    client = matrix.caller(matrix.transport(matrix.library.MockTransport(server), pipeline=pipeline))
     with pytest.raises(ZeroDivisionError):
         await client.get()
 
     assert closed
 
 
-async def test_a_component_of_ones_own_may_ask_for_a_new_token(world: World) -> None:
+async def test_a_component_of_ones_own_may_ask_for_a_new_token(matrix: MatrixClient) -> None:
     class Teapot:
-        judges = frozenset({418})
+        refusal_statuses = frozenset({418})
 
         def on_response(self, exchange: Any, response: Any) -> Verdict:
             return Verdict.REAUTHENTICATE if response.status_code == 418 else Verdict.DELIVER
 
-    server = Server(world, respond=lambda _: world.library.Response(418, json={}))
-    provider = _pipeline().provider
-    client = world.caller(
-        world.transport(world.library.MockTransport(server), pipeline=Pipeline([Teapot(), provider, HeaderInjector()]))
-    )
+    server = Server(matrix, respond=lambda _: matrix.library.Response(418, json={}))
+    pipeline = Pipeline([Teapot(), *_pipeline().components])
+    client = matrix.caller(matrix.transport(matrix.library.MockTransport(server), pipeline=pipeline))
     response = await client.get()
 
     assert response.status_code == 418
@@ -286,10 +283,10 @@ async def test_a_component_of_ones_own_may_ask_for_a_new_token(world: World) -> 
 
 @pytest.mark.pitfall(id="chained-errors")
 @pytest.mark.pitfall(id="two-libraries")
-async def test_an_error_of_the_tree_is_the_librarys_too_and_travels_between_processes(world: World) -> None:
-    server = Server(world, token=lambda _: world.library.Response(200, content=b"<html>"))
-    client = world.client(server)
-    with pytest.raises(world.library.TransportError) as caught:
+async def test_an_error_of_the_tree_is_the_librarys_too_and_travels_between_processes(matrix: MatrixClient) -> None:
+    server = Server(matrix, token=lambda _: matrix.library.Response(200, content=b"<html>"))
+    client = matrix.client(server)
+    with pytest.raises(matrix.library.TransportError) as caught:
         await client.get()
     error = caught.value
     copy = pickle.loads(pickle.dumps(error))
@@ -302,6 +299,179 @@ async def test_an_error_of_the_tree_is_the_librarys_too_and_travels_between_proc
 
 
 def _pipeline() -> Pipeline:
-    from prio_middleware.build import build_pipeline
+    return build.build_pipeline(settings())
 
-    return build_pipeline(settings())
+
+# The header decides.
+
+INVALID = {"www-authenticate": 'Bearer realm="shop", error="invalid_token"'}
+
+
+def refusing(matrix: MatrixClient, body: Any, token: Any = None, **headers: str) -> Server:
+    """Return a server that rejects the first token with a streamed ``body``."""
+
+    def respond(request: Any) -> Any:
+        if request.headers["authorization"] == "Bearer token-1":
+            return matrix.library.Response(401, headers={**INVALID, **headers}, stream=body())
+        return None
+
+    return Server(matrix, respond=respond, token=token)
+
+
+@pytest.mark.pitfall(id="header-decides")
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+async def test_a_token_that_the_header_calls_invalid_is_replaced_whatever_the_body(matrix: MatrixClient, encoding: str) -> None:
+    closed: list[str] = []
+    pieces = [gzip.compress(bytes(1_000_000))] if encoding == "gzip" else [b"x" * 40_000] * 4
+    server = refusing(matrix, lambda: matrix.bodies(*pieces, closed=closed), **{"content-encoding": encoding})
+    response = await matrix.client(server).get()
+
+    assert response.status_code == 200
+    assert server.authorizations == ["Bearer token-1", "Bearer token-2"]
+    assert closed
+
+
+@pytest.mark.pitfall(id="header-decides")
+@pytest.mark.pitfall(id="unreplayable-body")
+async def test_such_a_token_is_dropped_though_the_request_cannot_be_sent_again(matrix: MatrixClient) -> None:
+    pieces = [b"x" * 40_000] * 4
+    server = refusing(matrix, lambda: matrix.bodies(*pieces))
+    client = matrix.caller(matrix.transport(Streaming(matrix, server), pipeline=_pipeline()))
+    response = await client.post(content=_once(matrix))
+
+    assert response.status_code == 401
+    assert response.content == b"".join(pieces)
+    assert isinstance(response.extensions[REASON], BodyNotReplayableError)
+    assert (await client.get()).json() == {"authorization": "Bearer token-2"}
+
+
+@pytest.mark.pitfall(id="hidden-refusal")
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+async def test_without_a_new_token_a_long_refusal_ends_where_it_was_left(matrix: MatrixClient, encoding: str) -> None:
+    def token(_: Any) -> Any:
+        return server.grant() if not server.granted else matrix.library.Response(400, json={"error": "unauthorized_client"})
+
+    server = refusing(matrix, lambda: matrix.bodies(*[b"x" * 40_000] * 4), token, **{"content-encoding": encoding})
+    response = await matrix.client(server).get()
+
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == INVALID["www-authenticate"]
+    assert isinstance(response.extensions[REASON], NewTokenUnavailableError)
+    assert (b"x" * 160_000).startswith(response.content)
+
+
+async def test_a_short_refusal_that_is_at_hand_arrives_whole(matrix: MatrixClient) -> None:
+    def token(_: Any) -> Any:
+        return server.grant() if not server.granted else matrix.library.Response(400, json={"error": "unauthorized_client"})
+
+    server = Server(matrix, respond=lambda _: server.refuse(401, "invalid_token", **INVALID), token=token)
+    response = await matrix.client(server).get()
+
+    assert response.json() == {"error": "invalid_token", "error_reference": "REF-1"}
+    assert response.extensions[REASON].error_reference == "REF-1"
+
+
+@pytest.mark.pitfall(id="other-schemes")
+async def test_a_refusal_that_asks_for_other_schemes_only_leaves_the_token_alone(
+    matrix: MatrixClient, subtests: pytest.Subtests
+) -> None:
+    def respond(challenge: str, _: Any) -> Any:
+        return matrix.library.Response(401, headers={"www-authenticate": challenge})
+
+    for challenge in ('Digest realm="a", qop="auth"', 'Basic realm="a"', "Negotiate", "NTLM, Basic"):
+        with subtests.test(challenge):
+            build.forget()
+            server = Server(matrix, respond=functools.partial(respond, challenge))
+            client = matrix.client(server)
+            for _ in range(2):
+                assert (await client.get()).status_code == 401
+
+            assert server.authorizations == ["Bearer token-1"] * 2
+
+
+# What the settings say.
+
+
+@pytest.mark.pitfall(id="bare-403")
+async def test_renew_on_goes_over_the_presets_rules(matrix: MatrixClient) -> None:
+    server = Server(matrix, respond=lambda request: matrix.library.Response(int(request.url.path[-3:])))
+    client = matrix.client(server, settings=settings(renew_on={403: "any", 401: ["expired"]}))
+
+    assert (await client.get("/403")).status_code == 403
+    assert server.authorizations == ["Bearer token-1", "Bearer token-2"]
+    server.calls.clear()
+    assert (await client.get("/401")).status_code == 401
+    assert len(server.calls) == 1
+
+
+@pytest.mark.pitfall(id="bare-403")
+async def test_a_403_without_a_code_outside_the_rules_is_counted(
+    matrix: MatrixClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "prio_middleware")
+    server = Server(matrix, respond=lambda _: matrix.library.Response(403))
+    client = matrix.client(server, settings=settings(name="bare"))
+    counts = build.registry.client("bare").reauthentications
+    before = counts["not_attempted"]
+    for _ in range(3):
+        await client.get("/orders/1?secret=1")
+
+    assert counts["not_attempted"] == before + 3
+    assert len(server.calls) == 3
+    [line] = [record for record in caplog.records if vars(record).get("prio_event") == "ignored_403"]
+    assert "/orders/1" in line.getMessage()
+    assert "secret" not in line.getMessage()
+
+
+async def test_clients_of_the_same_credentials_share_the_limits_whatever_their_scope(matrix: MatrixClient) -> None:
+    server = Server(matrix, respond=lambda _: server.refuse())
+    for scope in ("a", "b", "c", "d", "e"):
+        await matrix.client(server, settings=settings(scope=scope)).get()
+
+    assert len(server.token_requests) == 5 + 2
+
+
+async def test_transports_around_one_provider_share_them_too(matrix: MatrixClient) -> None:
+    server = Server(matrix, respond=lambda _: server.refuse())
+    provider = _pipeline().provider
+    for _ in range(4):
+        transport = matrix.transport(matrix.library.MockTransport(server), provider=provider, origins=[BASE])
+        await matrix.caller(transport).get()
+
+    assert len(server.token_requests) == 1 + 2
+
+
+class Echoing:
+    """A token endpoint that grants two tokens, and an API that at last repeats ``echo`` in a refusal."""
+
+    def __init__(self, library: Any, echo: str) -> None:
+        self._library, self._echo = library, echo
+        self.tokens = ["an-earlier-token-1", "a-later-token-2"]
+        self.refuses = False
+
+    def grant(self, _: object) -> Any:
+        token = self.tokens.pop(0) if self.tokens else None
+        return self._library.Response(200 if token else 503, json={"access_token": token, "token_type": "Bearer"})
+
+    def respond(self, _: object) -> Any:
+        body = {"error": "invalid_token", "error_reference": self._echo}
+        return self._library.Response(401, json=body) if self.refuses else None
+
+
+@pytest.mark.pitfall(id="earlier-secrets")
+async def test_no_error_repeats_an_earlier_token_that_the_api_echoes(matrix: MatrixClient, subtests: pytest.Subtests) -> None:
+    secret = settings().client_secret
+    assert secret is not None
+    for echo in ("an-earlier-token-1", secret.reveal()):
+        with subtests.test(echo=echo):
+            build.forget()
+            echoing = Echoing(matrix.library, echo)
+            server = Server(matrix, token=echoing.grant, respond=echoing.respond)
+            client = matrix.client(server)
+            await client.get()
+            server.revoked.add("Bearer an-earlier-token-1")
+            await client.get()
+            echoing.refuses = True
+            reason = (await client.get()).extensions[REASON]
+            assert isinstance(reason, NewTokenUnavailableError)
+            assert echo not in f"{reason} {vars(reason)}"

@@ -12,7 +12,7 @@ from ..place import CLIENT_ID, CLIENT_SECRET, ORIGIN, Place
 from ..subject import Client, Subject
 from ..transports import async_mock_transport, mock_transport
 
-# Without a token it calls nothing, so it begins with one that has expired, which whoever comes first renews.
+# Without a token it calls nothing, so it begins with one that has expired, which the first caller renews.
 EXPIRED = {"access_token": "none", "token_type": "Bearer", "expires_at": 1}
 
 

@@ -1,4 +1,4 @@
-"""The floors: each HTTP stack with a header that somebody has fixed by hand."""
+"""Floors: each HTTP stack with a fixed header."""
 
 from __future__ import annotations
 

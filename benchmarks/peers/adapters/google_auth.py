@@ -19,10 +19,10 @@ from ..subject import Client, Subject
 from ..transports import MemoryAdapter, session
 
 THRESHOLD = 225.0
-"""Seconds before a token's end when it renews; nobody can choose them."""
+"""Seconds before a token's end at which it renews; not configurable."""
 
 STATUSES: dict[Style, tuple[int, ...]] = {"rfc6749": (401,), "prio": (401, 403)}
-"""What it takes for a refused token. Prio answers 403."""
+"""Statuses that it takes for a refused token. Prio answers 403."""
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 

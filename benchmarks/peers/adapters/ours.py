@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from prio_middleware import ClientCredentialsProvider, Secret, build
+from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
+from prio_middleware.oauth.client_auth import ClientSecretBasic
+from prio_middleware.oauth.token_request import TokenEndpoint
+from prio_middleware.oauth.token_response import TokenResponse
 from prio_middleware.settings import ClientSettings
-from prio_middleware.tokens.client_auth import ClientSecretBasic
-from prio_middleware.tokens.endpoint import TokenAnswer, TokenEndpoint
-from prio_middleware.tokens.token import DEFAULT_OPTIONS
 
 from ..api import Api, Style
 from ..place import CLIENT_ID, CLIENT_SECRET, ORIGIN, Place
@@ -67,7 +68,7 @@ def _hold(name: str) -> Callable[[int], Any]:
     def hold(number: int) -> Any:
         endpoint = TokenEndpoint(f"{ORIGIN}/token", ClientSecretBasic(f"shop-{number}", Secret(CLIENT_SECRET)))
         provider = ClientCredentialsProvider(endpoint)
-        provider.get_token(DEFAULT_OPTIONS, None, lambda _: TokenAnswer(*api.answer("/token", None)))
+        provider.get_token(DEFAULT_OPTIONS, None, lambda _: TokenResponse(*api.answer("/token", None)))
         return face.AuthTransport(inner, provider=provider)
 
     return hold

@@ -44,7 +44,7 @@ def _table(effort: Effort, colour: Colour) -> Table:
 
 
 def _given_up(rows: list[Row], patience: float) -> dict[str, str]:
-    """Who took too long for the size before, and is asked no more."""
+    """Subjects that took too long for the size before, and are left out."""
     slow = [each for each in rows if middle(each.values.get("last", 0.0)) > patience * 1e3]
     return {each.label: f"not run: {each.size:,} took {middle(each.values['last']) / 1e3:.1f} s" for each in slow}
 

@@ -18,7 +18,7 @@ PLACES = 50
 """Closed paths."""
 
 OPEN_SHARE = 10
-"""One call in so many goes to an open path, so that the token is seen to work."""
+"""Every n-th call goes to an open path, so that the token is seen to work."""
 
 COLUMNS = {
     "token_requests": Column("token requests", raced=True),

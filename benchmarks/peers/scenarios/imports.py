@@ -1,4 +1,4 @@
-"""What an import costs, in processor time of a fresh interpreter. Reported, not raced."""
+"""Cost of an import, in processor time of a fresh interpreter. Reported, not raced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a credential that holds a token takes in memory: each subject in a process of its own. Reported, not raced."""
+"""Memory of a credential that holds a token: each subject in a process of its own. Reported, not raced."""
 
 from __future__ import annotations
 

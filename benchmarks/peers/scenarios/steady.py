@@ -1,4 +1,4 @@
-"""What a call costs whose token is fresh."""
+"""Cost of a call with a cached token."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Settings, from ``DJANGO_...`` variables. Those for Prio are ``PRIO_...`` variables, or a dict ``PRIO`` here.
+"""Settings from ``DJANGO_...`` variables. Settings for Prio are ``PRIO_...`` variables, or a dict ``PRIO`` here.
 
-There is no database: sessions and messages are kept in signed cookies.
+There is no database: signed cookies hold sessions and messages.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import os
 from django.core.management.utils import get_random_secret_key
 
 DEBUG = "DJANGO_DEBUG" in os.environ
-SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or get_random_secret_key()  # One of your own lets carts outlive a restart.
+SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or get_random_secret_key()  # A fixed key keeps carts across a restart.
 ALLOWED_HOSTS = os.environ.get("DJANGO_ALLOWED_HOSTS", "127.0.0.1,localhost").split(",")
 
 INSTALLED_APPS = [
     "django.contrib.messages",
-    "prio_middleware.django.PrioConfig",  # manage.py check looks at the settings for Prio
+    "prio_middleware.django.PrioConfig",  # manage.py check reports mistakes in the settings for Prio
     "shop",
 ]
 
@@ -28,7 +28,7 @@ MIDDLEWARE = [
     "prio_middleware.django.PrioMiddleware",  # request.prio
 ]
 
-PRIO_WARM_UP = True  # Wrong credentials stop the deployment instead of meeting the first customer.
+PRIO_WARM_UP = True  # Wrong credentials stop the deployment; otherwise the first customer would get the error.
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"

@@ -1,4 +1,4 @@
-"""Where things are."""
+"""URLs of the readiness check and of the shop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a customer fills in."""
+"""Form for tickets."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from django import forms
 
 
 class WishForm(forms.Form):
-    """Tickets that a customer would like to have.
+    """Tickets that a customer wants to hold.
 
-    Mistakes are found here: Prio counts every 4xx, and blocks who has too many.
+    The form reports mistakes, because Prio counts every 4xx and blocks a client that has too many.
     """
 
     date = forms.DateField(widget=forms.DateInput({"type": "date"}))
@@ -23,5 +23,5 @@ class WishForm(forms.Form):
         self.fields["time"] = forms.ChoiceField(choices=[(time, "all day" if time == "00:00" else time) for time in times])
 
     def wish(self) -> dict[str, Any]:
-        """The same for Prio. The form has to be valid."""
+        """Return the values of a valid form as Prio expects them."""
         return {**self.cleaned_data, "date": self.cleaned_data["date"].isoformat()}

@@ -1,4 +1,4 @@
-"""The pages: look, hold, buy. A customer's session remembers what is held and what was bought."""
+"""Pages to see, hold and buy tickets. The session of a customer keeps the references of reservation and order."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from .forms import WishForm
 
 
 class Request(HttpRequest):
-    """What a sync view gets."""
+    """Request of a sync view."""
 
     prio: httpx.Client
 
 
 class AsyncRequest(HttpRequest):
-    """What an async view gets."""
+    """Request of an async view."""
 
     prio: httpx.AsyncClient
 
 
 async def products(request: AsyncRequest) -> HttpResponse:
-    """What there is."""
+    """Show the products."""
     answer = await request.prio.get("/products")
     return render(request, "shop/products.html", {"products": data(answer)["items"]})
 
 
 def product(request: Request, product_id: int) -> HttpResponse:
-    """One of them, and the form to hold tickets with."""
+    """Show a product, and hold tickets."""
     wanted = data(request.prio.get(f"/products/{product_id}"))["product"]
     form = WishForm(wanted["product_times"], request.POST or None)
     page = {"product": wanted, "form": form}
@@ -47,13 +47,13 @@ def product(request: Request, product_id: int) -> HttpResponse:
 
 
 def checkout(request: Request) -> HttpResponse:
-    """What is held for this customer, and the button to buy it."""
+    """Show the tickets that are held, and buy them."""
     reference = remembered(request, "reservation")
     if request.method != "POST":
         reservation = data(request.prio.get(f"/reservations/{reference}"))["reservation"]
         return render(request, "shop/checkout.html", {"reservation": reservation})
     answer = request.prio.post("/orders", json={"reservation_reference": reference})
-    if answer.status_code == HTTPStatus.CONFLICT:  # It was held for too long.
+    if answer.status_code == HTTPStatus.CONFLICT:  # The reservation has expired.
         messages.error(request, answer.json()["error_message"])
         return redirect("shop:products")
     request.session["order"] = data(answer)["order"]["order_reference"]
@@ -61,20 +61,20 @@ def checkout(request: Request) -> HttpResponse:
 
 
 def tickets(request: Request) -> HttpResponse:
-    """What this customer has bought."""
+    """Show the tickets of the order."""
     answer = request.prio.get(f"/orders/{remembered(request, 'order')}")
     return render(request, "shop/tickets.html", {"order": data(answer)["order"]})
 
 
 def data(answer: httpx.Response) -> Any:
-    """What Prio answered. Other refusals than these are the shop's own trouble: a page 500, and a line in the log."""
+    """Return the data of a response. 404 gives page 404; any other error is the fault of the shop, so it gives page 500."""
     if answer.status_code == HTTPStatus.NOT_FOUND:
         raise Http404
     return answer.raise_for_status().json()["data"]
 
 
 def remembered(request: Request, name: str) -> str:
-    """A reference that is kept in the customer's session."""
+    """Return a reference of the customer's session, or raise 404."""
     try:
         reference: str = request.session[name]
     except KeyError:

@@ -1,4 +1,4 @@
-"""What the shop and its customers tell each other. The names are those of the Prio API."""
+"""Requests and responses of the shop, with the names of the Prio API."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ ProductId = Annotated[str, StringConstraints(pattern="^[0-9]{1,12}$")]
 
 
 class Product(BaseModel):
-    """A ticket that can be had."""
+    """A kind of ticket."""
 
     product_id: ProductId
     product_title: str
     product_city: str
     product_price: Decimal
     product_currency: str
-    product_times: list[str] = Field(description="Starts of its time slots; 00:00 where it is good all day.")
+    product_times: list[str] = Field(description="Starts of its time slots; 00:00 if it is valid all day.")
 
 
 class Slot(BaseModel):
-    """What is left of a time slot."""
+    """Free places of a time slot."""
 
     date: datetime.date
     time: str
@@ -31,16 +31,16 @@ class Slot(BaseModel):
 
 
 class Wish(BaseModel):
-    """Tickets that a customer would like to have."""
+    """Tickets that a customer wants to hold."""
 
     product_id: ProductId
     date: datetime.date
-    time: str | None = Field(default=None, description="The first time slot of the day if left out.")
+    time: str | None = Field(default=None, description="By default, the first time slot of the day.")
     quantity: int = Field(default=1, ge=1, le=10)
 
 
 class Reservation(BaseModel):
-    """Tickets that are held for a quarter of an hour."""
+    """Tickets that are held for 15 minutes."""
 
     reservation_reference: str
     product_id: ProductId
@@ -50,19 +50,19 @@ class Reservation(BaseModel):
 
 
 class Purchase(BaseModel):
-    """What a customer has decided on."""
+    """Reservation that a customer buys."""
 
     reservation_reference: str
 
 
 class Order(BaseModel):
-    """Tickets that are sold."""
+    """Sold tickets."""
 
     order_reference: str
     tickets: list[str]
 
 
 class Problem(BaseModel):
-    """Why it did not work."""
+    """Error for the customer."""
 
     message: str

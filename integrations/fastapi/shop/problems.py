@@ -1,4 +1,4 @@
-"""What a customer is told where Prio refuses or does not answer."""
+"""Responses to the customer if Prio rejects a call or does not respond."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from fastapi.responses import JSONResponse
 
 from .models import Problem
 
-# Not httpx.TransportError: a TokenError is one, and PrioMiddleware answers that with 503 and Retry-After.
+# Not httpx.TransportError: a TokenError is one too, and PrioMiddleware returns 503 with Retry-After for it.
 SILENCE = (httpx.TimeoutException, httpx.NetworkError, httpx.ProtocolError)
 
 logger = logging.getLogger("shop")
 
 
 def add_exception_handlers(app: FastAPI) -> None:
-    """Answer for what the path operations leave."""
-    app.exception_handler(httpx.HTTPStatusError)(refused)
+    """Handle the errors that path operations raise."""
+    app.exception_handler(httpx.HTTPStatusError)(rejected)
     for error in SILENCE:
         app.exception_handler(error)(unanswered)
 
 
-async def refused(_request: Request, error: httpx.HTTPStatusError) -> JSONResponse:
-    """Hand on what is the customer's to know: there is no such thing, or it is sold out."""
+async def rejected(_request: Request, error: httpx.HTTPStatusError) -> JSONResponse:
+    """Return the message of a 400, 404 or 409. Any other error is the fault of the shop."""
     if error.response.status_code in {400, 404, 409}:
         return _answer(error.response.status_code, error.response.json()["error_message"])
     return _apology(error)
 
 
 async def unanswered(_request: Request, error: httpx.TransportError) -> JSONResponse:
-    """Prio is not there."""
+    """Return 502, because Prio did not respond."""
     return _apology(error)
 
 

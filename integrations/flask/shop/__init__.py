@@ -12,9 +12,9 @@ from .views import shop
 
 
 def create_app() -> Flask:
-    """Make the application. ``FLASK_...`` and ``PRIO_...`` variables hold its settings."""
+    """Make the application, with settings from ``FLASK_...`` and ``PRIO_...`` variables."""
     app = Flask(__name__)
-    # SameSite keeps other sites from sending our forms in a customer's name. A key of one's own lets carts outlive a restart.
+    # SameSite stops other sites from sending forms in a customer's name. A fixed key keeps carts across a restart.
     app.config.from_mapping(SESSION_COOKIE_SAMESITE="Lax", SECRET_KEY=secrets.token_hex())
     app.config.from_prefixed_env()
     Prio(app, warm_up=True)

@@ -1,4 +1,4 @@
-"""The pages: look, hold, buy. A customer's session remembers what is held and what was bought."""
+"""Pages to see, hold and buy tickets. The session of a customer keeps the references of reservation and order."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ shop = Blueprint("shop", __name__)
 
 @shop.get("/")
 def products() -> str:
-    """What there is."""
+    """Show the products."""
     answer = current_client.get("/products")
     return render_template("products.html", products=data(answer)["items"])
 
 
 @shop.get("/products/<int:product_id>")
 def product(product_id: int) -> str:
-    """One of them, and the form to hold tickets with."""
+    """Show a product, with a form to hold tickets."""
     answer = current_client.get(f"/products/{product_id}")
     return render_template("product.html", product=data(answer)["product"])
 
@@ -42,16 +42,16 @@ def reserve(product_id: int) -> ResponseReturnValue:
 
 @shop.get("/checkout")
 def checkout() -> str:
-    """What is held for this customer."""
+    """Show the tickets that are held."""
     answer = current_client.get(f"/reservations/{remembered('reservation')}")
     return render_template("checkout.html", reservation=data(answer)["reservation"])
 
 
 @shop.post("/checkout")
 def order() -> ResponseReturnValue:
-    """Buy it."""
+    """Buy the tickets that are held."""
     answer = current_client.post("/orders", json={"reservation_reference": remembered("reservation")})
-    if answer.status_code == HTTPStatus.CONFLICT:  # It was held for too long.
+    if answer.status_code == HTTPStatus.CONFLICT:  # The reservation has expired.
         flash(answer.json()["error_message"])
         return redirect(url_for(".products"))
     session["order"] = data(answer)["order"]["order_reference"]
@@ -60,14 +60,14 @@ def order() -> ResponseReturnValue:
 
 @shop.get("/tickets")
 def tickets() -> str:
-    """What this customer has bought."""
+    """Show the tickets of the order."""
     answer = current_client.get(f"/orders/{remembered('order')}")
     return render_template("tickets.html", order=data(answer)["order"])
 
 
 @shop.app_errorhandler(httpx.HTTPStatusError)
-def refused(error: httpx.HTTPStatusError) -> ResponseReturnValue:
-    """Tell what is the customer's to know, and keep the rest to the log."""
+def rejected(error: httpx.HTTPStatusError) -> ResponseReturnValue:
+    """Show a page for 404. Log any other error."""
     if error.response.status_code == HTTPStatus.NOT_FOUND:
         return apology("There is no such thing.", HTTPStatus.NOT_FOUND)
     return unanswered(error)
@@ -75,23 +75,23 @@ def refused(error: httpx.HTTPStatusError) -> ResponseReturnValue:
 
 @shop.app_errorhandler(httpx.TransportError)
 def unanswered(error: httpx.HTTPError) -> ResponseReturnValue:
-    """Prio is not there. A TokenError does not come here: the extension answers that with 503 and Retry-After."""
+    """Show a page with status 502. A TokenError does not reach this handler: the extension returns 503 with Retry-After."""
     current_app.logger.error("%s", error)
     return apology("The ticket office does not answer as it should.", HTTPStatus.BAD_GATEWAY)
 
 
 def apology(message: str, status: HTTPStatus) -> ResponseReturnValue:
-    """A page that says what is wrong."""
+    """Return a page with an error message."""
     return render_template("apology.html", message=message), status
 
 
 def data(answer: httpx.Response) -> Any:
-    """What Prio answered."""
+    """Return the data of a response, or raise `httpx.HTTPStatusError`."""
     return answer.raise_for_status().json()["data"]
 
 
 def read_wish() -> dict[str, object]:
-    """What the form says. Mistakes end here: Prio counts every 4xx, and blocks who has too many."""
+    """Return the values of the form, or abort with 400: Prio counts every 4xx and blocks a client that has too many."""
     try:
         date = datetime.date.fromisoformat(request.form["date"])
         quantity = int(request.form["quantity"])
@@ -103,6 +103,6 @@ def read_wish() -> dict[str, object]:
 
 
 def remembered(name: str) -> str:
-    """A reference that is kept in the customer's session."""
+    """Return a reference of the customer's session, or abort with 404."""
     reference: str = session.get(name) or abort(HTTPStatus.NOT_FOUND)
     return reference

@@ -6,130 +6,163 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from prio_middleware.cli.watch import source
-from prio_middleware.cli.watch.source import Source, Told, read
+from prio_middleware.cli.status import StatusReply, StatusSource, parse_status
 from prio_middleware.errors import ConfigurationError, InsecureTransportError, PrioError
-from tests.status import kit
+from tests.long.e2e.leak import assert_silent
+from tests.status import helpers
 
 if TYPE_CHECKING:
     from tests.cli.watch.conftest import Page
 
 
 def document(**changes: Any) -> dict[str, Any]:
-    whole: dict[str, Any] = json.loads(json.dumps(kit.status().as_dict()))
+    whole: dict[str, Any] = json.loads(json.dumps(helpers.status().as_dict()))
     return {**whole, **changes}
 
 
-def ask(url: str) -> Told | PrioError:
-    with Source(url) as source:
-        return source.ask()
+def ask(url: str, **options: Any) -> StatusReply | PrioError:
+    with StatusSource(url, **options) as source:
+        return source.fetch()
 
 
-def refused(url: str) -> str:
-    answer = ask(url)
+def refused(url: str, **options: Any) -> str:
+    answer = ask(url, **options)
     assert isinstance(answer, PrioError)
     return str(answer)
 
 
 def test_what_is_written_is_read() -> None:
-    written = kit.status(*kit.every_condition())
-    told = read(json.dumps(written.as_dict()).encode())
-    assert told
-    assert told.status == written
-    assert told.document == json.loads(json.dumps(written.as_dict()))
+    written = helpers.status(*helpers.every_condition())
+    reply = parse_status(json.dumps(written.as_dict()).encode())
+    assert reply
+    assert reply.status == written
+    assert reply.document == json.loads(json.dumps(written.as_dict()))
 
 
 def test_what_a_newer_page_says_besides_does_not_matter() -> None:
-    told = read(json.dumps(document(more={"deep": [1, None]})).encode())
-    assert told
-    assert told.status == kit.status()
+    reply = parse_status(json.dumps(document(more={"deep": [1, None]})).encode())
+    assert reply
+    assert reply.status == helpers.status()
 
 
 def test_nor_does_what_an_older_one_leaves_out() -> None:
-    client = {"name": "berlin", "condition": {"level": "good", "says": "A token is there."}}
-    told = read(json.dumps(document(clients=[client])).encode())
-    assert told
-    assert told.status.clients[0].name == "berlin"
-    assert told.status.clients[0].fetches == ()
+    client = {"name": "berlin", "condition": {"level": "good", "summary": "A token is there."}}
+    reply = parse_status(json.dumps(document(clients=[client])).encode())
+    assert reply
+    assert reply.status.clients[0].name == "berlin"
+    assert reply.status.clients[0].fetches == ()
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        pytest.param(b"", id="nothing"),
-        pytest.param(b"<!doctype html>", id="a page"),
-        pytest.param(b"[]", id="a list"),
-        pytest.param(b'{"status": "ok"}', id="another service"),
-        pytest.param(b"\xff\xfe{}", id="not UTF-8"),
-        pytest.param(json.dumps(document(at=float("nan"))).encode(), id="not a number"),
-        pytest.param(json.dumps(document(at=1e300)).encode(), id="a time without end"),
-        pytest.param(json.dumps(document()).replace('"at": ', '"at": 1e999, "then": ').encode(), id="an infinite one"),
-        pytest.param(json.dumps(document(at=10**400)).encode(), id="a number without end"),
-        pytest.param(json.dumps(document(clients=[{"name": "x"}])).encode(), id="too little"),
-        pytest.param(json.dumps(document()).replace('"good"', '"new"').encode(), id="an unknown level"),
-        pytest.param(b'{"clients":' + b"[" * 100_000, id="deep"),
-        pytest.param(b'{"clients":' + b"[" * 900 + b"]" * 900 + b"}", id="deep and whole"),
-    ],
-)
-def test_what_is_no_status_is_none(body: bytes) -> None:
-    assert read(body) is None
+NO_STATUS: dict[str, bytes] = {
+    "nothing": b"",
+    "a page": b"<!doctype html>",
+    "a list": b"[]",
+    "another service": b'{"status": "ok"}',
+    "not UTF-8": b"\xff\xfe{}",
+    "not a number": json.dumps(document(at=float("nan"))).encode(),
+    "a time without end": json.dumps(document(at=1e300)).encode(),
+    "an infinite one": json.dumps(document()).replace('"at": ', '"at": 1e999, "then": ').encode(),
+    "a number without end": json.dumps(document(at=10**400)).encode(),
+    "too little": json.dumps(document(clients=[{"name": "x"}])).encode(),
+    "an unknown level": json.dumps(document()).replace('"good"', '"new"').encode(),
+    "deep": b'{"clients":' + b"[" * 100_000,
+    "deep and whole": b'{"clients":' + b"[" * 900 + b"]" * 900 + b"}",
+}
 
 
-@pytest.mark.parametrize("suffix", ["", "/", "/status.json", "/?a=b#c"])
-def test_the_url_is_that_of_the_page_however_it_is_written(page: Page, suffix: str) -> None:
-    assert isinstance(ask(page.url + suffix), Told)
-    assert [path for path, _ in page.asked] == ["/ops/status/status.json"]
+def test_what_is_no_status_is_none(subtests: pytest.Subtests) -> None:
+    for case, body in NO_STATUS.items():
+        with subtests.test(case):
+            assert parse_status(body) is None
+
+
+SUFFIXES: list[str] = ["", "/", "/status.json", "/?a=b#c"]
+
+
+def test_the_url_is_that_of_the_page_however_it_is_written(page: Page, subtests: pytest.Subtests) -> None:
+    for suffix in SUFFIXES:
+        with subtests.test(repr(suffix)):
+            assert isinstance(ask(page.url + suffix), StatusReply)
+            assert page.asked.pop()[0] == "/ops/status/status.json"
 
 
 def test_headers_are_sent_along(page: Page) -> None:
-    with Source(page.url, [("Authorization", "Basic b3A6cHc=")]) as source:
-        source.ask()
+    with StatusSource(page.url, [("Authorization", "Basic b3A6cHc=")]) as source:
+        source.fetch()
     assert page.asked[0][1]["authorization"] == "Basic b3A6cHc="
 
 
 def test_headers_do_not_travel_in_the_clear() -> None:
     with pytest.raises(InsecureTransportError):
-        Source("http://shop.example/status", [("Authorization", "Basic b3A6cHc=")])
-    Source("https://shop.example/status", [("Authorization", "Basic b3A6cHc=")])
+        StatusSource("http://shop.example/status", [("Authorization", "Basic b3A6cHc=")])
+    StatusSource("https://shop.example/status", [("Authorization", "Basic b3A6cHc=")])
 
 
-@pytest.mark.parametrize(
-    "url", ["", "shop", "/status", "ws://shop.example/", "ftp://x/", "https://me:pw@shop.example/", "https:///x"]
-)
-def test_what_is_no_url_of_a_page(url: str) -> None:
-    with pytest.raises(ConfigurationError) as raised:
-        Source(url)
-    assert "pw" not in str(raised.value)
+NO_URLS: list[str] = ["", "shop", "/status", "ws://shop.example/", "ftp://x/", "https://me:pw@shop.example/", "https:///x"]
 
 
-@pytest.mark.parametrize(("status", "remedy"), [(302, "--header @FILE"), (401, "--header @FILE"), (403, "--header @FILE")])
-def test_a_login_before_the_page_is_told(page: Page, status: int, remedy: str) -> None:
-    page.say(status)
-    assert remedy in refused(page.url)
-    assert len(page.asked) == 1
+def test_what_is_no_url_of_a_page(subtests: pytest.Subtests) -> None:
+    for url in NO_URLS:
+        with subtests.test(str(url)):
+            with pytest.raises(ConfigurationError) as raised:
+                StatusSource(url)
+            assert "pw" not in str(raised.value)
 
 
-@pytest.mark.parametrize("answer", [404, 500, b"<html>", b'{"a": 1}'])
-def test_what_is_no_page_is_told(page: Page, answer: int | bytes) -> None:
-    page.say(answer)
-    assert "Check the address" in refused(page.url)
+LOGINS: list[tuple[int, str]] = [(302, "--header @FILE"), (401, "--header @FILE"), (403, "--header @FILE")]
 
 
-def test_no_more_is_read_than_a_page_can_have(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = json.dumps(kit.status().as_dict()).encode()
+def test_a_login_before_the_page_is_told(page: Page, subtests: pytest.Subtests) -> None:
+    for status, remedy in LOGINS:
+        with subtests.test(str(status)):
+            page.say(status)
+            assert remedy in refused(page.url)
+            assert len(page.asked) == 1
+            page.asked.clear()
+
+
+NO_PAGES: list[int | bytes] = [404, 500, b"<html>", b'{"a": 1}']
+
+
+def test_what_is_no_page_is_told(page: Page, subtests: pytest.Subtests) -> None:
+    for answer in NO_PAGES:
+        with subtests.test(str(answer)):
+            page.say(answer)
+            assert "Check the URL" in refused(page.url)
+
+
+def test_no_more_is_read_than_a_page_can_have(page: Page) -> None:
+    whole = json.dumps(helpers.status().as_dict()).encode()
     page.say(whole)
-    monkeypatch.setattr(source, "LIMIT", len(whole))
-    assert isinstance(ask(page.url), Told)
-    monkeypatch.setattr(source, "LIMIT", len(whole) - 1)
-    assert "no status" in refused(page.url)
+    assert isinstance(ask(page.url, limit=len(whole)), StatusReply)
+    assert "not a status" in refused(page.url, limit=len(whole) - 1)
 
 
 def test_nothing_is_unfolded(page: Page) -> None:
-    page.say(gzip.compress(json.dumps(kit.status().as_dict()).encode()))
+    page.say(gzip.compress(json.dumps(helpers.status().as_dict()).encode()))
     page.answers[0].headers["Content-Encoding"] = "gzip"
-    assert "no status" in refused(page.url)
+    assert "not a status" in refused(page.url)
     assert page.asked[0][1]["accept-encoding"] == "identity"
 
 
+@pytest.mark.pitfall(id="proxied-loopback")
+@pytest.mark.parametrize("variable", ["http_proxy", "all_proxy"])
+def test_no_proxy_of_the_environment_sees_a_page_on_this_machine(
+    page: Page, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "http://127.0.0.1:1")
+    with StatusSource(page.url, [("Authorization", "Basic b3A6cHc=")]) as source:
+        assert isinstance(source.fetch(), StatusReply)
+
+
+@pytest.mark.pitfall(id="foreign-mistakes")
+def test_a_proxy_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    password, login = "kanarie/wachtwoord", "Basic b3A6a2FuYXJpZQ=="
+    monkeypatch.setenv("HTTPS_PROXY", f"http://shop:{password}@proxy.example")
+    with pytest.raises(ConfigurationError, match="HTTPS_PROXY") as raised:
+        StatusSource("https://shop.example/status", [("Authorization", login)])
+    assert_silent(raised.value, [password, login])
+
+
 def test_nobody_there() -> None:
-    assert "No answer" in refused("http://127.0.0.1:1/status")
+    assert "No response" in refused("http://127.0.0.1:1/status")

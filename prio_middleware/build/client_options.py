@@ -1,0 +1,144 @@
+"""Options of HTTP clients from settings."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .._util.file_stamp import Stamp, file_stamp
+from ..errors import ConfigurationError, PrioError
+from ..settings import ClientSettings
+from ..telemetry.logs import log
+from ..transports.tls import SETTINGS, context_key, shared_tls_context, tls_context
+
+if TYPE_CHECKING:
+    from ..transports.inner import HTTPLibrary
+
+
+class ReloadingSSLContext(ssl.SSLContext):
+    """TLS context for clients that reloads its files when one has changed.
+
+    Each handshake uses the context that ``load`` returned last, because certificate authorities cannot be removed from a
+    context. A handshake costs one ``stat`` per file. If the files cannot be loaded, for example because certificate and key do
+    not match yet, the old context stays in use, and the next handshake tries again. Open connections stay open.
+
+    Args:
+        _protocol: ``ssl.PROTOCOL_TLS_CLIENT``, the first argument of the base class.
+        load: returns a context with the current content of the files.
+        files: the files, or links to them.
+        client: the configured name of the first client with these files, for the log.
+    """
+
+    def __init__(self, _protocol: int, load: Callable[[], ssl.SSLContext], files: Sequence[Path], client: str) -> None:
+        self._load = load
+        self._files = files
+        self._client = client
+        self._alpn_protocols: list[str] = []
+        self._stamps = self._warned_of = self._read_stamps()
+        self._made = load()
+
+    def set_alpn_protocols(self, alpn_protocols: Any) -> None:
+        """Offer these protocols (RFC 7301), also after a reload."""
+        self._alpn_protocols = list(alpn_protocols)
+        self._made.set_alpn_protocols(self._alpn_protocols)
+
+    def get_ca_certs(self, binary_form: bool = False) -> Any:  # noqa: FBT001, FBT002 - signature of the base class
+        """Return the trusted certificates as of the last handshake."""
+        return self._made.get_ca_certs(binary_form)
+
+    def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
+        """Return a TLS socket with the current certificates."""
+        return self._current().wrap_socket(*args, **options)
+
+    def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:
+        """Return a TLS object with the current certificates. anyio calls this in a worker thread."""
+        return self._current().wrap_bio(*args, **options)
+
+    def _read_stamps(self) -> tuple[Stamp, ...]:
+        return tuple(map(file_stamp, self._files))
+
+    def _current(self) -> ssl.SSLContext:
+        stamps = self._read_stamps()
+        if stamps == self._stamps:
+            return self._made
+        try:
+            made = self._load()
+        except (OSError, PrioError) as error:
+            if stamps != self._warned_of:
+                problem = getattr(error, "strerror", None) or error
+                log(
+                    logging.WARNING,
+                    "The client %r, and others with its files, keep the old certificates: the new ones cannot be loaded: %s.",
+                    *(self._client, problem),
+                    event="certificates_kept",
+                    client=self._client,
+                )
+            self._warned_of = stamps
+            return self._made
+        made.set_alpn_protocols(self._alpn_protocols)
+        self._made, self._stamps = made, stamps
+        log(
+            logging.INFO,
+            "The client %r, and others with its files, use new certificates.",
+            self._client,
+            event="certificates_loaded",
+            client=self._client,
+        )
+        return made
+
+
+def client_options(settings: ClientSettings, library: HTTPLibrary, own: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the options of the library's client from ``settings``.
+
+    Args:
+        settings: the settings of one client.
+        library: ``httpx`` or ``httpx2``.
+        own: the user's options. Its HTTP versions decide which clients share a TLS context.
+    """
+    timeout = library.Timeout(
+        connect=settings.connect_timeout,
+        read=settings.read_timeout,
+        write=settings.write_timeout,
+        pool=settings.pool_timeout,
+    )
+    limits = library.Limits(
+        max_connections=settings.max_connections,
+        max_keepalive_connections=settings.max_keepalive_connections,
+        keepalive_expiry=settings.keepalive_expiry,
+    )
+    options: dict[str, Any] = {"timeout": timeout, "limits": limits, "trust_env": settings.trust_env, "http2": settings.http2}
+    if settings.proxy:
+        options["proxy"] = settings.proxy
+    if settings.ca_file or settings.cert_file:
+        files = [file for file in (settings.ca_file, settings.cert_file, settings.cert_key_file) if file]
+        load = partial(_load_certificates, settings, library)
+        chosen = {"http2": settings.http2, **(own or {})}
+        key = context_key(
+            library,
+            settings.ca_file or True,
+            (settings.cert_file, settings.cert_key_file, settings.cert_key_password),
+            trust_env=settings.trust_env,
+            http_versions=(bool(chosen.get("http1", True)), bool(chosen["http2"])),
+        )
+        options["verify"] = shared_tls_context(
+            key, lambda: ReloadingSSLContext(ssl.PROTOCOL_TLS_CLIENT, load, files, settings.name)
+        )
+    return options
+
+
+def _load_certificates(settings: ClientSettings, library: HTTPLibrary) -> ssl.SSLContext:
+    password = settings.cert_key_password
+    context = tls_context(
+        library,
+        settings.ca_file or True,
+        settings.cert_file and (settings.cert_file, settings.cert_key_file, password and password.reveal()),
+        trust_env=settings.trust_env,
+        names=SETTINGS,
+    )
+    if isinstance(context, ConfigurationError):
+        raise context.copy(client=settings.name)
+    return context

@@ -1,0 +1,225 @@
+"""Probes of `prio check`: name resolution, connection, TLS and the first response; and the steps that run them."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import queue
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .._util.origins import DEFAULT_PORTS, Origin
+from .response import explain
+
+if TYPE_CHECKING:
+    from ..transports.routes import Routes
+
+
+class CheckStatus(enum.StrEnum):
+    """Status of a step."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckFinding:
+    """Finding of a step.
+
+    Attributes:
+        status: the status.
+        summary: the finding in one sentence.
+        remedy: what to do, or None.
+        facts: measured values for programs: numbers, texts, lists of texts.
+        lines: details for people, each with a comment.
+    """
+
+    status: CheckStatus
+    summary: str
+    remedy: str | None = None
+    facts: Mapping[str, object] = field(default_factory=dict)
+    lines: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One step of a check.
+
+    Attributes:
+        name: the step's name, such as ``dns`` or ``token``.
+        run: runs the step.
+        about: the step's target, such as ``api.example.com:443``.
+        needs: steps that must pass first.
+    """
+
+    name: str
+    run: Callable[[], CheckFinding]
+    about: str = ""
+    needs: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """Finding of a step, and its duration in seconds."""
+
+    step: Step
+    finding: CheckFinding
+    seconds: float = 0.0
+
+
+def run_steps(steps: Iterable[Step], timed: Callable[[Step], tuple[CheckFinding, float]]) -> Iterator[StepResult]:
+    """Run steps one after another, and skip those that need a failed or skipped step.
+
+    Args:
+        steps: the steps, each after those it needs.
+        timed: runs a step, and returns its finding and its duration in seconds.
+    """
+    missed: set[Step] = set()
+    for step in steps:
+        missing = next((needed for needed in step.needs if needed in missed), None)
+        if missing:
+            result = StepResult(step, CheckFinding(CheckStatus.SKIP, f"Skipped: it needs {missing.name}."))
+        else:
+            result = StepResult(step, *timed(step))
+        if result.finding.status in {CheckStatus.FAIL, CheckStatus.SKIP}:
+            missed.add(step)
+        yield result
+
+
+SHOWN = 3
+"""Maximum number of addresses in a summary."""
+
+
+class Hop(NamedTuple):
+    """The first host on the way to a server.
+
+    Attributes:
+        host: name of the server or of its proxy.
+        port: port of that host.
+        is_proxy: True for a proxy.
+    """
+
+    host: str
+    port: int
+    is_proxy: bool = False
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'proxy ' if self.is_proxy else ''}{host}:{self.port}"
+
+
+def first_hop(routes: Routes, server: Origin) -> Hop:
+    """Return the host that connections to ``server`` are opened to."""
+    itself = Hop(server.host, server.port or DEFAULT_PORTS[server.scheme])
+    proxy = routes.find(f"{server.scheme}://{itself}").proxy
+    if proxy is None:
+        return itself
+    return Hop(proxy.url.host, proxy.url.port or DEFAULT_PORTS.get(proxy.url.scheme, 1080), is_proxy=True)
+
+
+def resolve(hop: Hop, seconds: float) -> CheckFinding:
+    """Resolve a host name within ``seconds``."""
+    answer: queue.SimpleQueue[list[str] | str] = queue.SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            found = socket.getaddrinfo(hop.host, hop.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            answer.put(str(getattr(error, "strerror", None) or "it is not a valid host name"))
+        else:
+            answer.put(list(dict.fromkeys(str(address[0]) for *_, address in found)))
+
+    threading.Thread(target=look_up, daemon=True).start()  # getaddrinfo() has no timeout.
+    try:
+        addresses = answer.get(timeout=seconds)
+    except queue.Empty:
+        addresses = f"no response within {seconds:.0f} s"
+    if isinstance(addresses, str):
+        return CheckFinding(
+            CheckStatus.FAIL,
+            f"The name {hop.host} cannot be resolved: {addresses}.",
+            "Check the spelling of the URL in the settings, and this machine's DNS.",
+            {"host": hop.host},
+        )
+    more = f" and {len(addresses) - SHOWN} more" if len(addresses) > SHOWN else ""
+    shown = f"{', '.join(addresses[:SHOWN])}{more}"
+    summary = f"{hop.host} is an address." if addresses == [hop.host] else f"{hop.host} is {shown}."
+    return CheckFinding(CheckStatus.OK, summary, facts={"host": hop.host, "addresses": addresses})
+
+
+def connect(hop: Hop, seconds: float) -> CheckFinding:
+    """Open a TCP connection within ``seconds``."""
+    try:
+        with socket.create_connection((hop.host, hop.port), seconds) as connection:
+            address = str(connection.getpeername()[0])
+    except OSError as error:
+        return CheckFinding(
+            CheckStatus.FAIL,
+            f"No connection to {hop}: {error.strerror or error}.",
+            "Check address, port and firewall. If only a proxy has access, set `proxy` or HTTPS_PROXY.",
+            {"host": hop.host, "port": hop.port},
+        )
+    facts = {"host": hop.host, "port": hop.port, "address": address}
+    return CheckFinding(CheckStatus.OK, f"Connected to {hop}.", facts=facts)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstResponse:
+    """Properties of a server's first response.
+
+    Attributes:
+        tls: TLS version; None for plain HTTP.
+        http: HTTP version.
+        expires: Unix time of the certificate's expiry.
+        date: Unix time of the server's clock.
+        local: Unix time of this machine's clock at the same moment.
+    """
+
+    tls: str | None
+    http: str
+    expires: float | None
+    date: float | None
+    local: float
+
+
+def first_response(client: Any, library: Any, url: str) -> FirstResponse | CheckFinding:
+    """Request ``url``. Return the properties of the response, or a finding if there is none.
+
+    Args:
+        client: a client of ``library`` without a token.
+        library: ``httpx`` or ``httpx2``.
+        url: any URL of the server.
+    """
+    sent = time.time()
+    try:
+        # A cached response would have an old date.
+        with client.stream("GET", url, headers={"Cache-Control": "no-cache"}) as response:
+            local = (sent + time.time()) / 2
+            stream = response.extensions.get("network_stream")
+            tls = stream and stream.get_extra_info("ssl_object")
+            certificate = (tls and tls.getpeercert()) or {}
+            return FirstResponse(
+                tls=tls and tls.version(),
+                http=response.http_version,
+                expires=ssl.cert_time_to_seconds(certificate["notAfter"]) if certificate else None,
+                date=_timestamp(response.headers.get("date", "")),
+                local=local,
+            )
+    except library.HTTPError as error:
+        return CheckFinding(CheckStatus.FAIL, *explain(error))
+
+
+def _timestamp(text: str) -> float | None:
+    """Return the Unix time of an HTTP date (RFC 9110 §5.6.7), which is always in UTC, or None."""
+    try:
+        return parsedate_to_datetime(text[:40]).replace(tzinfo=datetime.UTC).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None

@@ -1,0 +1,67 @@
+"""HTTP clients of one command: the configured client, and one without a token."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from ..build import client_options
+from ..transports.options import routes_for
+from ..transports.routes import Routes, transport_of
+from ..web.clients import library_module, open_client
+
+if TYPE_CHECKING:
+    from .._util.secret import Secret
+    from ..oauth.access_token import AccessToken
+    from ..settings import ClientSettings
+
+
+class CommandClient:
+    """Clients for the servers of one configured client, with its TLS, timeouts and proxies.
+
+    Args:
+        settings: the client's settings.
+
+    Attributes:
+        library: ``httpx`` or ``httpx2``.
+        plain: a client of that library whose requests carry no token.
+        client: the configured client.
+        routes: the proxies and transports of both.
+
+    Raises:
+        ConfigurationError: the settings cannot be used: a certificate or a package is missing, or a key does not match.
+    """
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self._settings = settings
+        self.client: Any = open_client(settings)
+        self._transport: Any = transport_of(self.client)
+        self.library: Any = library_module(settings).AuthTransport.library
+        options = client_options(settings, self.library)
+        routes = routes_for(options, self.library, client=settings.name, api=settings.base_url)
+        assert isinstance(routes, Routes)  # noqa: S101 - open_client() accepted the same options.
+        self.routes = routes
+        transports = routes.wrapped(lambda transport: transport)
+        self.plain: Any = self.library.Client(**transports, timeout=options["timeout"], trust_env=settings.trust_env)
+
+    def authenticate(self) -> AccessToken:
+        """Return the client's token, cached or from the token endpoint.
+
+        Raises:
+            TokenError: there is no token.
+        """
+        token: AccessToken = self._transport.authenticate()
+        return token
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The credentials and tokens: no output repeats them if a server echoes them."""
+        given = (self._settings.client_secret, self._settings.private_key)
+        return (*(secret for secret in given if secret), *getattr(self._transport.pipeline.provider, "recent_secrets", ()))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.client.close()
+        self.plain.close()

@@ -1,1 +1,0 @@
-"""What the drop-ins for the web frameworks share."""

@@ -1,0 +1,1 @@
+"""Budget guard: a limit on 4xx responses."""

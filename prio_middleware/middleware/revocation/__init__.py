@@ -1,0 +1,1 @@
+"""Revocation: refused tokens, and renewal after a refusal."""

@@ -1,0 +1,80 @@
+"""Headers with static credentials, such as an API key, for allowed origins only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from .._util.clock import Clock, current_clock
+from .._util.secret import Secret
+from ..errors import ConfigurationError
+from ..oauth.static_token import LOOK_SECONDS
+from ..oauth.token_request import headers_problem
+from ..pipeline.exchange import Exchange
+
+HeaderPairs = tuple[tuple[str, Secret], ...]
+
+RESERVED: Final = ("Host", "Content-Length", "Transfer-Encoding", "Connection")
+"""Headers that belong to the connection: no setting replaces them."""
+
+
+class StaticHeaders:
+    """Component that adds headers with static credentials, such as an API key. Its ``repr`` does not show their values.
+
+    The origin guard stands before it, so no other origin gets them; headers of the HTTP library's client go everywhere. A
+    header that the caller's request already has is kept.
+
+    Args:
+        headers: names and values.
+        changed: returns the present headers of a file, or None if they have not changed. Called once in a second at most.
+        client: the configured name of the client, for errors.
+        clock: seconds of a monotonic clock.
+
+    Raises:
+        ConfigurationError: a header cannot be sent.
+    """
+
+    def __init__(
+        self,
+        headers: Mapping[str, str | Secret] | Iterable[tuple[str, str | Secret]],
+        *,
+        changed: Callable[[], HeaderPairs | None] | None = None,
+        client: str = "default",
+        clock: Clock | None = None,
+    ) -> None:
+        pairs = tuple((name, Secret(value) if isinstance(value, str) else value) for name, value in dict(headers).items())
+        problem = headers_problem(pairs, RESERVED)
+        if problem:
+            raise ConfigurationError(f"The headers cannot be sent: {problem}.", client=client)
+        self._headers = pairs
+        self._changed = changed
+        self._clock = clock or current_clock()
+        self._next_look = self._clock() + LOOK_SECONDS
+
+    def on_request(self, exchange: Exchange) -> None:
+        """Add the headers."""
+        if self._changed is not None and self._clock() >= self._next_look:
+            self._next_look = self._clock() + LOOK_SECONDS
+            self._headers = self._changed() or self._headers
+        present = {name.lower() for name in exchange.headers}
+        for name, value in self._headers:
+            if name.lower() not in present:
+                exchange.headers[name] = value.reveal()
+
+    def __repr__(self) -> str:
+        return f"<StaticHeaders {', '.join(name for name, _ in self._headers)} **>"
+
+
+def parse_headers(text: str) -> HeaderPairs | str:
+    """Return the headers in ``text``, one ``Name: value`` a line, or the problem, without any of the text."""
+    pairs: list[tuple[str, Secret]] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, colon, value = line.partition(":")
+        if not colon:
+            return f"line {number} has no colon: expected one header a line, as Name: value"
+        pairs.append((name.strip(), Secret(value.strip(" \t"))))
+    if not pairs:
+        return "there is no header: expected one header a line, as Name: value"
+    return headers_problem(tuple(pairs), RESERVED) or tuple(pairs)

@@ -1,0 +1,241 @@
+"""Accounts: several credentials at one server, used through one client."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from .._util.clock import Clock, current_clock
+from .._util.secret import Secret
+from ..errors import ConfigurationError, PrioError, TokenEndpointUnavailableError, TokenError, UnknownAccountError
+from .access_token import DEFAULT_OPTIONS, TokenOptions
+from .effects import Call, Steps
+from .single_flight import Crash
+
+if TYPE_CHECKING:
+    from ..telemetry.counters import ClientCounters
+    from .provider import ClientCredentialsProvider
+    from .token_request import TokenEndpoint
+
+ACCOUNTS_LIMIT: Final = 1024
+"""Maximum accounts that one client keeps: approximately those that were used last."""
+
+ACCOUNTS_TTL: Final = 3600.0
+"""Seconds after which a resolver is asked again for the credentials of an account. Also a default of the settings."""
+
+NAME_LIMIT: Final = 256
+"""Maximum length of an account's name, in characters."""
+
+SHOWN: Final = 40
+"""Characters of a wrong name that an error shows."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class AccountCredentials:
+    """Credentials of one account, as a resolver returns them. Its ``repr`` does not show the secret.
+
+    Attributes:
+        account: the name that the resolver was asked for. Another name is an error, so that a mistake in a query cannot send
+            one account's call with the token of another.
+        client_id: the client identifier (RFC 6749 §2.2).
+        client_secret: the client's secret.
+        scope: the scopes to request; default: the client's.
+        audience: the API that the token is for; default: the client's.
+
+    Raises:
+        TypeError: an attribute is not a text.
+    """
+
+    account: str
+    client_id: str
+    client_secret: str | Secret
+    scope: str | None = None
+    audience: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("account", "client_id", "client_secret", "scope", "audience"):
+            value = getattr(self, name)
+            is_text = isinstance(value, str | Secret) if name == "client_secret" else isinstance(value, str)
+            if not is_text and not (value is None and name in {"scope", "audience"}):
+                raise TypeError(f"{name} is a text, not {type(value).__name__}.")
+
+    def __repr__(self) -> str:
+        return f"<AccountCredentials {self.account!r} {self.client_id!r} **>"
+
+
+AccountResolver = Callable[[str], AccountCredentials | Awaitable[AccountCredentials | None] | None]
+"""Returns the credentials of an account by its name, or None if there is no such account. It may be a coroutine function."""
+
+
+class Resolution:
+    """Credentials of one account from a resolver: asked for once, after ``ttl`` seconds, and when the server rejects them.
+
+    Args:
+        account: the account's name.
+        resolve: the resolver.
+        endpoint: returns the token endpoint with these credentials.
+        client: the configured name of the client, for errors.
+        counters: returns the account's counters, once it is known to exist.
+        ttl: seconds for which the credentials count.
+        clock: seconds of a monotonic clock.
+    """
+
+    def __init__(
+        self,
+        account: str,
+        resolve: AccountResolver,
+        endpoint: Callable[[AccountCredentials], TokenEndpoint],
+        *,
+        client: str,
+        counters: Callable[[], ClientCounters] | None = None,
+        ttl: float = ACCOUNTS_TTL,
+        clock: Clock | None = None,
+    ) -> None:
+        self.options = DEFAULT_OPTIONS
+        self.counters = counters
+        self._account = account
+        self._resolve = resolve
+        self._endpoint = endpoint
+        self._client = client
+        self._ttl = ttl
+        self._clock = clock or current_clock()
+        self._resolved_at = float("-inf")
+        self._asking_pid = 0  # A forked child does not inherit the call.
+
+    def is_due(self) -> bool:
+        """Return whether the resolver is to be asked."""
+        return self._clock() >= self._resolved_at + self._ttl
+
+    def is_asking(self) -> bool:
+        """Return whether the resolver is working. A thread cannot be stopped, so there is never a second one."""
+        return self._asking_pid == os.getpid()
+
+    def still_asking(self) -> TokenError:
+        """Return the error of a fetch for which an earlier call of the resolver takes too long."""
+        return self._failed("The resolver of accounts has still not answered an earlier call")
+
+    def ask(self, seconds: float) -> Steps[TokenEndpoint | TokenError]:
+        """Ask the resolver, for at most ``seconds``. Return the token endpoint with the credentials, or the error."""
+        self._asking_pid = os.getpid()
+        found = yield Call(self._resolve, self._account, seconds, self._stop_asking)
+        if found is None:
+            return unknown_account(self._account, self._client, "The resolver of accounts does not know it.")
+        if not isinstance(found, AccountCredentials) or found.account != self._account:
+            return self._failed(_problem(found, seconds))
+        try:
+            endpoint = self._endpoint(found)
+        except PrioError as error:
+            return self._failed(f"The credentials of the resolver of accounts cannot be used: {error.message}")
+        self.options = TokenOptions(found.scope, found.audience)
+        self._resolved_at = self._clock()
+        return endpoint
+
+    def _stop_asking(self) -> None:
+        self._asking_pid = 0
+
+    def _failed(self, message: str) -> TokenError:
+        return TokenEndpointUnavailableError(
+            f"{message.rstrip('.')} (account {self._account!r}).",
+            client=self._client,
+            remedy="Correct the function that accounts names. It returns AccountCredentials or None, and takes a short time.",
+        )
+
+
+def _problem(found: object, seconds: float) -> str:
+    """Return what is wrong with the result of a resolver, without what it read."""
+    match found:
+        case AccountCredentials():
+            return "The resolver of accounts returned the credentials of another account"
+        case Crash(error=TimeoutError()):
+            return f"The resolver of accounts did not answer within {seconds:.1f} s"
+        case Crash(error=error):
+            return f"The resolver of accounts raised {type(error).__name__}"
+        case _:
+            return f"The resolver of accounts returned {type(found).__name__}, not AccountCredentials"
+
+
+class Accounts:
+    """Token providers of a client's accounts, by name. Bounded: roughly the least recently used account is dropped first.
+
+    Only an account that exists is kept, so names that a stranger invents displace none.
+
+    Args:
+        find: returns a new provider for an account, or None if no account has that name.
+        client: the configured name of the client, for errors.
+        limit: maximum accounts that are kept.
+    """
+
+    def __init__(
+        self, find: Callable[[str], ClientCredentialsProvider | None], *, client: str = "default", limit: int = ACCOUNTS_LIMIT
+    ) -> None:
+        self._find = find
+        self._client = client
+        self._limit = max(limit, 1)
+        self._kept: OrderedDict[str, ClientCredentialsProvider] = OrderedDict()
+        self._pending: OrderedDict[str, ClientCredentialsProvider] = OrderedDict()
+        self.lookup = self._kept.get
+
+    def provider(self, name: str) -> ClientCredentialsProvider:
+        """Return the provider of the account ``name``.
+
+        Raises:
+            UnknownAccountError: no account has that name.
+        """
+        provider = self._kept.get(name) or self._pending.get(name)
+        if provider is None:
+            problem = name_problem(name)
+            provider = None if problem else self._find(name)
+            if provider is None:
+                raise unknown_account(name, self._client, problem or "No client of the settings at the same server has it.")
+            self._pending[name] = provider = self._pending.setdefault(name, provider)
+            _trim(self._pending, self._limit)
+        if provider.is_resolved and name in self._pending:
+            self._kept[name] = provider
+            self._pending.pop(name, None)
+            _trim(self._kept, self._limit)
+        elif name in self._kept:
+            with contextlib.suppress(KeyError):  # Another thread has just dropped it.
+                self._kept.move_to_end(name)
+        return provider
+
+    def active(self) -> list[ClientCredentialsProvider]:
+        """Return the providers of the accounts in use."""
+        return [*list(self._kept.values()), *list(self._pending.values())]
+
+
+def _trim(kept: OrderedDict[str, ClientCredentialsProvider], limit: int) -> None:
+    while len(kept) > limit:
+        with contextlib.suppress(KeyError):  # Another thread was quicker.
+            kept.popitem(last=False)
+
+
+def name_problem(name: str) -> str | None:
+    """Return what is wrong with an account's name, or None. Names may come from inbound requests."""
+    if not name or len(name) > NAME_LIMIT:
+        return f"An account's name has 1 to {NAME_LIMIT} characters."
+    if not name.isprintable():
+        return "The name contains a line break or another control character."
+    return None
+
+
+def unknown_account(name: str, client: str, reason: str) -> UnknownAccountError:
+    """Return the error for a name that no account has. It shows the beginning of the name only."""
+    shown = name if len(name) <= SHOWN else f"{name[:SHOWN]}..."
+    return UnknownAccountError(f"There is no account {shown!r}. {reason}", client=client)
+
+
+def check_resolver(resolve: Any, client: str) -> None:
+    """Raise ConfigurationError if ``resolve`` cannot be called with a name."""
+    try:
+        inspect.signature(resolve).bind("name")
+    except (TypeError, ValueError):
+        raise ConfigurationError(
+            f"accounts is {type(resolve).__name__}; expected is a function that takes the account's name.",
+            client=client,
+            remedy="Give a function: accounts=load, where load(name) returns AccountCredentials or None.",
+        ) from None

@@ -1,0 +1,245 @@
+"""Client authentication at the token endpoint (RFC 6749 §2.3, RFC 7523), by Authlib.
+
+Authlib is imported by the first token request, not with this module: its import takes longer than all of this package. Only a
+client with a private key needs it earlier, to load the key.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Literal, Protocol, Self
+from urllib.parse import parse_qsl, quote_plus
+
+from .._util.secret import Secret, Unpicklable
+from ..errors import ConfigurationError
+from .signing_key import SigningKey, load_signing_key
+
+_FINGERPRINT_KEY = secrets.token_bytes(32)
+
+
+class Credentials(Unpicklable):
+    """Headers and parameters that authenticate the client of one token request. Its ``repr`` shows nothing.
+
+    It is no dataclass, so that ``asdict`` of an object that holds it cannot reveal it.
+
+    Attributes:
+        headers: headers to add.
+        body: parameters to add to the body, before it is encoded.
+        secrets: parts that the server might echo, and that no error may repeat.
+    """
+
+    __slots__ = ("body", "headers", "secrets")
+
+    def __init__(
+        self,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        body: tuple[tuple[str, str], ...] = (),
+        secrets: tuple[Secret, ...] = (),
+    ) -> None:
+        self.headers = headers
+        self.body = body
+        self.secrets = secrets
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __repr__(self) -> str:
+        return "<Credentials **>"
+
+
+class ClientAuth(Protocol):
+    """Client authentication at the token endpoint.
+
+    Attributes:
+        method: its registered name (RFC 7591 §2, ``token_endpoint_auth_method``).
+        client_id: the client identifier (RFC 6749 §2.2).
+        fingerprint: a keyed hash of the credentials. It differs for other credentials, reveals nothing, and is valid in this
+            process only.
+    """
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def client_id(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+
+    def apply(self, token_url: str) -> Credentials:
+        """Return the credentials for one request. Called for every attempt."""
+        ...
+
+    def digest(self, key: bytes) -> str:
+        """Return an HMAC of the credentials under ``key``: the same in every process that has ``key``."""
+        ...
+
+
+@dataclass(frozen=True, repr=False)
+class ClientSecretBasic:
+    """Client id and secret in HTTP Basic.
+
+    RFC 6749 §2.3.1 form-encodes both first (``encoding="form"``); many servers, Prio among them, expect them as they are
+    (``"raw"``). Characters beyond ASCII are sent as UTF-8, the one charset of RFC 7617 §2.1.
+
+    Raises:
+        ConfigurationError: either is empty or contains a control character; the encoding is raw and the id contains a colon;
+            the encoding is unknown.
+    """
+
+    client_id: str
+    client_secret: Secret
+    encoding: Literal["raw", "form"] = "raw"
+    method: str = field(default="client_secret_basic", init=False)
+    fingerprint: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        _require(self.client_id, self.client_secret)
+        if self.encoding not in _ENCODINGS:
+            raise ConfigurationError(f"The encoding of Basic credentials is {self.encoding!r}; expected is raw or form.")
+        if self.encoding == "raw" and ":" in self.client_id:
+            raise ConfigurationError(
+                f"The client id {self.client_id!r} contains a colon, which ends the id in HTTP Basic (RFC 7617 §2).",
+                remedy='Set the encoding of Basic credentials to "form", or use client_secret_post, if the server takes it.',
+            )
+        object.__setattr__(self, "fingerprint", self.digest(_FINGERPRINT_KEY))
+
+    def apply(self, token_url: str) -> Credentials:
+        return self._credentials
+
+    @cached_property
+    def _credentials(self) -> Credentials:
+        return _basic(self.client_id, self.client_secret, _ENCODINGS[self.encoding])
+
+    def digest(self, key: bytes) -> str:
+        return _digest(key, self.method, self.encoding, self.client_id, self.client_secret)
+
+    def __repr__(self) -> str:
+        return f"<ClientSecretBasic {self.client_id!r} **>"
+
+
+@dataclass(frozen=True, repr=False)
+class ClientSecretPost:
+    """Client id and secret in the body, in the encoding of the body.
+
+    Raises:
+        ConfigurationError: either is empty or contains a control character.
+    """
+
+    client_id: str
+    client_secret: Secret
+    method: str = field(default="client_secret_post", init=False)
+    fingerprint: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        _require(self.client_id, self.client_secret)
+        object.__setattr__(self, "fingerprint", self.digest(_FINGERPRINT_KEY))
+
+    def apply(self, token_url: str) -> Credentials:
+        return self._credentials
+
+    @cached_property
+    def _credentials(self) -> Credentials:
+        return _post(self.client_id, self.client_secret)
+
+    def digest(self, key: bytes) -> str:
+        return _digest(key, self.method, self.client_id, self.client_secret)
+
+    def __repr__(self) -> str:
+        return f"<ClientSecretPost {self.client_id!r} **>"
+
+
+@dataclass(frozen=True, repr=False)
+class PrivateKeyJWT:
+    """A signed assertion instead of a secret (RFC 7523 §2.2): RS, PS or ES with SHA-256 to -512, or EdDSA.
+
+    Attributes:
+        client_id: issuer and subject of the assertion.
+        private_key: PEM, or a JWK in JSON; not encrypted.
+        algorithm: an algorithm for such a key. Default: the JWK's, else the usual one for such a key.
+        key_id: the ``kid`` header, for a server that knows several keys. Default: the JWK's.
+        audience: audience of the assertion: the server's issuer identifier. Default: the token URL.
+
+    Raises:
+        ConfigurationError: the client id is empty or contains a control character; the key cannot be read, is not private, is
+            too short, or does not fit the algorithm.
+    """
+
+    client_id: str
+    private_key: Secret
+    algorithm: str | None = None
+    key_id: str | None = None
+    audience: str | None = None
+    method: str = field(default="private_key_jwt", init=False)
+    fingerprint: str = field(init=False)
+    _key: SigningKey = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        _require(self.client_id)
+        key = load_signing_key(self.private_key, self.algorithm, self.key_id)
+        if isinstance(key, str):
+            raise ConfigurationError(f"{key} It is the key of client id {self.client_id!r}.")
+        object.__setattr__(self, "_key", key)
+        object.__setattr__(self, "fingerprint", self.digest(_FINGERPRINT_KEY))
+
+    def apply(self, token_url: str) -> Credentials:
+        from authlib.oauth2.rfc7523.client import ASSERTION_TYPE
+
+        assertion = Secret(self._key.sign(self.client_id, self.audience or token_url))
+        body = (("client_assertion_type", str(ASSERTION_TYPE)), ("client_assertion", assertion.reveal()))
+        return Credentials(body=body, secrets=(assertion,))
+
+    def digest(self, key: bytes) -> str:
+        return _digest(key, self.method, self._key.algorithm, self._key.key_id or "", self.client_id, self.private_key)
+
+    def __repr__(self) -> str:
+        return f"<PrivateKeyJWT {self.client_id!r} **>"
+
+
+def _basic(client_id: str, client_secret: Secret, encode: Callable[[str], str]) -> Credentials:
+    from authlib.oauth2.auth import ClientAuth as AuthlibAuth
+
+    sent = Secret(encode(client_secret.reveal()))
+    auth = AuthlibAuth(_as_latin1(encode(client_id)), _as_latin1(sent.reveal()), "client_secret_basic")
+    _, headers, _ = auth.prepare("POST", "", {}, "")
+    return Credentials(headers, secrets=(client_secret, sent, Secret(headers["Authorization"].removeprefix("Basic "))))
+
+
+def _post(client_id: str, client_secret: Secret) -> Credentials:
+    from authlib.oauth2.auth import ClientAuth as AuthlibAuth
+
+    # An empty body: Authlib would parse one in JSON as a form.
+    _, _, form = AuthlibAuth(client_id, client_secret.reveal(), "client_secret_post").prepare("POST", "", {}, "")
+    return Credentials(body=tuple(parse_qsl(form)), secrets=(client_secret,))
+
+
+def _as_latin1(text: str) -> str:
+    """Return the text whose latin-1 bytes are the UTF-8 bytes of ``text``: Authlib encodes as latin-1."""
+    return text.encode().decode("latin-1")
+
+
+def _require(client_id: str, client_secret: Secret | None = None) -> None:
+    """Raise ConfigurationError if either is empty or not printable (RFC 6749 appendix A.1 and A.2)."""
+    if not _is_visible(client_id):
+        raise ConfigurationError("The client id is empty, or contains a line break or another control character.")
+    if client_secret is not None and not _is_visible(client_secret.reveal()):
+        raise ConfigurationError(
+            f"The secret of client id {client_id!r} is empty, or contains a line break or another control character.",
+            remedy="Look for a line break at the end of the file or variable that it comes from.",
+        )
+
+
+def _is_visible(text: str) -> bool:
+    return bool(text) and text.isprintable()
+
+
+def _digest(key: bytes, *parts: str | Secret) -> str:
+    clear = [part.reveal() if isinstance(part, Secret) else part for part in parts]
+    return hmac.new(key, json.dumps(clear).encode(), "sha256").hexdigest()
+
+
+_ENCODINGS: dict[str, Callable[[str], str]] = {"raw": str, "form": quote_plus}

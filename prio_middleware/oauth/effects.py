@@ -1,0 +1,407 @@
+"""Effects: steps that a blocking or an awaiting loop carries out, and the threads that run them."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import inspect
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from ..errors import TokenError
+from ..telemetry.metrics import attached
+from .single_flight import Crash, InFlightFetch, NoOutcome, Outcome
+from .token_request import TokenRequest
+from .token_response import TokenResponse
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
+T = TypeVar("T")
+
+Send = Callable[[TokenRequest], TokenResponse]
+"""Sends a token request and returns the response; it does not raise."""
+
+AsyncSend = Callable[[TokenRequest], Awaitable[TokenResponse]]
+
+
+class Post(NamedTuple):
+    """Send this token request. The result is the response."""
+
+    request: TokenRequest
+
+    def do(self, send: Send) -> TokenResponse:
+        """Block."""
+        return send(self.request)
+
+    def ado(self, send: AsyncSend) -> Awaitable[TokenResponse]:
+        """Await."""
+        return send(self.request)
+
+
+class Get(Post):
+    """Send this metadata request, with another method but in the same way."""
+
+
+class Wait(NamedTuple):
+    """Wait for a fetch. The result is its outcome.
+
+    Attributes:
+        flight: the flight.
+        seconds: how long the caller waits at most.
+        lost_in: seconds after which the flight counts as lost, for every caller.
+        joined: another caller started it.
+    """
+
+    fetch: InFlightFetch
+    seconds: float
+    lost_after_seconds: float
+    joined: bool = True
+
+    def do(self, send: Send) -> Outcome:
+        """Blocking."""
+        return self.fetch.wait(min(self.seconds, self.lost_after_seconds), send)
+
+    def ado(self, send: AsyncSend) -> Awaitable[Outcome]:
+        """Awaiting."""
+        return self.fetch.await_(self.seconds, self.lost_after_seconds, send)
+
+
+class Pause(NamedTuple):
+    """Pause for ``seconds``.
+
+    Attributes:
+        seconds: length of the pause.
+        failure: error of the attempt that is repeated after the pause, if there was one.
+        give_up_seconds: seconds until the whole fetch is given up, with a ``failure``.
+    """
+
+    seconds: float
+    failure: TokenError | None = None
+    give_up_seconds: float = 0.0
+
+    def do(self, send: Send) -> None:
+        """Block."""
+        time.sleep(self.seconds)
+
+    async def ado(self, send: AsyncSend) -> None:
+        """Await."""
+        import anyio
+
+        await anyio.sleep(self.seconds)
+
+
+class Background(NamedTuple):
+    """Run the steps of a fetch beside the callers. The result is True if they were started."""
+
+    steps: Steps[Any]
+    fetch: InFlightFetch
+
+    def do(self, send: Send) -> bool:
+        """Start them in a daemon thread of their own.
+
+        An executor would not do: the exit of the process waits for its threads.
+        """
+        if not may_start_threads():
+            return False
+        stop, self.fetch.thread = Stop(), None
+        self.fetch.sender, self.fetch.stop = send, stop.set
+        # The caller's context makes its span the parent of the fetch's span, and gives log records its trace.
+        target = contextvars.copy_context().run
+        thread = threading.Thread(target=target, args=(self._run, send, stop), name="prio_middleware.fetch", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # No more threads, or the interpreter is shutting down.
+            self.fetch.thread = threading.get_ident()
+            return False
+        return True
+
+    def _run(self, send: Send, stop: Stop) -> None:
+        self.fetch.thread, self.fetch.steps = threading.get_ident(), self.steps
+
+        def stoppable(request: TokenRequest) -> TokenResponse:
+            request.stop = stop
+            return send(request)
+
+        result: Any = None
+        try:
+            while not stop.is_set():
+                effect = self.steps.send(result)
+                result = None
+                if isinstance(effect, Pause):
+                    stop.pause(effect.seconds)
+                else:
+                    result = effect.do(stoppable)
+        except StopIteration:
+            pass
+        except Exception as error:  # noqa: BLE001 - the callers raise it: a thread could only print it
+            self.fetch.complete(Crash(error))
+        finally:
+            self.steps.close()
+            self.fetch.complete(NoOutcome.ABANDONED)  # Steps that did not begin complete nothing.
+
+    async def arun(self, send: AsyncSend) -> None:
+        """Run the steps in a task of their own. It raises nothing but its cancellation."""
+        result: Any = None
+        try:
+            while True:
+                result = await self.steps.send(result).ado(send)
+        except StopIteration:
+            pass
+        except Exception as error:  # noqa: BLE001 - the same: an exception of a system task would end trio's run
+            self.fetch.complete(Crash(error))
+        finally:
+            self.steps.close()
+
+    async def ado(self, send: AsyncSend) -> bool:
+        """Start them in a task of the caller's event loop, outside of any task group."""
+        from anyio.lowlevel import current_token
+
+        try:
+            loop: Any = current_token().native_token
+        except RuntimeError:  # Neither asyncio nor trio: the caller fetches itself.
+            return False
+        self.fetch.sender = send
+        if hasattr(loop, "create_task"):
+            _start_asyncio_task(loop, self.arun(send), self.fetch)
+        else:
+            _start_trio_task(loop, self, send)
+        self.fetch.steps = self.steps
+        return True
+
+
+def _start_asyncio_task(loop: Any, steps: Any, fetch: InFlightFetch) -> None:
+    for orphan in [task for task in _tasks if task.get_loop().is_closed()]:  # It can neither go on nor clean up.
+        _tasks.discard(orphan)
+        with contextlib.suppress(RuntimeError):  # It wanted to await something, or to leave a scope of its task.
+            orphan.get_coro().close()
+    task = loop.create_task(steps)
+    # A loop may be closed without cancelling its tasks: that ends the fetch, and is no mistake of the application.
+    task._log_destroy_pending = False  # noqa: SLF001 - as asyncio's own gather() does; there is no public way
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+    # A task that is cancelled before its first step runs no code at all.
+    task.add_done_callback(lambda _: fetch.complete(NoOutcome.ABANDONED))
+    fetch.is_running = loop.is_running
+
+    def stop() -> None:
+        with contextlib.suppress(RuntimeError):  # The loop is closed.
+            loop.call_soon_threadsafe(task.cancel)
+
+    fetch.stop = stop
+
+
+def _start_trio_task(token: Any, background: Background, send: AsyncSend) -> None:
+    import trio
+
+    scope = trio.CancelScope()
+
+    async def in_scope() -> None:
+        with scope:
+            await background.arun(send)
+
+    def stop() -> None:
+        with contextlib.suppress(trio.RunFinishedError):
+            token.run_sync_soon(scope.cancel)
+
+    background.fetch.stop = stop
+    trio.lowlevel.spawn_system_task(in_scope, context=contextvars.copy_context())
+
+
+class RunBlocking(NamedTuple):
+    """Run this operation, which blocks briefly and does not raise. The result is its return value."""
+
+    operation: Callable[[], Any]
+
+    def do(self, send: Send) -> Any:
+        """Run it in the caller's thread."""
+        return self.operation()
+
+    async def ado(self, send: AsyncSend) -> Any:
+        """Run it in a worker thread."""
+        import anyio.to_thread
+
+        # A limiter of its own: the application may keep all of its threads busy.
+        return await anyio.to_thread.run_sync(self.operation, limiter=anyio.CapacityLimiter(1))
+
+
+class Call(NamedTuple):
+    """Call a function of the application. The result is its return value, or a :class:`Crash` if it raises or takes too long.
+
+    Attributes:
+        function: the function, or a coroutine function.
+        argument: its argument.
+        seconds: time limit for an awaiting caller. A blocking one waits: its thread belongs to the fetch.
+        ended: called when the function has ended, even after the time limit.
+    """
+
+    function: Callable[[str], Any]
+    argument: str
+    seconds: float
+    ended: Callable[[], object]
+
+    def do(self, send: Send) -> Any:
+        """Call it in this thread."""
+        result = self._call()
+        if inspect.isawaitable(result):
+            if inspect.iscoroutine(result):
+                result.close()
+            return Crash(TypeError("A coroutine function cannot be called by a sync client."))
+        return result
+
+    async def ado(self, send: AsyncSend) -> Any:
+        """Await it; or call it in a worker thread, which goes on if it takes too long."""
+        import anyio.to_thread
+
+        with anyio.move_on_after(self.seconds):
+            if not inspect.iscoroutinefunction(self.function):
+                limiter = anyio.CapacityLimiter(1)
+                result = await anyio.to_thread.run_sync(self._call, limiter=limiter, abandon_on_cancel=True)
+                return await _awaited(result) if inspect.isawaitable(result) else result
+            try:
+                return await _awaited(self.function(self.argument))
+            finally:
+                self.ended()
+        return Crash(TimeoutError())
+
+    def _call(self) -> Any:
+        try:
+            return self.function(self.argument)
+        except Exception as error:  # noqa: BLE001 - the application's function may raise anything
+            return Crash(error)
+        finally:
+            self.ended()
+
+
+async def _awaited(result: Awaitable[Any]) -> Any:
+    try:
+        return await result
+    except Exception as error:  # noqa: BLE001 - the same
+        return Crash(error)
+
+
+class Within(NamedTuple):
+    """Run an effect with OpenTelemetry's ``context`` as the current one: parent of the HTTP spans of a token request."""
+
+    effect: Post
+    context: Context
+
+    def do(self, send: Send) -> Any:
+        """Block."""
+        with attached(self.context):
+            return self.effect.do(send)
+
+    async def ado(self, send: AsyncSend) -> Any:
+        """Await."""
+        with attached(self.context):
+            return await self.effect.ado(send)
+
+
+_tasks: set[Any] = set()  # asyncio keeps weak references only.
+
+Effect = Post | Wait | Pause | Background | RunBlocking | Call | Within
+
+Steps = Generator[Effect, Any, T]
+
+
+def run(steps: Steps[T], send: Send) -> T:
+    """Run ``steps`` in this thread and return their result."""
+    result: Any = None
+    try:
+        while True:
+            result = steps.send(result).do(send)
+    except StopIteration as stop:
+        done: T = stop.value
+        return done
+    finally:
+        steps.close()  # An interrupt must not leave the fetch behind.
+
+
+async def arun(steps: Steps[T], send: AsyncSend) -> T:
+    """Run ``steps`` in this task, on asyncio or trio, and return their result."""
+    result: Any = None
+    try:
+        while True:
+            result = await steps.send(result).ado(send)
+    except StopIteration as stop:
+        done: T = stop.value
+        return done
+    finally:
+        steps.close()  # A cancellation must not leave the fetch behind.
+
+
+_held_off = ContextVar("_held_off", default=False)
+
+
+@contextmanager
+def no_threads() -> Generator[None]:
+    """Keep this package from starting threads that outlive their task, within ``with``: a server may fork next.
+
+    Python 3.12 and later warn of a fork beside threads, and a child may inherit a lock that a thread holds.
+    """
+    token = _held_off.set(True)
+    try:
+        yield
+    finally:
+        _held_off.reset(token)
+
+
+def may_start_threads() -> bool:
+    """Return whether a new thread would run.
+
+    Return False before a fork, at the interpreter's exit, and under uWSGI without threads.
+    """
+    # Before Python 3.12, a thread that is started while the interpreter exits never runs, and its starter blocks for ever.
+    return not (_held_off.get() or sys.is_finalizing() or _uwsgi_without_threads())
+
+
+def _uwsgi_without_threads() -> bool:
+    """Return whether this is a uWSGI worker that was started without ``enable-threads`` and ``threads``.
+
+    Its threads never get the interpreter lock, so one that is started does not run
+    (https://uwsgi-docs.readthedocs.io/en/latest/WSGIquickstart.html#a-note-on-python-threads).
+    """
+    options: Mapping[str, object] | None = getattr(sys.modules.get("uwsgi"), "opt", None)
+    if options is None or "threads" in options:
+        return False
+    value = options.get("enable-threads")
+    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    return text.lower() in {"", "0", "false", "no", "off", "none"}
+
+
+class Stop:
+    """Early end of one thread's work: wakes its pauses, and cancels its requests."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._cuts: list[Callable[[], object]] = []
+
+    def set(self) -> None:
+        """End the work. Any thread may call this."""
+        self._event.set()
+        for cut in list(self._cuts):
+            cut()
+
+    def is_set(self) -> bool:
+        """Return whether the work must end."""
+        return self._event.is_set()
+
+    def pause(self, seconds: float) -> None:
+        """Block for ``seconds``, or until the work must end."""
+        self._event.wait(seconds)
+
+    @contextmanager
+    def cutting(self, cut: Callable[[], object]) -> Generator[None]:
+        """Call ``cut`` if the work must end within ``with``, or must have ended before."""
+        self._cuts.append(cut)
+        try:
+            if self.is_set():
+                cut()
+            yield
+        finally:
+            self._cuts.remove(cut)

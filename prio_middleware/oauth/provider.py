@@ -1,0 +1,704 @@
+"""Token providers: the protocol, and the client credentials grant (RFC 6749 §4.4)."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Hashable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from .._util.clock import Clock, current_clock
+from .._util.plain_http import insecure_url
+from .._util.redaction import safe_url
+from ..errors import (
+    ClientClosedError,
+    CredentialsRefusedError,
+    PrioError,
+    TokenEndpointUnavailableError,
+    TokenError,
+    TokenUnchangedError,
+)
+from ..telemetry.counters import ClientCounters
+from ..telemetry.logs import error_type
+from ..telemetry.metrics import Trigger, trigger
+from ..telemetry.spans import FetchContext, ProviderState
+from .access_token import DEFAULT_OPTIONS, AccessToken, TokenOptions
+from .accounts import Accounts, Resolution, unknown_account
+from .cache import TokenCache
+from .decision import (
+    CoolDown,
+    Decision,
+    DroppedTokens,
+    Failure,
+    Fetch,
+    Use,
+    UseAndRefresh,
+    decide,
+    fetch_seconds,
+    is_after_rejection,
+    reason_label,
+    usable,
+)
+from .discovery import Discovery
+from .effects import AsyncSend, Background, Pause, RunBlocking, Send, Steps, Wait, arun, run
+from .observation import TokenReport, observe_acquisition, observe_fetch
+from .retry import Failures, request_token
+from .shared.store import StoreReport
+from .single_flight import Crash, InFlightFetch, NoOutcome, Outcome, SingleFlight
+from .token_request import FAILURE_COOLDOWN, TOKEN_DEADLINE, TokenEndpoint
+
+if TYPE_CHECKING:
+    from .._util.secret import Secret
+    from .shared.coordinator import RequestToken, SharedTokens
+
+GRACE = 1.0
+"""Seconds past its deadline after which a fetch counts as lost."""
+
+STARTING = 1.0
+"""Seconds within which a fetch must run. Its caller may be interrupted (KeyboardInterrupt) before it starts the fetch."""
+
+WAIT_WITH_TOKEN = 0.1
+"""Seconds that a caller with a usable token waits for a new one. The fetch continues after the caller stops waiting."""
+
+FROZEN = 0.6
+"""Seconds past its deadline after which the process must have been stopped: the transport cancels slow fetches earlier."""
+
+UNCHANGED_PAUSE = 10.0
+"""Seconds between token requests while the token endpoint returns a token that the API rejected: at most 6 in a minute."""
+
+REJECTED_LIMIT = 64
+"""Number of rejected tokens whose values are recognised."""
+
+CLOSING = 1.0
+"""Seconds that closing a client waits for the end of its fetches."""
+
+
+class CredentialsSource(Protocol):
+    """Source of new credentials, such as a file that is rotated."""
+
+    def __call__(self, *, force: bool) -> TokenEndpoint | None:
+        """Return the endpoint with new credentials, or None if they have not changed.
+
+        Args:
+            force: read the source even if it looks unchanged: the token endpoint rejected the present credentials.
+        """
+        ...
+
+
+class TokenProvider(Protocol):
+    """Source of tokens for the transports. One object serves threads, event loops, sync and async callers at once."""
+
+    def current(self, key: TokenOptions, stale: AccessToken | None, /) -> AccessToken | None:
+        """Return a cached token that is fresh and newer than ``stale``, or None. Called for every request."""
+        ...
+
+    def get_token(
+        self, key: TokenOptions, stale: AccessToken | None, send: Send, /, *, max_wait: float | None = None
+    ) -> AccessToken:
+        """Return a token newer than ``stale``, fetched through ``send`` if necessary.
+
+        Args:
+            key: the token's options.
+            stale: the token that the API rejected, if any.
+            send: sends a token request for the calling client, and returns the response. It also identifies the client.
+            max_wait: longest wait of the caller in seconds. Default: the provider decides.
+
+        Raises:
+            TokenError: there is no token.
+        """
+        ...
+
+    async def aget_token(
+        self, key: TokenOptions, stale: AccessToken | None, send: AsyncSend, /, *, max_wait: float | None = None
+    ) -> AccessToken:
+        """Do the same for a task."""
+        ...
+
+    def invalidate(self, token: AccessToken, /) -> None:
+        """Forget ``token`` if it is still the current one: the API rejected it."""
+
+
+class ClientCredentialsProvider:
+    """Tokens of the client credentials grant: one token request for each lifetime, for any number of callers.
+
+    A fetch belongs to the provider. It runs in a task of its own on an event loop, in a daemon thread of its own for sync
+    callers. Callers join it and leave it; it goes on for the next ones, for at most ``deadline_seconds``.
+
+    Args:
+        endpoint: the token endpoint and its credentials.
+        defaults: scope, audience, resource and parameters for requests that name none of their own.
+        refresh: ``"on_expiry"``: callers wait up to 0.1 s for the new token when it is due, then use the old one.
+            ``"ahead"``: they use the old one at once.
+        deadline_seconds: time limit of a whole fetch, including retries and waiting for a connection.
+        failure_cooldown: seconds during which a permanent failure, such as wrong credentials, is not retried.
+        loopback_http_hosts: hosts of this machine whose token endpoint may be reached over plain HTTP.
+        discovery: finds the token endpoint in the server's metadata; until then, the URL of ``endpoint`` is the issuer.
+        credentials_source: source of new credentials. It is called whenever no fresh token is cached, and once more, with
+            ``force``, when the token endpoint rejects the credentials.
+        resolution: credentials from a resolver, for a provider of :class:`Accounts`; until then those of ``endpoint`` do not
+            count.
+        renewal_params: further parameters of the token requests that follow a rejection by the API.
+        cache: the token cache. Default: a new one.
+        shared: shares tokens with other processes.
+        counters: the client's counters; its own if left out. A pipeline with a registry replaces them.
+        clock: seconds of a monotonic clock. Default: the package's clock.
+
+    Raises:
+        InsecureTransportError: the token URL is plain HTTP.
+    """
+
+    def __init__(  # noqa: PLR0913 - each of them can be chosen on its own
+        self,
+        endpoint: TokenEndpoint,
+        *,
+        defaults: TokenOptions = DEFAULT_OPTIONS,
+        refresh: Literal["on_expiry", "ahead"] = "on_expiry",
+        deadline_seconds: float = TOKEN_DEADLINE,
+        failure_cooldown: float = FAILURE_COOLDOWN,
+        loopback_http_hosts: Iterable[str] = (),
+        discovery: Discovery | None = None,
+        credentials_source: CredentialsSource | None = None,
+        resolution: Resolution | None = None,
+        renewal_params: tuple[tuple[str, str], ...] = (),
+        cache: TokenCache | None = None,
+        shared: SharedTokens | None = None,
+        counters: ClientCounters | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        problem = insecure_url(endpoint.url, loopback_http_hosts, endpoint.client)
+        if problem:
+            raise problem
+        self.endpoint = endpoint
+        self.defaults = defaults
+        self.deadline_seconds = deadline_seconds
+        self._discovery = discovery
+        self._request_token = discovery.request_token if discovery else request_token
+        self._credentials_source = credentials_source
+        self._ahead = refresh == "ahead"
+        self._clock = clock or current_clock()
+        self._cache = TokenCache() if cache is None else cache
+        self._lookup = self._cache.lookup
+        self._shared = shared
+        self._single_flight = SingleFlight()
+        self._failures = Failures(failure_cooldown)
+        self._dropped = DroppedTokens()
+        self.counters = counters or ClientCounters(endpoint.client)
+        self._resolution = resolution
+        self.is_resolved = resolution is None
+        self.accounts: Accounts | None = None
+        self._renewal_params = renewal_params
+        self._newest_rejected = 0
+        self._has_fetched = False
+        self._rejected: dict[bytes, None] = {}  # Fingerprints, oldest first.
+
+    @property
+    def client(self) -> str:
+        """The configured name of the client."""
+        return self.endpoint.client
+
+    @property
+    def token_url(self) -> str:
+        """The URL of the token endpoint; the issuer until the token endpoint is discovered."""
+        return (self._discovery and self._discovery.token_url) or self.endpoint.url
+
+    @property
+    def recent_secrets(self) -> tuple[Secret, ...]:
+        """The credentials and tokens of the last exchanges: no error repeats them if a server echoes them."""
+        return tuple(self.endpoint.recent)
+
+    def current(self, key: TokenOptions, stale: AccessToken | None, /) -> AccessToken | None:
+        """Return a cached token that is fresh and newer than ``stale``, or None. This is the hot path."""
+        if key is not DEFAULT_OPTIONS:
+            if key.account is not None:
+                account = self.accounts.lookup(key.account) if self.accounts else None
+                return account.current(key.without_account(), stale) if account else None
+            token = self._lookup(key.over(self.defaults))
+        else:
+            token = self._lookup(self.defaults)
+        if token is None or token.fresh_until <= self._clock() or (stale and usable(token, stale, 0.0) is None):
+            return None
+        return token
+
+    def get_token(
+        self, key: TokenOptions, stale: AccessToken | None, send: Send, /, *, max_wait: float | None = None
+    ) -> AccessToken:
+        """Return a token newer than ``stale``, cached or new.
+
+        Raises:
+            TokenError: there is none within ``max_wait`` or the deadline. If the fetch that the caller waits for is lost (its
+                event loop was stopped, or the process was frozen), the caller waits for a second one.
+        """
+        if key.account is not None:
+            return self.of_account(key.account).get_token(key.without_account(), stale, send, max_wait=max_wait)
+        return _token_or_raise(run(self.acquire(key.over(self.defaults), stale, max_wait), send))
+
+    async def aget_token(
+        self, key: TokenOptions, stale: AccessToken | None, send: AsyncSend, /, *, max_wait: float | None = None
+    ) -> AccessToken:
+        """Do the same for a task, on asyncio or trio."""
+        if key.account is not None:
+            return await self.of_account(key.account).aget_token(key.without_account(), stale, send, max_wait=max_wait)
+        return _token_or_raise(await arun(self.acquire(key.over(self.defaults), stale, max_wait), send))
+
+    def release(self, send: Hashable, /, *, keep: bool) -> None:
+        """Stop the fetches of a client that closes, and wait at most 1 s for their end.
+
+        Its waiting callers get a :class:`ClientClosedError`.
+
+        Args:
+            send: the ``send`` that the client gave to :meth:`get_token`.
+            keep: a fetch goes on if callers of other clients wait for it, because it does not need the client's connections.
+        """
+        for fetch in self.stop_fetches(send, keep=keep):
+            fetch.wait(CLOSING)
+
+    async def arelease(self, send: Hashable, /, *, keep: bool) -> None:
+        """Do the same for an async client."""
+        for fetch in self.stop_fetches(send, keep=keep):
+            await fetch.await_(CLOSING, CLOSING)
+
+    def invalidate(self, token: AccessToken, /) -> None:
+        """Forget ``token`` if it is still the current one of its key: the API rejected it."""
+        if token.unchanged:  # It stays until the endpoint returns another one: dropping it would cost a request for each call.
+            return
+        self._newest_rejected = max(self._newest_rejected, token.serial)
+        self._remember_rejection(token)
+        self._dropped.record(self._cache.drop(token), "rejected")
+        if self._shared:
+            self._shared.record_rejection(token)
+
+    def _remember_rejection(self, token: AccessToken) -> None:
+        self._rejected[token.fingerprint()] = None
+        if len(self._rejected) > REJECTED_LIMIT:
+            self._rejected.pop(next(iter(self._rejected)), None)
+
+    def of_account(self, name: str) -> ClientCredentialsProvider:
+        """Return the provider of the account ``name``, which shares the client's connections.
+
+        Raises:
+            UnknownAccountError: no account has that name.
+        """
+        if self.accounts is None:
+            raise unknown_account(name, self.client, "The client has no accounts.")
+        return self.accounts.provider(name)
+
+    def replace_credentials(self, endpoint: TokenEndpoint) -> None:
+        """Use new credentials: drop the tokens and failures of the old ones."""
+        endpoint.recent.add(*self.endpoint.recent)
+        self.endpoint = endpoint
+        self._single_flight.detach_all()
+        self._dropped.record(self._cache.clear(), "forced")
+        self._has_fetched = self._has_fetched and not self._failures.get(self.defaults)
+        self._failures.clear()
+
+    def report(self, key: TokenOptions | None = None) -> TokenReport:
+        """Return the state of the token for ``key``.
+
+        Default: the client's own token; if all requests have options of their own, the one of them that expires last.
+        """
+        now = self._clock()
+        key = self._main_key() if key is None else key.over(self.defaults)
+        token, failure = self._cache.get(key), self._failures.get(key)
+        longest = self._cache.longest_lived() if self._failures.last_failed else None
+        return TokenReport(
+            without_token=self._failures.last_failed and (longest is None or not usable(self._cache.get(longest), None, now)),
+            expires_in=None if token is None else token.expires_at - now,
+            failure=None if failure is None else failure.error,
+            failed_ago=None if failure is None else now - failure.failed_at,
+            cooldown_seconds=failure.retry_at - now if failure and failure.retry_at > now else None,
+            fetching=self._single_flight.is_in_progress(key),
+            lifetime=None if token is None else token.lifetime,
+            never_tried=not (self._has_fetched or token or failure),
+        )
+
+    def start_fetch(self, send: Send, /) -> None:
+        """Start a fetch of the token that :meth:`report` describes, unless it is fresh, cooling down or being fetched.
+
+        Do not wait for it. If no thread can be started, fetch the token in this one.
+        """
+        run(self._fetch_in_background(), send)
+
+    async def astart_fetch(self, send: AsyncSend, /) -> None:
+        """Do the same for a task."""
+        await arun(self._fetch_in_background(), send)
+
+    def store_report(self) -> StoreReport:
+        """Return the state of the store that holds the tokens."""
+        return self._shared.report() if self._shared else StoreReport()
+
+    def listen(self) -> None:
+        """Listen for shared tokens that other processes drop, in a thread of this process. Best effort."""
+        if self._shared:
+            self._shared.listen(self._drop_id)
+
+    def __repr__(self) -> str:
+        return f"<ClientCredentialsProvider {self.endpoint.client!r} {safe_url(self.token_url)}>"
+
+    def acquire(
+        self, key: TokenOptions, stale: AccessToken | None, max_wait: float | None = None
+    ) -> Steps[AccessToken | TokenError]:
+        """Return the steps to a token, for :func:`run` or :func:`arun`. They end with a token or an error."""
+        return observe_acquisition(self._acquire(key, stale, max_wait), self.counters, self.client)
+
+    def _fetch_in_background(self) -> Steps[None]:
+        self._reload_credentials(force=False)
+        key = self._main_key()
+        needed = self._decide(key, None)
+        if isinstance(needed, Fetch):
+            yield from self._join(key, None, needed, give_up_at=self._clock())
+
+    def _main_key(self) -> TokenOptions:
+        if self._cache.get(self.defaults) or self._failures.has(self.defaults):
+            return self.defaults
+        return self._cache.longest_lived() or self.defaults
+
+    def _acquire(self, key: TokenOptions, stale: AccessToken | None, max_wait: float | None) -> Steps[AccessToken | TokenError]:
+        self._reload_credentials(force=False)
+        wait_seconds = min(math.inf if max_wait is None else max_wait, self.deadline_seconds + GRACE)
+        give_up_at, extended = self._clock() + wait_seconds, False
+        while True:
+            decision = self._decide(key, stale)
+            if isinstance(decision, Use):
+                return decision.token
+            if isinstance(decision, CoolDown):
+                return self._cooldown_error(decision.failure)
+            if isinstance(decision, UseAndRefresh):
+                yield from self._refresh(key)
+                return decision.token
+            outcome = yield from self._join(key, stale, decision, give_up_at)
+            now = self._clock()
+            result = _result_for_caller(outcome, stale, self._cache.get(key), now)
+            if result is not None:
+                return result
+            if isinstance(outcome, Crash):
+                raise _copy(outcome.error)
+            if outcome is NoOutcome.CLOSED:
+                return ClientClosedError(
+                    "The client was closed while this call waited for a token.", client=self.client, url=self.token_url
+                )
+            if now >= give_up_at:
+                if extended or outcome is NoOutcome.TIMED_OUT:
+                    return self._timeout_error(wait_seconds)
+                give_up_at, extended = now + wait_seconds, True
+
+    def _join(self, key: TokenOptions, stale: AccessToken | None, needed: Fetch, give_up_at: float) -> Steps[Outcome]:
+        """Wait for the fetch of ``key``, and start one if there is none. Return TIMED_OUT if the caller gives up."""
+        begins = max(self._clock(), needed.not_before)
+        fetch, leads = self._single_flight.join(key, begins + self.deadline_seconds + GRACE)
+        if not leads and (fetch.outcome is not None or fetch.is_lost or self._starting_seconds(fetch) <= 0):
+            self._single_flight.drop(key, fetch)
+            fetch.complete(NoOutcome.ABANDONED)
+            return NoOutcome.ABANDONED
+        if leads and (done := (yield from self._start(key, stale, fetch, needed.fallback))) is not None:
+            return done
+        outcome = yield from self._wait(key, fetch, needed.fallback, give_up_at, joined=not leads)
+        if outcome is NoOutcome.OWN_THREAD:
+            private = InFlightFetch(fetch.lost_at)
+            done = yield from self._start(key, stale, private, needed.fallback)
+            if done is not None:
+                return done
+            return (yield from self._wait(key, private, needed.fallback, give_up_at, joined=False))
+        return outcome
+
+    def _start(
+        self, key: TokenOptions, stale: AccessToken | None, fetch: InFlightFetch, fallback: AccessToken | None
+    ) -> Steps[Outcome | None]:
+        """Start the fetch in the background, or run it in the caller's thread or task and return its outcome."""
+        if (yield Background(self._lead(key, stale, fetch, fetch.lost_at - GRACE), fetch)):
+            return None
+        now = self._clock()
+        deadline_at = now + fetch_seconds(self.deadline_seconds, fallback, now)
+        steps = self._lead(key, stale, fetch, deadline_at)
+        try:
+            fetch.steps = steps
+            return (yield from steps)
+        finally:
+            steps.close()  # An interrupt may come before its first step.
+
+    def _starting_seconds(self, fetch: InFlightFetch) -> float:
+        """Return the seconds within which the fetch must run; infinity if it does."""
+        return fetch.lost_at - self.deadline_seconds - GRACE + STARTING - self._clock() if fetch.steps is None else math.inf
+
+    def _wait(
+        self, key: TokenOptions, fetch: InFlightFetch, fallback: AccessToken | None, give_up_at: float, *, joined: bool
+    ) -> Steps[Outcome]:
+        now = self._clock()
+        seconds = min(give_up_at - now, WAIT_WITH_TOKEN) if fallback else give_up_at - now
+        if joined:
+            seconds = min(seconds, self._starting_seconds(fetch))
+        outcome: Outcome = yield Wait(fetch, max(0.0, seconds), max(0.0, fetch.lost_at - now), joined)
+        waited = self._clock() - now
+        if outcome is not NoOutcome.TIMED_OUT or (now + waited < fetch.lost_at and waited < seconds + FROZEN):
+            return outcome
+        if now + waited >= fetch.lost_at:
+            return self._give_up(key, fetch)
+        return NoOutcome.ABANDONED
+
+    def _give_up(self, key: TokenOptions, fetch: InFlightFetch) -> Outcome:
+        """Abandon a lost fetch. The first time callers retry, because the process may have been suspended; then they fail."""
+        if not self._single_flight.drop(key, fetch) or self._failures.may_retry_lost(fetch) or not fetch.is_running():
+            return NoOutcome.ABANDONED
+        error = TokenEndpointUnavailableError(
+            f"The token request did not end within {self.deadline_seconds:.0f} s, and could not be cancelled.",
+            client=self.client,
+            url=self.token_url,
+        )
+        self.counters.failed_requests[error_type(error)] += 1
+        self._remember(key, error)
+        fetch.complete(error)
+        return error
+
+    def _lead(
+        self,
+        key: TokenOptions,
+        stale: AccessToken | None,
+        fetch: InFlightFetch,
+        deadline_at: float,
+        trigger: Trigger | None = None,
+    ) -> Steps[Outcome]:
+        """Fetch a token and complete ``fetch`` in every case, as abandoned if these steps are dropped half way."""
+        outcome: Outcome = NoOutcome.ABANDONED
+        began: float | None = None
+        try:
+            decision = self._decide(key, stale)  # Another fetch may have completed since the caller's decision.
+            while isinstance(decision, Fetch) and (pause := decision.not_before - self._clock()) > 0:
+                yield Pause(pause)
+                decision = self._decide(key, stale)
+            if isinstance(decision, Use):
+                outcome = decision.token
+            elif isinstance(decision, CoolDown):
+                outcome = self._cooldown_error(decision.failure)
+            else:
+                began = self._clock()
+                failure = (yield from self._resolve(self._resolution, deadline_at)) if self._resolution else None
+                if failure:
+                    self._remember(key, failure)
+                    outcome = failure
+                else:
+                    outcome = yield from self._observed_fetch(key, stale, deadline_at, fetch, trigger)
+                began = None
+        except Exception as error:  # noqa: BLE001 - each caller raises a copy of whatever it is
+            outcome, began = Crash(error), None
+        finally:
+            if began is not None:
+                self._failures.record_interruption(key, began)
+            # The API may have rejected the cached token for another caller before the fetch completes.
+            is_rejected = isinstance(outcome, AccessToken) and outcome.serial <= self._newest_rejected
+            self._single_flight.drop(key, fetch)
+            fetch.complete(NoOutcome.ABANDONED if is_rejected else outcome)
+        return outcome
+
+    def _refresh(self, key: TokenOptions) -> Steps[None]:
+        now = self._clock()
+        fetch, leads = self._single_flight.join(key, now + self.deadline_seconds + GRACE)
+        if not leads and (fetch.is_lost or self._starting_seconds(fetch) <= 0):
+            self._single_flight.drop(key, fetch)
+        elif leads:
+            started = yield Background(self._lead(key, None, fetch, fetch.lost_at - GRACE, trigger()), fetch)
+            if not started:
+                self._single_flight.drop(key, fetch)
+                fetch.complete(NoOutcome.ABANDONED)
+
+    def _observed_fetch(
+        self,
+        key: TokenOptions,
+        stale: AccessToken | None,
+        deadline_at: float,
+        fetch: InFlightFetch,
+        trigger: Trigger | None = None,
+    ) -> Steps[Outcome]:
+        dropped, cached = self._dropped.pop(key), self._cache.get(key)
+        after_rejection = is_after_rejection(dropped, cached, stale)
+        reason = reason_label(dropped, cached, after_rejection=after_rejection)
+        context = FetchContext(self.counters, self.client, self.token_url, reason, trigger)
+
+        def provider_state() -> ProviderState:
+            return ProviderState(self.token_url, self.report(key).cooldown_seconds)
+
+        steps = self._fetch(key, stale, deadline_at, fetch, after_rejection=after_rejection)
+        return observe_fetch(steps, context, fetch, provider_state)
+
+    def _fetch(
+        self,
+        key: TokenOptions,
+        stale: AccessToken | None,
+        deadline_at: float,
+        fetch: InFlightFetch,
+        *,
+        after_rejection: bool = False,
+        may_reload: bool = True,
+    ) -> Steps[Outcome]:
+        endpoint = self.endpoint
+        wanted = key.over(self._resolution.options) if self._resolution else key
+        self.listen()
+        request: RequestToken = self._request_with_retries
+        if after_rejection and self._renewal_params:
+            request = partial(self._request_with_retries, params=self._renewal_params)
+        if self._shared:
+            has_fallback = usable(self._cache.get(key), stale, self._clock()) is not None
+            result = yield from self._shared.fetch(
+                endpoint,
+                wanted,
+                deadline_at,
+                request,
+                has_fallback=has_fallback,
+                after_rejection=after_rejection,
+            )
+        else:
+            result = yield from request(endpoint, wanted, deadline_at)
+        is_about_client = isinstance(result, CredentialsRefusedError) or getattr(result, "status_code", None) == 401
+        is_rejected = is_about_client and endpoint is self.endpoint
+        # In a worker thread: with force, the source reads its file, which may be a pipe. Otherwise it only looks at its time.
+        reload = partial(self._reload_credentials, force=True)
+        may_reload = may_reload and is_rejected
+        if may_reload and self._resolution:
+            reloaded = (yield from self._resolve(self._resolution, deadline_at, force=True)) is None
+            may_reload = reloaded and self.endpoint is not endpoint
+        elif may_reload:
+            may_reload = self._credentials_source is not None and (yield RunBlocking(reload))
+        if may_reload:
+            return (yield from self._fetch(key, stale, deadline_at, fetch, after_rejection=after_rejection, may_reload=False))
+        if endpoint is not self.endpoint or isinstance(result, NoOutcome | Crash):
+            return result if isinstance(result, AccessToken) else NoOutcome.ABANDONED
+        was_frozen = isinstance(result, TokenEndpointUnavailableError) and self._clock() > deadline_at + FROZEN
+        if was_frozen and self._failures.may_retry_lost(fetch):
+            return NoOutcome.ABANDONED
+        result = self._mark(result)
+        self._remember(key, result)
+        if isinstance(result, AccessToken) and result.unchanged:
+            return self._unchanged_error()
+        return result
+
+    def _request_with_retries(
+        self, endpoint: TokenEndpoint, key: TokenOptions, deadline_at: float, *, params: tuple[tuple[str, str], ...] = ()
+    ) -> Steps[Outcome]:
+        from .attempts import Attempts
+
+        key = TokenOptions(params=params).over(key) if params else key
+        attempts = Attempts(deadline_at, self._clock, may_retry=self._failures.may_retry)
+        while (pause := attempts.pause_before_next()) is not None:
+            if pause:
+                failure = attempts.result if isinstance(attempts.result, TokenError) else None
+                yield Pause(pause, failure, deadline_at - self._clock())
+            if endpoint is self.endpoint or not pause:  # The first attempt is always made: there must be a result.
+                result = yield from self._request_token(endpoint, key, deadline_at, self._clock)
+                if isinstance(result, TokenError):
+                    self.counters.failed_requests[error_type(result)] += 1
+                attempts.record(result)
+            if endpoint is not self.endpoint:  # A failure of replaced credentials does not count.
+                return attempts.result if isinstance(attempts.result, AccessToken) else NoOutcome.ABANDONED
+        return self._mark(attempts.result)
+
+    def _mark(self, result: AccessToken | TokenError) -> AccessToken | TokenError:
+        """Mark a token whose value the API has rejected."""
+        if isinstance(result, TokenError):
+            return result
+        if result.unchanged:  # Another process may have seen the rejection.
+            self._remember_rejection(result)
+            return result
+        if result.fingerprint() not in self._rejected:
+            return result
+        return result.mark_unchanged(self._clock() + UNCHANGED_PAUSE)
+
+    def _resolve(self, resolution: Resolution, deadline_at: float, *, force: bool = False) -> Steps[TokenError | None]:
+        """Ask the resolver for the credentials if they are due, or with ``force``. Return the error if there are none."""
+        while resolution.is_asking():
+            if (left := deadline_at - self._clock()) <= 0:
+                return resolution.still_asking()
+            yield Pause(min(left, 0.05))
+        if not (force or resolution.is_due()):
+            return None
+        found: TokenEndpoint | TokenError = yield from resolution.ask(max(deadline_at - self._clock(), 0.0))
+        if isinstance(found, TokenError):
+            return found
+        if not self.is_resolved:
+            self.endpoint, self.is_resolved = found, True
+            self.counters = resolution.counters() if resolution.counters else self.counters
+            self.counters.add_provider(self)
+        elif found.auth.fingerprint != self.endpoint.auth.fingerprint:
+            self.replace_credentials(found)
+        return None
+
+    def _drop_id(self, token_id: str) -> None:
+        self._dropped.record(self._cache.drop_id(token_id), "rejected")
+
+    def _reload_credentials(self, *, force: bool) -> bool:
+        endpoint = self._credentials_source(force=force) if self._credentials_source else None
+        if endpoint is None:
+            return False
+        self.replace_credentials(endpoint)
+        return True
+
+    def _decide(self, key: TokenOptions, stale: AccessToken | None) -> Decision:
+        not_before = self._failures.not_before(key)
+        cached = self._cache.get(key)
+        if cached and cached.unchanged and cached.unchanged.works:
+            self._rejected.pop(cached.fingerprint(), None)
+            cached = cached.mark_working(cached.unchanged)
+            self._remember(key, cached)
+        return decide(cached, stale, self._failures.get(key), self._clock(), ahead=self._ahead, not_before=not_before)
+
+    def _remember(self, key: TokenOptions, result: AccessToken | TokenError) -> None:
+        now = self._clock()
+        if isinstance(result, AccessToken):
+            self.endpoint.recent.add(result.value)  # It may come from the shared store.
+            self.counters.evictions += self._cache.put(key, result, now)
+            self._failures.forget(key)
+            self._has_fetched = True
+        else:
+            self._failures.record(key, result, now)
+
+    def _cooldown_error(self, failure: Failure) -> TokenError:
+        left = max(0.0, failure.retry_at - self._clock())
+        message = f"{failure.error.message} Not retried for {left:.1f} s."
+        return failure.error.copy(message=message, retry_after=left, cooling_down=True)
+
+    def _unchanged_error(self) -> TokenError:
+        return TokenUnchangedError(
+            "The token endpoint returned the token that the API rejected.", client=self.client, url=self.token_url
+        )
+
+    def _timeout_error(self, seconds: float) -> TokenError:
+        return TokenEndpointUnavailableError(
+            f"No token within {seconds:.1f} s, the longest wait of this call. The fetch may go on.",
+            client=self.client,
+            url=self.token_url,
+            remedy="Try again: the next call finds the token if the fetch succeeds. The call's read timeout limits this wait.",
+        )
+
+    def stop_fetches(self, send: Hashable, *, keep: bool) -> list[InFlightFetch]:
+        """Stop the fetches of a client that closes, those of its accounts included. Return them. See :meth:`release`."""
+        stopped: list[InFlightFetch] = []
+        for account in self.accounts.active() if self.accounts else ():
+            stopped += account.stop_fetches(send, keep=keep)
+        for fetch in self._single_flight.in_progress():
+            others_wait = fetch.close(send)
+            if fetch.sender == send and not (keep and others_wait):
+                fetch.stop()
+                stopped.append(fetch)
+        return stopped
+
+
+def _result_for_caller(
+    outcome: Outcome, stale: AccessToken | None, cached: AccessToken | None, now: float
+) -> AccessToken | TokenError | None:
+    """Return a caller's token or error after ``outcome``, perhaps from the cache, or None if it has to try again."""
+    if isinstance(outcome, AccessToken):
+        return outcome if stale is None or outcome.serial > stale.serial else None
+    return usable(cached, stale, now) or (outcome if isinstance(outcome, TokenError) else None)
+
+
+def _token_or_raise(result: AccessToken | TokenError) -> AccessToken:
+    if isinstance(result, TokenError):
+        raise result.copy()  # A copy for each caller: twenty waiters must not share one traceback.
+    return result
+
+
+def _copy(error: Exception) -> Exception:
+    if isinstance(error, PrioError):
+        return error.copy()
+    try:
+        return copy.copy(error)
+    except Exception:  # noqa: BLE001 - not every class can be made again from its arguments
+        return error

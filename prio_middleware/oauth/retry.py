@@ -1,0 +1,129 @@
+"""One attempt of a token request, and the memory of failed fetches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..errors import CredentialsRefusedError, TokenEndpointUnavailableError, TokenError
+from .access_token import AccessToken, TokenOptions
+from .decision import Failure
+from .effects import Post, Steps
+from .token_request import TokenEndpoint
+from .token_response import TokenResponse
+
+Result = AccessToken | TokenError
+
+
+def request_token(endpoint: TokenEndpoint, key: TokenOptions, deadline_at: float, clock: Callable[[], float]) -> Steps[Result]:
+    """Send one token request and read the response.
+
+    Args:
+        endpoint: the token endpoint and its credentials.
+        key: options of the token.
+        deadline_at: moment of ``clock`` at which the whole fetch is given up.
+        clock: seconds of a monotonic clock.
+    """
+    requested_at = clock()
+    request = endpoint.request(key, deadline_at, requested_at)
+    response: TokenResponse = yield Post(request)
+    return endpoint.read(response, requested_at, request)
+
+
+RETRY_AFTER_LIMIT = 60.0
+"""Longest delay in seconds that a server's ``Retry-After`` may cause: it may be wrong."""
+
+FIRST_PAUSE = 1.0
+"""Seconds without a fetch after one that failed with all its retries. Each further failure doubles them."""
+
+LONGEST_PAUSE = 10.0
+"""Longest such pause in seconds."""
+
+TIMES_LIMIT = 16
+"""Largest count of consecutive failures: the pause has its full length long before."""
+
+PACE = 1.0
+"""Seconds from the start of an interrupted fetch to the next one. An interruption says nothing about the token endpoint."""
+
+
+class Failures:
+    """The last failure of each key of one provider. Rejected credentials count for every key.
+
+    Args:
+        failure_cooldown: seconds for which a permanent failure is not retried.
+        limit: number of failures that are remembered.
+
+    Attributes:
+        may_retry: a fetch may retry transient failures. False after a fetch that failed with all its retries.
+        last_failed: the last fetch failed, whatever its key.
+    """
+
+    def __init__(self, failure_cooldown: float, limit: int = 1024) -> None:
+        self._failure_cooldown = failure_cooldown
+        self._limit = limit
+        self._failures: dict[TokenOptions | None, Failure] = {}
+        self._interrupted: dict[TokenOptions, float] = {}
+        self._lost: object = None
+        self.may_retry = True
+        self.last_failed = False
+
+    def get(self, key: TokenOptions) -> Failure | None:
+        """Return the failure that blocks fetches for ``key`` longest."""
+        known = (self._failures.get(None), self._failures.get(key))
+        return max((failure for failure in known if failure), key=lambda failure: failure.retry_at, default=None)
+
+    def has(self, key: TokenOptions) -> bool:
+        """Return whether a failure of this very key is remembered."""
+        return key in self._failures
+
+    def record(self, key: TokenOptions, error: TokenError, now: float) -> None:
+        """Remember ``error``."""
+        self.last_failed = True
+        if len(self._failures) >= self._limit:
+            self._failures.clear()
+        about = None if isinstance(error, CredentialsRefusedError) else key
+        if isinstance(error, TokenEndpointUnavailableError):
+            before = self._failures.get(about)
+            times = min(1 + (before.times if before else 0), TIMES_LIMIT)
+            pause = min(FIRST_PAUSE * 2.0 ** (times - 1), LONGEST_PAUSE)
+            retry_after = min(error.retry_after or 0.0, RETRY_AFTER_LIMIT)
+            self._failures[about] = Failure(error, now, now + max(pause, retry_after), times)
+            self.may_retry = False
+        else:
+            self._failures[about] = Failure(error, now, now + self._failure_cooldown)
+
+    def record_interruption(self, key: TokenOptions, began: float) -> None:
+        """Remember that the fetch that began at that moment ended early: with its event loop, or with its client."""
+        if len(self._interrupted) >= self._limit:
+            self._interrupted.clear()
+        self._interrupted[key] = began
+
+    def not_before(self, key: TokenOptions) -> float:
+        """Return the moment before which no fetch for ``key`` begins, because the last one was interrupted."""
+        began = self._interrupted.get(key)
+        return 0.0 if began is None else began + PACE
+
+    def may_retry_lost(self, fetch: object) -> bool:
+        """Return whether a fetch that ran out of time may be retried at once: only the first in a row.
+
+        The first time this process may have been stopped for a while; the second time the token endpoint is at fault.
+        """
+        if self._lost is None:
+            self._lost = fetch
+        return self._lost is fetch
+
+    def forget(self, key: TokenOptions) -> None:
+        """Forget the failures of ``key``: a fetch for it succeeded."""
+        self._failures.pop(key, None)
+        self._failures.pop(None, None)
+        self._interrupted.pop(key, None)
+        self._lost = None
+        self.may_retry = True
+        self.last_failed = False
+
+    def clear(self) -> None:
+        """Forget every failure: there are new credentials."""
+        self._failures.clear()
+        self._interrupted.clear()
+        self._lost = None
+        self.may_retry = True
+        self.last_failed = False

@@ -1,0 +1,1 @@
+"""One token for many processes and machines: decisions in ``coordinator``, Redis commands in ``redis_store``."""

@@ -1,0 +1,198 @@
+"""Redis clients from settings. All of their timeouts are set here."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+from collections.abc import Collection
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from ..._util.plain_http import is_loopback
+from ..._util.secret import Secret
+from ...errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from redis.cluster import RedisCluster
+
+    Client = Redis | RedisCluster
+
+CONNECT_TIMEOUT = 0.25
+"""Seconds to wait for a connection. A token request takes less."""
+
+READ_TIMEOUT = 0.25
+"""Seconds to wait for an answer."""
+
+PORT = 6379
+SENTINEL_PORT = 26379
+
+Mode = Literal["single", "cluster", "sentinel"]
+Node = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RedisAddress:
+    """Address and credentials of a Redis. Its ``repr`` shows nothing of the URL.
+
+    Attributes:
+        url: ``redis://``, ``rediss://`` or ``unix://``, with optional user name, password and database. A query is ignored, so
+            it cannot lengthen a timeout or switch a check off.
+        mode: one server, a cluster, or a master that sentinels name.
+        nodes: further nodes of the cluster, or further sentinels.
+        service: the sentinels' name for the master.
+        ca_file: PEM file with the authorities to trust instead of the default ones.
+        insecure_hosts: other machines that may be reached without TLS: names, addresses and networks.
+    """
+
+    url: Secret
+    mode: Mode = "single"
+    nodes: tuple[Node, ...] = ()
+    service: str | None = None
+    ca_file: Path | None = None
+    insecure_hosts: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<RedisAddress {self.mode} **>"
+
+
+class InsecureNodeError(Exception):
+    """A server named another machine for ``redis://``, by its topology or a redirection, and the settings do not list it."""
+
+
+def require_packages(kind: str, client: str | None = None) -> None:
+    """Check that the packages of a store are installed.
+
+    Args:
+        kind: ``redis`` or ``file``, which is also the name of the extra.
+        client: the client's name, for the error.
+
+    Raises:
+        ConfigurationError: one is missing; the remedy names the extra to install.
+    """
+    own = "filelock" if kind == "file" else "redis"
+    missing = [package for package in (own, "cryptography") if find_spec(package) is None]
+    if missing:
+        raise ConfigurationError(
+            f"Tokens cannot be shared without the package {missing[0]!r}.",
+            client=client,
+            remedy=f"Install it: pip install 'prio-middleware[{kind}]'",
+        )
+
+
+def connect(address: RedisAddress, **more: Any) -> Client:
+    """Create a client. Only the client of a cluster connects at once.
+
+    Args:
+        address: address of the Redis.
+        **more: further options of the client.
+    """
+    options = {**_options(address), **more}
+    if address.mode == "cluster":
+        return _cluster(address, options)
+    if address.mode == "sentinel":
+        return _master(address, options)
+    return _single(address, options)
+
+
+def close(client: Any) -> None:
+    """Close all connections of a client, those of its sentinels included, and ignore errors."""
+    pool = getattr(client, "connection_pool", None)  # The client of a cluster has none.
+    manager = getattr(pool, "sentinel_manager", None)
+    for each in (client, *getattr(manager, "sentinels", ())):
+        with contextlib.suppress(Exception):
+            each.close()
+            each.connection_pool.disconnect()  # A client does not do that for a pool that it was given.
+
+
+def may_be_plain(host: str, insecure_hosts: Collection[str]) -> bool:
+    """Return whether ``host`` may be reached without TLS: it is this machine, or listed by name, by address or in a network."""
+    if is_loopback(host) or host.lower() in (listed.lower() for listed in insecure_hosts):
+        return True
+    for listed in insecure_hosts:
+        with contextlib.suppress(ValueError):  # One of them is a name.
+            if ipaddress.ip_address(host) in ipaddress.ip_network(listed):
+                return True
+    return False
+
+
+def _checking(connection: type[Any], insecure_hosts: Collection[str]) -> type[Any]:
+    """Return the class of connection, which checks its host before it opens a socket.
+
+    Servers name hosts in several ways: a cluster by its topology, ``-MOVED`` and ``-ASK``, a sentinel by its master.
+    """
+
+    class Checking(connection):  # type: ignore[misc]
+        def _connect(self) -> Any:
+            if not may_be_plain(self.host, insecure_hosts):
+                raise InsecureNodeError
+            return super()._connect()
+
+    return Checking
+
+
+def _single(address: RedisAddress, options: dict[str, Any]) -> Redis:
+    from redis import ConnectionPool, Redis, UnixDomainSocketConnection
+
+    url = urlsplit(address.url.reveal())
+    if url.scheme == "unix":  # redis-py's own client would ignore the connect timeout.
+        over_socket: Any = UnixDomainSocketConnection
+        return Redis(connection_pool=ConnectionPool(over_socket, path=unquote(url.path), **options))
+    return Redis(host=url.hostname or "localhost", port=url.port or PORT, **options)
+
+
+def _cluster(address: RedisAddress, options: dict[str, Any]) -> RedisCluster:
+    from redis import Connection
+    from redis.cluster import ClusterNode, RedisCluster
+
+    options.pop("db")  # A cluster has one only.
+    url = urlsplit(address.url.reveal())
+    if url.scheme == "redis":  # The client takes a class of connection only beside a URL, here that of the first node.
+        options["url"] = f"redis://{url.netloc.rpartition('@')[2]}"
+        options["connection_class"] = _checking(Connection, address.insecure_hosts)
+    node: Any = ClusterNode  # redis-py leaves it untyped, as it does the sentinel.
+    nodes = [node(host, port) for host, port in _nodes(address, PORT)]
+    # If a part of the cluster is down, only its tokens are not shared.
+    return RedisCluster(startup_nodes=nodes, require_full_coverage=False, **options)
+
+
+def _master(address: RedisAddress, options: dict[str, Any]) -> Redis:
+    from redis.sentinel import Sentinel, SentinelManagedConnection
+
+    sentinel: Any = Sentinel
+    own = {"db", "username", "password"}  # Of the master: sentinels have other ones, or none.
+    sentinels = sentinel(
+        _nodes(address, SENTINEL_PORT), sentinel_kwargs={key: options[key] for key in options.keys() - own}, **options
+    )
+    is_plain = urlsplit(address.url.reveal()).scheme == "redis"
+    more = {"connection_class": _checking(SentinelManagedConnection, address.insecure_hosts)} if is_plain else {}
+    master: Redis = sentinels.master_for(address.service or "", **more)
+    return master
+
+
+def _options(address: RedisAddress) -> dict[str, Any]:
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    url = urlsplit(address.url.reveal())
+    options: dict[str, Any] = {
+        "username": unquote(url.username) if url.username else None,
+        "password": unquote(url.password) if url.password else None,
+        "db": int(url.path.strip("/") or 0) if url.scheme != "unix" else 0,
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+        "socket_timeout": READ_TIMEOUT,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+    }
+    if url.scheme == "rediss":
+        options |= {"ssl": True, "ssl_cert_reqs": "required", "ssl_check_hostname": True}
+        options |= {"ssl_ca_certs": str(address.ca_file)} if address.ca_file else {}
+    return options
+
+
+def _nodes(address: RedisAddress, port: int) -> list[Node]:
+    url = urlsplit(address.url.reveal())
+    return [(url.hostname or "localhost", url.port or port), *address.nodes]

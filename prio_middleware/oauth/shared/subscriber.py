@@ -1,0 +1,125 @@
+"""Thread that receives the ids of tokens that other processes drop.
+
+Best effort: without it, the API's rejection of such a token is the first notice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .connection import close
+from .store import ID_LENGTH
+
+if TYPE_CHECKING:
+    from .connection import Client
+
+Dropped = Callable[[str], None]
+
+POLL = 1.0
+"""Seconds between two checks that a listener is left."""
+
+UNANSWERED = 5
+"""Pings without an answer after which a connection counts as lost: a firewall may have dropped it silently."""
+
+BATCH = 100
+"""Messages after which the thread pauses for a poll: a flood of messages must not take the processor from the application."""
+
+LONGEST_PAUSE = 30.0
+"""Longest pause in seconds between two attempts to connect."""
+
+_draw = random.SystemRandom().random
+
+
+class Subscriber:
+    """One thread in each process with listeners. It ends when no listener is left.
+
+    Args:
+        connect: creates a client.
+        channel: name of the channel.
+        pause: waits for that number of seconds.
+        poll: seconds between two checks that a listener is left.
+    """
+
+    def __init__(
+        self, connect: Callable[[], Client], channel: str, pause: Callable[[float], None] = time.sleep, poll: float = POLL
+    ) -> None:
+        self._connect = connect
+        self._channel = channel
+        self._pause = pause
+        self._poll = poll
+        self._listeners: dict[weakref.WeakMethod[Dropped], None] = {}
+        self._threads: dict[int, threading.Thread] = {}
+
+    def listen(self, dropped: Dropped) -> None:
+        """Call ``dropped``, a bound method, with each token id in this process, as long as its object lives."""
+        self._listeners.setdefault(weakref.WeakMethod(dropped))
+        pid = os.getpid()  # A parent process's thread does not run here, even where no fork hook runs.
+        thread = threading.Thread(target=self._run, args=(pid,), name="prio_middleware.subscriber", daemon=True)
+        if self._threads.setdefault(pid, thread) is thread:  # One of several concurrent callers starts it.
+            try:
+                thread.start()
+            except RuntimeError:  # No more threads, or the interpreter is shutting down.
+                self._threads.pop(pid, None)
+
+    def _run(self, pid: int) -> None:
+        try:
+            self._receive()
+        finally:
+            self._threads.pop(pid, None)
+
+    def _receive(self) -> None:
+        failures = 0
+        while self._has_listeners():
+            try:
+                with contextlib.closing(self._messages()) as messages:
+                    received = 0
+                    for message in messages:
+                        failures = 0
+                        self._notify(message)
+                        received = received + 1 if message else 0  # Nothing for a whole poll ends a batch, too.
+                        if received and received % BATCH == 0:
+                            self._pause(self._poll)
+            except Exception:  # noqa: BLE001 - redis-py, sockets and TLS raise a great many; the next attempt may succeed
+                failures += 1
+                seconds = min(2.0 ** min(failures, 10), LONGEST_PAUSE) * (0.5 + _draw() / 2)
+                while seconds > 0 and self._has_listeners():
+                    self._pause(min(seconds, self._poll))
+                    seconds -= self._poll
+
+    def _messages(self) -> Any:
+        """Yield each message, or None now and then, as long as a listener is left."""
+        client: Any = self._connect()
+        try:
+            with contextlib.closing(client.pubsub(ignore_subscribe_messages=True)) as channel:
+                channel.subscribe(self._channel)
+                while self._has_listeners():
+                    yield channel.get_message(timeout=self._poll)
+                    if channel.health_check_response_counter > UNANSWERED:
+                        raise TimeoutError
+        finally:
+            close(client)
+
+    def _notify(self, message: Any) -> None:
+        if not message or message.get("type") != "message":
+            return
+        data = message.get("data")
+        if not isinstance(data, bytes) or len(data) != ID_LENGTH:
+            return
+        token_id = data.decode("latin-1")
+        for listener in list(self._listeners):
+            dropped = listener()
+            if dropped is not None:
+                dropped(token_id)
+
+    def _has_listeners(self) -> bool:
+        for listener in list(self._listeners):
+            if listener() is None:
+                self._listeners.pop(listener, None)
+        return bool(self._listeners)

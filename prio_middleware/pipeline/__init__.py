@@ -1,0 +1,1 @@
+"""The pipeline: exchanges, components and the checks of both."""

@@ -1,0 +1,150 @@
+"""One call on its way through the pipeline, and the verdict on its response."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+from ..errors import CallerAuthorizationError
+from ..oauth.access_token import DEFAULT_OPTIONS, AccessToken, TokenOptions
+from .protocols import OnResponse, RequestLike
+
+if TYPE_CHECKING:
+    from ..middleware.revocation.refusal import Refusal
+
+CallerAuthorization = Literal["keep", "replace", "refuse"]
+"""Policy for an ``Authorization`` header that the caller set on the request.
+
+- ``"keep"``: send it, and no token.
+- ``"replace"``: send the token in its place.
+- ``"refuse"``: block the request.
+"""
+
+_RawPairs = list[tuple[bytes, bytes]]
+
+
+REFERENCE: Final = "App-Reference"
+"""Header with the reference of a request, by which the vendor's support finds it."""
+
+
+class Verdict(enum.Enum):
+    """Decision of a component about a response."""
+
+    DELIVER = "deliver"
+    """Return the response to the caller."""
+
+    REAUTHENTICATE = "reauthenticate"
+    """Drop the token, fetch another and send the request once more."""
+
+
+REAUTHENTICATE = Verdict.REAUTHENTICATE  # Every call compares with it, and a name is cheaper than a class's attribute.
+
+
+class Exchange:
+    """One call on its way through the pipeline.
+
+    Attributes:
+        request: the caller's request. Read-only, except for own keys in its ``extensions``.
+        headers: the headers that are sent. A copy: changes reach neither the caller's request nor a redirect.
+        client: the configured name of the client, for errors.
+        token: the token of this attempt. None before the token provider, and if the request is sent without a token.
+        refusal: the parsed response, if its status is in a component's ``refusal_statuses`` and a token was sent; else None.
+        options: scope, audience and so on of the token. None if the request is sent without a token.
+        bypassed: True after :meth:`bypass`.
+        attempt: 1, or 2 after re-authentication.
+        caller_authorization: the policy for the caller's own ``Authorization`` header. ``"later"`` if a component after the
+            token provider may still change that header.
+        saved_authorization: that header before the header injector runs. None if only components of this package ran before.
+        response_hooks: the hooks that get the response, innermost first.
+        rejected_token: the token to replace; None if the caller gets the response.
+    """
+
+    # Defaults on the class make construction faster and reads slower: for attributes that only slow paths read.
+    caller_authorization: CallerAuthorization | Literal["later"] = "keep"
+    saved_authorization: _RawPairs | None = None
+    attempt = 1
+
+    def __init__(self, request: RequestLike, headers: MutableMapping[str, str], client: str = "default") -> None:
+        self.request = request
+        self.headers = headers
+        self.client = client
+        self.token: AccessToken | None = None
+        self.refusal: Refusal | None = None
+        self.rejected_token: AccessToken | None = None
+        self.options: TokenOptions | None = DEFAULT_OPTIONS
+        self.response_hooks: tuple[OnResponse, ...] = ()
+        self.bypassed = False
+
+    def bypass(self) -> None:
+        """Mark the request to be sent as the caller made it: without a token, and without the components further in.
+
+        This is final. Headers that any component writes, before or after, are not sent, ``App-*`` headers included.
+        """
+        self.bypassed = True
+        self.token = self.options = None
+
+    def reset_headers(self) -> None:
+        """Bypass the pipeline, and discard all headers that components wrote."""
+        request: Any = self.request
+        copy: Any = type(self.headers)
+        self.bypass()
+        self.headers = copy(request.headers)
+
+    def use_caller_authorization(self) -> bool:
+        """Prefer the caller's own ``Authorization`` header to the token.
+
+        Return False if the token is to be sent: the caller set no such header, a component removed it, or the policy is
+        ``"replace"``.
+
+        Raises:
+            CallerAuthorizationError: the caller set one, and the policy is ``"refuse"``.
+        """
+        if self.caller_authorization in {"replace", "later"}:
+            return False
+        request, headers = cast("Any", self.request), cast("Any", self.headers)
+        own = _authorization(request.headers)
+        if own and self.saved_authorization is not None:
+            own = self.saved_authorization
+        elif own and self.token is None:  # With a token, the injector has replaced the header already.
+            own = _authorization(headers)
+        if not own:
+            return False
+        if self.caller_authorization == "refuse":
+            raise CallerAuthorizationError(
+                "Blocked: the request has an Authorization header of its own.", client=self.client, url=self.request.url
+            )
+        from ..telemetry.logs import log_caller_authorization
+
+        log_caller_authorization(self.client, self.request.url)
+        self.headers = type(headers)([*(pair for pair in headers.raw if not _is_authorization(pair)), *own])
+        self.token = self.options = None
+        return True
+
+    def save_caller_authorization(self) -> None:
+        """Save the ``Authorization`` header in ``saved_authorization`` before the injector replaces it."""
+        self.saved_authorization = _authorization(self.headers)
+
+    def start_retry(self, token: AccessToken) -> None:
+        """Start the second attempt, with a new token."""
+        headers: Any = self.headers
+        self.headers = type(headers)(headers)  # The first request keeps its own: recorders may hold it.
+        self.token = token
+        self.refusal = self.rejected_token = None
+        self.attempt = 2
+
+    def reject_token(self) -> None:
+        """Set ``rejected_token``, because a response hook asks for re-authentication.
+
+        It stays None if no token was sent, or if the refusal was not read to its end and its header does not decide.
+        """
+        if self.refusal is not None and (self.refusal.complete or self.refusal.decided):
+            self.rejected_token = self.token
+
+
+def _authorization(headers: Any) -> _RawPairs:
+    return [pair for pair in headers.raw if _is_authorization(pair)]
+
+
+def _is_authorization(pair: tuple[bytes, bytes]) -> bool:
+    return pair[0].lower() == b"authorization"

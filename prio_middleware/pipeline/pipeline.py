@@ -1,0 +1,256 @@
+"""Pipeline: an ordered list of components around a token provider.
+
+The pipeline does no I/O. Components decide; the transports in ``transports`` fetch tokens and send requests.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+
+from ..errors import ConfigurationError
+from ..oauth.token_request import ACCOUNT, EXTENSION, TOKEN
+from ..telemetry.logs import log
+from .component_checks import check_component, check_guards, check_provider, is_built_in
+from .exchange import CallerAuthorization, Exchange
+from .protocols import OnRequest, OnResponse, RequestHook, ResponseHook, SendObserver
+
+if TYPE_CHECKING:
+    from ..oauth.provider import TokenProvider
+    from ..telemetry.counters import MetricsRegistry
+
+
+class _Hooks(NamedTuple):
+    on_request: OnRequest | None
+    on_response: OnResponse | None
+
+
+class Pipeline:
+    """Components in order, outermost first, with the token provider among them.
+
+    Components before the provider run once per call, before there is a token. Components after it run for each attempt, with
+    ``exchange.token`` set. Responses travel in the opposite order.
+
+    Args:
+        components: the components, outermost first.
+        waive: guards (``https_enforcer``, ``origin_guard``) that may be missing before the provider, because a component of
+            your own takes their place. Each pipeline with a waiver logs a warning.
+        registry: registry of the counts; clients of one name in it share them. If left out, the counts are the provider's
+            own.
+
+    Raises:
+        ConfigurationError: there is no provider, or more than one; a guard is missing before it and not waived, or waived and
+            present; no component after it presents the token; a component with ``refusal_statuses`` stands after it; an
+            object is not a component; a hook or a provider's function is misspelt or of the wrong kind.
+    """
+
+    def __init__(
+        self,
+        components: Iterable[RequestHook | ResponseHook | SendObserver | TokenProvider],
+        *,
+        waive: Iterable[str] = (),
+        registry: MetricsRegistry | None = None,
+    ) -> None:
+        from ..telemetry.counters import ClientCounters, client_name
+
+        self.components: tuple[Any, ...] = tuple(components)
+        places = [
+            place
+            for place, component in enumerate(self.components)
+            if hasattr(component, "get_token") and hasattr(component, "current")
+        ]
+        if len(places) != 1:
+            raise ConfigurationError(
+                f"A pipeline has one token provider; this one has {len(places)}.",
+                remedy="Put exactly one token provider into the list, before the header injector.",
+            )
+        place = places[0]
+        self.provider = self.components[place]
+        check_provider(self.provider)
+        outer, inner = self.components[:place], self.components[place + 1 :]
+        outer_hooks, inner_hooks = [*map(_hooks, outer)], [*map(_hooks, inner)]
+        omits_token = getattr(self.provider, "omits_token", False)
+        _check_inner(inner, omits_token=omits_token)
+        waived = check_guards(outer, inner, [waive] if isinstance(waive, str) else waive)
+        self.send_observers: tuple[SendObserver, ...] = tuple(
+            component for component in self.components if getattr(component, "before_send", None) is not None
+        )
+        own = getattr(self.provider, "counters", None)
+        if registry is None:
+            self.counters = own if isinstance(own, ClientCounters) else ClientCounters(client_name(self.provider))
+        else:
+            self.counters = registry.client(client_name(self.provider))
+        self.counters.add_provider(self.provider)
+        for component in self.components:
+            if isinstance(getattr(component, "counters", None), ClientCounters):
+                component.counters = self.counters
+        if waived:
+            name = self.counters.name
+            log(logging.WARNING, "The pipeline of client %r: %s.", name, "; ".join(waived), event="waived_guard", client=name)
+        self.refusal_statuses: frozenset[int] = frozenset().union(
+            *(getattr(component, "refusal_statuses", ()) for component in outer)
+        )
+        self.outer_requests = tuple(hooks.on_request for hooks in outer_hooks if hooks.on_request)
+        if omits_token:
+            self.outer_requests += (_omit_token,)
+        save_before = self._plan_caller_authorization(outer, inner)
+        self.inner_requests = _inner_requests(outer_hooks, inner_hooks, save_before, self._policy)
+        self.response_hooks = _innermost_first([*outer_hooks, *inner_hooks])
+        self._bypass_responses = {
+            hooks.on_request: _innermost_first(outer_hooks[: depth + 1])
+            for depth, hooks in enumerate(outer_hooks)
+            if hooks.on_request
+        }
+
+    def with_account(self, account: Callable[[], str | None]) -> Self:
+        """Return this pipeline for calls that have the account ``account`` returns, unless they name another.
+
+        Args:
+            account: returns the name, or None for the client's own. It is called for each call.
+        """
+        made = copy.copy(self)
+        made.outer_requests = (*self.outer_requests, partial(_name_account, account))
+        return made
+
+    def bypass_rest(self, exchange: Exchange, on_request: OnRequest) -> None:
+        """Discard the headers of components, because ``on_request`` asked for a bypass. Later components see no response."""
+        exchange.response_hooks = self._bypass_responses[on_request]
+        exchange.reset_headers()
+
+    def check_caller_authorization(self, exchange: Exchange) -> None:
+        """Apply the policy for the caller's own ``Authorization`` header, before a token is fetched.
+
+        The transports call it if ``handles_caller_authorization`` is False.
+        """
+        exchange.caller_authorization = self._caller_authorization
+        if self._checks_early:
+            exchange.use_caller_authorization()
+
+    def _plan_caller_authorization(self, outer: tuple[Any, ...], inner: tuple[Any, ...]) -> int | None:
+        """Decide at which point the caller's own ``Authorization`` header is looked for.
+
+        An injector with ``handles_caller_authorization`` finds it at no cost to other calls. Third-party components before the
+        injector may remove or change the header, so the header that they leave is saved for the injector. For any other
+        injector, the transports look before they fetch a token.
+
+        Returns:
+            The index of the inner component before which the header is saved; None if it need not be saved.
+        """
+        request_hooks = [component for component in inner if _has_request_hook(component)]
+        places = (
+            place for place, component in enumerate(request_hooks) if getattr(component, "handles_caller_authorization", False)
+        )
+        place = next(places, None)
+        injector = request_hooks[place or 0] if request_hooks else None
+        policy: CallerAuthorization = getattr(injector, "caller_authorization", "keep")
+        self._policy: CallerAuthorization = policy
+        self._checks_early = place is None
+        self._caller_authorization: CallerAuthorization | Literal["later"] = "later" if place else policy
+        self.handles_caller_authorization = place == 0 and policy == "keep"
+        before = [*filter(_has_request_hook, outer), *request_hooks[:place]]
+        package = __name__.partition(".")[0]  # No component of this package writes the header.
+        is_foreign = any(type(component).__module__.partition(".")[0] != package for component in before)
+        return place if place is not None and is_foreign else None
+
+    def __repr__(self) -> str:
+        return f"Pipeline([{', '.join(type(component).__name__ for component in self.components)}])"
+
+
+def _has_request_hook(component: object) -> bool:
+    return getattr(component, "on_request", None) is not None
+
+
+def _hooks(component: object) -> _Hooks:
+    hooks = _Hooks(getattr(component, "on_request", None), getattr(component, "on_response", None))
+    if not isinstance(component, type):
+        check_component(component)
+        if any(hooks) or getattr(component, "before_send", None) is not None:
+            return hooks
+    raise ConfigurationError(
+        f"{component!r} is not a pipeline component.",
+        remedy="A component is an instance with on_request(exchange), on_response(exchange, response), or both; "
+        "or with before_send() and after_send().",
+    )
+
+
+def _inner_requests(
+    outer: list[_Hooks], inner: list[_Hooks], save_before: int | None, policy: CallerAuthorization
+) -> tuple[OnRequest, ...]:
+    """Return the request hooks that run for each attempt.
+
+    The header injector alone runs as it is. Any other component may decide to send the request without a token (``bypass()``,
+    ``token = None``, ``options = None``), so the headers are reset after each one that does.
+
+    Args:
+        outer: the hooks before the provider.
+        inner: the hooks after it.
+        save_before: the index in ``inner`` before which the caller's own ``Authorization`` header is saved.
+        policy: the policy for that header.
+    """
+    steps = [
+        (hooks.on_request, _innermost_first([*outer, *inner[: depth + 1]]))
+        for depth, hooks in enumerate(inner)
+        if hooks.on_request
+    ]
+    is_plain = len(steps) == 1 and is_built_in("header_injector", steps[0][0])
+    if save_before is not None:
+        steps.insert(save_before, (Exchange.save_caller_authorization, steps[save_before][1]))
+    if is_plain:
+        return tuple(on_request for on_request, _ in steps)
+
+    def run_inner(exchange: Exchange) -> None:
+        carries_token = exchange.token is not None
+        for on_request, response_hooks in steps:
+            on_request(exchange)
+            if exchange.bypassed or (carries_token and (exchange.token is None or exchange.options is None)):
+                if not exchange.bypassed:
+                    exchange.caller_authorization = policy
+                    if exchange.use_caller_authorization():
+                        carries_token = False
+                        continue
+                exchange.response_hooks = response_hooks
+                exchange.reset_headers()
+                return
+
+    return (run_inner,)
+
+
+def _innermost_first(layers: list[_Hooks]) -> tuple[OnResponse, ...]:
+    return tuple(hooks.on_response for hooks in reversed(layers) if hooks.on_response)
+
+
+def _name_account(account: Callable[[], object], exchange: Exchange) -> None:
+    given = exchange.request.extensions.get(EXTENSION)
+    is_named = isinstance(given, Mapping) and (ACCOUNT in given or given.get(TOKEN) is False)
+    if is_named or exchange.options is None or exchange.options.account is not None:
+        return
+    name = account()
+    if not isinstance(name, str | None):
+        raise ConfigurationError(
+            f"The function of accounts returned {type(name).__name__}, not a name.",
+            client=exchange.client,
+            url=exchange.request.url,
+            remedy="Return the name of an account, or None for the client's own.",
+        )
+    exchange.options = exchange.options._replace(account=name)
+
+
+def _omit_token(exchange: Exchange) -> None:
+    exchange.options = None
+
+
+def _check_inner(inner: tuple[Any, ...], *, omits_token: bool) -> None:
+    names = [type(component).__name__ for component in inner if getattr(component, "refusal_statuses", None)]
+    if names:
+        raise ConfigurationError(
+            f"{', '.join(names)} asks for re-authentication from inside the token provider.",
+            remedy="Move it before the token provider: components after it run again for each attempt.",
+        )
+    if not omits_token and not any(map(_has_request_hook, inner)):
+        raise ConfigurationError(
+            "No component after the token provider presents the token.",
+            remedy="Put HeaderInjector() after the token provider.",
+        )

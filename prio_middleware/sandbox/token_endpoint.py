@@ -1,0 +1,169 @@
+"""Token endpoint and metadata of the sandbox."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from .authentication import Authenticator, Grant, OAuthError, Presented, presented
+from .counts import METADATA_ROUTE, TOKEN_ROUTE, SeenTokenRequest
+from .faults import Replaced
+from .sandbox_options import ALL_SCOPES, Account
+from .state import State
+
+_FORMATS = {"application/json": "json", "application/x-www-form-urlencoded": "form"}
+
+
+def read_parameters(content_type: str, body: bytes, formats: tuple[str, ...]) -> dict[str, str]:
+    """Return the parameters in a body in one of ``formats``, or raise OAuthError."""
+    body_format = _FORMATS.get(content_type.partition(";")[0].strip().lower())
+    if body_format not in formats:
+        raise OAuthError("invalid_request", f"The body has to be {' or '.join(formats)}.")
+    try:
+        pairs = (
+            _json_pairs(body)
+            if body_format == "json"
+            else parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=bool(body))
+        )
+    except (ValueError, RecursionError):
+        raise OAuthError("invalid_request", "The body cannot be parsed.") from None
+    parameters = dict(pairs)
+    if len(parameters) < len(pairs):
+        raise OAuthError("invalid_request", "A parameter occurs twice.")
+    return parameters
+
+
+def grant(account: Account, parameters: Mapping[str, str], expires_at: float) -> Grant:
+    """Grant the requested scopes, or all of the account's. Raise OAuthError for any other request."""
+    grant_type = parameters.get("grant_type")
+    if grant_type is None:
+        raise OAuthError("invalid_request", "grant_type is missing.")
+    if grant_type != "client_credentials":
+        raise OAuthError("unsupported_grant_type", "The only grant type here is client_credentials.")
+    scopes = parameters.get("scope", "").split() or account.scopes
+    if not set(scopes) <= set(account.scopes):
+        raise OAuthError("invalid_scope", "The account does not have all of these scopes.")
+    return Grant(account.client_id, frozenset(scopes), expires_at)
+
+
+def _json_pairs(body: bytes) -> list[tuple[str, str]]:
+    pairs = json.loads(body, object_pairs_hook=list)
+    json.dumps(pairs, ensure_ascii=False).encode()  # a lone surrogate is not valid text
+    if not isinstance(pairs, list) or not all(isinstance(pair, tuple) and isinstance(pair[1], str) for pair in pairs):
+        raise ValueError("not an object of strings")
+    return pairs
+
+
+class MetadataEndpoint:
+    """Metadata of the authorization server, or the next fault.
+
+    Args:
+        state: the sandbox's state.
+        base: the path of the API's root.
+    """
+
+    def __init__(self, state: State, base: str) -> None:
+        self._state = state
+        self._base = base
+
+    def routes(self) -> list[Route]:
+        """Return the routes before the path (RFC 8414 §3.1) and after it (OpenID Connect Discovery 1.0 §4)."""
+        return [
+            Route(f"{METADATA_ROUTE}oauth-authorization-server{self._base}", self.answer),
+            Route(f"{self._base}{METADATA_ROUTE}openid-configuration", self.answer),
+        ]
+
+    async def answer(self, request: Request) -> ASGIApp:
+        """Return the response as an ASGI application."""
+        document = self._document(f"{request.url.scheme}://{request.url.netloc}{self._base}")
+        fault = self._state.metadata_faults.next(request.url.path.removeprefix(self._base))
+        app = JSONResponse(document)
+        if fault is None:
+            return app
+        name, how = fault
+        return self._state.metadata_faults.replace(name, Replaced(how, self._state.pauses, app, document))
+
+    def _document(self, base_url: str) -> Mapping[str, object]:
+        options = self._state.options
+        return {
+            "issuer": options.issuer or base_url,
+            "token_endpoint": f"{base_url}{TOKEN_ROUTE}",
+            "token_endpoint_auth_methods_supported": options.client_auth_methods,
+            "grant_types_supported": ["client_credentials"],
+            "response_types_supported": [],
+            "scopes_supported": sorted(ALL_SCOPES),
+        }
+
+
+_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+_CONFIDENTIAL = ("client_secret", "client_assertion")
+
+
+class SandboxTokenEndpoint:
+    """Token endpoint: its response, or the next fault."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def answer(self, request: Request) -> ASGIApp:
+        """Return the response as an ASGI application."""
+        state, options = self._state, self._state.options
+        body = await request.body()
+        token_url = str(request.url.replace(query=""))
+        audiences = (token_url, options.issuer or token_url.removesuffix(TOKEN_ROUTE))
+        authenticator = Authenticator(options, state.accounts, audiences, state.assertions, time.time())
+        parameters: Mapping[str, str] = {}
+        credentials = Presented()
+        outcome: Grant | OAuthError
+        try:
+            parameters = read_parameters(request.headers.get("content-type", ""), body, options.body_formats)
+            credentials = presented(request.headers.get("authorization"), parameters, options)
+            account = authenticator.authenticate(credentials, parameters)
+            outcome = grant(account, parameters, state.clock() + options.lifetime)
+        except OAuthError as error:
+            outcome = error
+        fault = state.token_faults.next("")
+        state.counters.token_request(
+            SeenTokenRequest(
+                client_id=credentials.client_id,
+                method=credentials.method,
+                content_type=request.headers.get("content-type", ""),
+                accept_encoding=request.headers.get("accept-encoding", ""),
+                parameters={name: value for name, value in parameters.items() if name not in _CONFIDENTIAL},
+                error=outcome.code if isinstance(outcome, OAuthError) else None,
+                fault=fault[0] if fault else None,
+            )
+        )
+        await state.pauses.sleep(options.token_delay)
+        if isinstance(outcome, OAuthError):
+            text, app = "{}", error_response(outcome)
+        else:
+            token = state.tokens.issue(outcome)
+            text = json.dumps({"access_token": token, "token_type": "Bearer", "scope": " ".join(sorted(outcome.scopes))})
+            expires_in = f"{options.lifetime:.15g}" if options.expires_in is None else options.expires_in
+            if expires_in:  # as text, because it may be a number that Python cannot hold
+                text = f'{text[:-1]}, "expires_in": {expires_in}}}'
+            app = Response(text, headers={**_NO_STORE, "Content-Type": "application/json"})
+        if fault is None:
+            return app
+        name, how = fault
+        return state.token_faults.replace(name, Replaced(how, state.pauses, app, json.loads(text), credentials.secret))
+
+
+def error_response(error: OAuthError) -> Response:
+    """Return an error response (RFC 6749 §5.2). A 401 names the scheme for ``Authorization``."""
+    headers = {**_NO_STORE, "WWW-Authenticate": 'Basic realm="prio"'} if error.status == 401 else _NO_STORE
+    body = {
+        "error": error.code,
+        "error_description": error.description,
+        "error_uri": f"https://docs.example/errors/{error.code}",
+    }
+    return JSONResponse(body, error.status, headers)

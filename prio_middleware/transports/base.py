@@ -1,0 +1,464 @@
+"""Base of the auth transports: the steps that sync and async share."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic
+from weakref import WeakSet
+
+from .._util.plain_http import is_plain_loopback, proxied_loopback
+from .._util.redaction import safe_url
+from ..errors import (
+    BodyNotReplayableError,
+    ConfigurationError,
+    NewTokenUnavailableError,
+    PolicyError,
+    PrioError,
+    ReauthenticationError,
+    RetryBlockedError,
+    TokenError,
+    TokenUnchangedError,
+    UnknownAccountError,
+    bind,
+)
+from ..oauth.access_token import DEFAULT_OPTIONS
+from ..oauth.token_request import EXTENSION, request_options, without
+from ..pipeline.exchange import REFERENCE, Exchange
+from ..pipeline.pipeline import Pipeline
+from ..pipeline.protocols import RequestLike
+from ..telemetry.logs import log
+from ..telemetry.metrics import version
+from .bodies import BodyPrefix, is_replayable, replay
+from .failure_text import failure_text
+from .inner import HTTPLibrary, InnerUse, RequestT, Response, ResponseT
+from .options import Timeouts
+from .routes import TokenRoute, is_proxied, redirect_problem
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
+    from .._util.secret import Secret
+    from ..middleware.revocation.refusal import Refusal
+    from ..oauth.access_token import TokenOptions
+    from ..oauth.provider import TokenProvider
+    from ..oauth.token_request import TokenRequest
+    from ..oauth.token_response import TokenResponse
+    from ..telemetry.logs import Reauthentication
+
+
+without_init: Final = object.__new__
+"""Creates an object without the ``__init__`` of its class. That of a request would encode the body again."""
+
+
+def restore_request(request: RequestT, sent: RequestT, response: Response, library: HTTPLibrary) -> None:
+    """Set ``response.request`` to the caller's request, and copy the body to it if the inner transport read it into memory.
+
+    Transports for tests do both. Their body stream is exhausted, so a redirect must send the copy.
+    """
+    response.request = request
+    stream: Any = sent.stream
+    if stream is not request.stream and isinstance(stream, library.ByteStream):
+        request.stream = stream
+        request.read()
+
+
+def note_reference(error: BaseException, headers: Mapping[str, str]) -> None:
+    """Add the ``App-Reference`` header to ``error`` as a note: the vendor's support can look the request up by it."""
+    if reference := headers.get(REFERENCE):
+        error.add_note(f"{REFERENCE}: {reference}")
+
+
+def hide_sent_request(error: BaseException, request: object, sent: Any) -> None:
+    """Replace ``sent``, whose headers hold the token, by ``request`` in ``error`` and its causes."""
+    note_reference(error, sent.headers)
+    pending: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while pending:
+        each: Any = pending.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        with contextlib.suppress(AttributeError, RuntimeError):  # The libraries' errors raise the latter where none is set.
+            if each.request is sent:
+                each.request = request
+        pending += each.__cause__, each.__context__
+
+
+REASON = "prio_middleware.reason"
+"""Key in ``response.extensions`` of the :class:`ReauthenticationError` that explains a returned refusal."""
+
+
+class BaseAuthTransport(Generic[RequestT, ResponseT]):
+    """Base of the sync and async transports: all that does no I/O.
+
+    Raises:
+        TypeError: both a pipeline and a provider are given, or neither.
+        ConfigurationError: see :class:`Pipeline`; or token requests over plain HTTP to this machine would go through a proxy;
+            or a transport follows redirects itself.
+    """
+
+    library: ClassVar[HTTPLibrary]
+    _use: InnerUse
+
+    def __init__(
+        self,
+        inner: Any,
+        token_transport: Any,
+        *,
+        pipeline: Pipeline | None = None,
+        provider: TokenProvider | None = None,
+        origins: Iterable[str] = (),
+        name: str = "default",
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+        look_ahead: float | None = None,
+    ) -> None:
+        from ..telemetry.metrics import Telemetry, announce
+
+        if (pipeline is None) == (provider is None):
+            raise TypeError("Give either pipeline= or provider=, which means the default pipeline around it.")
+        problem = redirect_problem((inner, token_transport), name)
+        if problem:
+            raise problem
+        origins = tuple(origins)
+        self.pipeline = pipeline or default_pipeline(provider, origins)
+        self.name = name
+        self._provider: TokenProvider = self.pipeline.provider
+        self._has_accounts = hasattr(self._provider, "of_account")
+        self._token_route = token_route(inner, token_transport, origins)
+        self._is_proxied = is_proxied(inner)
+        url = getattr(self._provider, "token_url", None)
+        if isinstance(url, str) and self._token_route.leaks(url):
+            leak = proxied_loopback(url, name)
+            raise ConfigurationError(leak.message, client=name, url=url, remedy=leak.remedy)
+        self._refusal_statuses = self.pipeline.refusal_statuses
+        self._outer_requests, self._inner_requests = self.pipeline.outer_requests, self.pipeline.inner_requests
+        self._response_hooks = self.pipeline.response_hooks
+        self._counters = self.pipeline.counters
+        self._acquisitions, self._answered = self._counters.acquisitions, self._counters.answered
+        self._telemetry = Telemetry(tracer_provider, meter_provider)
+        announce(self._telemetry, self._counters)
+        self._checks_caller_authorization = not self.pipeline.handles_caller_authorization
+        self._closed = self._is_inherited = False
+        _transports.add(self)
+        self._look_ahead = look_ahead
+        self._is_direct = not self.pipeline.send_observers
+
+    def _admit(self, request: RequestT) -> Exchange:
+        """Run the components before the provider, and read the token options of the request."""
+        # Faster than headers.copy(), which detects the encoding first.
+        headers = request.headers
+        exchange = Exchange(request, type(headers)(headers), self.name)
+        for on_request in self._outer_requests:
+            on_request(exchange)
+            if exchange.bypassed:
+                self.pipeline.bypass_rest(exchange, on_request)
+                break
+        else:
+            exchange.response_hooks = self._response_hooks
+        if self._is_proxied and is_plain_loopback(request.url.scheme, request.url.host):
+            raise proxied_loopback(request.url, self.name)
+        if exchange.bypassed:
+            exchange.options = None
+        elif EXTENSION in request.extensions and exchange.options is not None:
+            exchange.options = request_options(request.extensions, self.name, request.url, exchange.options.account)
+            if exchange.options and exchange.options.account is not None and not self._has_accounts:
+                self._provider_of(exchange)
+        if self._checks_caller_authorization and exchange.options is not None:
+            self.pipeline.check_caller_authorization(exchange)
+        return exchange
+
+    def _provider_of(self, exchange: Exchange) -> tuple[TokenProvider, TokenOptions]:
+        """Return the token provider of the account that the request names, by default the client's own, and its options.
+
+        Raises:
+            UnknownAccountError: the client has no such account.
+            ConfigurationError: the pipeline's token provider has no accounts.
+        """
+        options = exchange.options or DEFAULT_OPTIONS
+        if options.account is None:
+            return self._provider, options
+        of_account = getattr(self._provider, "of_account", None)
+        if of_account is None:
+            raise ConfigurationError(
+                f"The token provider {type(self._provider).__name__} has no accounts.",
+                client=self.name,
+                url=exchange.request.url,
+                remedy="Remove account from the options of this request.",
+            )
+        try:
+            return of_account(options.account), options.without_account()
+        except UnknownAccountError as error:
+            problem = error.copy(url=safe_url(exchange.request.url))
+        raise problem
+
+    def _leave(self) -> bool:
+        """End the use of the inner transport. Return True if it is to be closed."""
+        is_last = self._use.leave()
+        self._update_state()
+        return is_last
+
+    def _reopen(self) -> None:
+        """Reopen after a close, as the libraries' transports do: another client may share this object.
+
+        Warn in a forked child if the inner transport holds connections of the parent process.
+        """
+        if self._is_inherited:
+            self._is_inherited = False
+            self._update_state()
+            message = (
+                "Client %r has open connections of the process that this one was forked from. Both processes read from them, "
+                "so calls may get each other's responses. Make the client after the fork, or take it from Clients of "
+                "prio_middleware.web, which opens one in each process."
+            )
+            log(logging.WARNING, message, self.name, event="inherited_client", client=self.name)
+        if self._closed:
+            self._use.join()
+            self._update_state()
+
+    def _update_state(self) -> None:
+        with self._use.lock:
+            self._closed = not self._use.is_open
+            self._is_direct = not (self._closed or self.pipeline.send_observers)
+
+    def mark_inherited(self) -> None:
+        """Warn at the next call: the connections belong to the parent process."""
+        self._is_inherited, self._is_direct = True, False
+
+    def _count_other_response(self, exchange: Exchange, status: int) -> None:
+        """Count a response with a rare status, unless the request bypassed the pipeline: then it is another server's."""
+        if not exchange.bypassed:
+            self._counters.count_other_response(status)
+
+    def _count_call_error(self, exchange: Exchange, error: BaseException) -> None:
+        """Count a call that ends without a response, by the type of its error."""
+        is_network = isinstance(error, (self.library.TransportError, OSError)) and not isinstance(error, PrioError)
+        if is_network and not exchange.bypassed:
+            from ..telemetry.logs import cause_type
+            from .failure_text import cause_of
+
+            self._counters.call_errors[cause_type(cause_of(error))] += 1
+
+    def _failure(self, error: PrioError) -> PrioError:
+        """Return the error for the caller. Count and log it if the request was blocked here."""
+        from ..telemetry.logs import count_blocked_request
+
+        count_blocked_request(error, self._counters, self.name)
+        return bind(error, getattr(self.library, error.library_error))
+
+    def _reauthentication(self, exchange: Exchange, refused: ResponseT) -> Reauthentication:
+        """Return the observer of the retry."""
+        from ..telemetry.logs import Reauthentication
+
+        refusal = exchange.refusal
+        code = (refusal.challenge or refusal.code) if refusal else None
+        return Reauthentication(self._telemetry, self._counters, self.name, refused.status_code, code)
+
+    def _refusal_from_header(self, exchange: Exchange, response: ResponseT) -> Refusal | None:
+        """Return the refusal if the header decides; None if the body is needed, or can be read without a wait."""
+        from ..middleware.revocation.refusal import parse_refusal
+
+        refusal = parse_refusal(response.status_code, response.headers, None, self._secrets(exchange))
+        is_buffered = isinstance(response.stream, self.library.ByteStream) or response.headers.get("content-length") == "0"
+        return refusal if refusal.decided and not is_buffered else None
+
+    def _truncate(self, refused: ResponseT) -> Any:
+        """Cut the body of ``refused`` off after the bytes that were read.
+
+        Return the stream, to be closed: an open one keeps a connection that the token request may need. Return None if it was
+        read to its end.
+        """
+        stream = refused.stream
+        if isinstance(stream, self.library.ByteStream):
+            return None
+        # A decoder fails on the prefix of an encoded body.
+        prefix = b"" if "content-encoding" in refused.headers else getattr(stream, "prefix", b"")
+        refused.stream = self.library.ByteStream(prefix)
+        return stream
+
+    def _parse_refusal(self, exchange: Exchange, prefix: BodyPrefix, response: ResponseT) -> Refusal:
+        """Restore the body of ``response`` after its prefix was read, and return the parsed refusal."""
+        from ..middleware.revocation.refusal import parse_refusal
+
+        body = prefix.content if prefix.complete else None
+        response.stream = replay(self.library, prefix, response.stream) if body is None else self.library.ByteStream(body)
+        return parse_refusal(response.status_code, response.headers, body, self._secrets(exchange))
+
+    def _secrets(self, exchange: Exchange) -> tuple[Secret, ...]:
+        """Return what no error may repeat if the API echoes it: the token, and what the provider used before."""
+        recent: tuple[Secret, ...] = getattr(self._provider, "recent_secrets", ())
+        return (*recent, exchange.token.value) if exchange.token else recent
+
+    def _prepare_retry(self, exchange: Exchange, request: RequestT, refused: ResponseT) -> bool:
+        if exchange.token and exchange.token.unchanged:
+            message = "The server rejected the token, which the token endpoint had returned again after an earlier rejection."
+            return_refusal(exchange, refused, TokenUnchangedError(message, **_facts(exchange)))
+            return False
+        if is_replayable(request.stream, self.library):
+            return True
+        message = "The server rejected the token, and the request's body cannot be sent again."
+        return_refusal(exchange, refused, BodyNotReplayableError(message, **_facts(exchange)))
+        return False
+
+    def _token_request(self, request: TokenRequest, trace: Callable[..., Any]) -> Any:
+        # Requests that bypass the library's client get no default timeout.
+        extensions = {"timeout": Timeouts(request.timeout, request.total_seconds), "trace": trace}
+        headers = {**without({"User-Agent": user_agent(self.library)}, request.headers), **request.headers}
+        request.hint = self._token_route.hint(request.url)
+        return self.library.Request(request.method, request.url, headers=headers, content=request.body, extensions=extensions)
+
+    def _keeps_fetches(self) -> bool:
+        """Return True if token requests have a connection of their own, and so can continue after this client is closed."""
+        url = getattr(self._provider, "token_url", None)
+        return isinstance(url, str) and not self._token_route.find(url).is_given
+
+
+_transports: WeakSet[BaseAuthTransport[Any, Any]] = WeakSet()
+"""The transports of this process, for the fork hook only: a call checks no process id."""
+
+
+def mark_inherited() -> None:
+    """Let each transport with open connections warn at its next call. Called in a forked child."""
+    for transport in list(_transports):
+        pool = getattr(getattr(transport, "inner", None), "_pool", None)
+        if getattr(pool, "connections", None):
+            transport.mark_inherited()
+
+
+getattr(os, "register_at_fork", dict)(after_in_child=mark_inherited)  # Platforms without fork have no such hook.
+
+
+def token_route(inner: Any, token_transport: Any, origins: tuple[str, ...]) -> TokenRoute:
+    """Return the route of token requests: the given one, or that of the API's calls."""
+    if isinstance(token_transport, TokenRoute):
+        return token_transport
+    return TokenRoute(inner, origins) if token_transport is None else TokenRoute(token_transport)
+
+
+def user_agent(library: HTTPLibrary) -> str:
+    """Return the User-Agent of token and metadata requests: this library, then the HTTP library."""
+    return f"prio-middleware/{version() or 'unknown'} python-{library.__name__}/{library.__version__}"
+
+
+def default_pipeline(provider: Any, origins: Iterable[str]) -> Pipeline:
+    """Return the default components around ``provider``. Only ``origins`` get the token.
+
+    Raises:
+        ConfigurationError: ``origins`` is empty, and the provider has no token URL to take the origin from.
+    """
+    from ..middleware import HeaderInjector, HTTPSEnforcer, OriginGuard, RevocationHandler
+    from ..middleware.revocation.renewal_limiter import limiter_around
+    from ..middleware.revocation.rules import RFC6749_REFUSALS
+
+    allowed = tuple(origins) or tuple(filter(None, [getattr(provider, "token_url", None)]))
+    if not allowed:
+        raise ConfigurationError(
+            "No origin is allowed to get the token.", remedy='Name them: origins=["https://api.example.com"].'
+        )
+    handler = RevocationHandler(RFC6749_REFUSALS, limiter=limiter_around(provider))
+    return Pipeline([HTTPSEnforcer(), OriginGuard(allowed), handler, provider, HeaderInjector()])
+
+
+def retry_once(retrying: Callable[..., Any], exchange: Exchange, **options: Any) -> Any:
+    """Return tenacity's controller for one retry. The refusal counts as its first attempt, so it sends once more at most."""
+    from tenacity import retry_if_result, stop_after_attempt, wait_none
+
+    return retrying(
+        stop=stop_after_attempt(2),
+        wait=wait_none(),
+        retry=retry_if_result(lambda _: exchange.rejected_token is not None),
+        retry_error_callback=lambda state: state.outcome.result(),
+        **options,
+    )
+
+
+def retry_outcome(exchange: Exchange, response: Response) -> str:
+    """Return the outcome of a retry, for telemetry."""
+    reason: ReauthenticationError | None = response.extensions.get(REASON)
+    if reason is not None:
+        return reason.outcome
+    return "rejected" if exchange.refusal else "succeeded"
+
+
+def return_refusal(exchange: Exchange, refused: ResponseT, reason: ReauthenticationError) -> ResponseT:
+    """Return the refusal to the caller, with the reason why there is no retry."""
+    note_reference(reason, exchange.headers)
+    exchange.rejected_token = None
+    refused.extensions[REASON] = reason
+    return refused
+
+
+def return_refusal_without_token(exchange: Exchange, refused: ResponseT, error: TokenError) -> ResponseT:
+    """Return the refusal to the caller, because no new token could be fetched."""
+    reason = TokenUnchangedError if isinstance(error, TokenUnchangedError) else NewTokenUnavailableError
+    message = f"The server rejected the token, and no new one could be fetched. {error}"
+    return return_refusal(exchange, refused, reason(message, **_facts(exchange), retry_after=error.retry_after))
+
+
+def return_refusal_retry_blocked(exchange: Exchange, refused: ResponseT, error: PolicyError) -> ResponseT:
+    """Return the refusal to the caller, because the retry was blocked here."""
+    reason = RetryBlockedError(
+        f"The server rejected the token, and the retry was blocked. {error.message}",
+        client=exchange.client,
+        url=exchange.request.url,
+        status_code=refused.status_code,
+        retry_after=error.retry_after,
+    )
+    return return_refusal(exchange, refused, reason)
+
+
+def read_timeout_of(request: RequestLike) -> float | None:
+    """Return the read timeout in seconds, which also limits the wait for a token. None if there is no timeout."""
+    timeouts: Mapping[str, float | None] = request.extensions.get("timeout") or {}
+    return timeouts.get("read")
+
+
+def failed_response(error: Exception, seconds: float, library: HTTPLibrary) -> TokenResponse:
+    """Return a token response without an answer, because of ``error``. ``seconds`` is the timeout, for its text.
+
+    An error that is neither the library's ``TransportError`` nor an ``OSError`` is a defect in a transport, or comes from a
+    test tool that blocks requests: it keeps its own message, and is not retried.
+    """
+    from ..oauth.token_response import TokenResponse
+    from .failure_text import cause_of
+
+    if isinstance(error, (library.TransportError, OSError)):
+        return TokenResponse(failure=failure_text(error, seconds), cause=cause_of(error))
+    return TokenResponse(failure=f"{type(error).__name__}: {error}", cause="unexpected")
+
+
+def timed_out_response(seconds: float) -> TokenResponse:
+    """Return a token response without an answer, because of the deadline."""
+    from ..oauth.token_response import TokenResponse
+
+    return TokenResponse(failure=f"no whole answer within {seconds:.1f} s", cause="timeout")
+
+
+def token_response(response: Response, prefix: BodyPrefix, request: TokenRequest, library: HTTPLibrary) -> TokenResponse:
+    """Return the answer of the token endpoint."""
+    from ..oauth.token_response import TokenResponse
+
+    if prefix.broken:
+        # TimeoutError means the deadline of the fetch; the HTTP libraries' timeouts have classes of their own.
+        seconds = request.total_seconds if isinstance(prefix.broken, TimeoutError) else request.timeout
+        return failed_response(prefix.broken, seconds, library)
+    answered = getattr(response, "_request", None)  # Few transports set it.
+    if answered is not None and answered.url != type(answered.url)(request.url):
+        place = safe_url(answered.url)
+        return TokenResponse(failure=f"the transport followed a redirect to {place}, with the credentials", cause="unexpected")
+    return TokenResponse(response.status_code, response.headers, prefix.content, truncated=not prefix.complete)
+
+
+def _facts(exchange: Exchange) -> dict[str, Any]:
+    refusal = exchange.refusal
+    return {
+        "client": exchange.client,
+        "url": exchange.request.url,
+        "status_code": refusal and refusal.status_code,
+        "code": refusal and (refusal.challenge or refusal.code),
+        "error_reference": refusal and refusal.error_reference,
+    }

@@ -1,0 +1,97 @@
+"""Hard deadline for token requests: shut down their connections, whatever the server sends.
+
+The timeouts of an HTTP library limit each wait for bytes, not their sum: slow headers, endless 1xx responses or chunk
+extensions pass them. Shutting a socket down wakes a thread that reads from it; closing it from another thread does not.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
+
+from ..oauth.token_request import TokenRequest
+
+CONNECTED = ("connect_tcp.complete", "connect_unix_socket.complete")
+"""Events of httpcore's ``trace`` extension that carry a new connection (https://www.encode.io/httpcore/extensions/#trace)."""
+
+
+class Cutoff:
+    """Connections of one request. Transports without the ``trace`` extension report none.
+
+    Attributes:
+        is_cut: True after :meth:`cut`.
+    """
+
+    def __init__(self) -> None:
+        self.is_cut = False
+        self._sockets: list[socket.socket] = []
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Record a new connection. Passed as ``extensions["trace"]`` of a request to a sync transport."""
+        if event.endswith(CONNECTED):
+            connection = info["return_value"].get_extra_info("socket")
+            # TLS detaches the descriptor from this socket object, so only a duplicate can be shut down during a handshake.
+            self._sockets.append(connection.dup())
+            if self.is_cut:
+                self.cut()
+
+    def cut(self) -> None:
+        """Shut the connections down. May run in any thread."""
+        self.is_cut = True
+        for connection in list(self._sockets):
+            with suppress(OSError):  # Closed already, or never connected.
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the duplicated descriptors."""
+        while self._sockets:
+            self._sockets.pop().close()
+
+
+@contextmanager
+def cutting_off(request: TokenRequest) -> Generator[Cutoff]:
+    """Shut down the connections of ``request`` at its deadline, or when its fetch is stopped.
+
+    Only if the provider runs the request in a thread of its own: otherwise no thread may be started for the timer.
+    """
+    cutoff = Cutoff()
+    try:
+        if request.stop is None:
+            yield cutoff
+            return
+        alarm = threading.Timer(request.total_seconds, cutoff.cut)
+        alarm.daemon, alarm.name = True, "prio_middleware.deadline"
+        with request.stop.cutting(cutoff.cut):
+            alarm.start()
+            try:
+                yield cutoff
+            finally:
+                alarm.cancel()
+    finally:
+        cutoff.close()
+
+
+@asynccontextmanager
+async def closing_connections() -> AsyncGenerator[Callable[..., Awaitable[None]]]:
+    """Yield a ``trace`` extension that records new connections, and close these if the block is cancelled.
+
+    An HTTP library that is cancelled during a TLS handshake leaves the connection to the garbage collector.
+    """
+    opened: list[Any] = []
+
+    async def trace(event: str, info: Mapping[str, Any]) -> None:
+        if event.endswith(CONNECTED):
+            opened.append(info["return_value"])
+
+    import anyio
+
+    try:
+        yield trace
+    except anyio.get_cancelled_exc_class():
+        with anyio.CancelScope(shield=True):
+            for connection in opened:
+                await connection.aclose()
+        raise

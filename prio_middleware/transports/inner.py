@@ -1,0 +1,235 @@
+"""Inner transports: protocols of the HTTP libraries, shared use of one transport, and send observers."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+from functools import reduce
+from types import TracebackType
+from typing import Any, Protocol, TypeVar
+from weakref import WeakSet, WeakValueDictionary
+
+from ..pipeline.protocols import RequestLike, ResponseLike, SendObserver
+
+
+class Request(RequestLike, Protocol):
+    """Request of the caller. The transports send a copy with headers of its own."""
+
+    headers: Any
+    stream: Any
+
+    def read(self) -> bytes: ...
+
+
+class Response(ResponseLike, Protocol):
+    """Response whose body may be replaced after its beginning was read."""
+
+    stream: Any
+    extensions: Any
+    request: Any
+
+
+RequestT = TypeVar("RequestT", bound=Request)
+
+ResponseT = TypeVar("ResponseT", bound=Response)
+
+_Sent_contra = TypeVar("_Sent_contra", bound=Request, contravariant=True)
+
+_Received_co = TypeVar("_Received_co", bound=Response, covariant=True)
+
+
+class SyncInner(Protocol[_Sent_contra, _Received_co]):
+    """Sync transport of either library."""
+
+    def handle_request(self, request: _Sent_contra) -> _Received_co: ...
+    def __enter__(self) -> Any: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None: ...
+    def close(self) -> None: ...
+
+
+class AsyncInner(Protocol[_Sent_contra, _Received_co]):
+    """Async transport of either library."""
+
+    async def handle_async_request(self, request: _Sent_contra) -> _Received_co: ...
+    async def __aenter__(self) -> Any: ...
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None: ...
+    async def aclose(self) -> None: ...
+
+
+class HTTPLibrary(Protocol):
+    """Module ``httpx`` or ``httpx2``, with the public names that are needed here."""
+
+    @property
+    def __version__(self) -> Any: ...
+    @property
+    def __name__(self) -> str: ...
+    @property
+    def Client(self) -> Any: ...  # noqa: N802 - the library's own name
+    @property
+    def AsyncClient(self) -> Any: ...  # noqa: N802
+    @property
+    def HTTPTransport(self) -> Any: ...  # noqa: N802
+    @property
+    def AsyncHTTPTransport(self) -> Any: ...  # noqa: N802
+    @property
+    def Request(self) -> Any: ...  # noqa: N802
+    @property
+    def ByteStream(self) -> Any: ...  # noqa: N802
+    @property
+    def SyncByteStream(self) -> Any: ...  # noqa: N802
+    @property
+    def AsyncByteStream(self) -> Any: ...  # noqa: N802
+    @property
+    def Timeout(self) -> Any: ...  # noqa: N802
+    @property
+    def Limits(self) -> Any: ...  # noqa: N802
+    @property
+    def create_ssl_context(self) -> Any: ...
+    @property
+    def TransportError(self) -> type[Exception]: ...  # noqa: N802
+    @property
+    def UnsupportedProtocol(self) -> type[Exception]: ...  # noqa: N802
+
+
+class InnerUse:
+    """Use of an inner transport that other transports may share.
+
+    The use begins with this object, and ends with :meth:`leave`, or when the object is garbage-collected. Inner transports are
+    compared by identity, so they need not be hashable or weakly referenceable.
+
+    Args:
+        inner: the inner transport, sync or async.
+    """
+
+    def __init__(self, inner: object) -> None:
+        self._entries = 0
+        with _lock():
+            users = _USERS.get(id(inner))
+            if users is None:
+                users = _USERS[id(inner)] = _Users(inner)
+            self._users = users
+            users.open.add(self)
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Lock under which uses begin and end."""
+        return _lock()
+
+    @property
+    def is_open(self) -> bool:
+        """True until this use has ended."""
+        with _lock():
+            return self in self._users.open
+
+    @property
+    def is_entered(self) -> bool:
+        """True if a user entered the inner transport, and it is still open."""
+        return self._users.is_entered
+
+    def join(self) -> None:
+        """Begin again after :meth:`leave`."""
+        with _lock():
+            self._users.open.add(self)
+
+    def enter(self) -> None:
+        """Count a ``with`` block. Several clients may enter the same transport."""
+        with _lock():
+            self._entries += 1
+            self._users.open.add(self)
+            self._users.is_entered = True
+
+    def leave(self) -> bool:
+        """End one ``with`` block, and the use with the last one. Return True if the inner transport is to be closed."""
+        with _lock():
+            self._entries = max(0, self._entries - 1)
+            if self._entries or self not in self._users.open:
+                return False
+            self._users.open.discard(self)
+            if self._users.open:
+                return False
+            self._users.is_entered = False
+            return True
+
+
+class _Users:
+    """Open users of one inner transport. The reference keeps it alive, so that its id is not reused."""
+
+    def __init__(self, inner: object) -> None:
+        self.inner = inner
+        self.open: WeakSet[InnerUse] = WeakSet()
+        self.is_entered = False
+
+
+_USERS: WeakValueDictionary[int, _Users] = WeakValueDictionary()
+"""Users by the id of their inner transport."""
+
+_LOCKS: dict[int, threading.RLock] = {}
+"""Locks by process id: a fork may copy a lock while another thread holds it."""
+
+
+def _lock() -> threading.RLock:
+    # Reentrant: the garbage collector may run inside, and a finalizer may close another client.
+    return _LOCKS.setdefault(os.getpid(), threading.RLock())
+
+
+def observed(
+    inner: SyncInner[RequestT, ResponseT], observers: Iterable[SendObserver], *, for_token: bool = False
+) -> Callable[[RequestT], ResponseT]:
+    """Return a function that sends through ``inner`` and tells ``observers``."""
+
+    def send(request: RequestT) -> ResponseT:
+        return inner.handle_request(request)  # Looked up for each request: instrumentation may patch the transport at any time.
+
+    def wrap(send: Callable[[RequestT], ResponseT], observer: SendObserver) -> Callable[[RequestT], ResponseT]:
+        def observing(request: RequestT) -> ResponseT:
+            status: int | None = None
+            observer.before_send(request, for_token=for_token)
+            try:
+                response = send(request)
+                status = response.status_code
+            finally:
+                observer.after_send(request, status)
+            return response
+
+        return observing
+
+    first: Callable[[RequestT], ResponseT] = send
+    return reduce(wrap, observers, first)
+
+
+def aobserved(
+    inner: AsyncInner[RequestT, ResponseT], observers: Iterable[SendObserver], *, for_token: bool = False
+) -> Callable[[RequestT], Awaitable[ResponseT]]:
+    """Return a coroutine function that sends through ``inner`` and tells ``observers``."""
+
+    def send(request: RequestT) -> Awaitable[ResponseT]:
+        return inner.handle_async_request(request)
+
+    def wrap(
+        send: Callable[[RequestT], Awaitable[ResponseT]], observer: SendObserver
+    ) -> Callable[[RequestT], Awaitable[ResponseT]]:
+        async def observing(request: RequestT) -> ResponseT:
+            status: int | None = None
+            observer.before_send(request, for_token=for_token)
+            try:
+                response = await send(request)
+                status = response.status_code
+            finally:
+                observer.after_send(request, status)
+            return response
+
+        return observing
+
+    first: Callable[[RequestT], Awaitable[ResponseT]] = send
+    return reduce(wrap, observers, first)

@@ -1,0 +1,402 @@
+"""Routes of one client: the transport for each URL, as its HTTP library chooses it, and the one for token requests.
+
+The library decides about proxies, ``NO_PROXY`` and mounts, and keeps the result in private attributes. Only this module reads
+them. Its tests compare it with the lowest supported and the newest version of the library.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import ssl
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.request import getproxies
+
+from .._util.origins import Origin, cuts_password, parse_origin
+from .._util.plain_http import is_plain_loopback, proxied_loopback
+from .._util.redaction import safe_url
+from .._util.secret import Secret
+from ..errors import ConfigurationError
+from .tls import context_key, shared_tls_context, tls_context
+
+if TYPE_CHECKING:
+    from .inner import HTTPLibrary
+
+INNER_OPTIONS = frozenset({"verify", "cert", "http1", "http2", "limits", "proxy", "trust_env"})
+"""Options that a client passes to the transport that it creates, and ignores if a transport is given."""
+
+_HINT = (
+    "The token request went through the transport of the API's calls, but its URL is at another origin: give token_transport= "
+    "if that transport cannot reach it."
+)
+_INSTALL = "Install the missing package, or use a proxy that does not need it."
+_PERCENT_ENCODE = (
+    "Write it as http://user:password@host:port. In user name and password, write / as %2F, ? as %3F and # as %23."
+)
+
+
+def transport_of(client: Any) -> Any:
+    """Return the transport that ``client``, of either library, uses for URLs without a mount."""
+    return client._transport  # noqa: SLF001 - there is no public name
+
+
+def is_proxied(transport: Any) -> bool:
+    """Return True if ``transport`` is the library's own and sends through a proxy.
+
+    Proxies of other transports are not detected.
+    """
+    pool = getattr(transport, "_pool", None)
+    return getattr(pool, "_proxy_url", None) is not None or getattr(pool, "_proxy", None) is not None
+
+
+def redirect_problem(transports: Iterable[Any], client: str) -> ConfigurationError | None:
+    """Return the error of a transport that follows redirects itself, or None.
+
+    It would send the client's credentials and the token to another host, and no component would see the redirect. A transport
+    tells by an attribute ``follow_redirects``. Those of pyqwest do not, and follow them by default.
+    """
+    for transport in transports:
+        kind = type(transport)
+        if getattr(transport, "follow_redirects", kind.__module__.partition(".")[0] == "pyqwest") is True:
+            return ConfigurationError(
+                f"The transport {kind.__name__} follows redirects itself: credentials and tokens would go to any host that a "
+                "redirect names.",
+                client=client,
+                remedy="Make it with its redirects off, and set its attribute follow_redirects to False to confirm that.",
+            )
+    return None
+
+
+class Route(NamedTuple):
+    """Route to one URL.
+
+    Attributes:
+        transport: the transport of API calls to that URL.
+        is_given: True if the caller provided the transport.
+        proxy: the proxy of a transport that the library created; None without one.
+    """
+
+    transport: Any
+    is_given: bool = True
+    proxy: Any = None
+
+
+class TokenRoute:
+    """Route of a client's token and metadata requests: one transport for all, which stays open.
+
+    Args:
+        transport: the transport.
+        api: URLs of the API, if its calls go through the same transport.
+    """
+
+    def __init__(self, transport: Any, api: Iterable[str] = ()) -> None:
+        self._transport = transport
+        self._api = frozenset(map(parse_origin, api))
+
+    def find(self, url: str) -> Route:
+        """Return the route to ``url``."""
+        return Route(self._transport)
+
+    def open(self, url: str) -> tuple[Any, bool]:
+        """Return the transport for a request to ``url``, and True if it is to be closed after that request.
+
+        Raises:
+            InsecureTransportError: a request over plain HTTP to this machine would go through a proxy.
+        """
+        route = self.find(url)
+        if _leaks(route, url):
+            raise proxied_loopback(url, None)
+        return self._open(route)
+
+    def leaks(self, url: str) -> bool:
+        """Return True if a request to ``url`` is plain HTTP to this machine and would go through a proxy."""
+        return _leaks(self.find(url), url)
+
+    def hint(self, url: str) -> str | None:
+        """Return advice for a failed request to ``url``, if its route may be the cause."""
+        return _HINT if self._api and parse_origin(url) not in self._api else None
+
+    def _open(self, route: Route) -> tuple[Any, bool]:
+        return route.transport, False
+
+
+class Routes(TokenRoute):
+    """Routes of one client.
+
+    Args:
+        client: a client of the library with the same options. Only its transports are used.
+        make: the library's transport class.
+        inner: options of a transport, without its proxy.
+        proxies: proxies by URL pattern, as the library reads them.
+        from_environment: True if the proxies come from the environment.
+        given: patterns of the caller's own mounts.
+        is_given: True if the caller provided the client's transport.
+        api: the API's URL.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        make: Callable[..., Any],
+        inner: Mapping[str, Any],
+        proxies: Mapping[str, Any],
+        *,
+        from_environment: bool,
+        given: Iterable[str],
+        is_given: bool,
+        api: str,
+    ) -> None:
+        super().__init__(transport_of(client), [api] if api else ())
+        self._mounts: Mapping[Any, Any] = client._mounts  # noqa: SLF001 - there is no public name
+        self._parse: Callable[[str], Any] = type(client.base_url)
+        self._make = make
+        self._inner = inner
+        self._proxies = proxies
+        self._from_environment = from_environment
+        self._given = frozenset(given)
+        self._direct = Route(self._transport, is_given)
+
+    def find(self, url: str) -> Route:
+        wanted = self._parse(url)
+        for pattern, transport in self._mounts.items():
+            if pattern.matches(wanted):
+                if transport is not None and pattern.pattern in self._given:
+                    return Route(transport)
+                if transport is None or (self._from_environment and _is_plain_loopback(url)):
+                    return self._direct
+                return Route(transport, is_given=False, proxy=self._proxies[pattern.pattern])
+        return self._direct
+
+    def hint(self, url: str) -> str | None:
+        route = self.find(url)
+        if route.proxy is not None:
+            named_by = "the environment" if self._from_environment else "the option or setting proxy"
+            proxy = safe_url(route.proxy.url)
+            return f"The request went through the proxy {proxy}, from {named_by}: check that it can be reached."
+        return super().hint(url) if route is self._direct and route.is_given else None
+
+    def wrapped(self, wrap: Callable[[Any], Any]) -> dict[str, Any]:
+        """Return ``transport=`` and ``mounts=`` of a client with the same routes, each transport wrapped by ``wrap``."""
+        mounts: dict[str, Any] = {}
+        for pattern, transport in self._mounts.items():
+            inner = transport
+            if self._from_environment and pattern.pattern not in self._given and pattern.scheme != "https":
+                inner = _DirectToLoopback(transport, self._transport)
+            mounts[pattern.pattern] = None if transport is None else wrap(inner)
+        return {"transport": wrap(self._transport), "mounts": mounts}
+
+    def single(self) -> Any:
+        """Return one transport that sends each request by its route."""
+        return _ByRoute(self, self._transport, self._mounts.values()) if self._mounts else self._transport
+
+    def _open(self, route: Route) -> tuple[Any, bool]:
+        return (route.transport, False) if route.is_given else (self._make(**self._inner, proxy=route.proxy), True)
+
+
+class _DirectToLoopback:
+    """Transport through a proxy of the environment, except for plain HTTP to this machine, which goes directly.
+
+    Sync and async: it returns the results of the transports as they are.
+    """
+
+    def __init__(self, proxied: Any, direct: Any) -> None:
+        self.proxied = proxied
+        self._direct = direct
+
+    def handle_request(self, request: Any) -> Any:
+        return self._for(request.url).handle_request(request)
+
+    def handle_async_request(self, request: Any) -> Any:
+        return self._for(request.url).handle_async_request(request)
+
+    def close(self) -> Any:
+        return self.proxied.close()
+
+    def aclose(self) -> Any:
+        return self.proxied.aclose()
+
+    def __enter__(self) -> Any:
+        return self.proxied.__enter__()
+
+    def __exit__(self, *error: object) -> Any:
+        return self.proxied.__exit__(*error)
+
+    def __aenter__(self) -> Any:
+        return self.proxied.__aenter__()
+
+    def __aexit__(self, *error: object) -> Any:
+        return self.proxied.__aexit__(*error)
+
+    def _for(self, url: Any) -> Any:
+        return self._direct if is_plain_loopback(url.scheme, url.host) else self.proxied
+
+
+class _ByRoute:
+    """Transport that sends each request through the transport that its client would choose. Sync and async.
+
+    Args:
+        routes: the client's routes.
+        transport: its transport for URLs without a mount.
+        mounted: those of its mounts, None for no proxy.
+    """
+
+    def __init__(self, routes: Routes, transport: Any, mounted: Iterable[Any]) -> None:
+        self._routes = routes
+        self._transports = [transport, *(each for each in mounted if each is not None)]
+
+    def handle_request(self, request: Any) -> Any:
+        return self._for(request.url).handle_request(request)
+
+    def handle_async_request(self, request: Any) -> Any:
+        return self._for(request.url).handle_async_request(request)
+
+    def close(self) -> None:
+        for transport in self._transports:
+            transport.close()
+
+    async def aclose(self) -> None:
+        for transport in self._transports:
+            await transport.aclose()
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Any:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()
+
+    def _for(self, url: Any) -> Any:
+        text = str(url)
+        if self._routes.leaks(text):
+            raise proxied_loopback(url, None)
+        return self._routes.find(text).transport
+
+
+def find_routes(
+    library: HTTPLibrary, options: Mapping[str, Any], *, is_async: bool = False, api: str = ""
+) -> Routes | ConfigurationError:
+    """Let the library choose the routes of a client with these options.
+
+    A returned error names the option, setting or variable that cannot be used, without its value.
+
+    Args:
+        library: ``httpx`` or ``httpx2``.
+        options: ``INNER_OPTIONS``, ``transport`` and ``mounts``. A proxy may be a :class:`Secret`.
+        is_async: True for an async client.
+        api: the API's URL.
+    """
+    inner = {name: value for name, value in options.items() if name in INNER_OPTIONS}
+    transport, mounts = options.get("transport"), dict(options.get("mounts") or {})
+    proxy, trust_env = inner.pop("proxy", None), inner.get("trust_env", True)
+    if isinstance(proxy, Secret):
+        proxy = proxy.reveal()
+    make_client = library.AsyncClient if is_async else library.Client
+    make = library.AsyncHTTPTransport if is_async else library.HTTPTransport
+    if transport is None:
+        context = _tls_context(library, inner)
+        if isinstance(context, ConfigurationError):
+            return context
+        inner["verify"] = context
+        for name, url in _named_proxies(proxy, trust_env=trust_env):
+            # A "/" in a password may leave a URL that parses, but has another host.
+            if isinstance(url, str) and cuts_password(url):
+                return _unreadable_proxy(name)
+    from_environment = proxy is None and trust_env and transport is None
+    try:
+        client = make_client(**inner, proxy=proxy, transport=transport, mounts=mounts)
+        proxies = client._get_proxy_map(proxy, from_environment)  # noqa: SLF001 - there is no public name
+    except Warning:
+        raise
+    except Exception:  # noqa: BLE001 - it may hold a password, so it becomes a PrioError
+        plain = functools.partial(make_client, **{**inner, "trust_env": False})
+        return _explained(plain, proxy, mounts, trust_env=trust_env)
+    return Routes(
+        client,
+        make,
+        inner,
+        proxies,
+        from_environment=from_environment,
+        given=mounts,
+        is_given=transport is not None,
+        api=api,
+    )
+
+
+def _tls_context(library: HTTPLibrary, inner: dict[str, Any]) -> ssl.SSLContext | ConfigurationError:
+    """Return the TLS context for the options ``inner``, and remove those that it replaces."""
+    verify, cert, trust_env = inner.pop("verify", True), inner.pop("cert", None), inner.get("trust_env", True)
+    make = functools.partial(tls_context, library, verify, cert, trust_env=trust_env)
+    parts = tuple(cert) if isinstance(cert, tuple | list) else (cert,)
+    # A context of the caller is used as it is. A password is not kept in the key of a context.
+    if not isinstance(verify, bool | str | os.PathLike) or len(parts) > 2:
+        return make()
+    versions = bool(inner.get("http1", True)), bool(inner.get("http2", False))
+    return shared_tls_context(context_key(library, verify, parts, trust_env=trust_env, http_versions=versions), make)
+
+
+def _explained(make_client: Callable[..., Any], proxy: Any, mounts: Any, *, trust_env: bool) -> ConfigurationError:
+    """Return the error of the option that the library cannot use: try each one alone."""
+    if error := _failure(make_client):
+        kind = type(error).__name__
+        return ConfigurationError(f"The HTTP library cannot create a client with these limits=, http1= and http2=: {kind}.")
+    for name, url in _named_proxies(proxy, trust_env=trust_env):
+        error = _failure(functools.partial(make_client, proxy=url))
+        if isinstance(error, ImportError):
+            missing = str(error).partition(". ")[0].rstrip(".")
+            return ConfigurationError(f"{name} names a proxy that cannot be used: {missing}.", remedy=_INSTALL)
+        if error:
+            return _unreadable_proxy(name)
+    if _failure(functools.partial(make_client, mounts=mounts)):
+        return ConfigurationError(
+            "mounts= contains a pattern that the HTTP library cannot read.",
+            remedy="Write patterns as all://, https:// or https://host.example:8443.",
+        )
+    return ConfigurationError(
+        f"{_variable('no')} contains an entry that the HTTP library cannot read.",
+        remedy="Write names, addresses or .domains, without ports, separated by commas.",
+    )
+
+
+def _failure(make: Callable[[], Any]) -> Exception | None:
+    try:
+        make()
+    except Exception as error:  # noqa: BLE001 - the library may raise anything
+        return error
+    return None
+
+
+def _unreadable_proxy(name: str) -> ConfigurationError:
+    return ConfigurationError(f"{name} is not the URL of a proxy.", remedy=_PERCENT_ENCODE)
+
+
+def _named_proxies(proxy: Any, *, trust_env: bool) -> Iterator[tuple[str, Any]]:
+    """Yield the proxies that the library would use, each with the name of its option or variable."""
+    if proxy is not None:
+        yield "proxy", proxy
+    elif trust_env:
+        found = getproxies()
+        for scheme in ("http", "https", "all"):
+            url = found.get(scheme)
+            if url:
+                yield _variable(scheme), url if "://" in url else f"http://{url}"
+
+
+def _variable(scheme: str) -> str:
+    """Return the name of the proxy variable. If both spellings are set, the lower-case one counts."""
+    name = f"{scheme}_proxy"
+    return name if os.environ.get(name) else name.upper()
+
+
+def _leaks(route: Route, url: str) -> bool:
+    return _is_plain_loopback(url) and is_proxied(route.transport)
+
+
+def _is_plain_loopback(url: str) -> bool:
+    origin = parse_origin(url)
+    return isinstance(origin, Origin) and is_plain_loopback(origin.scheme, origin.host)

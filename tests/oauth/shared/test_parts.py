@@ -1,0 +1,140 @@
+"""The circuit breaker, the lease, and the memory of rejected tokens, each by itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from prio_middleware.oauth.shared.circuit_breaker import FIRST_PAUSE, LONGEST_PAUSE, PROBE_LIMIT, CircuitBreaker
+from prio_middleware.oauth.shared.coordinator import LONGEST, RejectedTokens
+from prio_middleware.oauth.shared.records import lease_deadline_at, lease_seconds, poll_pause, stop_waiting_at
+from prio_middleware.oauth.shared.store import LONGEST_LEASE
+
+
+def test_one_failure_opens_the_circuit_for_all_callers() -> None:
+    circuit = CircuitBreaker(lambda: 0.5)
+    assert circuit.allows(0)
+    circuit.record_failure(0)
+
+    assert not circuit.allows(FIRST_PAUSE - 0.01)
+    assert circuit.state(FIRST_PAUSE - 0.01) == "open"
+    assert circuit.state(FIRST_PAUSE) == "half_open"
+
+
+def test_then_one_at_a_time_may_try() -> None:
+    circuit = CircuitBreaker(lambda: 0.5)
+    circuit.record_failure(0)
+    assert circuit.allows(FIRST_PAUSE)
+    assert circuit.state(FIRST_PAUSE) == "half_open"
+    assert not circuit.allows(FIRST_PAUSE)
+    circuit.record_success()
+
+    assert circuit.state(FIRST_PAUSE) == "closed"
+    assert circuit.allows(FIRST_PAUSE)
+
+
+def test_a_probe_that_never_comes_back_is_not_waited_for_for_ever() -> None:
+    circuit = CircuitBreaker(lambda: 0.5)
+    circuit.record_failure(0)
+    assert circuit.allows(FIRST_PAUSE)
+
+    assert not circuit.allows(FIRST_PAUSE + PROBE_LIMIT - 0.01)
+    assert circuit.allows(FIRST_PAUSE + PROBE_LIMIT)
+
+
+def test_pauses_grow_to_a_limit_and_differ() -> None:
+    circuit = CircuitBreaker(lambda: 0.5)
+    now, pauses = 0.0, []
+    for _ in range(20):
+        circuit.record_failure(now)
+        pauses.append(next(pause for pause in range(1, 100) if circuit.state(now + pause) == "half_open"))
+        now += pauses[-1]
+
+    assert pauses[:6] == [1, 2, 4, 8, 16, 30]
+    assert pauses[-1] == LONGEST_PAUSE
+    early, late = CircuitBreaker(lambda: 0.0), CircuitBreaker(lambda: 0.99)
+    early.record_failure(0)
+    late.record_failure(0)
+    assert early.allows(0.75)
+    assert not late.allows(1.2)
+
+
+def test_simultaneous_failures_extend_the_pause_once() -> None:
+    circuit = CircuitBreaker(lambda: 0.5)
+    assert all(circuit.allows(0) for _ in range(20))
+    for _ in range(20):
+        circuit.record_failure(0.25)
+    assert circuit.allows(0.25 + FIRST_PAUSE)
+    circuit.record_failure(2)
+    circuit.record_failure(2)
+
+    assert not circuit.allows(2 + 2 * FIRST_PAUSE - 0.01)
+    assert circuit.allows(2 + 2 * FIRST_PAUSE)
+
+
+def test_a_lease_is_no_longer_than_its_fetch_needs(subtests: pytest.Subtests) -> None:
+    rows: list[tuple[float, float]] = [(30.0, LONGEST_LEASE), (9.0, 10.0), (2.0, 3.0), (0.0, 1.0)]
+    for left, expected in rows:
+        with subtests.test(left=left, expected=expected):
+            assert lease_seconds(left) == expected
+
+
+def test_a_fetch_is_always_shorter_than_its_lease(subtests: pytest.Subtests) -> None:
+    for longest in (0.2, 1.0, 2.0, 10.0, 60.0):
+        with subtests.test(longest=longest):
+            for left in (0.0, 0.1, 1.0, 5.0, 9.0, 10.0, 30.0, 600.0):
+                lease = lease_seconds(left, longest)
+
+                assert lease_deadline_at(100.0, lease, 100.0 + left) < 100.0 + lease
+                assert lease_deadline_at(100.0, lease, 100.0 + left) <= 100.0 + left
+
+
+def test_of_a_lease_a_second_is_kept_or_half_of_a_short_one(subtests: pytest.Subtests) -> None:
+    rows: list[tuple[float, float]] = [(10.0, 9.0), (3.0, 2.0), (2.0, 1.0), (1.0, 0.5)]
+    for lease, expected in rows:
+        with subtests.test(lease=lease, expected=expected):
+            assert lease_deadline_at(100.0, lease, 200.0) == 100.0 + expected
+
+
+def test_a_waiter_keeps_time_for_a_fetch_of_its_own(subtests: pytest.Subtests) -> None:
+    rows: list[tuple[float, float]] = [(30.0, 24.0), (20.0, 14.0), (4.0, 2.0), (0.0, 0.0)]
+    for left, expected in rows:
+        with subtests.test(left=left, expected=expected):
+            assert stop_waiting_at(100.0, 100.0 + left) == 100.0 + expected
+
+
+def test_polls_grow_rarer_differ_and_end_with_the_lease() -> None:
+    pauses = [poll_pause(number, 100.0, 0.99) for number in range(100)]
+
+    assert pauses == sorted(pauses)
+    assert 0.04 < pauses[0] < 0.051
+    assert 0.49 < pauses[-1] <= 0.5
+    assert poll_pause(5, 100.0, 0.0) < poll_pause(5, 100.0, 0.9)
+    assert [poll_pause(number, 100.0, 1.0) for number in range(4)] == pytest.approx([0.05, 0.075, 0.1125, 0.16875])
+    assert poll_pause(50, 0.01, 0.5) == pytest.approx(0.01 + 0.05 * 0.75)
+
+
+def test_rejected_token_ids_are_reported_until_their_tokens_would_have_expired() -> None:
+    refused = RejectedTokens()
+    refused.record_name("a", "name")
+    refused.record_name("b", "other")
+    refused.add("a", 110.0)
+    refused.add("b", 105.0)
+    refused.add("unknown", 110.0)
+
+    assert refused.remaining("name", 100.0) == {"a": 10.0}
+    assert refused.remaining("other", 100.0) == {"b": 5.0}
+    assert refused.remaining("other", 105.0) == {}
+    assert refused.remaining("name", 105.0) == {"a": 5.0}
+
+
+def test_the_newest_rejected_token_ids_are_remembered() -> None:
+    refused = RejectedTokens(limit=2, names_limit=3)
+    for token_id in "abcd":
+        refused.record_name(token_id, "name")
+        refused.add(token_id, float("inf"))
+
+    assert refused.remaining("name", 0.0) == {"c": LONGEST, "d": LONGEST}
+    refused.record_name("e", "name")
+    refused.record_name("f", "name")
+    assert "c" not in refused.remaining("name", 0.0)
+    assert "d" in refused.remaining("name", 0.0)

@@ -1,0 +1,135 @@
+"""Accounts of one token provider, without a client."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from prio_middleware import (
+    AccessToken,
+    AccountCredentials,
+    Accounts,
+    ClientClosedError,
+    ClientCredentialsProvider,
+    ConfigurationError,
+    TokenOptions,
+    UnknownAccountError,
+)
+from prio_middleware.build.token_provider import load_resolver
+from prio_middleware.oauth.accounts import Resolution
+from prio_middleware.oauth.provider import REJECTED_LIMIT
+from prio_middleware.oauth.token_request import TokenRequest
+from prio_middleware.oauth.token_response import TokenResponse
+from tests.oauth.kit import Clock, Server, SlowServer, endpoint, play, provider, token
+
+BERLIN = TokenOptions(account="berlin")
+
+
+def with_accounts(*names: str, limit: int = 10) -> ClientCredentialsProvider:
+    known = {name: provider() for name in names}
+    tokens = provider()
+    tokens.accounts = Accounts(known.get, limit=limit)
+    return tokens
+
+
+def test_a_provider_serves_its_accounts() -> None:
+    server = Server(token(), token())
+    tokens = with_accounts("berlin")
+    own, berlin = tokens.get_token(TokenOptions(), None, server), tokens.get_token(BERLIN, None, server)
+
+    assert own.value != berlin.value
+    assert tokens.get_token(BERLIN, None, server) is berlin
+    assert tokens.current(BERLIN, None) is berlin
+    assert tokens.current(TokenOptions(), None) is own
+
+
+@pytest.mark.anyio
+async def test_so_it_does_for_tasks(anyio_backend: str) -> None:
+    server = Server(token())
+
+    async def send(request: TokenRequest) -> TokenResponse:
+        return server(request)
+
+    tokens = with_accounts("berlin")
+
+    assert await tokens.aget_token(BERLIN, None, send) is tokens.current(BERLIN, None) is not None
+
+
+def test_a_provider_without_accounts_sends_no_token_of_its_own() -> None:
+    tokens, server = provider(), Server(token())
+    tokens.get_token(TokenOptions(), None, server)
+
+    assert tokens.current(BERLIN, None) is None
+    with pytest.raises(UnknownAccountError):
+        tokens.get_token(BERLIN, None, server)
+
+
+def test_the_number_of_accounts_is_bounded() -> None:
+    server = Server(*(token() for _ in range(5)))
+    tokens = with_accounts("a", "b", "c", limit=2)
+    for name in ("a", "b", "a", "b", "a", "c", "c"):  # The second use of an account keeps it.
+        tokens.get_token(TokenOptions(account=name), None, server)
+
+    assert tokens.current(TokenOptions(account="a"), None)
+    assert tokens.current(TokenOptions(account="b"), None) is None
+
+
+def test_closing_a_client_ends_the_fetches_of_its_accounts() -> None:
+    tokens, server = with_accounts("berlin"), SlowServer()
+    errors: list[Exception] = []
+
+    def call() -> None:
+        try:
+            tokens.get_token(BERLIN, None, server)
+        except ClientClosedError as error:
+            errors.append(error)
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    server.arrived.wait()
+    closing = threading.Thread(target=lambda: tokens.release(server, keep=False))
+    closing.start()
+    caller.join(30)
+    server.gate.set()
+    closing.join(30)
+
+    assert len(errors) == 1
+
+
+def test_credentials_that_did_not_change_keep_the_tokens() -> None:
+    clock, server, asked = Clock(), Server(token(), token()), []
+
+    def load(name: str) -> AccountCredentials:
+        asked.append(name)
+        return AccountCredentials(name, "id", "secret")
+
+    resolution = Resolution("berlin", load, lambda _: endpoint(), client="shop", ttl=1.0, clock=clock)
+    tokens = provider(clock, resolution=resolution)
+    tokens.get_token(TokenOptions(scope="a"), None, server)
+    clock.now += 2
+    tokens.get_token(TokenOptions(scope="b"), None, server)
+
+    assert asked == ["berlin"] * 2
+    assert tokens.current(TokenOptions(scope="a"), None)
+
+
+def test_rejected_tokens_are_remembered_within_bounds() -> None:
+    clock = Clock()
+    first = token()
+    server = Server(first, *(token() for _ in range(REJECTED_LIMIT)), first)
+    tokens = provider(clock)
+    for _ in range(REJECTED_LIMIT + 1):
+        found = play(tokens.acquire(TokenOptions(), None), server, clock)
+        assert isinstance(found, AccessToken)
+        tokens.invalidate(found)
+    again = play(tokens.acquire(TokenOptions(), None), server, clock)
+
+    assert isinstance(again, AccessToken)
+    assert again.unchanged is None  # Long forgotten: it counts as new.
+
+
+@pytest.mark.parametrize("path", ["no.such.module:load", "os:no_such_function", "os", "os:sep", "os:getpid"])
+def test_a_resolver_that_cannot_be_loaded(path: str) -> None:
+    with pytest.raises(ConfigurationError, match="accounts"):
+        load_resolver(path, "shop")

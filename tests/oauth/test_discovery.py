@@ -1,0 +1,508 @@
+"""The token endpoint found through metadata: when they are read, how often, and what comes of failures. In virtual time."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from prio_middleware import (
+    AccessToken,
+    ClientCredentialsProvider,
+    ConfigurationError,
+    CredentialsRefusedError,
+    DiscoveryError,
+    InsecureTransportError,
+    TokenEndpointUnavailableError,
+    TokenError,
+    TokenOptions,
+)
+from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
+from prio_middleware.oauth.discovery import REREAD_PAUSE, Discovery, Issuer, may_have_moved
+from prio_middleware.oauth.effects import Get, Pause, Post, Wait
+from prio_middleware.oauth.single_flight import NoOutcome
+from prio_middleware.oauth.token_request import TokenRequest
+from prio_middleware.oauth.token_response import TokenResponse
+from tests.oauth import kit
+from tests.oauth.kit import Clock, answer, inline, play, refused, token
+
+ISSUER = "https://id.example/tenant"
+OAUTH = "https://id.example/.well-known/oauth-authorization-server/tenant"
+OPENID = "https://id.example/tenant/.well-known/openid-configuration"
+TOKEN_URL = "https://id.example/tenant/token"
+NEW_URL = "https://id.example/new/token"
+LOST = TokenResponse(failure="ConnectError: refused")
+NOT_FOUND = answer(404)
+
+
+def metadata(token_url: str = TOKEN_URL, **members: object) -> TokenResponse:
+    return answer(200, {"issuer": ISSUER, "token_endpoint": token_url, **members})
+
+
+class World:
+    """A server that answers by URL, and a provider that is to find its way there."""
+
+    def __init__(self, answers: dict[str, TokenResponse] | None = None, **options: Any) -> None:
+        self.clock = Clock()
+        self.discovery = Discovery(Issuer(ISSUER))
+        endpoint = dataclasses.replace(kit.endpoint(), url=ISSUER)
+        self.tokens = ClientCredentialsProvider(endpoint, discovery=self.discovery, clock=self.clock, **options)
+        self.answers = {OAUTH: metadata(), TOKEN_URL: token(), NEW_URL: token(), **(answers or {})}
+        self.requests: list[TokenRequest] = []
+        self.while_asked: Callable[[TokenRequest], object] = lambda _: None
+
+    def __call__(self, request: TokenRequest) -> TokenResponse:
+        self.requests.append(request)
+        self.while_asked(request)
+        return self.answers.get(request.url, NOT_FOUND)
+
+    def get(self, key: TokenOptions = DEFAULT_OPTIONS) -> AccessToken | TokenError:
+        return play(self.tokens.acquire(key, None), self, self.clock)  # type: ignore[arg-type]  # it is called like kit's server
+
+    def get_another(self) -> AccessToken | TokenError:
+        """Return a new token after a rejection of the last one."""
+        kept = self.tokens.current(DEFAULT_OPTIONS, None)
+        if kept:
+            self.tokens.invalidate(kept)
+        return self.get()
+
+    @property
+    def asked(self) -> list[str]:
+        return [request.url for request in self.requests]
+
+
+def failed(world: World, kind: type[TokenError]) -> TokenError:
+    error = world.get()
+    assert isinstance(error, kind), error
+    return error
+
+
+def test_the_token_is_asked_for_where_the_metadata_say() -> None:
+    world = World()
+
+    assert isinstance(world.get(), AccessToken)
+    assert [(request.method, request.url) for request in world.requests] == [("GET", OAUTH), ("POST", TOKEN_URL)]
+    assert (world.discovery.token_url, world.tokens.token_url) == (TOKEN_URL, TOKEN_URL)
+
+
+def test_until_then_the_provider_is_known_by_its_issuer() -> None:
+    world = World()
+
+    assert world.tokens.token_url == ISSUER
+    assert ISSUER in repr(world.tokens)
+
+
+def test_metadata_are_asked_for_without_credentials_and_bounded_like_a_token_request() -> None:
+    world = World()
+    world.get()
+    look = world.requests[0]
+
+    assert look.headers == {"Accept": "application/json", "Accept-Encoding": "identity"}
+    assert (look.body, look.timeout, look.total_seconds) == (b"", 10.0, 20.0)
+    assert repr(look) == f"<TokenRequest GET {OAUTH}>"
+
+
+def test_they_are_read_once() -> None:
+    world = World()
+    for _ in range(3):
+        world.clock.now += 3600
+        world.get_another()
+
+    assert world.asked == [OAUTH, TOKEN_URL, TOKEN_URL, TOKEN_URL]
+
+
+def test_other_scopes_and_new_credentials_use_what_was_read() -> None:
+    world = World()
+    world.get()
+    world.get(TokenOptions(scope="orders"))
+    world.tokens.replace_credentials(dataclasses.replace(kit.endpoint("rotated"), url=ISSUER))
+    world.get()
+
+    assert world.asked == [OAUTH, TOKEN_URL, TOKEN_URL, TOKEN_URL]
+
+
+def test_callers_that_come_meanwhile_wait_for_the_reader() -> None:
+    world = World()
+    leader, waiter = inline(world.tokens.acquire(DEFAULT_OPTIONS, None)), inline(world.tokens.acquire(DEFAULT_OPTIONS, None))
+
+    assert isinstance(next(leader), Get)
+    assert isinstance(next(waiter), Wait)
+    assert type(leader.send(metadata())) is Post
+    with pytest.raises(StopIteration) as landed:
+        leader.send(token())
+    with pytest.raises(StopIteration) as heard:
+        waiter.send(landed.value.value)
+    assert heard.value.value is landed.value.value
+
+
+def test_a_leader_cancelled_while_reading_hands_over() -> None:
+    world = World()
+    leader, waiter = inline(world.tokens.acquire(DEFAULT_OPTIONS, None)), inline(world.tokens.acquire(DEFAULT_OPTIONS, None))
+    next(leader)
+    waiting = next(waiter)
+    assert isinstance(waiting, Wait)
+    leader.close()
+
+    assert waiting.fetch.outcome is NoOutcome.ABANDONED
+    assert isinstance(waiter.send(NoOutcome.ABANDONED), Pause)
+    world.clock.now += 1
+    assert isinstance(waiter.send(None), Get)
+    waiter.close()
+
+
+def test_where_the_first_place_has_nothing_of_use_the_second_is_asked(subtests: pytest.Subtests) -> None:
+    firsts: list[TokenResponse] = [
+        NOT_FOUND,
+        answer(401),
+        answer(403),
+        answer(302, location="https://id.example/login"),
+        TokenResponse(200, {"content-type": "text/html"}, b"<!doctype html>"),
+        metadata(issuer="https://id.example"),
+        metadata("https://elsewhere.example/token"),
+    ]
+    for first in firsts:
+        with subtests.test(first=first):
+            world = World({OAUTH: first, OPENID: metadata()})
+
+            assert isinstance(world.get(), AccessToken)
+            assert world.asked == [OAUTH, OPENID, TOKEN_URL]
+
+
+def test_metadata_that_do_not_do_are_an_error_that_names_both_places(subtests: pytest.Subtests) -> None:
+    rows: list[tuple[TokenResponse, TokenResponse, str, str]] = [
+        (NOT_FOUND, NOT_FOUND, "status 404", DiscoveryError.default_remedy),
+        (answer(302, location=NEW_URL), NOT_FOUND, f"a redirect with 302 to {NEW_URL}", DiscoveryError.default_remedy),
+        (TokenResponse(200, {}, b"{}", truncated=True), NOT_FOUND, "the body is too long", DiscoveryError.default_remedy),
+        (NOT_FOUND, metadata(issuer=f"{ISSUER}/"), f"another issuer, '{ISSUER}/'", "exactly that text"),
+        (metadata("https://elsewhere.example/t"), NOT_FOUND, "at another origin than the issuer", "allowed_token_origins"),
+        (metadata(token_endpoint_auth_methods_supported=["none"]), NOT_FOUND, "client_secret_basic, only: none", "client_auth"),
+    ]
+    for first, second, said, remedy in rows:
+        with subtests.test(first=first, second=second, said=said, remedy=remedy):
+            world = World({OAUTH: first, OPENID: second})
+            error = failed(world, DiscoveryError)
+
+            assert (error.client, error.url) == ("shop", ISSUER)
+            assert error.message.startswith(f"The authorization server's metadata name no usable token endpoint: at {OAUTH}, ")
+            assert f"; at {OPENID}, " in error.message
+            assert said in error.message
+            assert remedy in error.remedy
+            assert world.asked == [OAUTH, OPENID]
+
+
+def test_unusable_metadata_cool_down_and_are_then_read_again() -> None:
+    world = World({OAUTH: NOT_FOUND})
+    failed(world, DiscoveryError)
+    world.clock.now += 4
+    held = failed(world, DiscoveryError)
+    assert held.retry_after == 6
+    assert world.asked == [OAUTH, OPENID]
+    world.clock.now += 6
+    world.answers[OAUTH] = metadata()
+
+    assert isinstance(world.get(), AccessToken)
+
+
+def test_a_server_that_cannot_answer_now_is_tried_again_until_the_deadline_and_asked_nowhere_else(
+    subtests: pytest.Subtests,
+) -> None:
+    rows: list[tuple[TokenResponse, str]] = [
+        (LOST, "ConnectError: refused"),
+        (TokenResponse(failure=""), "unknown reason"),
+        (answer(429), "status 429"),
+    ]
+    for busy, said in rows:
+        with subtests.test(busy=busy, said=said):
+            world = World({OAUTH: busy})
+            error = failed(world, TokenEndpointUnavailableError)
+
+            assert (error.client, error.url, error.status_code) == ("shop", OAUTH, busy.status_code or None)
+            assert said in error.message
+            assert "this machine can reach the URL" in error.remedy
+            assert set(world.asked) == {OAUTH}
+            assert len(world.asked) > 2
+            assert world.clock.now <= 1030
+
+
+@pytest.mark.pitfall(id="two-well-known-places")
+def test_a_server_error_at_the_first_place_does_not_hide_the_second(subtests: pytest.Subtests) -> None:
+    for status in (500, 503):
+        with subtests.test(status=status):
+            world = World({OAUTH: answer(status), OPENID: metadata()})
+
+            assert isinstance(world.get(), AccessToken)
+            assert world.asked == [OAUTH, OPENID, TOKEN_URL]
+
+
+def test_nor_is_it_forgotten_where_the_second_is_no_help(subtests: pytest.Subtests) -> None:
+    others: list[TokenResponse] = [NOT_FOUND, LOST, answer(502), metadata(issuer="https://other.example")]
+    for other in others:
+        with subtests.test(other=other):
+            world = World({OAUTH: answer(503), OPENID: other})
+            error = failed(world, TokenEndpointUnavailableError)
+
+            assert (error.url, error.status_code) == (OAUTH, 503)
+            assert len(world.asked) > 2  # It is tried again.
+
+
+def test_a_failure_that_passes_is_not_noticed() -> None:
+    world = World({OAUTH: LOST})
+
+    def recover(_: TokenRequest) -> None:
+        if len(world.requests) == 3:
+            world.answers[OAUTH] = metadata()
+
+    world.while_asked = recover
+
+    assert isinstance(world.get(), AccessToken)
+    assert world.asked == [OAUTH, OAUTH, OAUTH, TOKEN_URL]
+
+
+def test_retry_after_is_honoured() -> None:
+    world = World({OAUTH: answer(503, retry_after="4000")})
+    error = failed(world, TokenEndpointUnavailableError)
+
+    assert error.retry_after == 4000
+    assert world.asked == [OAUTH, OPENID]
+
+
+def test_one_deadline_bounds_reading_and_asking_together() -> None:
+    world = World({OAUTH: NOT_FOUND, OPENID: metadata()})
+
+    def take_long(_: TokenRequest) -> None:
+        world.clock.now += 12
+
+    world.while_asked = take_long
+    world.get()
+
+    assert [(request.timeout, request.total_seconds) for request in world.requests] == [(10.0, 20.0), (8.0, 8.0), (0.0, 0.0)]
+
+
+def test_a_read_after_the_deadline_gets_no_time() -> None:
+    world = World({OAUTH: NOT_FOUND}, deadline_seconds=10.0)
+
+    def take_long(_: TokenRequest) -> None:
+        world.clock.now += 12
+
+    world.while_asked = take_long
+    failed(world, DiscoveryError)
+
+    assert [(request.timeout, request.total_seconds) for request in world.requests] == [(10.0, 10.0), (0.0, 0.0)]
+
+
+MOVED = [NOT_FOUND, answer(410), answer(405), answer(308, location=NEW_URL), answer(200), answer(502), LOST]
+
+
+def test_an_endpoint_that_moved_is_found_again_at_once(subtests: pytest.Subtests, caplog: pytest.LogCaptureFixture) -> None:
+    for gone in MOVED:
+        with subtests.test(gone=gone):
+            caplog.clear()
+            world = World()
+            world.get()
+            world.clock.now += 3600
+            world.answers |= {TOKEN_URL: gone, OAUTH: metadata(NEW_URL)}
+            with caplog.at_level(logging.INFO, "prio_middleware"):
+                assert isinstance(world.get_another(), AccessToken)
+
+            assert world.asked == [OAUTH, TOKEN_URL, TOKEN_URL, OAUTH, NEW_URL]
+            said = [
+                record.getMessage() for record in caplog.records if vars(record).get("prio_event") == "token_endpoint_found"
+            ]
+            assert said == [f"The token endpoint of the client 'shop' is {NEW_URL}."]
+            world.clock.now += 3600
+            world.get_another()
+            assert world.asked[5:] == [NEW_URL]
+
+
+def test_an_error_comes_from_an_endpoint_that_still_exists(subtests: pytest.Subtests) -> None:
+    refusals: list[TokenResponse] = [refused("invalid_client", 401), refused("invalid_scope"), answer(403), answer(429)]
+    for refusal in refusals:
+        with subtests.test(refusal=refusal):
+            world = World(deadline_seconds=0.1)
+            world.get()
+            world.clock.now += 3600
+            world.answers[TOKEN_URL] = refusal
+
+            assert isinstance(world.get_another(), TokenError)
+            assert world.asked.count(OAUTH) == 1
+
+
+def test_an_endpoint_that_is_where_it_was_is_not_asked_twice() -> None:
+    world = World()
+    world.get()
+    world.clock.now += 3600
+    world.answers[TOKEN_URL] = NOT_FOUND
+    error = world.get_another()
+
+    assert isinstance(error, TokenError)
+    assert (error.url, error.status_code) == (TOKEN_URL, 404)
+    assert world.asked == [OAUTH, TOKEN_URL, TOKEN_URL, OAUTH]
+
+
+def test_metadata_that_cannot_be_read_again_change_nothing(subtests: pytest.Subtests) -> None:
+    unusables: list[TokenResponse] = [
+        LOST,
+        NOT_FOUND,
+        metadata(issuer="https://other.example"),
+        metadata("http://id.example/t"),
+    ]
+    for unusable in unusables:
+        with subtests.test(unusable=unusable):
+            world = World()
+            world.get()
+            world.clock.now += 3600
+            world.answers |= {TOKEN_URL: NOT_FOUND, OAUTH: unusable}
+            error = world.get_another()
+            assert isinstance(error, TokenError)
+            assert error.url == TOKEN_URL
+            world.clock.now += 30
+            world.answers[TOKEN_URL] = token()
+
+            assert isinstance(world.get(), AccessToken)
+            assert world.discovery.token_url == TOKEN_URL
+
+
+def test_however_often_the_endpoint_fails_metadata_are_read_again_once_in_a_while() -> None:
+    world = World(failure_cooldown=0.0)
+    world.get()
+    world.clock.now += 3600
+    world.answers[TOKEN_URL] = NOT_FOUND
+    world.requests.clear()
+    for _ in range(50):
+        world.get_another()
+        world.clock.now += 2.0
+
+    assert world.asked.count(TOKEN_URL) == 50
+    assert world.asked.count(OAUTH) <= 1 + 100 / REREAD_PAUSE
+
+
+def test_an_outage_of_the_endpoint_is_no_flood_of_metadata_requests() -> None:
+    world = World()
+    world.get()
+    world.clock.now += 3600
+    world.answers[TOKEN_URL] = LOST
+    world.requests.clear()
+
+    assert isinstance(world.get_another(), TokenEndpointUnavailableError)
+    assert 1 <= world.asked.count(OAUTH) <= 3
+
+
+def test_a_token_suspected_too_late_or_too_early_for_a_read_stays_suspect() -> None:
+    world = World({TOKEN_URL: NOT_FOUND})
+    world.get()
+    assert world.asked == [OAUTH, TOKEN_URL]  # read only just now
+    world.answers[OAUTH] = metadata(NEW_URL)
+    world.clock.now += REREAD_PAUSE
+
+    assert isinstance(world.get(), AccessToken)
+    assert world.asked == [OAUTH, TOKEN_URL, OAUTH, NEW_URL]
+
+
+def test_a_suspect_token_at_the_deadline_stays_suspect_too() -> None:
+    world = World(deadline_seconds=5.0)
+    world.get()
+    world.clock.now += 3600
+    world.answers |= {TOKEN_URL: LOST, OAUTH: metadata(NEW_URL)}
+
+    def take_long(_: TokenRequest) -> None:
+        world.clock.now += 5
+
+    world.while_asked = take_long
+    assert isinstance(world.get_another(), TokenEndpointUnavailableError)
+    assert OAUTH not in world.asked[1:]
+    world.while_asked = lambda _: None
+    world.clock.now += 1
+
+    assert isinstance(world.get(), AccessToken)
+    assert world.asked[-2:] == [OAUTH, NEW_URL]
+
+
+def test_a_success_ends_the_suspicion() -> None:
+    world = World({TOKEN_URL: LOST})
+
+    def recover(request: TokenRequest) -> None:
+        if world.asked.count(TOKEN_URL) == 2:
+            world.answers[TOKEN_URL] = token()
+
+    world.while_asked = recover
+    world.get()
+    world.clock.now += 3600
+    world.get_another()
+
+    assert world.asked == [OAUTH, TOKEN_URL, TOKEN_URL, TOKEN_URL]
+
+
+def test_wrong_credentials_are_read_again_from_their_file_and_the_metadata_are_not() -> None:
+    fresh = dataclasses.replace(kit.endpoint("rotated"), url=ISSUER)
+    world = World({TOKEN_URL: refused("invalid_client", 401)}, credentials_source=lambda *, force: fresh if force else None)
+    failed(world, CredentialsRefusedError)
+
+    assert world.asked == [OAUTH, TOKEN_URL, TOKEN_URL]
+
+
+def test_an_early_refresh_that_finds_no_metadata_costs_nothing() -> None:
+    world = World(refresh="ahead")
+    first = world.get()
+    world.clock.now += 3590
+    world.answers |= {TOKEN_URL: NOT_FOUND, OAUTH: LOST}
+
+    assert world.get() is first
+
+
+def test_a_parameter_that_cannot_be_sent_is_a_configuration_error_still() -> None:
+    world = World()
+    with pytest.raises(ConfigurationError):
+        world.get(TokenOptions(params=(("client_secret", "other"),)))
+
+
+def test_an_issuer_over_plain_http_is_blocked(subtests: pytest.Subtests) -> None:
+    for identifier in ("http://id.example", "http://127.0.0.1:8000"):
+        with subtests.test(identifier=identifier), pytest.raises(InsecureTransportError):
+            Discovery(Issuer(identifier))
+
+
+def test_an_issuer_over_plain_http_on_a_loopback_host_that_is_named() -> None:
+    assert Discovery(Issuer("http://127.0.0.1:8000", loopback_http_hosts=("127.0.0.1",))).token_url is None
+
+
+def test_errors_that_make_metadata_suspect(subtests: pytest.Subtests) -> None:
+    rows: list[tuple[TokenError, bool]] = [
+        (TokenEndpointUnavailableError("m"), True),
+        (TokenEndpointUnavailableError("m", status_code=503), True),
+        (TokenEndpointUnavailableError("m", status_code=429), False),
+        (CredentialsRefusedError("m", status_code=401), False),
+        (CredentialsRefusedError("m", status_code=404), True),
+    ]
+    for error, moved in rows:
+        with subtests.test(error=error, moved=moved):
+            assert may_have_moved(error) is moved
+
+
+def test_nothing_of_a_discovery_shows_the_secret() -> None:
+    world = World({TOKEN_URL: NOT_FOUND})
+    error = world.get()
+
+    assert "s3cret!" not in repr([world.requests, error, world.tokens, vars(world.discovery)])
+
+
+def test_what_is_said_of_a_server_that_cannot_answer_now(subtests: pytest.Subtests) -> None:
+    rows: list[tuple[TokenResponse, str, float | None]] = [
+        (TokenResponse(failure=""), "unknown reason", None),
+        (answer(503), "status 503", None),
+        (answer(503, retry_after="40"), "status 503", 40.0),
+        (
+            answer(429, retry_after="Sun, 06 Nov 1994 08:50:37 GMT", date="Sun, 06 Nov 1994 08:49:37 GMT"),
+            "status 429",
+            60.0,
+        ),
+    ]
+    for busy, said, seconds in rows:
+        with subtests.test(busy=busy, said=said, seconds=seconds):
+            error = failed(World({OAUTH: busy}), TokenEndpointUnavailableError)
+
+            assert error.message == f"The authorization server's metadata are unavailable: {said}."
+            assert error.remedy == "Check that this machine can reach the URL, then retry. No restart is needed."
+            assert error.retry_after == seconds

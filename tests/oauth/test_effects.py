@@ -1,0 +1,228 @@
+"""The two loops that do what the provider wants done."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import weakref
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+from opentelemetry import context as otel
+
+from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
+from prio_middleware.oauth.effects import Background, Pause, Post, RunBlocking, Steps, Within, arun, run
+from prio_middleware.oauth.single_flight import InFlightFetch, NoOutcome, SingleFlight
+from prio_middleware.oauth.token_request import TokenRequest
+from prio_middleware.oauth.token_response import TokenResponse
+
+REQUEST = TokenRequest("https://auth.example/token", {}, b"", timeout=1, total_seconds=1)
+
+
+def steps(log: list[str]) -> Steps[str]:
+    try:
+        yield Pause(0.001)
+        answer = yield Post(REQUEST)
+        return f"answered {answer.status_code}"
+    finally:
+        log.append("closed")
+
+
+class Interrupted(BaseException):
+    """As a signal or a cancellation is: no ``Exception``."""
+
+
+def test_what_is_sent_is_the_request() -> None:
+    sent: list[TokenRequest] = []
+
+    def send(request: TokenRequest) -> TokenResponse:
+        sent.append(request)
+        return TokenResponse(200)
+
+    async def asend(request: TokenRequest) -> TokenResponse:
+        return send(request)
+
+    run(steps([]), send)
+    anyio.run(arun, steps([]), asend)
+
+    assert sent == [REQUEST, REQUEST]
+
+
+def test_a_request_within_a_span_is_sent_while_its_context_is_the_current_one() -> None:
+    key, seen = otel.create_key("span"), list[object]()
+    effect = Within(Post(REQUEST), otel.set_value(key, "fetch", otel.Context()))
+
+    def send(request: TokenRequest) -> TokenResponse:
+        seen.append((request, otel.get_value(key)))
+        return TokenResponse(200)
+
+    async def asend(request: TokenRequest) -> TokenResponse:
+        return send(request)
+
+    answers = [effect.do(send), anyio.run(effect.ado, asend)]
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert seen == [(REQUEST, "fetch")] * 2
+    assert otel.get_value(key) is None
+
+
+def test_blocking() -> None:
+    assert run(steps([]), lambda _: TokenResponse(200)) == "answered 200"
+
+
+@pytest.mark.anyio
+async def test_awaiting() -> None:
+    async def send(_: TokenRequest) -> TokenResponse:
+        return TokenResponse(200)
+
+    assert await arun(steps([]), send) == "answered 200"
+
+
+def test_an_interrupt_ends_the_steps() -> None:
+    log: list[str] = []
+
+    def send(_: TokenRequest) -> TokenResponse:
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        run(steps(log), send)
+
+    assert log == ["closed"]
+
+
+@pytest.mark.anyio
+async def test_an_interrupt_ends_the_awaited_steps() -> None:
+    log: list[str] = []
+
+    async def send(_: TokenRequest) -> TokenResponse:
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        await arun(steps(log), send)
+
+    assert log == ["closed"]
+
+
+def test_the_background_of_a_thread_is_a_daemon_that_runs_the_fetch() -> None:
+    seen: list[threading.Thread] = []
+    fetch = InFlightFetch(0.0)
+
+    def lead() -> Steps[None]:
+        yield Post(REQUEST)
+        fetch.complete(NoOutcome.ABANDONED)
+
+    def send(_: TokenRequest) -> TokenResponse:
+        seen.append(threading.current_thread())
+        return TokenResponse(200)
+
+    started = Background(lead(), fetch).do(send)
+
+    assert started is True
+    assert fetch.wait(10) is NoOutcome.ABANDONED
+    assert [(thread.name, thread.daemon) for thread in seen] == [("prio_middleware.fetch", True)]
+    assert fetch.thread == seen[0].ident  # So a call from within, an instrumentation's say, does not wait for itself.
+
+
+def test_where_no_thread_can_be_started_the_background_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    assert Background(steps([]), InFlightFetch(0.0)).do(lambda _: TokenResponse(200)) is False
+
+
+@pytest.mark.anyio
+async def test_the_background_of_a_task_goes_on_beside_its_trigger() -> None:
+    done, gate = anyio.Event(), anyio.Event()
+
+    async def send(_: TokenRequest) -> TokenResponse:
+        await gate.wait()
+        return TokenResponse(200)
+
+    def lead() -> Steps[None]:
+        yield Post(REQUEST)
+        done.set()
+
+    assert await Background(lead(), InFlightFetch(0.0)).ado(send) is True
+    assert not done.is_set()
+    gate.set()
+    with anyio.fail_after(10):
+        await done.wait()
+
+
+@pytest.mark.parametrize("event_loop", ["asyncio"])  # trio keeps its tasks itself
+@pytest.mark.anyio
+async def test_the_background_of_a_task_of_asyncio_is_kept_until_it_is_done() -> None:
+    """Otherwise nothing would refer to it but what it waits for, which may refer to nothing else."""
+    done = anyio.Event()
+    answers: list[weakref.ref[asyncio.Future[TokenResponse]]] = []
+    tasks: list[weakref.ref[Any]] = []
+
+    async def send(_: TokenRequest) -> TokenResponse:
+        answer: asyncio.Future[TokenResponse] = asyncio.get_running_loop().create_future()
+        answers.append(weakref.ref(answer))
+        tasks.append(weakref.ref(asyncio.current_task()))
+        return await answer
+
+    def lead() -> Steps[None]:
+        yield Post(REQUEST)
+        done.set()
+
+    assert await Background(lead(), InFlightFetch(0.0)).ado(send) is True
+    await anyio.wait_all_tasks_blocked()
+    gc.collect()
+    answer = answers[0]()
+    assert answer is not None
+    answer.set_result(TokenResponse(200))
+    del answer
+    with anyio.fail_after(10):
+        await done.wait()
+        while tasks[0]() is not None:  # It is not kept any longer, either.
+            await anyio.lowlevel.checkpoint()
+            gc.collect()
+
+
+def test_dropping_a_fetch_leaves_its_successor() -> None:
+    single_flight = SingleFlight()
+    first, _ = single_flight.join(DEFAULT_OPTIONS, 0.0)
+    single_flight.drop(DEFAULT_OPTIONS, first)
+    second, _ = single_flight.join(DEFAULT_OPTIONS, 0.0)
+    single_flight.drop(DEFAULT_OPTIONS, first)
+
+    assert single_flight.join(DEFAULT_OPTIONS, 0.0) == (second, False)
+
+
+def test_a_forked_child_starts_without_the_parents_fetches(monkeypatch: pytest.MonkeyPatch) -> None:
+    single_flight = SingleFlight()
+    single_flight.join(DEFAULT_OPTIONS, 0.0)
+    monkeypatch.setattr("os.getpid", lambda: -1)
+
+    assert not single_flight.is_in_progress(DEFAULT_OPTIONS)
+    assert single_flight.join(DEFAULT_OPTIONS, 0.0)[1]
+
+
+def threads_of(number: int) -> Steps[list[int]]:
+    found: list[int] = []
+    while len(found) < number:
+        found += ((yield RunBlocking(threading.get_ident)),)
+    return found
+
+
+def test_an_operation_is_done_in_the_thread_that_asks() -> None:
+    assert run(threads_of(2), lambda _: TokenResponse(200)) == [threading.get_ident()] * 2
+
+
+@pytest.mark.anyio
+async def test_awaited_it_is_done_in_another_one_however_many_are_busy() -> None:
+    async def send(_: TokenRequest) -> TokenResponse:
+        return TokenResponse(200)
+
+    anyio.to_thread.current_default_thread_limiter().total_tokens = 1
+    anyio.to_thread.current_default_thread_limiter().acquire_on_behalf_of_nowait(object())  # ... and that one is taken
+
+    assert threading.get_ident() not in await arun(threads_of(2), send)
