@@ -168,19 +168,21 @@ class Background(NamedTuple):
             return False
         self.fetch.sender = send
         if hasattr(loop, "create_task"):
-            _start_asyncio_task(loop, self.arun(send), self.fetch)
+            _start_asyncio_task(loop, self, send)
         else:
             _start_trio_task(loop, self, send)
         self.fetch.steps = self.steps
         return True
 
 
-def _start_asyncio_task(loop: Any, steps: Any, fetch: InFlightFetch) -> None:
-    for orphan in [task for task in _tasks if task.get_loop().is_closed()]:  # It can neither go on nor clean up.
+def _start_asyncio_task(loop: Any, background: Background, send: AsyncSend) -> None:
+    # A copy: event loops of other threads add and discard meanwhile.
+    for orphan in [task for task in _tasks.copy() if task.get_loop().is_closed()]:  # It can neither go on nor clean up.
         _tasks.discard(orphan)
         with contextlib.suppress(RuntimeError):  # It wanted to await something, or to leave a scope of its task.
             orphan.get_coro().close()
-    task = loop.create_task(steps)
+    fetch = background.fetch
+    task = loop.create_task(background.arun(send))  # Whatever is raised above leaves no coroutine behind.
     # A loop may be closed without cancelling its tasks: that ends the fetch, and is no mistake of the application.
     task._log_destroy_pending = False  # noqa: SLF001 - as asyncio's own gather() does; there is no public way
     _tasks.add(task)

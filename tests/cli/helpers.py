@@ -18,6 +18,8 @@ COMMAND = typer.main.get_command(app)
 
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*3\d")
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+A_SETTING = re.compile(r'    [a-z_]+ = ".*"$')
+"""A line of the settings, which a terminal shows in one piece, however long its path is."""
 
 
 class Screen(io.StringIO):

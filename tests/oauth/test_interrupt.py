@@ -125,12 +125,11 @@ def test_after_an_interrupt_at_any_line_the_next_caller_gets_a_token(
 
 
 @pytest.mark.pitfall(id="interrupted-leader")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_so_it_does_after_an_interrupted_task(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL, "asyncio")  # asyncio reports the interrupts of tasks that nothing awaits.
     with ThreadPoolExecutor(1) as own:
         assert own.submit(interrupted_tasks).result() == []
-    gc.collect()  # So that asyncio reports them now.
+    gc.collect()  # What an interrupt left behind, such as a coroutine that nothing awaits, is reported in this test.
 
 
 @pytest.mark.pitfall(id="interrupted-leader")
