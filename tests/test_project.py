@@ -124,6 +124,19 @@ def test_the_lowest_versions_are_the_lower_bounds() -> None:
     assert written == lowest_versions.lowest(lowest_versions.requirements()), "Run: make constraints"
 
 
+def test_the_page_of_versions_names_every_requirement_and_python() -> None:
+    page = (ROOT / "docs" / "reference" / "versions.md").read_text()
+    project = PYPROJECT["project"]
+    lists = [project["dependencies"], *project["optional-dependencies"].values()]
+    named = {name: bound for entries in lists for name, _, bound in (entry.partition(">=") for entry in entries) if bound}
+    pythons = re.findall(r"Python :: (3\.\d+)", "".join(project["classifiers"]))
+
+    assert len(named) > 20
+    assert set(re.findall(r"^\| ([\w-]+) \| (\d[\d.]*) \|", page, re.MULTILINE)) == set(named.items())
+    assert f"| CPython {', '.join(pythons[:-1])} and {pythons[-1]} |" in page
+    assert f"| {project['requires-python'].removeprefix('>=')} or later |" in page
+
+
 def test_a_requirement_without_a_plain_lower_bound_is_not_guessed_at(subtests: pytest.Subtests) -> None:
     for line in ["httpx", "httpx<1", "httpx>0.28", "httpx>=0.28,<1", "httpx==0.28.1"]:
         with subtests.test(line), pytest.raises(ValueError, match="what is the lowest"):

@@ -47,10 +47,11 @@ class Block:
 
 def blocks(page: Path, language: str) -> list[Block]:
     """The blocks of ``page`` in ``language``."""
-    return [block for block in _blocks(page) if block.language == language]
+    return [block for block in all_blocks(page) if block.language == language]
 
 
-def _blocks(page: Path) -> Iterator[Block]:
+def all_blocks(page: Path) -> Iterator[Block]:
+    """The blocks of ``page``, from its top to its end."""
     text = (ROOT / page).read_text()
     for found in _FENCE.finditer(text):
         yield Block(

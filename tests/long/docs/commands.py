@@ -15,7 +15,7 @@ import typer
 from prio_middleware.cli.commands import app
 from prio_middleware.settings.client import TOP_LEVEL_KEYS
 from prio_middleware.settings.layers import variable
-from tests.long.docs.blocks import ROOT
+from tests.long.docs.blocks import PAGES, ROOT, all_blocks
 
 SOURCES = ("config", "env_file", "secrets_dir")
 TAKEN_FOR_GRANTED = {
@@ -36,6 +36,9 @@ TAKEN_FOR_GRANTED = {
     "uvicorn",
 }
 """Commands of other projects."""
+
+WRITTEN = {block.title for page in PAGES for block in all_blocks(page) if block.title}
+"""Files that a page lets its reader write."""
 
 
 def commands(block: str) -> Iterator[list[str]]:
@@ -68,7 +71,7 @@ def _python(arguments: Sequence[str]) -> str | None:
         case ["-m", module, *_]:
             return None if importlib.util.find_spec(module) else f"no module {module}"
         case [file, *_]:
-            return None if (ROOT / file).exists() else f"no file {file}"
+            return None if (ROOT / file).exists() or file in WRITTEN else f"no file {file}"
         case _:
             return None  # A prompt.
 

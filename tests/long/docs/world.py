@@ -46,6 +46,8 @@ class World:
             "prio-berlin": berlin.client_secret,
             "partner": shop.client_secret,
             "partner.pem": _private_pem(key),
+            "tours": shop.client_secret,
+            "hotels": shop.client_secret,
             "supplier-headers": "X-Api-Key: a-key-of-the-supplier",
             "octo-token": "a-token-of-the-supplier",
             "prio-store.key": Fernet.generate_key().decode(),
@@ -72,6 +74,7 @@ class World:
             **{name: value for name, value in os.environ.items() if not name.startswith("PRIO_")},
             "PRIO_SECRETS_DIR": str(settings),
             "SSL_CERT_FILE": str(authorities),
+            "REQUESTS_CA_BUNDLE": str(authorities),
             "PYTHONWARNINGS": "error",
         }
         return self
@@ -92,6 +95,7 @@ class World:
             "https://login.partner.example": self._partner.issuer,
             "https://api.partner.example": self._partner.base_url,
             SECRETS: f"{self._directory}/",
+            '"secrets/': f'"{self._directory}/',
             "file:///var/lib/shop/": f"file://{self._directory}/",
         }.items():
             code = code.replace(theirs, ours)
