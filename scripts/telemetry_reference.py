@@ -13,7 +13,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "reference" / "telemetry.md"
 HEAD = f"""\
 # Telemetry
 
-This page lists all spans, metrics and attributes. For how to use them, see [Watch it at work](../how-to/observe.md). The
+This page lists all spans, metrics and attributes. [Observe tokens and calls](../how-to/observe.md) shows how to use them. The
 instrumentation scope is `{SCOPE}`, with the library's version and the schema `{SCHEMA_URL}`.
 
 This page is generated from the code by `python scripts/telemetry_reference.py`.

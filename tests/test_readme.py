@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+INDEX = (ROOT / "docs" / "index.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 GUARANTEES = re.findall(r"`python -m pytest ([^`]+)`", (ROOT / "docs" / "guarantees.md").read_text())
 COMPONENTS = (ROOT / "docs" / "how-to" / "components.md").read_text()
@@ -16,12 +17,18 @@ def test_the_readme_has_at_most_200_lines() -> None:
     assert len(README.splitlines()) <= 200
 
 
-def test_the_readme_links_to_every_guide() -> None:
-    folders = [ROOT / "docs" / name for name in ("how-to", "migrating")]
-    guides = [path.relative_to(ROOT).as_posix() for folder in folders for path in folder.glob("*.md")]
+def test_the_readme_and_the_index_link_to_every_guide() -> None:
+    docs = ROOT / "docs"
+    guides = [path.relative_to(docs).as_posix() for name in ("how-to", "migrating") for path in (docs / name).glob("*.md")]
 
     assert len(guides) > 10
-    assert [guide for guide in guides if f"({guide})" not in README] == []
+    assert [guide for guide in guides if f"(docs/{guide})" not in README] == []
+    assert [guide for guide in guides if f"({guide})" not in INDEX] == []
+
+
+def test_the_first_guide_is_about_a_partner() -> None:
+    for text in (README, INDEX, (ROOT / "mkdocs.yml").read_text()):
+        assert re.findall(r"how-to/([\w-]+)\.md", text)[0] == "rfc6749"
 
 
 def test_every_guarantee_names_tests_that_exist() -> None:
