@@ -47,9 +47,10 @@ TABLES: Mapping[str, type[BaseModel]] = {"app": Application, "budget_guard": Bud
 HEAD = """\
 # Settings
 
-This page lists every setting, with its default and the variable that sets it. In a file, a setting has the same name in lower case:
-`PRIO_SCOPE` is `scope` in `prio.toml`. The settings of a client called berlin are in the table `[clients.berlin]`, or in variables
-that begin with `PRIO_CLIENTS__BERLIN__`. [Configure clients](../how-to/configure.md) describes the sources and their precedence.
+This page lists every setting, with its default and the variable that sets it. In a file, a setting has the same name in lower
+case: `PRIO_SCOPE` is `scope` in `prio.toml`. The settings of a client called berlin are in the table `[clients.berlin]`, or in
+variables that begin with `PRIO_CLIENTS__BERLIN__`. [Configure clients](../how-to/configure.md) describes the sources and their
+precedence.
 
 This page is generated from the JSON Schema of `prio.toml` by `python scripts/settings_reference.py`.
 """
