@@ -56,6 +56,7 @@ class Server:
     """An API and its token endpoint, and a stranger. Counts what it is asked."""
 
     moved: bool = False
+    stuck: bool = False
     fetch: float = 0.0
     granted: int = 0
     revoked: set[str] = field(default_factory=set)
@@ -87,7 +88,8 @@ class Server:
         time.sleep(self.fetch)
         with self.lock:
             self.granted += 1
-            return {"access_token": f"token-{self.granted}", "token_type": "Bearer", "expires_in": 3600}
+            number = 1 if self.stuck else self.granted
+            return {"access_token": f"token-{number}", "token_type": "Bearer", "expires_in": 3600}
 
     def revoke(self) -> None:
         """No token that was granted is good any more."""
@@ -405,6 +407,18 @@ def revoked(peer: Peer) -> str:
     return ", then ".join(str(_status(call, f"{API}/products")) for _ in range(2))
 
 
+def unchanged(peer: Peer) -> str:
+    """Token requests and sends of calls after a revocation, while the token endpoint returns the revoked token again."""
+    server = Server(stuck=True)
+    call, _ = peer.make(server)
+    call(f"{API}/products")
+    server.revoke()
+    server.asked.clear()
+    for _ in range(CALLS):
+        _status(call, f"{API}/products")
+    return f"{server.granted - 1}, {server.asked['/products']}"
+
+
 def closed(peer: Peer) -> str:
     """Token requests and sends that calls to a path cost that refuses every token."""
     server = Server()
@@ -459,6 +473,7 @@ FACTS: Mapping[str, Callable[[Peer], str]] = {
     f"token requests of {CALLERS} tasks at once": task_stampede,
     "two calls after a revocation": revoked,
     f"{CALLS} calls that are always refused: token requests, sends": closed,
+    f"{CALLS} calls, the token endpoint returns a revoked token again: token requests, sends": unchanged,
     "a redirect to another host hands over": redirected,
     "a call of another host's URL hands over": absolute,
     "a redirect of the token request hands over": moved,
