@@ -208,15 +208,14 @@ def client_names(incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
-ClientArgument = Annotated[
-    str | None,
-    typer.Argument(metavar="CLIENT", help="A client's name. Default: every client.", autocompletion=client_names),
-]
+def _client_option(default: str) -> Any:
+    help_text = f"A client's name. Default: {default}."
+    return typer.Option("--client", "-c", metavar="NAME", help=help_text, autocompletion=client_names, show_default=False)
 
-ClientOption = Annotated[
-    str | None,
-    typer.Option("--client", "-c", metavar="NAME", help="A client's name.", autocompletion=client_names, show_default=False),
-]
+
+ClientOption = Annotated[str | None, _client_option("the client 'default'")]
+
+ClientsOption = Annotated[str | None, _client_option("every client")]
 
 HeaderOption = Annotated[
     list[str] | None,

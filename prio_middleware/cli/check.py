@@ -15,7 +15,7 @@ from rich.text import Text
 from ..errors import CredentialsRefusedError, PrioError
 from ..settings import Settings
 from .arguments import load
-from .check_probes import CheckFinding, CheckStatus, Step, StepResult, run_steps
+from .check_probes import CheckFinding, CheckStatus, Step, StepResult, run_steps, run_within
 from .check_verdicts import ServerSteps, judge_call, judge_error, judge_settings, judge_token, origin_of
 from .command_client import CommandClient
 from .response import explain, read_message, read_short_body
@@ -182,12 +182,15 @@ def failed_steps(error: PrioError) -> list[Step]:
     return [settings, *(Step(name, settings.run, needs=(settings,)) for name in LATER)]
 
 
-def run_checks(name: str | None, path: str | None, *, ask_secret: bool) -> Iterator[tuple[str, Iterator[StepResult]]]:
+def run_checks(
+    name: str | None, path: str | None, seconds: float, *, ask_secret: bool
+) -> Iterator[tuple[str, Iterator[StepResult]]]:
     """Yield each client's name with its results, which run the steps as they are read.
 
     Args:
         name: the client; by default every client.
         path: the call to make with a token.
+        seconds: time limit for the steps of each client.
         ask_secret: prompt for the client's secret.
     """
     log = LogCapture()
@@ -198,12 +201,12 @@ def run_checks(name: str | None, path: str | None, *, ask_secret: bool) -> Itera
     except PrioError as error:
         steps = failed_steps(error)
     else:
-        yield from ((each, _check_client(settings, each, path, log.lines)) for each in names)
+        yield from ((each, _check_client(settings, each, path, seconds, log.lines)) for each in names)
         return
-    yield name or "default", run_steps(steps, _timed)
+    yield name or "default", run_steps(steps, seconds, _timed)
 
 
-def _check_client(settings: Settings, name: str, path: str | None, warnings: list[str]) -> Iterator[StepResult]:
+def _check_client(settings: Settings, name: str, path: str | None, seconds: float, warnings: list[str]) -> Iterator[StepResult]:
     own = settings.client(name)
     given = without_defaults(rows(own, settings.provenance(name)))
     first = Step("settings", lambda: judge_settings(given, warnings))
@@ -213,16 +216,16 @@ def _check_client(settings: Settings, name: str, path: str | None, warnings: lis
         steps = failed_steps(error)
     else:
         with client:
-            yield from run_steps([first, *CheckRun(client, own, path).steps(first)], _timed)
+            yield from run_steps([first, *CheckRun(client, own, path).steps(first)], seconds, _timed)
         return
-    yield from run_steps(steps, _timed)
+    yield from run_steps(steps, seconds, _timed)
 
 
-def _timed(step: Step) -> tuple[CheckFinding, float]:
+def _timed(step: Step, seconds: float) -> StepResult:
     started = time.perf_counter()
     with waiting(f"{step.name} {step.about}"):
-        finding = step.run()
-    return finding, time.perf_counter() - started
+        finding = run_within(step, seconds)
+    return StepResult(step, finding, time.perf_counter() - started)
 
 
 class LogCapture(logging.Handler):

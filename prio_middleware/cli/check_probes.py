@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 import enum
-import queue
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -75,23 +75,48 @@ class StepResult:
     seconds: float = 0.0
 
 
-def run_steps(steps: Iterable[Step], timed: Callable[[Step], tuple[CheckFinding, float]]) -> Iterator[StepResult]:
+def run_steps(steps: Sequence[Step], seconds: float, run: Callable[[Step, float], StepResult]) -> Iterator[StepResult]:
     """Run steps one after another, and skip those that need a failed or skipped step.
+
+    A step may take half of the time that is left, the last one all of it: so a silent server leaves time to test another.
 
     Args:
         steps: the steps, each after those it needs.
-        timed: runs a step, and returns its finding and its duration in seconds.
+        seconds: time limit of all steps together.
+        run: runs a step within a number of seconds.
     """
     missed: set[Step] = set()
+    left = seconds
     for step in steps:
         missing = next((needed for needed in step.needs if needed in missed), None)
         if missing:
             result = StepResult(step, CheckFinding(CheckStatus.SKIP, f"Skipped: it needs {missing.name}."))
         else:
-            result = StepResult(step, *timed(step))
+            result = run(step, left if step is steps[-1] else left / 2)
+        left = max(left - result.seconds, 0)
         if result.finding.status in {CheckStatus.FAIL, CheckStatus.SKIP}:
             missed.add(step)
         yield result
+
+
+def run_within(step: Step, seconds: float) -> CheckFinding:
+    """Run a step, and give it up after ``seconds``. Name resolution, for example, has no timeout of its own."""
+    found: Future[CheckFinding] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(step.run())
+        except BaseException as error:  # noqa: BLE001 - result() raises it.
+            found.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    if wait([found], seconds).done:
+        return found.result()
+    return CheckFinding(
+        CheckStatus.FAIL,
+        f"No response from {step.about} within {seconds:.1f} s.",
+        "Check host, port, DNS and firewall. If the server is only slow, set a longer --timeout.",
+    )
 
 
 SHOWN = 3
@@ -125,30 +150,19 @@ def first_hop(routes: Routes, server: Origin) -> Hop:
     return Hop(proxy.url.host, proxy.url.port or DEFAULT_PORTS.get(proxy.url.scheme, 1080), is_proxy=True)
 
 
-def resolve(hop: Hop, seconds: float) -> CheckFinding:
-    """Resolve a host name within ``seconds``."""
-    answer: queue.SimpleQueue[list[str] | str] = queue.SimpleQueue()
-
-    def look_up() -> None:
-        try:
-            found = socket.getaddrinfo(hop.host, hop.port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            answer.put(str(getattr(error, "strerror", None) or "it is not a valid host name"))
-        else:
-            answer.put(list(dict.fromkeys(str(address[0]) for *_, address in found)))
-
-    threading.Thread(target=look_up, daemon=True).start()  # getaddrinfo() has no timeout.
+def resolve(hop: Hop) -> CheckFinding:
+    """Resolve a host name."""
     try:
-        addresses = answer.get(timeout=seconds)
-    except queue.Empty:
-        addresses = f"no response within {seconds:.0f} s"
-    if isinstance(addresses, str):
+        found = socket.getaddrinfo(hop.host, hop.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not a valid host name"
         return CheckFinding(
             CheckStatus.FAIL,
-            f"The name {hop.host} cannot be resolved: {addresses}.",
+            f"The name {hop.host} cannot be resolved: {reason}.",
             "Check the spelling of the URL in the settings, and this machine's DNS.",
             {"host": hop.host},
         )
+    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
     more = f" and {len(addresses) - SHOWN} more" if len(addresses) > SHOWN else ""
     shown = f"{', '.join(addresses[:SHOWN])}{more}"
     summary = f"{hop.host} is an address." if addresses == [hop.host] else f"{hop.host} is {shown}."
@@ -156,7 +170,7 @@ def resolve(hop: Hop, seconds: float) -> CheckFinding:
 
 
 def connect(hop: Hop, seconds: float) -> CheckFinding:
-    """Open a TCP connection within ``seconds``."""
+    """Open a TCP connection, within ``seconds`` for each address."""
     try:
         with socket.create_connection((hop.host, hop.port), seconds) as connection:
             address = str(connection.getpeername()[0])

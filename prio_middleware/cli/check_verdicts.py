@@ -130,10 +130,6 @@ def _call_remedy(status_code: int) -> str:
     return "The server failed: try again later, and quote the reference to its operator."
 
 
-LOOKUP_TIMEOUT = 10.0
-"""Seconds to wait until a name is resolved."""
-
-
 class ServerSteps:
     """Steps for one server.
 
@@ -164,7 +160,7 @@ class ServerSteps:
             return judge_tls(found)
 
         itself = str(Hop(origin.host, origin.port or DEFAULT_PORTS[origin.scheme]))
-        self.dns = Step("dns", lambda: resolve(hop, LOOKUP_TIMEOUT), str(hop), (after,))
+        self.dns = Step("dns", lambda: resolve(hop), str(hop), (after,))
         self.tcp = Step("tcp", lambda: connect(hop, settings.connect_timeout), str(hop), (self.dns,))
         self.tls = Step("tls", check_tls, itself, (self.tcp,))
         self.clock = Step("clock", lambda: judge_clock(seen[0], signs=signs), itself, (self.tls,))

@@ -17,8 +17,8 @@ from ..errors import ConfigurationError
 from .arguments import (
     FAILED,
     AskSecret,
-    ClientArgument,
     ClientOption,
+    ClientsOption,
     HeaderOption,
     JsonOption,
     handle_errors,
@@ -127,7 +127,7 @@ CHECK_EPILOG = """Examples:
 
 prio check
 
-prio check berlin --path /products/1004
+prio check --client berlin --path /products/1004
 
 prio check --json > check.json"""
 
@@ -135,8 +135,11 @@ prio check --json > check.json"""
 @app.command(epilog=CHECK_EPILOG)
 @handle_errors
 def check(
-    client: ClientArgument = None,
+    client: ClientsOption = None,
     path: Annotated[str | None, typer.Option(metavar="PATH", help="A call to make. Default: a cheap one.")] = None,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, max=3600, metavar="SECONDS", help="Time limit for all steps of a client together.")
+    ] = 9,
     *,
     as_json: JsonOption = False,
     ask_secret: AskSecret = False,
@@ -154,7 +157,7 @@ def check(
 
     report = None if as_json else run.CheckReport(output())
     found: dict[str, list[StepResult]] = {}
-    for name, results in run.run_checks(client, path and read_target(path), ask_secret=ask_secret):
+    for name, results in run.run_checks(client, path and read_target(path), timeout, ask_secret=ask_secret):
         found[name] = list(results if report is None else report.show(name, results))
     findings = [result.finding for results in found.values() for result in results]
     failed = any(finding.status is CheckStatus.FAIL for finding in findings)
@@ -178,7 +181,7 @@ SHOW_EPILOG = """Examples:
 
 prio config show
 
-prio config show berlin --all"""
+prio config show --client berlin --all"""
 
 SCHEMA_EPILOG = """Example:
 
@@ -188,7 +191,7 @@ prio config schema > prio.schema.json"""
 @config.command(epilog=SHOW_EPILOG)
 @handle_errors
 def show(
-    client: ClientArgument = None,
+    client: ClientsOption = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="Show the defaults too.")] = False,
     as_json: JsonOption = False,
@@ -353,7 +356,7 @@ STATUS_EPILOG = """Examples:
 
 prio status https://shop.internal/status
 
-prio status --watch http://127.0.0.1:8000/status
+prio status --watch http://127.0.0.1:8000/status --client berlin
 
 prio status https://shop.internal/status --header @operator.txt --json | jq .clients"""
 
@@ -361,7 +364,8 @@ prio status https://shop.internal/status --header @operator.txt --json | jq .cli
 @app.command(epilog=STATUS_EPILOG)
 @handle_errors
 def status(
-    url: Annotated[str, typer.Argument(metavar="URL", help="The URL of the status page.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="The URL of the status page, such as https://host/status.")],
+    client: ClientsOption = None,
     header: HeaderOption = None,
     every: Annotated[
         float, typer.Option(min=0.2, max=3600, metavar="SECONDS", help="Seconds between requests of --watch.")
@@ -382,7 +386,7 @@ def status(
     from .status import StatusSource, show_updates, updates, write_json_lines
     from .terminal import output
 
-    with StatusSource(url, read_headers(header or [])) as source:
+    with StatusSource(url, read_headers(header or []), client) as source:
         if not watch:
             _show_once(source, as_json=as_json)
             return

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
@@ -72,7 +72,10 @@ TIMEOUT = 5.0
 BIGGEST = 1e15
 """Upper bound of numbers, which excludes infinity: no count and no time is larger."""
 
-_NOT_A_PAGE = "Check the URL of the status page, such as https://host/status."
+_NOT_A_PAGE = (
+    "Write the application's URL and the path where it mounts its status page, usually /status: "
+    "https://shop.example.com/status, or http://127.0.0.1:8000/status on this machine."
+)
 
 _LOGIN = "If the page needs a login, send its credentials: --header @FILE."
 
@@ -83,7 +86,7 @@ class StatusReply(NamedTuple):
     """Response of a status page, parsed and as the original document."""
 
     status: Status
-    document: dict[str, object]
+    document: dict[str, Any]
 
 
 class StatusSource:
@@ -92,6 +95,7 @@ class StatusSource:
     Args:
         url: URL of the page.
         headers: headers to send, such as credentials of a login.
+        client: name of the only client to return; by default all are returned.
         limit: maximum size of a response in bytes.
 
     Raises:
@@ -99,7 +103,9 @@ class StatusSource:
         InsecureTransportError: headers would be sent without TLS.
     """
 
-    def __init__(self, url: str, headers: Iterable[tuple[str, str]] = (), *, limit: int = LIMIT) -> None:
+    def __init__(
+        self, url: str, headers: Iterable[tuple[str, str]] = (), client: str | None = None, *, limit: int = LIMIT
+    ) -> None:
         own = list(headers)
         routes = _problem(url, sends_headers=bool(own)) or find_routes(httpx, {})
         if isinstance(routes, PrioError):
@@ -107,7 +113,8 @@ class StatusSource:
             raise routes
         parts = urlsplit(url)
         path = parts.path.removesuffix(DATA).rstrip("/") + DATA
-        self.url = parts._replace(path=path, query="", fragment="").geturl()
+        self._name = client
+        self.url = parts._replace(path=path, query=urlencode({"q": client}) if client else "", fragment="").geturl()
         self._limit = limit
         self._client = httpx.Client(
             **routes.wrapped(lambda transport: transport), headers=[("Accept-Encoding", "identity"), *own], timeout=TIMEOUT
@@ -135,7 +142,20 @@ class StatusSource:
         if not response.is_success:
             remedy = _LOGIN if response.status_code in {401, 403} or response.is_redirect else _NOT_A_PAGE
             return PrioError(f"The response has status {response.status_code}.", url=self.url, remedy=remedy)
-        return parse_status(body) or PrioError("The response is not a status.", url=self.url, remedy=_NOT_A_PAGE)
+        reply = parse_status(body)
+        if reply is None:
+            return PrioError("The response is not a status.", url=self.url, remedy=_NOT_A_PAGE)
+        return reply if self._name is None else self._only(self._name, reply)
+
+    def _only(self, name: str, reply: StatusReply) -> StatusReply | PrioError:
+        """Return the part of the reply about one client. The page's search also finds names that contain this one."""
+        clients = tuple(client for client in reply.status.clients if client.name == name)
+        if not clients:
+            known = ", ".join(client.name for client in reply.status.clients) or "none"
+            remedy = f"Clients with a similar name: {known}. Without --client, all are shown."
+            return PrioError(f"The application has no client {name!r}.", url=self.url, remedy=remedy)
+        documents = [document for document in reply.document["clients"] if document["name"] == name]
+        return StatusReply(replace(reply.status, clients=clients), {**reply.document, "clients": documents})
 
 
 def parse_status(body: bytes) -> StatusReply | None:
@@ -151,10 +171,8 @@ def parse_status(body: bytes) -> StatusReply | None:
 
 def _problem(url: str, *, sends_headers: bool) -> PrioError | None:
     origin = parse_origin(url)
-    if isinstance(origin, ConfigurationError):
-        return origin
-    if origin.scheme not in {"http", "https"}:
-        return ConfigurationError("The URL of a status page begins with http:// or https://.", url=url, remedy=_NOT_A_PAGE)
+    if isinstance(origin, ConfigurationError) or origin.scheme not in {"http", "https"}:
+        return ConfigurationError("This is not the URL of a status page.", url=url, remedy=_NOT_A_PAGE)
     return insecure_url(url, [origin.host] if is_loopback(origin.host) else []) if sends_headers else None
 
 
