@@ -21,6 +21,12 @@ CODE_LIMIT = 64
 URL_LIMIT = 300
 """Maximum characters of a URL in an error."""
 
+SHORTEST_SEARCHED = 4
+"""Characters of the shortest secret, or form of one, that is searched for inside a text. Most words contain a shorter one."""
+
+# A value in a text: in quotation marks, or after "=".
+_VALUE = re.compile(r"""(?<=(["'`]))(?P<quoted>[^"'`]+)(?=\1)|(?<==)(?P<assigned>[^&;,\s"'`]+)""")
+
 # Consecutive characters of a secret that withhold a server's text. Shorter runs may be words: "secret", "client".
 _RUN = 8
 
@@ -47,8 +53,9 @@ def server_text(text: object, secrets: Iterable[Secret], limit: int = DESCRIPTIO
     """Return the printable part of a server's text, or None if it is not a string or empty.
 
     A server may echo its request: if the text contains a part of one of ``secrets``, plain, encoded or hashed, return
-    ``WITHHELD``. Return it too if the search would take too long: there are too many characters of secrets, or of the text
-    that resemble them.
+    ``WITHHELD``. A form of fewer than ``SHORTEST_SEARCHED`` characters counts only if it is the whole text, or a value in it
+    (``'a'``, ``secret=a``). Return ``WITHHELD`` too if the search would take too long: there are too many characters of
+    secrets, or of the text that resemble them.
     """
     if not isinstance(text, str):
         return None
@@ -91,11 +98,12 @@ def _echoes(text: str, secrets: Iterable[Secret]) -> bool:
     if sum(len(secret.reveal()) for secret in secrets) > SEARCHED_LIMIT:
         return True
     text = _folded(text)
+    values = {text.strip(), *(match["quoted"] or match["assigned"] for match in _VALUE.finditer(text.replace("\\", "")))}
     grams = [text[start : start + _GRAM] for start in range(len(text) - _GRAM + 1)]
     compared = 0
     for secret in secrets:
         index = _index(secret)
-        if any(form in text for form in index.short):
+        if any(form in text for form in index.short) or not values.isdisjoint(index.values):
             return True
         if index.grams.isdisjoint(grams):
             continue
@@ -118,16 +126,18 @@ class _Index(Unpicklable):
     """Index of the forms of a secret. Its ``repr`` shows none.
 
     Attributes:
-        short: forms that are found as a whole.
+        values: the shortest forms, which are compared with whole values.
+        short: forms that are found as a whole, anywhere in a text.
         long: the other ones, as one text.
         grams: parts of ``long``, one at every ``_STRIDE`` places.
     """
 
-    __slots__ = ("grams", "long", "short")
+    __slots__ = ("grams", "long", "short", "values")
 
     def __init__(self, forms: Iterable[str]) -> None:
         found = tuple(dict.fromkeys(map(_folded, forms)))  # Many are equal.
-        self.short = tuple(form for form in found if len(form) < _RUN)
+        self.values = frozenset(form for form in found if len(form) < SHORTEST_SEARCHED)
+        self.short = tuple(form for form in found if SHORTEST_SEARCHED <= len(form) < _RUN)
         self.long = "\n".join(form for form in found if len(form) >= _RUN)
         self.grams = {self.long[start : start + _GRAM] for start in range(0, len(self.long) - _GRAM + 1, _STRIDE)}
 

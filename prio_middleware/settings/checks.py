@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -287,13 +289,18 @@ def _plain_http(client: ClientTable) -> Iterator[SettingsProblem]:
         expected = "expected loopback hosts only (localhost, 127.0.0.1, ::1), without scheme and port"
         yield SettingsProblem(("loopback_http_hosts",), expected)
         return
+    insecure: dict[str, list[str]] = {}
     for key in sorted(_URLS & client.model_fields_set):
         value = getattr(client, key)
-        insecure = [url for url in ([value] if isinstance(value, str) else value or ()) if insecure_url(url, hosts)]
-        if insecure:
-            host = urlsplit(insecure[0]).hostname or ""
-            line = f'loopback_http_hosts = ["{host}"]' if is_loopback(host) else f'{key} = "https://..."'
-            yield SettingsProblem((key,), f"expected https://, because plain HTTP shows the token to the network; write {line}")
+        urls = [value] if isinstance(value, str) else value or ()
+        if found := [urlsplit(url).hostname or "" for url in urls if insecure_url(url, hosts)]:
+            insecure[key] = found
+    loopback = filter(is_loopback, chain.from_iterable(insecure.values()))
+    allowed = f"loopback_http_hosts = {json.dumps([*hosts, *dict.fromkeys(loopback)])}"
+    for key, found in insecure.items():
+        line = allowed if all(map(is_loopback, found)) else f'{key} = "https://..."'
+        text = f"expected https://, because plain HTTP shows the token to the network; write {line} in prio.toml"
+        yield SettingsProblem((key,), text)
 
 
 def _budget_guard(client: ClientTable) -> Iterator[SettingsProblem]:

@@ -218,6 +218,17 @@ def test_a_warning_is_no_failure(prio_environment: Mapping[str, str], folder: Pa
     assert f'client_secret_file = "{secret}"' in result.stdout
 
 
+def test_a_secret_too_short_to_be_masked_is_a_warning_and_messages_stay_readable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRIO_CLIENT_SECRET", "i")
+    settings, *_, token, _ = check()[1]["default"]
+
+    assert settings["status"] == "warn"
+    assert "The client_secret of the client 'default' has fewer than 4 characters" in settings["summary"]
+    assert token["status"] == "fail"
+    assert token["facts"]["code"] == "invalid_client"
+    assert "withheld" not in token["summary"]
+
+
 def test_every_client_is_looked_at_or_the_one_that_is_named(prio_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     berlin = prio_sandbox.options.accounts[1]
     monkeypatch.setenv("PRIO_CLIENTS__BERLIN__CLIENT_ID", berlin.client_id)
