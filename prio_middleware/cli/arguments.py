@@ -17,7 +17,7 @@ import typer
 
 from ..errors import ConfigurationError, PrioError
 from . import INTERRUPTED
-from .terminal import columns, messages, wrapped
+from .terminal import messages, print_labelled
 
 if TYPE_CHECKING:
     from ..settings import ClientSettings, Settings
@@ -47,8 +47,6 @@ INVALID = 2
 BROKEN_PIPE = 141
 """Exit status: the reader of the output closed the pipe. 128 + SIGPIPE, as in shells."""
 
-_LABEL = 9
-
 
 def handle_errors(command: Callable[P, None]) -> Callable[P, None]:
     """Return a command that prints errors of this package as text, and exits quietly after Ctrl-C or a closed pipe."""
@@ -59,31 +57,20 @@ def handle_errors(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
             sys.stdout.flush()
         except PrioError as error:
-            failure = error
+            show_error(error)
+            raise typer.Exit(INVALID if isinstance(error, ConfigurationError) else FAILED) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             # The interpreter writes buffered output at its end, and would print a traceback.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(BROKEN_PIPE) from None
-        else:
-            return
-        show_error(failure)
-        raise typer.Exit(INVALID if isinstance(failure, ConfigurationError) else FAILED)
 
     return run
 
 
 def show_error(error: PrioError) -> None:
     """Print an error to standard error, one labelled part per line."""
-    console = messages()
-    for label, text in error_parts(error):
-        console.print(f"{label:<{_LABEL}}", style="bold red" if label == "error" else "bold", end="")
-        console.print(f"\n{'':{_LABEL}}".join(wrapped(text, columns(console) - _LABEL)))
-
-
-def error_parts(error: PrioError) -> list[tuple[str, str]]:
-    """Return the parts of an error that are known, each with its label."""
     about = [f"client {error.client!r}" if error.client else "", error.url or ""]
     parts = {
         "error": error.message,
@@ -92,7 +79,9 @@ def error_parts(error: PrioError) -> list[tuple[str, str]]:
         "retry": f"in {error.retry_after:.0f} s" if error.retry_after is not None else "",
         "remedy": error.remedy,
     }
-    return [(label, text) for label, text in parts.items() if text]
+    for label, text in parts.items():
+        if text:
+            print_labelled(messages(), label, text, "bold red" if label == "error" else "bold")
 
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
