@@ -32,15 +32,7 @@ class CheckStatus(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckFinding:
-    """Finding of a step.
-
-    Attributes:
-        status: the status.
-        summary: the finding in one sentence.
-        remedy: what to do, or None.
-        facts: measured values for programs: numbers, texts, lists of texts.
-        lines: details for people, each with a comment.
-    """
+    """Finding of a step: a sentence and a remedy, ``facts`` for programs, and ``lines`` of details, each with a comment."""
 
     status: CheckStatus
     summary: str
@@ -51,14 +43,7 @@ class CheckFinding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """One step of a check.
-
-    Attributes:
-        name: the step's name, such as ``dns`` or ``token``.
-        run: runs the step.
-        about: the step's target, such as ``api.example.com:443``.
-        needs: steps that must pass first.
-    """
+    """One step of a check, such as ``dns``, about a server, such as ``api.example.com:443``. Skipped unless ``needs`` pass."""
 
     name: str
     run: Callable[[], CheckFinding]
@@ -78,12 +63,8 @@ class StepResult:
 def run_steps(steps: Sequence[Step], seconds: float, run: Callable[[Step, float], StepResult]) -> Iterator[StepResult]:
     """Run steps one after another, and skip those that need a failed or skipped step.
 
-    A step may take half of the time that is left, the last one all of it: so a silent server leaves time to test another.
-
-    Args:
-        steps: the steps, each after those it needs.
-        seconds: time limit of all steps together.
-        run: runs a step within a number of seconds.
+    Together they take at most ``seconds``: a step may take half of the time that is left, the last one all of it. So a silent
+    server leaves time to test another.
     """
     missed: set[Step] = set()
     left = seconds
@@ -124,13 +105,7 @@ SHOWN = 3
 
 
 class Hop(NamedTuple):
-    """The first host on the way to a server.
-
-    Attributes:
-        host: name of the server or of its proxy.
-        port: port of that host.
-        is_proxy: True for a proxy.
-    """
+    """The host that a connection is opened to: the server's, or its proxy's."""
 
     host: str
     port: int
@@ -164,9 +139,9 @@ def resolve(hop: Hop) -> CheckFinding:
         )
     addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
     more = f" and {len(addresses) - SHOWN} more" if len(addresses) > SHOWN else ""
-    shown = f"{', '.join(addresses[:SHOWN])}{more}"
-    summary = f"{hop.host} is an address." if addresses == [hop.host] else f"{hop.host} is {shown}."
-    return CheckFinding(CheckStatus.OK, summary, facts={"host": hop.host, "addresses": addresses})
+    shown = "an address" if addresses == [hop.host] else f"{', '.join(addresses[:SHOWN])}{more}"
+    facts = {"host": hop.host, "addresses": addresses}
+    return CheckFinding(CheckStatus.OK, f"{hop.host} is {shown}.", facts=facts)
 
 
 def connect(hop: Hop, seconds: float) -> CheckFinding:
@@ -193,8 +168,8 @@ class FirstResponse:
         tls: TLS version; None for plain HTTP.
         http: HTTP version.
         expires: Unix time of the certificate's expiry.
-        date: Unix time of the server's clock.
-        local: Unix time of this machine's clock at the same moment.
+        date: Unix time by the server's clock.
+        local: Unix time by this machine's clock at the same moment.
     """
 
     tls: str | None
@@ -205,13 +180,7 @@ class FirstResponse:
 
 
 def first_response(client: Any, library: Any, url: str) -> FirstResponse | CheckFinding:
-    """Request ``url``. Return the properties of the response, or a finding if there is none.
-
-    Args:
-        client: a client of ``library`` without a token.
-        library: ``httpx`` or ``httpx2``.
-        url: any URL of the server.
-    """
+    """Request ``url`` with a client of ``library`` that sends no token. Return a finding if there is no response."""
     sent = time.time()
     try:
         # A cached response would have an old date.

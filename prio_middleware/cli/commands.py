@@ -133,16 +133,16 @@ def check(
     from .check_probes import CheckStatus
     from .terminal import output, print_json
 
-    report = None if as_json else run.CheckReport(output())
+    console = output()
     found: dict[str, list[StepResult]] = {}
     for name, results in run.run_checks(client, path and read_target(path), timeout, ask_secret=ask_secret):
-        found[name] = list(results if report is None else report.show(name, results))
+        found[name] = list(results if as_json else run.show(console, name, results))
     findings = [result.finding for results in found.values() for result in results]
     failed = any(finding.status is CheckStatus.FAIL for finding in findings)
-    if report is None:
+    if as_json:
         print_json({"ok": not failed, "clients": {name: run.as_json(results) for name, results in found.items()}})
     else:
-        report.summarize(findings)
+        run.summarize(console, findings)
     if failed:
         raise typer.Exit(FAILED)
 
