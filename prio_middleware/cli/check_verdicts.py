@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from .._util.origins import DEFAULT_PORTS, Origin, parse_origin
@@ -40,14 +40,13 @@ def judge_settings(rows: Sequence[Row], warnings: Sequence[str]) -> CheckFinding
 
 def judge_error(error: PrioError) -> CheckFinding:
     """Return the finding for an error of this package."""
-    names = ("code", "status_code", "error_reference", "retry_after", "url")
-    facts = _known({name: getattr(error, name) for name in names})
+    facts = _known(error, "code", "status_code", "error_reference", "retry_after", "url")
     quote = f" (error_reference {error.error_reference})" if error.error_reference else ""
     return CheckFinding(CheckStatus.FAIL, f"{error.message.strip()}{quote}", error.remedy, facts)
 
 
-def _known(facts: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in facts.items() if value is not None}
+def _known(source: object, *names: str) -> dict[str, object]:
+    return {name: value for name in names if (value := getattr(source, name)) is not None}
 
 
 def judge_tls(seen: FirstResponse) -> CheckFinding:
@@ -98,7 +97,9 @@ def judge_token(token: AccessToken, requested: str | None) -> CheckFinding:
 
 def judge_call(message: ApiMessage) -> CheckFinding:
     """Return the finding for a call with a token."""
-    facts = _known({"status_code": message.status_code, **message.details()})
+    facts = _known(message, "status_code", "code", "message", "error_reference", "retry_after", "location")
+    if message.reason:
+        facts["reason"] = message.reason.message
     if message.status_code < 300:
         return CheckFinding(CheckStatus.OK, f"{message}.", facts=facts)
     status = CheckStatus.WARN if message.status_code < 400 else CheckStatus.FAIL

@@ -60,13 +60,10 @@ def write_raw(response: Any) -> bytes:
 def write_readable(response: Any, *, limit: int = READABLE_LIMIT, secrets: Iterable[Secret] = ()) -> bytes:
     """Write a streamed body for people: JSON indented and coloured, other text unchanged. Return its beginning.
 
-    Args:
-        response: the response, whose body has not been read yet.
-        limit: maximum size of the body in bytes.
-        secrets: secrets of the request, which are withheld from messages if the server echoes them.
+    A media type that repeats one of ``secrets`` is withheld.
 
     Raises:
-        PrioError: the body is longer than ``limit``.
+        PrioError: the body is longer than ``limit`` bytes.
     """
     body = bytearray()
     with waiting("reading the response"):
@@ -128,9 +125,6 @@ class ApiMessage:
     """Status and error message of a response, limited to what is safe to print.
 
     Attributes:
-        status_code: HTTP status.
-        code: error code.
-        message: error message for people.
         error_reference: reference for the API's support.
         retry_after: seconds until the next attempt.
         location: target of a redirect.
@@ -144,17 +138,6 @@ class ApiMessage:
     retry_after: float | None = None
     location: str | None = None
     reason: ReauthenticationError | None = None
-
-    def details(self) -> dict[str, object]:
-        """Return everything except the status, by name."""
-        return {
-            "code": self.code,
-            "message": self.message,
-            "error_reference": self.error_reference,
-            "retry_after": self.retry_after,
-            "location": self.location,
-            "reason": self.reason and self.reason.message,
-        }
 
     def __str__(self) -> str:
         try:
@@ -172,12 +155,9 @@ class ApiMessage:
 
 
 def read_message(response: Any, body: bytes, secrets: Iterable[Secret] = ()) -> ApiMessage:
-    """Return the message of a response.
+    """Return the message of a response, without texts that repeat one of ``secrets``.
 
-    Args:
-        response: a response of either library.
-        body: the beginning of its body, without content encodings.
-        secrets: secrets of the request, which are withheld if the server echoes them.
+    ``body`` is the beginning of the decoded body.
     """
     sent, headers = tuple(secrets), response.headers
     members = json_object(body) or {}

@@ -29,13 +29,7 @@ _COMMENT_COLUMN = 44
 
 
 class Row(NamedTuple):
-    """One setting.
-
-    Attributes:
-        key: its name; a dot separates a table from its key.
-        value: a text, number, flag or list of texts; None if it is not set.
-        source: the source of the value, or "default".
-    """
+    """One setting with its source, or "default". A dot in the key separates a table from its key. None is not set."""
 
     key: str
     value: object
@@ -165,14 +159,18 @@ _REST = """
 def prio(environment: str, client_id: str, secret_file: str) -> str:
     """Return a settings file for the Prio Distributor API."""
     scope = "https://www.prioticketapis.com/auth/distributor.booking"
-    rest = _REST.format(scope=scope, read_timeout=60, limits="")
-    return _HEAD + _PRIO.format(environment=_quoted(environment)) + _credentials(client_id, secret_file) + rest
+    server = _PRIO.format(environment=_quoted(environment))
+    return _file(server, client_id, secret_file, scope=scope, read_timeout=60, limits="")
 
 
 def rfc6749(client_id: str, secret_file: str) -> str:
     """Return a settings file for any other OAuth 2.0 server."""
-    rest = _REST.format(scope="read write", read_timeout=30, limits=", requests = 300")
-    return _HEAD + _RFC6749 + _credentials(client_id, secret_file) + rest
+    return _file(_RFC6749, client_id, secret_file, scope="read write", read_timeout=30, limits=", requests = 300")
+
+
+def _file(server: str, client_id: str, secret_file: str, **rest: object) -> str:
+    credentials = _CREDENTIALS.format(client_id=_quoted(client_id), secret_file=_quoted(secret_file))
+    return _HEAD + server + credentials + _REST.format(**rest)
 
 
 def next_steps(file: Path, secret_file: str) -> str:
@@ -185,10 +183,6 @@ Wrote {file}. Next:
   2. Write the client's secret to its own file; end the input with Enter and Ctrl-D:
        {keep}
   3. prio check"""
-
-
-def _credentials(client_id: str, secret_file: str) -> str:
-    return _CREDENTIALS.format(client_id=_quoted(client_id), secret_file=_quoted(secret_file))
 
 
 def _quoted(text: str) -> str:

@@ -83,20 +83,16 @@ _schema: TypeAdapter[Status] = TypeAdapter(Status)
 
 
 class StatusReply(NamedTuple):
-    """Response of a status page, parsed and as the original document."""
+    """Response of a status page: parsed, and as the original document."""
 
     status: Status
     document: dict[str, Any]
 
 
 class StatusSource:
-    """Status page of a running application.
+    """Status page of a running application, read with ``headers``, such as credentials of a login.
 
-    Args:
-        url: URL of the page.
-        headers: headers to send, such as credentials of a login.
-        client: name of the only client to return; by default all are returned.
-        limit: maximum size of a response in bytes.
+    With ``client``, only the client of that name is read. A response has at most ``limit`` bytes.
 
     Raises:
         ConfigurationError: the URL is not that of a page, or a proxy of the environment cannot be used.
@@ -228,7 +224,7 @@ def show_updates(found: Iterator[Update], console: Console) -> None:
     with Live(console=console, auto_refresh=False) as live:
         for reply, failure in found:
             clients = sorted(reply.status.clients, key=lambda client: worst_first.index(client.condition.level))
-            lines = _lines(replace(reply.status, clients=tuple(clients)), failure, report, rates)
+            lines = list(_lines(replace(reply.status, clients=tuple(clients)), failure, report, rates))
             for line in lines:
                 line.no_wrap, line.overflow = False, "fold"  # Live cuts long lines otherwise.
             live.update(Group(*lines), refresh=True)
@@ -241,16 +237,14 @@ def write_json_lines(found: Iterator[Update]) -> None:
             write(visible(json.dumps(reply.document, ensure_ascii=False)) + "\n", flush=True)
 
 
-def _lines(status: Status, failure: PrioError | None, report: StatusReport, rates: RequestRates) -> list[Text]:
+def _lines(status: Status, failure: PrioError | None, report: StatusReport, rates: RequestRates) -> Iterator[Text]:
     process, summary, *clients = report.lines(status, rates.update(status))
-    return [process, summary, *_remarks(status, failure, rates.pids), *clients]
-
-
-def _remarks(status: Status, failure: PrioError | None, pids: list[int]) -> Iterator[Text]:
-    if len(pids) > 1:
-        listed = ", ".join(map(str, pids))
+    yield from (process, summary)
+    if len(rates.pids) > 1:
+        listed = ", ".join(map(str, rates.pids))
         yield Text(f"Several processes respond at this URL, each with its own status: {listed}.", "yellow")
     if failure:
         yield Text(f"Stale: last update at {moment(status.at):%H:%M:%S}. {visible(failure.message)}", "bold red")
     else:
         yield Text(f"Updated at {moment(status.at):%H:%M:%S}. Press Ctrl-C to stop.", "dim")
+    yield from clients

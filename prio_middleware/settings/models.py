@@ -43,9 +43,9 @@ from .values import (
     Share,
     Text,
     TokenHeaders,
-    decoded,
     one_line,
     split_items,
+    table_items,
 )
 
 
@@ -467,17 +467,8 @@ def renewal_rules(renew_on: RenewOn) -> dict[int, frozenset[str] | None]:
 
 
 def _renew_on(value: object) -> RenewOn:
-    table = decoded(value) if isinstance(value, str) else value
-    items = tuple(table.items()) if isinstance(table, Mapping) else table
-    if not isinstance(items, tuple):
-        raise ValueError('expected a table of statuses, such as { 401 = "any", 403 = ["token_revoked"] }')
-    rules: dict[int, tuple[str, ...] | None] = {}
-    for item in items:
-        match item:
-            case (status, codes):
-                rules[_status(status)] = _codes(codes)
-            case _:
-                raise ValueError("expected pairs of status and codes")
+    items = table_items(value, 'expected a table of statuses, such as { 401 = "any", 403 = ["token_revoked"] }')
+    rules = {_status(status): _codes(codes) for status, codes in items}
     return tuple(sorted(rules.items(), key=lambda rule: rule[0]))
 
 

@@ -150,26 +150,29 @@ def split_items(value: object) -> object:
     return [item for item in re.split(r"[,\s]+", value) if item] if isinstance(value, str) else value
 
 
-def _pairs(value: object) -> tuple[tuple[str, str], ...]:
+_PAIRS = "expected a table of strings"
+
+
+def table_items(value: object, expected: str) -> tuple[tuple[Any, Any], ...]:
+    """Return the items of a table, of a JSON object in a variable, or of a table that was read before."""
     table = decoded(value) if isinstance(value, str) else value
     items = tuple(table.items()) if isinstance(table, Mapping) else table
-    if not isinstance(items, tuple):
-        raise ValueError("expected a table of strings")
-    pairs: list[tuple[str, str]] = []
-    for item in items:
-        match item:
-            case (str() as key, str() as text):
-                pairs.append((one_line(key), one_line(text)))
-            case _:
-                raise ValueError("expected a table of strings")
-    return tuple(sorted(pairs))
+    if isinstance(items, tuple) and all(isinstance(item, tuple) and len(item) == 2 for item in items):
+        return items
+    raise ValueError(expected)
+
+
+def _pairs(value: object) -> tuple[tuple[str, str], ...]:
+    items = table_items(value, _PAIRS)
+    if not all(isinstance(part, str) for item in items for part in item):
+        raise ValueError(_PAIRS)
+    return tuple(sorted((one_line(key), one_line(text)) for key, text in items))
 
 
 def _secret_pairs(value: object) -> tuple[tuple[str, Secret], ...]:
-    is_read = isinstance(value, tuple) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in value)
-    if isinstance(value, tuple) and is_read and all(isinstance(key, str) for key, _ in value):
-        value = {key: text.reveal() if isinstance(text, Secret) else text for key, text in value}
-    return tuple((key, Secret(text)) for key, text in _pairs(value))
+    items = table_items(value, _PAIRS)
+    revealed = tuple((key, text.reveal() if isinstance(text, Secret) else text) for key, text in items)
+    return tuple((key, Secret(text)) for key, text in _pairs(revealed))
 
 
 def _headers(headers: tuple[tuple[str, Secret], ...], reserved: tuple[str, ...] = TOKEN_RESERVED) -> Any:

@@ -58,7 +58,7 @@ MISTAKES: list[tuple[object, str]] = [
     ("[" * 100_000, "expected a table"),
     (["401"], "expected a table"),
     (401, "expected a table"),
-    ((401,), "expected pairs"),
+    ((401,), "expected a table"),
     ({"all": "any"}, "expected statuses from 400 to 499"),
     ({500: "any"}, "expected statuses from 400 to 499"),
     ({"0401": "any"}, "expected statuses from 400 to 499"),
