@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 from urllib.parse import parse_qsl
@@ -20,7 +20,7 @@ from . import INTERRUPTED
 from .terminal import messages, print_labelled
 
 if TYPE_CHECKING:
-    from ..settings import ClientSettings, Settings
+    from ..settings import Settings
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -152,21 +152,20 @@ def read_headers(arguments: Iterable[str]) -> list[tuple[str, str]]:
     Raises:
         ConfigurationError: an argument is not a header, a credential stands outside a file, or a file cannot be read.
     """
-    return [header for text in arguments for header in _headers(text)]
-
-
-def _headers(text: str) -> Iterator[tuple[str, str]]:
-    if text.startswith("@"):
-        lines = _read(Path(text[1:])).decode(errors="replace").splitlines()
-        yield from (_header(line, f"a line of {text[1:]}") for line in lines if line.strip())
-        return
-    name, value = _header(text, "--header")
-    if _CREDENTIAL.search(name):
-        raise ConfigurationError(
-            f"The header {name} may contain a credential, and {_PUBLIC}",
-            remedy="Write it to a file, and give --header @FILE. The client's own token needs no header here.",
-        )
-    yield name, value
+    headers: list[tuple[str, str]] = []
+    for text in arguments:
+        if text.startswith("@"):
+            lines = _read(Path(text[1:])).decode(errors="replace").splitlines()
+            headers += [_header(line, f"a line of {text[1:]}") for line in lines if line.strip()]
+            continue
+        name, value = _header(text, "--header")
+        if _CREDENTIAL.search(name):
+            raise ConfigurationError(
+                f"The header {name} may contain a credential, and {_PUBLIC}",
+                remedy="Write it to a file, and give --header @FILE. The client's own token needs no header here.",
+            )
+        headers.append((name, value))
+    return headers
 
 
 def _header(text: str, place: str) -> tuple[str, str]:
@@ -227,21 +226,12 @@ def load(name: str | None, *, ask_secret: bool = False) -> Settings:
 
     if not ask_secret:
         return Settings()
-    secret: dict[str, Any] = {"client_secret": Secret(_prompt("Client secret"))}
+    secret: dict[str, Any] = {"client_secret": Secret(_ask_for_secret())}
     return Settings(**(secret if name in {None, "default"} else {"clients": {name: secret}}))
 
 
-def load_client(name: str | None, *, ask_secret: bool = False) -> ClientSettings:
-    """Return the settings of one client.
-
-    Raises:
-        ConfigurationError: the settings are incomplete or invalid, or there is no such client.
-    """
-    return load(name, ask_secret=ask_secret).client(name)
-
-
-def _prompt(label: str) -> str:
-    """Read a line from the terminal without showing it.
+def _ask_for_secret() -> str:
+    """Read the client's secret from the terminal without showing it.
 
     Raises:
         ConfigurationError: there is no terminal.
@@ -250,7 +240,7 @@ def _prompt(label: str) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("error", getpass.GetPassWarning)  # Otherwise getpass would go on, and show the input.
         try:
-            return str(typer.prompt(label, hide_input=True, err=True))
+            return str(typer.prompt("Client secret", hide_input=True, err=True))
         except typer.Abort:
             raise KeyboardInterrupt from None
         except getpass.GetPassWarning:

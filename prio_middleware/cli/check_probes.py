@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import enum
 import socket
 import ssl
@@ -11,10 +10,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._util.origins import DEFAULT_PORTS, Origin
+from .._util.retry_after import http_date
 from .response import explain
 
 if TYPE_CHECKING:
@@ -193,16 +192,8 @@ def first_response(client: Any, library: Any, url: str) -> FirstResponse | Check
                 tls=tls and tls.version(),
                 http=response.http_version,
                 expires=ssl.cert_time_to_seconds(certificate["notAfter"]) if certificate else None,
-                date=_timestamp(response.headers.get("date", "")),
+                date=http_date(response.headers.get("date")),
                 local=local,
             )
     except library.HTTPError as error:
         return CheckFinding(CheckStatus.FAIL, *explain(error))
-
-
-def _timestamp(text: str) -> float | None:
-    """Return the Unix time of an HTTP date (RFC 9110 §5.6.7), which is always in UTC, or None."""
-    try:
-        return parsedate_to_datetime(text[:40]).replace(tzinfo=datetime.UTC).timestamp()
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None

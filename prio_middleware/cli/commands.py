@@ -22,7 +22,6 @@ from .arguments import (
     JsonOption,
     handle_errors,
     load,
-    load_client,
 )
 
 if TYPE_CHECKING:
@@ -224,7 +223,7 @@ def request(
     verb, target, headers, content = read_method(method), read_target(path), read_headers(header or []), read_data(data)
     if content is not None and "content-type" not in {name.lower() for name, _ in headers}:
         headers.append(("Content-Type", "application/json"))
-    settings = load_client(client, ask_secret=ask_secret)
+    settings = load(client, ask_secret=ask_secret).client(client)
     message = _call(settings, verb, target, raw=raw, parts={"headers": headers, "content": content})
     succeeded, console = message.status_code < 300, messages()
     if not succeeded or console.is_terminal:
@@ -272,7 +271,8 @@ def token(
     from .command_client import CommandClient
     from .terminal import messages, output, print_labelled, waiting
 
-    with CommandClient(load_client(client, ask_secret=ask_secret)) as opened, waiting("token request"):
+    settings = load(client, ask_secret=ask_secret).client(client)
+    with CommandClient(settings) as opened, waiting("token request"):
         received = opened.authenticate()
     console = messages() if reveal else output()
     if not reveal:

@@ -65,23 +65,29 @@ def write_readable(response: Any, *, limit: int = READABLE_LIMIT, secrets: Itera
     Raises:
         PrioError: the body is longer than ``limit`` bytes.
     """
-    body = bytearray()
     with waiting("reading the response"):
-        for chunk in response.iter_bytes():
-            body += chunk
-            if len(body) > limit:
-                break
-    if len(body) > limit:
+        body = read_limited(response.iter_bytes(), limit)
+    if body is None:
         raise PrioError(
             "The response is too long to be formatted.", url=response.url, remedy="Write it to a file, with --json."
         )
-    text = _text(bytes(body), response.encoding or "utf-8")
+    text = _text(body, response.encoding or "utf-8")
     if text is None:
         kind = server_text(response.headers.get("content-type"), secrets) or "an unknown type"
         messages().print(visible(f"{len(body):,} bytes of {kind}. --json prints them unchanged."))
     elif text:
         output().print(_formatted(text))
-    return bytes(body[:BODY_LIMIT])
+    return body[:BODY_LIMIT]
+
+
+def read_limited(chunks: Iterable[bytes], limit: int) -> bytes | None:
+    """Return a body of at most ``limit`` bytes, or None if it is longer: it may be endless."""
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        if len(body) > limit:
+            return None
+    return bytes(body)
 
 
 def format_json(document: str) -> str:
@@ -174,12 +180,8 @@ def read_message(response: Any, body: bytes, secrets: Iterable[Secret] = ()) -> 
 
 
 def read_short_body(response: Any) -> bytes:
-    """Return a streamed body, or nothing if it is longer than an error message: it may be endless."""
-    body = b""
-    for chunk in response.iter_raw():
-        body += chunk
-        if len(body) > BODY_LIMIT:
-            return b""
+    """Return a streamed body, or nothing if it is longer than an error message."""
+    body = read_limited(response.iter_raw(), BODY_LIMIT) or b""
     text = decode(body, response.headers.get("content-encoding"), BODY_LIMIT)
     return text if isinstance(text, bytes) else b""
 

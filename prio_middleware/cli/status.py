@@ -22,7 +22,7 @@ from ..errors import ConfigurationError, PrioError
 from ..transports.routes import find_routes
 from ..web.status.page import DATA
 from ..web.status.report import Process, Status
-from .response import explain
+from .response import explain, read_limited
 from .status_report import LEVELS, StatusReport, moment
 from .terminal import visible, write
 
@@ -126,19 +126,14 @@ class StatusSource:
         """Return the current status, or the reason why there is none."""
         try:
             with self._client.stream("GET", self.url) as response:
-                body = b""
-                for chunk in response.iter_raw() if response.is_success else ():
-                    body += chunk
-                    if len(body) > self._limit:
-                        body = b""
-                        break
+                body = read_limited(response.iter_raw(), self._limit) if response.is_success else None
         except httpx.HTTPError as error:
             problem, remedy = explain(error)
             return PrioError(problem, url=self.url, remedy=remedy)
         if not response.is_success:
             remedy = _LOGIN if response.status_code in {401, 403} or response.is_redirect else _NOT_A_PAGE
             return PrioError(f"The response has status {response.status_code}.", url=self.url, remedy=remedy)
-        reply = parse_status(body)
+        reply = parse_status(body or b"")
         if reply is None:
             return PrioError("The response is not a status.", url=self.url, remedy=_NOT_A_PAGE)
         return reply if self._name is None else self._only(self._name, reply)

@@ -26,12 +26,7 @@ Reason = Callable[[ClientTable, str], str | None]
 
 
 class Rule(NamedTuple):
-    """The condition under which settings have no effect.
-
-    Attributes:
-        keys: names of the settings, separated by spaces; a dot separates a table from its key.
-        reason: returns why one of them has no effect.
-    """
+    """The condition under which settings have no effect. Spaces separate their keys, a dot separates a table from its key."""
 
     keys: str
     reason: Reason

@@ -64,12 +64,9 @@ STORE_SECRET_FILES: Mapping[str, str] = {"encryption_key": "encryption_key_file"
 
 
 def fill(client: ClientSettings, values: Mapping[str, Any], own: Mapping[str, Any] | None = None) -> list[SettingsProblem]:
-    """Set the values of a new, blank client. Return the problems found.
+    """Set the values of a new, blank client, inherited ones included. Return the problems found.
 
-    Args:
-        client: the client.
-        values: its settings, inherited ones included.
-        own: the settings that are written for this client itself; ``values`` by default.
+    ``own`` are the settings that are written for this client itself; by default all values.
     """
     secrets, problems = _read_secret_files(values, SECRET_FILES)
     if isinstance(store := values.get("token_store"), Mapping):

@@ -285,12 +285,7 @@ Option = str | int | float | bool | tuple[str | int | float | bool, ...]
 
 
 class DeclaredComponent(NamedTuple):
-    """One component of a declared pipeline.
-
-    Attributes:
-        use: the name of a built-in component or of an entry point, or ``package.module:Class``.
-        options: the constructor's arguments, sorted by name.
-    """
+    """One component of a declared pipeline: a built-in one, an entry point, or ``package.module:Class``. Options are sorted."""
 
     use: str
     options: tuple[tuple[str, Option], ...] = ()
