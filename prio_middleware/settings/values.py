@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -92,6 +92,7 @@ def origin(text: str, schemes: frozenset[str] = _HTTP_SCHEMES) -> str:
 
 def proxy_url(text: str) -> str:
     """Return a proxy's URL. Unlike other URLs it may contain user name and password."""
+    one_line(text)
     scheme, separator, rest = text.partition("://")
     if cuts_password(text):
         raise ValueError("expected a URL in whose user name and password / is written as %2F, ? as %3F and # as %23")
@@ -126,10 +127,9 @@ def one_line(text: str) -> str:
     return text
 
 
-def _secret_lines(value: object) -> Secret:
-    text = _revealed(value)
+def _lines(text: str) -> str:
     one_line(text.translate(_LINE_BREAKS))
-    return Secret(text)
+    return text
 
 
 def _scheme(text: str) -> str:
@@ -138,11 +138,16 @@ def _scheme(text: str) -> str:
     return text
 
 
-def _revealed(value: object) -> str:
-    text = value.reveal() if isinstance(value, Secret) else value
-    if not isinstance(text, str):
-        raise ValueError("expected a string")
-    return text
+def secret_of(check: Callable[[str], str]) -> Any:
+    """Return a validator that makes a secret of a text, or of a secret, if ``check`` accepts its text."""
+
+    def validate(value: object) -> Secret:
+        text = value.reveal() if isinstance(value, Secret) else value
+        if not isinstance(text, str):
+            raise ValueError("expected a string")
+        return Secret(check(text))
+
+    return PlainValidator(validate, json_schema_input_type=str)
 
 
 def split_items(value: object) -> object:
@@ -206,19 +211,15 @@ def _readable(path: Path) -> Path:
 Text = Annotated[str, AfterValidator(one_line)]
 """Line of text that is not empty."""
 
-_MASKED = PlainSerializer(str, when_used="json")
+MASKED = PlainSerializer(str, when_used="json")
 
-SecretText = Annotated[
-    Secret, PlainValidator(lambda value: Secret(one_line(_revealed(value))), json_schema_input_type=str), _MASKED
-]
+SecretText = Annotated[Secret, secret_of(one_line), MASKED]
 """Secret of one line, masked when it is shown or dumped."""
 
-SecretLines = Annotated[Secret, PlainValidator(_secret_lines, json_schema_input_type=str), _MASKED]
+SecretLines = Annotated[Secret, secret_of(_lines), MASKED]
 """Secret of one or more lines, such as a private key in PEM."""
 
-SecretProxy = Annotated[
-    Secret, PlainValidator(lambda value: Secret(proxy_url(one_line(_revealed(value)))), json_schema_input_type=str), _MASKED
-]
+SecretProxy = Annotated[Secret, secret_of(proxy_url), MASKED]
 """Proxy URL, which may contain a password."""
 
 BaseUrl = Annotated[Text, AfterValidator(base_url)]
