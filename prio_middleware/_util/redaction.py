@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from .secret import Secret, Unpicklable
 
 # RFC 6749 §5.2: error and error_description are %x20-21 / %x23-5B / %x5D-7E.
-_FOREIGN = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]+")
+_NOT_PRINTED = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]+")
 
 DESCRIPTION_LIMIT = 200
 """Maximum characters of a server's description in an error."""
@@ -45,7 +45,7 @@ WITHHELD = "(withheld: it repeats a credential)"
 
 def printable(text: str, limit: int = DESCRIPTION_LIMIT) -> str:
     """Return at most ``limit`` characters of ``text``, without those that RFC 6749 §5.2 forbids."""
-    cut = _FOREIGN.sub(" ", _head(text, limit)).strip()
+    cut = _NOT_PRINTED.sub(" ", _head(text, limit)).strip()
     return cut if len(cut) <= limit else cut[: limit - 1] + "~"
 
 
@@ -88,12 +88,12 @@ def safe_url(url: object) -> str:
 
 
 def _head(text: str, limit: int) -> str:
-    """Return the part of ``text`` that is processed: it may contain characters that are removed."""
+    """Return the start of ``text`` that is read: more than the limit, because characters are removed."""
     return text[: limit * 4]
 
 
 def _echoes(text: str, secrets: Iterable[Secret]) -> bool:
-    """Return whether ``text`` repeats a run of a secret, in steps that grow with the length of either, not their product."""
+    """Return True if ``text`` repeats a secret. The steps grow with the length of text and secrets, not with their product."""
     secrets = tuple(secrets)
     if sum(len(secret.reveal()) for secret in secrets) > SEARCHED_LIMIT:
         return True

@@ -35,7 +35,6 @@ _STYLES = {
 }
 
 _MARGIN = 18
-
 _INDENT = 4
 
 

@@ -43,7 +43,6 @@ app = typer.Typer(
 P = ParamSpec("P")
 
 PresetChoice = Literal["prio", "rfc6749"]
-
 EnvironmentChoice = Literal["production", "staging", "sandbox"]
 
 SECRET_FILE = "~/.config/prio/client_secret"
@@ -116,7 +115,7 @@ def check(
     path: Annotated[str | None, typer.Option(metavar="PATH", help="A call to make. Default: a cheap one.")] = None,
     timeout: Annotated[
         float, typer.Option(min=0.1, max=3600, metavar="SECONDS", help="Time limit for all steps of a client together.")
-    ] = 9,
+    ] = 8,
     *,
     as_json: JsonOption = False,
     ask_secret: AskSecret = False,

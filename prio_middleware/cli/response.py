@@ -35,9 +35,7 @@ COLOUR_LIMIT = 1024 * 1024
 """Maximum length in characters of a document that is coloured, because that is slow."""
 
 _INDENT = "  "
-
 _OPENING, _CLOSING = frozenset("[{"), frozenset("]}")
-
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"{}\[\],:]+|[{}\[\],:]', re.DOTALL)
 
 
@@ -205,7 +203,6 @@ _REMEDIES = {
 }
 
 _RETRY = "Try again. If it fails again, ask the operator of the server or of the network."
-
 _CHECK = "Run `prio check` to test the connection to the server step by step."
 
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ..settings import ClientSettings
 
 MASK = "**"
-
 DEFAULT = "default"
 
 _FILES = SECRET_FILES | {f"token_store.{key}": f"token_store.{file}" for key, file in STORE_SECRET_FILES.items()}

@@ -448,11 +448,8 @@ RenewOn = tuple[tuple[int, tuple[str, ...] | None], ...]
 """Statuses with their error codes, None for any code. Sorted, so that settings can be compared and hashed."""
 
 _STATUS = re.compile(r"4\d\d")
-
 _OTHER_MEANING = {"407": "missing credentials for a proxy", "408": "a slow request", "429": "a rate limit"}
-
 _NEVER = "insufficient_scope"
-
 _SEGMENT = re.compile(r"\{[^{}/]*\}|[^{}/]*")
 
 

@@ -51,7 +51,7 @@ class Sources:
         layers: the layers, topmost first.
         wrong: problems of the sources themselves.
         ignored: variables that begin with PRIO_ but are not settings.
-        writers: who else can write a file that was found without being named, by its short path.
+        writers: the other users that can write a file, by its short path. Files that are named are trusted.
         empty: variables of settings without a value. Compose files set these if their own variable is unset.
     """
 
@@ -226,7 +226,7 @@ _GROUP = "its group can write this file"
 
 
 def _other_writers(path: Path, file: FileText) -> str | None:
-    """Return who else can write the file, apart from root. None without any, or if the platform has no owners of files."""
+    """Describe the other users that can write the file, except root. None without any, or if files have no owners here."""
     if not hasattr(os, "geteuid"):
         return None
     if not {file.owner, path.lstat().st_uid} <= {0, os.geteuid()}:

@@ -271,13 +271,8 @@ ReadableFile = Annotated[Path, AfterValidator(_readable)]
 """File that is readable when the settings are loaded."""
 
 _NUMERIC = BeforeValidator(_no_bool)
-
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False), _NUMERIC]
-
 SecondsOrZero = Annotated[float, Field(ge=0, allow_inf_nan=False), _NUMERIC]
-
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False), _NUMERIC]
-
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), _NUMERIC]
-
 Count = Annotated[int, Field(ge=1), _NUMERIC]
