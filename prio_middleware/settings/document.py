@@ -31,7 +31,11 @@ class Document(ClientTable, BaseSettings):
 
 
 def nested(variables: Mapping[str, str]) -> dict[str, Any]:
-    """Return the document that the variables describe, given in lower case and without the prefix. Ignore all others."""
+    """Return the document that the variables describe. Those that are no settings are left out.
+
+    Args:
+        variables: values by their names in lower case, without the prefix.
+    """
     reader = EnvSettingsSource(Document)
     reader.env_vars = {f"prio_{name}": value for name, value in variables.items()}
     return reader()

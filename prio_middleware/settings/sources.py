@@ -151,13 +151,21 @@ class Sources:
     def check_writers(self) -> None:
         """Refuse each file that was found without being named, if others can write it and decide about credentials with it.
 
-        The file decides where they are sent, or which file they are read from. A file that holds all credentials itself is
-        accepted.
+        The file decides where those of another source are sent, or by a ``*_file`` key where they are read from. A file that
+        holds all credentials itself is accepted.
         """
         for layer in self.layers:
             who = self.writers.get(layer.source)
             names_sources = any(name.endswith(f" in {layer.source}") for name in self.named_by.values())
-            credentials = self._credentials_beside(layer) if who and (layer.values or names_sources) else None
+            if who is None or not (layer.values or names_sources):
+                continue
+            decided = (
+                other.spell(path)
+                for other in self.layers
+                for path in _credential_paths(other.values)
+                if other is not layer or path[-1].endswith("_file")
+            )
+            credentials = next(decided, None)
             if credentials is None:
                 continue
             key = "PRIO_ENV_FILE" if layer.spelling == "variable" else "PRIO_CONFIG"
@@ -168,14 +176,6 @@ class Sources:
                 log(logging.WARNING, message, layer.source, text, remedy, event="writable_settings_file")
             else:
                 self.wrong.append(f"{layer.source}: {who}, {text}: {remedy}")
-
-    def _credentials_beside(self, file: Layer) -> str | None:
-        """Return the key of the first credential that another source sets, or of a ``*_file`` key of ``file``; else None."""
-        for layer in self.layers:
-            for path in _credential_paths(layer.values):
-                if layer is not file or path[-1].endswith("_file"):
-                    return layer.spell(path)
-        return None
 
     def _name_sources(self, values: Table, layer: Layer) -> None:
         for key in SOURCE_KEYS:

@@ -61,7 +61,7 @@ def test_no_option_takes_a_secret() -> None:
 
 def test_every_command_about_a_client_takes_its_name_in_the_same_way() -> None:
     group = cast("TyperGroup", typer.main.get_command(app))
-    commands = group.commands | cast("TyperGroup", group.commands["config"]).commands
+    commands = {**group.commands, **cast("TyperGroup", group.commands["config"]).commands}
     options = {name: [option.opts for option in command.params] for name, command in commands.items()}
 
     assert {name for name, found in options.items() if ["--client", "-c"] in found} == {
