@@ -25,7 +25,7 @@ SHORTEST_SEARCHED = 4
 """Characters of the shortest secret, or form of one, that is searched for inside a text. Most words contain a shorter one."""
 
 # A value in a text: in quotation marks, or after "=".
-_VALUE = re.compile(r"""(?<=(["'`]))(?P<quoted>[^"'`]+)(?=\1)|(?<==)(?P<assigned>[^&;,\s"'`]+)""")
+_VALUE = re.compile(r"""(?<=(["'`]))(?P<quoted>[^"'`]+)(?=\1)|(?<==)(?P<assigned>[^=&;,\s"'`]+)""")
 
 # Consecutive characters of a secret that withhold a server's text. Shorter runs may be words: "secret", "client".
 _RUN = 8
@@ -98,7 +98,9 @@ def _echoes(text: str, secrets: Iterable[Secret]) -> bool:
     if sum(len(secret.reveal()) for secret in secrets) > SEARCHED_LIMIT:
         return True
     text = _folded(text)
-    values = {text.strip(), *(match["quoted"] or match["assigned"] for match in _VALUE.finditer(text.replace("\\", "")))}
+    unescaped = text.replace("\\", "")  # A value may be in JSON inside a JSON string.
+    found = [match for version in (text, unescaped) for match in _VALUE.finditer(version)]
+    values = {text.strip(), *(match["quoted"] or match["assigned"] for match in found)}
     grams = [text[start : start + _GRAM] for start in range(len(text) - _GRAM + 1)]
     compared = 0
     for secret in secrets:

@@ -21,6 +21,7 @@ from ..telemetry.counters import NAMES_LIMIT
 from .presets import PRESETS, BasicEncoding, BodyFormat, ClientAuthMethod, EnvironmentName, PresetName
 from .token_store import TokenStore
 from .values import (
+    LISTED,
     AllowedOriginHeaders,
     BaseUrl,
     Count,
@@ -516,10 +517,7 @@ class RejectionSettings(PresetBased):
     Bearer challenge, in upper or lower case. invalid_token always counts under a status that is named here or by the preset,
     insufficient_scope never does. A status that is named here also counts if WWW-Authenticate offers other schemes only."""
 
-    path_templates: Annotated[
-        tuple[Annotated[str, AfterValidator(_template)], ...],
-        BeforeValidator(split_items, json_schema_input_type=list[str] | str),
-    ] = ()
+    path_templates: Annotated[tuple[Annotated[str, AfterValidator(_template)], ...], LISTED] = ()
     """Paths with placeholders, such as "/products/{product}/prices", below base_url or from the host's root. All calls that
     match a template count as one endpoint when a rejection is judged. Numbers, UUIDs and long hexadecimal segments need no
     template."""

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator
 
 from .._util.secret import Secret
 from ..oauth.shared.store import LONGEST_LEASE
-from .values import MASKED, Items, ReadableFile, Seconds, SecretLines, SettingsTable, Text, one_line, secret_of, split_items
+from .values import LISTED, MASKED, Items, ReadableFile, Seconds, SecretLines, SettingsTable, Text, one_line, secret_of
 
 Address = tuple[str, int]
 
@@ -70,10 +70,7 @@ def _node(text: str) -> str:
     return text
 
 
-Nodes = Annotated[
-    tuple[Annotated[Text, AfterValidator(_node)], ...],
-    BeforeValidator(split_items, json_schema_input_type=list[str] | str),
-]
+Nodes = Annotated[tuple[Annotated[Text, AfterValidator(_node)], ...], LISTED]
 """List of ``host:port``, or one string with commas or spaces between them."""
 
 

@@ -232,17 +232,15 @@ IssuerUrl = Annotated[Text, AfterValidator(issuer_url)]
 Scheme = Annotated[Text, AfterValidator(_scheme)]
 """Authentication scheme (RFC 9110 §11.1)."""
 
-_LISTED = BeforeValidator(split_items, json_schema_input_type=list[str] | str)
+LISTED = BeforeValidator(split_items, json_schema_input_type=list[str] | str)
 
-Items = Annotated[tuple[Text, ...], _LISTED]
+Items = Annotated[tuple[Text, ...], LISTED]
 """List, or one string with commas or spaces between the items, which is all that a variable can hold."""
 
-Origins = Annotated[
-    tuple[Annotated[Text, AfterValidator(partial(origin, schemes=_HTTP_SCHEMES | {"ws", "wss"}))], ...], _LISTED
-]
+Origins = Annotated[tuple[Annotated[Text, AfterValidator(partial(origin, schemes=_HTTP_SCHEMES | {"ws", "wss"}))], ...], LISTED]
 """List of HTTP and WebSocket origins."""
 
-HttpOrigins = Annotated[tuple[Annotated[Text, AfterValidator(origin)], ...], _LISTED]
+HttpOrigins = Annotated[tuple[Annotated[Text, AfterValidator(origin)], ...], LISTED]
 """List of HTTP origins."""
 
 Pairs = Annotated[

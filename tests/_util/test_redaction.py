@@ -85,6 +85,7 @@ def test_a_value_that_is_a_very_short_secret_is_withheld(secret: str, subtests: 
         "isn't `{}`",
         "client_id=shop&client_secret={}&scope=x",
         "client_secret={}",
+        "form: data=client_secret={}",
         '{{"client_secret":"{}"}}',
         '"{{\\"client_secret\\":\\"{}\\"}}"',
     ]:
