@@ -90,12 +90,12 @@ _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER = re.compile(rf"({_NAME.pattern}):[ \t]*([\t\x20-\x7e]*)")
 
 # Names of headers that contain credentials: Authorization, Cookie, X-Api-Key, X-Auth-Token ...
-_CREDENTIAL = re.compile(r"auth|cookie|key|password|secret|token", re.IGNORECASE)
+_CREDENTIAL_HEADER = re.compile(r"auth|cookie|key|password|secret|token", re.IGNORECASE)
 
-_USER = re.compile(r"(?:[^/?#]*:)?//[^/?#]*@")
+_USER_INFO = re.compile(r"(?:[^/?#]*:)?//[^/?#]*@")
 
 # Names of parameters that contain credentials; page_token and the like do not.
-_PARAMETER = re.compile(
+_CREDENTIAL_PARAMETER = re.compile(
     r"((access|auth|id|refresh)[_-]?)?token|(api[_-]?)?key|(client[_-]?)?secret|auth|passw(or)?d|sig(nature)?", re.IGNORECASE
 )
 
@@ -121,8 +121,8 @@ def read_target(target: str) -> str:
     """
     query = target.partition("#")[0].partition("?")[2]
     names = [name for name, _ in parse_qsl(query, keep_blank_values=True)]
-    credential = next(filter(_PARAMETER.fullmatch, names), None)
-    if credential is None and _USER.match(target) is None:
+    credential = next(filter(_CREDENTIAL_PARAMETER.fullmatch, names), None)
+    if credential is None and _USER_INFO.match(target) is None:
         return target
     found = "user name and password" if credential is None else f"the parameter {credential}"
     raise ConfigurationError(
@@ -159,7 +159,7 @@ def read_headers(arguments: Iterable[str]) -> list[tuple[str, str]]:
             headers += [_header(line, f"a line of {text[1:]}") for line in lines if line.strip()]
             continue
         name, value = _header(text, "--header")
-        if _CREDENTIAL.search(name):
+        if _CREDENTIAL_HEADER.search(name):
             raise ConfigurationError(
                 f"The header {name} may contain a credential, and {_PUBLIC}",
                 remedy="Write it to a file, and give --header @FILE. The client's own token needs no header here.",

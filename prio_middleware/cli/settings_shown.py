@@ -60,7 +60,7 @@ def rows(settings: ClientSettings, provenance: Mapping[str, str]) -> list[Row]:
     """Return a row for every setting of a client."""
 
     def source(key: str) -> str:
-        within = (where for given, where in provenance.items() if given == key or given.startswith(f"{key}."))
+        within = (origin for given, origin in provenance.items() if given == key or given.startswith(f"{key}."))
         return next(within, None) or provenance.get(_FILES.get(key, ""), DEFAULT)
 
     return [Row(key, value, source(key)) for key, value in _values(settings)]

@@ -136,9 +136,9 @@ class StatusSource:
         reply = parse_status(body or b"")
         if reply is None:
             return PrioError("The response is not a status.", url=self.url, remedy=_NOT_A_PAGE)
-        return reply if self._name is None else self._only(self._name, reply)
+        return reply if self._name is None else self._select(self._name, reply)
 
-    def _only(self, name: str, reply: StatusReply) -> StatusReply | PrioError:
+    def _select(self, name: str, reply: StatusReply) -> StatusReply | PrioError:
         """Return the part of the reply about one client. The page's search also finds names that contain this one."""
         clients = tuple(client for client in reply.status.clients if client.name == name)
         if not clients:
