@@ -128,7 +128,7 @@ class StatusSource:
             with self._client.stream("GET", self.url) as response:
                 body = read_limited(response.iter_raw(), self._limit) if response.is_success else None
         except httpx.HTTPError as error:
-            problem, remedy = explain(error)
+            problem, remedy = explain(error, otherwise=f"Check that the application is running. {_NOT_A_PAGE}")
             return PrioError(problem, url=self.url, remedy=remedy)
         if not response.is_success:
             remedy = _LOGIN if response.status_code in {401, 403} or response.is_redirect else _NOT_A_PAGE

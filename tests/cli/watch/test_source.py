@@ -178,4 +178,6 @@ def test_a_proxy_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_nobody_there() -> None:
-    assert "No response" in refused("http://127.0.0.1:1/status")
+    answer = refused("http://127.0.0.1:1/status")
+    assert "No response" in answer
+    assert "https://shop.example.com/status" in answer
