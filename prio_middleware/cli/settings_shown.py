@@ -6,9 +6,7 @@ import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._util.secret import Secret
 from ..settings.client import SECRET_FILES, STORE_SECRET_FILES
@@ -60,10 +58,13 @@ def rows(settings: ClientSettings, provenance: Mapping[str, str]) -> list[Row]:
     """Return a row for every setting of a client."""
 
     def source(key: str) -> str:
-        within = (origin for given, origin in provenance.items() if given == key or given.startswith(f"{key}."))
-        return next(within, None) or provenance.get(_FILES.get(key, ""), DEFAULT)
+        related = (origin for given, origin in provenance.items() if is_within(given, key) or is_within(key, given))
+        return next(related, None) or provenance.get(_FILES.get(key, ""), DEFAULT)
 
-    return [Row(key, value, source(key)) for key, value in _values(settings)]
+    def is_within(inner: str, outer: str) -> bool:
+        return f"{inner}.".startswith(f"{outer}.")
+
+    return [Row(key, value, source(key)) for key, value in _values(settings.model_dump(mode="json", exclude={"name"}))]
 
 
 def without_defaults(found: Iterable[Row]) -> list[Row]:
@@ -76,35 +77,18 @@ def by_key(found: Iterable[Row]) -> dict[str, object]:
     return {row.key: {"value": row.value, "from": row.source} for row in found}
 
 
-def _values(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, object]]:
-    for name in type(settings).model_fields:
-        value, key = getattr(settings, name), f"{prefix}{name}"
+def _values(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in table.items():
+        key = f"{prefix}{name}"
         match key, value:
-            case "name", _:
-                pass
-            case _, BaseModel():
+            case _, dict() if value:
                 yield from _values(value, f"{key}.")
-            case "params" | "renewal_params" | "token_headers" | "headers" | "app.extra", tuple() if value:
-                yield from ((f"{key}.{pair}", _plain(key, text)) for pair, text in value)
+            case "pipeline", [*components]:  # Options may be secrets, and so are left out.
+                yield key, [part if isinstance(part, str) else part["use"] for part in components] or None
+            case _, {} | []:
+                yield key, None
             case _:
-                yield key, _plain(key, value)
-
-
-def _plain(key: str, value: object) -> object:
-    match key, value:
-        case _, Secret():
-            return MASK
-        case _, Path():
-            return str(value)
-        case "token_url", str() if "?" in value:
-            return f"{value.partition('?')[0]}?{MASK}"
-        case "pipeline", tuple():
-            # Options may be secrets, and so are left out.
-            return [component.use for component in value] or None
-        case _, tuple():
-            return list(value) or None
-        case _:
-            return value
+                yield key, MASK if value == str(Secret("")) else value
 
 
 _HEAD = """\

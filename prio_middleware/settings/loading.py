@@ -38,9 +38,9 @@ def _places(name: str, path: KeyPath) -> Iterator[KeyPath]:
 def _leaves(table: Table) -> Iterator[KeyPath]:
     for key, value in table.items():
         if isinstance(value, Mapping):
-            yield from ((key, *path) for path in _leaves(value))
+            yield from ((str(key), *path) for path in _leaves(value))
         else:
-            yield (key,)
+            yield (str(key),)
 
 
 class Loaded(NamedTuple):

@@ -74,6 +74,13 @@ MISTAKES: list[tuple[object, str]] = [
 ]
 
 
+def test_statuses_may_be_numbers_in_arguments() -> None:
+    settings = Settings.from_values(client_id="shop", client_secret="s3cret", renew_on={401: "any"})
+
+    assert settings.client().renew_on == ((401, None),)
+    assert settings.provenance()["renew_on.401"] == "argument renew_on"
+
+
 def test_mistakes_say_what_was_expected(subtests: pytest.Subtests) -> None:
     for value, told in MISTAKES:
         with subtests.test(f"{value!r:.60}"):
