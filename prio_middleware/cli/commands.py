@@ -251,7 +251,8 @@ def _call(settings: ClientSettings, method: str, path: str, *, raw: bool, parts:
         except PrioError:
             raise
         except (client.library.HTTPError, client.library.InvalidURL, UnicodeError) as error:
-            raise no_response_error(error, settings, url) from None
+            failure = no_response_error(error, settings, url)
+    raise failure  # Outside of the except block: the library's error holds the request, and so the token.
 
 
 @command(app, "prio token", "prio token --client berlin", 'curl -H "Authorization: Bearer $(prio token --reveal)" ...')
