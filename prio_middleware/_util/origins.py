@@ -27,12 +27,9 @@ _NAME = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*(?!\d+\.?$)[a
 
 
 class Origin(NamedTuple):
-    """Origin of a URL in canonical form.
+    """Origin of a URL in canonical form: in lower case, IDNA-encoded, an IPv6 address compressed and without brackets.
 
-    Attributes:
-        scheme: in lower case.
-        host: in lower case, IDNA-encoded; an IPv6 address compressed and without brackets.
-        port: None for the scheme's default port.
+    The scheme's default port is None.
     """
 
     scheme: str

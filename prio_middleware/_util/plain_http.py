@@ -38,7 +38,7 @@ def insecure_url(url: str, loopback_hosts: Iterable[str] = (), client: str | Non
         names = loopback_names(loopback_hosts)
     except ConfigurationError as error:
         return error.copy(client=client)
-    return None if is_allowed(origin.scheme, origin.host, names) else insecure_transport(url, client)
+    return None if is_allowed(origin.scheme, origin.host, names) else blocked_scheme(origin.scheme, url, client)
 
 
 def is_allowed(scheme: str, host: str, names: Collection[str]) -> bool:
@@ -49,16 +49,10 @@ def is_allowed(scheme: str, host: str, names: Collection[str]) -> bool:
 def blocked_scheme(scheme: str, url: object, client: str | None) -> PolicyError:
     """Return the error for a request that is blocked because of its scheme."""
     if scheme in PLAIN_SCHEMES:
-        return insecure_transport(url, client)
+        message = "Blocked: the URL is not https://, so the request would be sent unencrypted."
+        return InsecureTransportError(message, client=client, url=url)
     problem = f"its scheme is {scheme[:16]!r}" if scheme else "it has no scheme"
     return UnsupportedProtocolError(f"Blocked: the URL is not https://, {problem}.", client=client, url=url)
-
-
-def insecure_transport(url: object, client: str | None) -> InsecureTransportError:
-    """Return the error for a request that would be sent unencrypted."""
-    return InsecureTransportError(
-        "Blocked: the URL is not https://, so the request would be sent unencrypted.", client=client, url=url
-    )
 
 
 def is_plain_loopback(scheme: str, host: str) -> bool:

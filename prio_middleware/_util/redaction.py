@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from .secret import Secret, Unpicklable
 
 # RFC 6749 §5.2: error and error_description are %x20-21 / %x23-5B / %x5D-7E.
-_FOREIGN = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]+")
+_NOT_PRINTED = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]+")
 
 DESCRIPTION_LIMIT = 200
 """Maximum characters of a server's description in an error."""
@@ -20,6 +20,12 @@ CODE_LIMIT = 64
 
 URL_LIMIT = 300
 """Maximum characters of a URL in an error."""
+
+SHORTEST_SEARCHED = 4
+"""Characters of the shortest secret, or form of one, that is searched for inside a text. Most words contain a shorter one."""
+
+# A value in a text: in quotation marks, or after "=".
+_VALUE = re.compile(r"""(?<=(["'`]))(?P<quoted>[^"'`]+)(?=\1)|(?<==)(?P<assigned>[^=&;,\s"'`]+)""")
 
 # Consecutive characters of a secret that withhold a server's text. Shorter runs may be words: "secret", "client".
 _RUN = 8
@@ -39,7 +45,7 @@ WITHHELD = "(withheld: it repeats a credential)"
 
 def printable(text: str, limit: int = DESCRIPTION_LIMIT) -> str:
     """Return at most ``limit`` characters of ``text``, without those that RFC 6749 §5.2 forbids."""
-    cut = _FOREIGN.sub(" ", _head(text, limit)).strip()
+    cut = _NOT_PRINTED.sub(" ", _head(text, limit)).strip()
     return cut if len(cut) <= limit else cut[: limit - 1] + "~"
 
 
@@ -47,8 +53,9 @@ def server_text(text: object, secrets: Iterable[Secret], limit: int = DESCRIPTIO
     """Return the printable part of a server's text, or None if it is not a string or empty.
 
     A server may echo its request: if the text contains a part of one of ``secrets``, plain, encoded or hashed, return
-    ``WITHHELD``. Return it too if the search would take too long: there are too many characters of secrets, or of the text
-    that resemble them.
+    ``WITHHELD``. A form of fewer than ``SHORTEST_SEARCHED`` characters counts only if it is the whole text, or a value in it
+    (``'a'``, ``secret=a``). Return ``WITHHELD`` too if the search would take too long: there are too many characters of
+    secrets, or of the text that resemble them.
     """
     if not isinstance(text, str):
         return None
@@ -81,21 +88,24 @@ def safe_url(url: object) -> str:
 
 
 def _head(text: str, limit: int) -> str:
-    """Return the part of ``text`` that is processed: it may contain characters that are removed."""
+    """Return the start of ``text`` that is read: more than the limit, because characters are removed."""
     return text[: limit * 4]
 
 
 def _echoes(text: str, secrets: Iterable[Secret]) -> bool:
-    """Return whether ``text`` repeats a run of a secret, in steps that grow with the length of either, not their product."""
+    """Return True if ``text`` repeats a secret. The steps grow with the length of text and secrets, not with their product."""
     secrets = tuple(secrets)
     if sum(len(secret.reveal()) for secret in secrets) > SEARCHED_LIMIT:
         return True
     text = _folded(text)
+    unescaped = text.replace("\\", "")  # A value may be in JSON inside a JSON string.
+    found = [match for version in (text, unescaped) for match in _VALUE.finditer(version)]
+    values = {text.strip(), *(match["quoted"] or match["assigned"] for match in found)}
     grams = [text[start : start + _GRAM] for start in range(len(text) - _GRAM + 1)]
     compared = 0
     for secret in secrets:
         index = _index(secret)
-        if any(form in text for form in index.short):
+        if any(form in text for form in index.short) or not values.isdisjoint(index.values):
             return True
         if index.grams.isdisjoint(grams):
             continue
@@ -118,16 +128,18 @@ class _Index(Unpicklable):
     """Index of the forms of a secret. Its ``repr`` shows none.
 
     Attributes:
-        short: forms that are found as a whole.
+        values: the shortest forms, which are compared with whole values.
+        short: forms that are found as a whole, anywhere in a text.
         long: the other ones, as one text.
         grams: parts of ``long``, one at every ``_STRIDE`` places.
     """
 
-    __slots__ = ("grams", "long", "short")
+    __slots__ = ("grams", "long", "short", "values")
 
     def __init__(self, forms: Iterable[str]) -> None:
         found = tuple(dict.fromkeys(map(_folded, forms)))  # Many are equal.
-        self.short = tuple(form for form in found if len(form) < _RUN)
+        self.values = frozenset(form for form in found if len(form) < SHORTEST_SEARCHED)
+        self.short = tuple(form for form in found if SHORTEST_SEARCHED <= len(form) < _RUN)
         self.long = "\n".join(form for form in found if len(form) >= _RUN)
         self.grams = {self.long[start : start + _GRAM] for start in range(0, len(self.long) - _GRAM + 1, _STRIDE)}
 

@@ -25,17 +25,17 @@ def retry_after(value: str | None, date: str | None = None) -> float | None:
     text = (value or "").strip()[:_LONGEST_DATE]
     if _SECONDS.fullmatch(text):
         return min(float(text), MAX_WAIT)
-    until = _timestamp(text)
+    until = http_date(text)
     if until is None:
         return None
-    now = _timestamp((date or "").strip()[:_LONGEST_DATE])
+    now = http_date(date)
     return min(max(until - (time.time() if now is None else now), 0.0), MAX_WAIT)
 
 
-def _timestamp(text: str) -> float | None:
-    """Return an HTTP date (RFC 9110 §5.6.7) as Unix time, or None. HTTP dates without a time zone are in UTC."""
+def http_date(text: str | None) -> float | None:
+    """Return an HTTP date (RFC 9110 §5.6.7) as Unix time, or None if it is none. Dates without a time zone are in UTC."""
     try:
-        moment = parsedate_to_datetime(text)
+        moment = parsedate_to_datetime((text or "").strip()[:_LONGEST_DATE])
         return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 from urllib.parse import parse_qsl
@@ -17,10 +17,10 @@ import typer
 
 from ..errors import ConfigurationError, PrioError
 from . import INTERRUPTED
-from .terminal import columns, messages, wrapped
+from .terminal import messages, print_labelled
 
 if TYPE_CHECKING:
-    from ..settings import ClientSettings, Settings
+    from ..settings import Settings
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -47,8 +47,6 @@ INVALID = 2
 BROKEN_PIPE = 141
 """Exit status: the reader of the output closed the pipe. 128 + SIGPIPE, as in shells."""
 
-_LABEL = 9
-
 
 def handle_errors(command: Callable[P, None]) -> Callable[P, None]:
     """Return a command that prints errors of this package as text, and exits quietly after Ctrl-C or a closed pipe."""
@@ -59,31 +57,20 @@ def handle_errors(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
             sys.stdout.flush()
         except PrioError as error:
-            failure = error
+            show_error(error)
+            raise typer.Exit(INVALID if isinstance(error, ConfigurationError) else FAILED) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             # The interpreter writes buffered output at its end, and would print a traceback.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(BROKEN_PIPE) from None
-        else:
-            return
-        show_error(failure)
-        raise typer.Exit(INVALID if isinstance(failure, ConfigurationError) else FAILED)
 
     return run
 
 
 def show_error(error: PrioError) -> None:
     """Print an error to standard error, one labelled part per line."""
-    console = messages()
-    for label, text in error_parts(error):
-        console.print(f"{label:<{_LABEL}}", style="bold red" if label == "error" else "bold", end="")
-        console.print(f"\n{'':{_LABEL}}".join(wrapped(text, columns(console) - _LABEL)))
-
-
-def error_parts(error: PrioError) -> list[tuple[str, str]]:
-    """Return the parts of an error that are known, each with its label."""
     about = [f"client {error.client!r}" if error.client else "", error.url or ""]
     parts = {
         "error": error.message,
@@ -92,7 +79,9 @@ def error_parts(error: PrioError) -> list[tuple[str, str]]:
         "retry": f"in {error.retry_after:.0f} s" if error.retry_after is not None else "",
         "remedy": error.remedy,
     }
-    return [(label, text) for label, text in parts.items() if text]
+    for label, text in parts.items():
+        if text:
+            print_labelled(messages(), label, text, "bold red" if label == "error" else "bold")
 
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -101,12 +90,12 @@ _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER = re.compile(rf"({_NAME.pattern}):[ \t]*([\t\x20-\x7e]*)")
 
 # Names of headers that contain credentials: Authorization, Cookie, X-Api-Key, X-Auth-Token ...
-_CREDENTIAL = re.compile(r"auth|cookie|key|password|secret|token", re.IGNORECASE)
+_CREDENTIAL_HEADER = re.compile(r"auth|cookie|key|password|secret|token", re.IGNORECASE)
 
-_USER = re.compile(r"(?:[^/?#]*:)?//[^/?#]*@")
+_USER_INFO = re.compile(r"(?:[^/?#]*:)?//[^/?#]*@")
 
 # Names of parameters that contain credentials; page_token and the like do not.
-_PARAMETER = re.compile(
+_CREDENTIAL_PARAMETER = re.compile(
     r"((access|auth|id|refresh)[_-]?)?token|(api[_-]?)?key|(client[_-]?)?secret|auth|passw(or)?d|sig(nature)?", re.IGNORECASE
 )
 
@@ -132,8 +121,8 @@ def read_target(target: str) -> str:
     """
     query = target.partition("#")[0].partition("?")[2]
     names = [name for name, _ in parse_qsl(query, keep_blank_values=True)]
-    credential = next(filter(_PARAMETER.fullmatch, names), None)
-    if credential is None and _USER.match(target) is None:
+    credential = next(filter(_CREDENTIAL_PARAMETER.fullmatch, names), None)
+    if credential is None and _USER_INFO.match(target) is None:
         return target
     found = "user name and password" if credential is None else f"the parameter {credential}"
     raise ConfigurationError(
@@ -163,21 +152,20 @@ def read_headers(arguments: Iterable[str]) -> list[tuple[str, str]]:
     Raises:
         ConfigurationError: an argument is not a header, a credential stands outside a file, or a file cannot be read.
     """
-    return [header for text in arguments for header in _headers(text)]
-
-
-def _headers(text: str) -> Iterator[tuple[str, str]]:
-    if text.startswith("@"):
-        lines = _read(Path(text[1:])).decode(errors="replace").splitlines()
-        yield from (_header(line, f"a line of {text[1:]}") for line in lines if line.strip())
-        return
-    name, value = _header(text, "--header")
-    if _CREDENTIAL.search(name):
-        raise ConfigurationError(
-            f"The header {name} may contain a credential, and {_PUBLIC}",
-            remedy="Write it to a file, and give --header @FILE. The client's own token needs no header here.",
-        )
-    yield name, value
+    headers: list[tuple[str, str]] = []
+    for text in arguments:
+        if text.startswith("@"):
+            lines = _read(Path(text[1:])).decode(errors="replace").splitlines()
+            headers += [_header(line, f"a line of {text[1:]}") for line in lines if line.strip()]
+            continue
+        name, value = _header(text, "--header")
+        if _CREDENTIAL_HEADER.search(name):
+            raise ConfigurationError(
+                f"The header {name} may contain a credential, and {_PUBLIC}",
+                remedy="Write it to a file, and give --header @FILE. The client's own token needs no header here.",
+            )
+        headers.append((name, value))
+    return headers
 
 
 def _header(text: str, place: str) -> tuple[str, str]:
@@ -208,15 +196,14 @@ def client_names(incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
-ClientArgument = Annotated[
-    str | None,
-    typer.Argument(metavar="CLIENT", help="A client's name. Default: every client.", autocompletion=client_names),
-]
+def _client_option(default: str) -> Any:
+    help_text = f"A client's name. Default: {default}."
+    return typer.Option("--client", "-c", metavar="NAME", help=help_text, autocompletion=client_names, show_default=False)
 
-ClientOption = Annotated[
-    str | None,
-    typer.Option("--client", "-c", metavar="NAME", help="A client's name.", autocompletion=client_names, show_default=False),
-]
+
+ClientOption = Annotated[str | None, _client_option("the client 'default'")]
+
+ClientsOption = Annotated[str | None, _client_option("every client")]
 
 HeaderOption = Annotated[
     list[str] | None,
@@ -239,21 +226,12 @@ def load(name: str | None, *, ask_secret: bool = False) -> Settings:
 
     if not ask_secret:
         return Settings()
-    secret: dict[str, Any] = {"client_secret": Secret(_prompt("Client secret"))}
+    secret: dict[str, Any] = {"client_secret": Secret(_ask_for_secret())}
     return Settings(**(secret if name in {None, "default"} else {"clients": {name: secret}}))
 
 
-def load_client(name: str | None, *, ask_secret: bool = False) -> ClientSettings:
-    """Return the settings of one client.
-
-    Raises:
-        ConfigurationError: the settings are incomplete or invalid, or there is no such client.
-    """
-    return load(name, ask_secret=ask_secret).client(name)
-
-
-def _prompt(label: str) -> str:
-    """Read a line from the terminal without showing it.
+def _ask_for_secret() -> str:
+    """Read the client's secret from the terminal without showing it.
 
     Raises:
         ConfigurationError: there is no terminal.
@@ -262,7 +240,7 @@ def _prompt(label: str) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("error", getpass.GetPassWarning)  # Otherwise getpass would go on, and show the input.
         try:
-            return str(typer.prompt(label, hide_input=True, err=True))
+            return str(typer.prompt("Client secret", hide_input=True, err=True))
         except typer.Abort:
             raise KeyboardInterrupt from None
         except getpass.GetPassWarning:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import datetime
 import enum
-import queue
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._util.origins import DEFAULT_PORTS, Origin
+from .._util.retry_after import http_date
 from .response import explain
 
 if TYPE_CHECKING:
@@ -32,15 +31,7 @@ class CheckStatus(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckFinding:
-    """Finding of a step.
-
-    Attributes:
-        status: the status.
-        summary: the finding in one sentence.
-        remedy: what to do, or None.
-        facts: measured values for programs: numbers, texts, lists of texts.
-        lines: details for people, each with a comment.
-    """
+    """Finding of a step: a sentence and a remedy, ``facts`` for programs, and ``lines`` of details, each with a comment."""
 
     status: CheckStatus
     summary: str
@@ -51,14 +42,7 @@ class CheckFinding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """One step of a check.
-
-    Attributes:
-        name: the step's name, such as ``dns`` or ``token``.
-        run: runs the step.
-        about: the step's target, such as ``api.example.com:443``.
-        needs: steps that must pass first.
-    """
+    """One step of a check, such as ``dns``, about a server, such as ``api.example.com:443``. Skipped unless ``needs`` pass."""
 
     name: str
     run: Callable[[], CheckFinding]
@@ -75,23 +59,44 @@ class StepResult:
     seconds: float = 0.0
 
 
-def run_steps(steps: Iterable[Step], timed: Callable[[Step], tuple[CheckFinding, float]]) -> Iterator[StepResult]:
+def run_steps(steps: Sequence[Step], seconds: float, run: Callable[[Step, float], StepResult]) -> Iterator[StepResult]:
     """Run steps one after another, and skip those that need a failed or skipped step.
 
-    Args:
-        steps: the steps, each after those it needs.
-        timed: runs a step, and returns its finding and its duration in seconds.
+    Together they take at most ``seconds``: a step may take half of the time that is left, the last one all of it. So a silent
+    server leaves time to test another.
     """
     missed: set[Step] = set()
+    left = seconds
     for step in steps:
         missing = next((needed for needed in step.needs if needed in missed), None)
         if missing:
             result = StepResult(step, CheckFinding(CheckStatus.SKIP, f"Skipped: it needs {missing.name}."))
         else:
-            result = StepResult(step, *timed(step))
+            result = run(step, left if step is steps[-1] else left / 2)
+        left = max(left - result.seconds, 0)
         if result.finding.status in {CheckStatus.FAIL, CheckStatus.SKIP}:
             missed.add(step)
         yield result
+
+
+def run_within(step: Step, seconds: float) -> CheckFinding:
+    """Run a step, and give it up after ``seconds``. Name resolution, for example, has no timeout of its own."""
+    found: Future[CheckFinding] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(step.run())
+        except BaseException as error:  # noqa: BLE001 - result() raises it.
+            found.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    if wait([found], seconds).done:
+        return found.result()
+    return CheckFinding(
+        CheckStatus.FAIL,
+        f"No response from {step.about} within {seconds:.1f} s.",
+        "Check host, port, DNS and firewall. If the server is only slow, set a longer --timeout.",
+    )
 
 
 SHOWN = 3
@@ -99,13 +104,7 @@ SHOWN = 3
 
 
 class Hop(NamedTuple):
-    """The first host on the way to a server.
-
-    Attributes:
-        host: name of the server or of its proxy.
-        port: port of that host.
-        is_proxy: True for a proxy.
-    """
+    """The host that a connection is opened to: the server's, or its proxy's."""
 
     host: str
     port: int
@@ -125,38 +124,27 @@ def first_hop(routes: Routes, server: Origin) -> Hop:
     return Hop(proxy.url.host, proxy.url.port or DEFAULT_PORTS.get(proxy.url.scheme, 1080), is_proxy=True)
 
 
-def resolve(hop: Hop, seconds: float) -> CheckFinding:
-    """Resolve a host name within ``seconds``."""
-    answer: queue.SimpleQueue[list[str] | str] = queue.SimpleQueue()
-
-    def look_up() -> None:
-        try:
-            found = socket.getaddrinfo(hop.host, hop.port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            answer.put(str(getattr(error, "strerror", None) or "it is not a valid host name"))
-        else:
-            answer.put(list(dict.fromkeys(str(address[0]) for *_, address in found)))
-
-    threading.Thread(target=look_up, daemon=True).start()  # getaddrinfo() has no timeout.
+def resolve(hop: Hop) -> CheckFinding:
+    """Resolve a host name."""
     try:
-        addresses = answer.get(timeout=seconds)
-    except queue.Empty:
-        addresses = f"no response within {seconds:.0f} s"
-    if isinstance(addresses, str):
+        found = socket.getaddrinfo(hop.host, hop.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not a valid host name"
         return CheckFinding(
             CheckStatus.FAIL,
-            f"The name {hop.host} cannot be resolved: {addresses}.",
+            f"The name {hop.host} cannot be resolved: {reason}.",
             "Check the spelling of the URL in the settings, and this machine's DNS.",
             {"host": hop.host},
         )
+    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
     more = f" and {len(addresses) - SHOWN} more" if len(addresses) > SHOWN else ""
-    shown = f"{', '.join(addresses[:SHOWN])}{more}"
-    summary = f"{hop.host} is an address." if addresses == [hop.host] else f"{hop.host} is {shown}."
-    return CheckFinding(CheckStatus.OK, summary, facts={"host": hop.host, "addresses": addresses})
+    shown = "an address" if addresses == [hop.host] else f"{', '.join(addresses[:SHOWN])}{more}"
+    facts = {"host": hop.host, "addresses": addresses}
+    return CheckFinding(CheckStatus.OK, f"{hop.host} is {shown}.", facts=facts)
 
 
 def connect(hop: Hop, seconds: float) -> CheckFinding:
-    """Open a TCP connection within ``seconds``."""
+    """Open a TCP connection, within ``seconds`` for each address."""
     try:
         with socket.create_connection((hop.host, hop.port), seconds) as connection:
             address = str(connection.getpeername()[0])
@@ -179,8 +167,8 @@ class FirstResponse:
         tls: TLS version; None for plain HTTP.
         http: HTTP version.
         expires: Unix time of the certificate's expiry.
-        date: Unix time of the server's clock.
-        local: Unix time of this machine's clock at the same moment.
+        date: Unix time by the server's clock.
+        local: Unix time by this machine's clock at the same moment.
     """
 
     tls: str | None
@@ -191,13 +179,7 @@ class FirstResponse:
 
 
 def first_response(client: Any, library: Any, url: str) -> FirstResponse | CheckFinding:
-    """Request ``url``. Return the properties of the response, or a finding if there is none.
-
-    Args:
-        client: a client of ``library`` without a token.
-        library: ``httpx`` or ``httpx2``.
-        url: any URL of the server.
-    """
+    """Request ``url`` with a client of ``library`` that sends no token. Return a finding if there is no response."""
     sent = time.time()
     try:
         # A cached response would have an old date.
@@ -210,16 +192,8 @@ def first_response(client: Any, library: Any, url: str) -> FirstResponse | Check
                 tls=tls and tls.version(),
                 http=response.http_version,
                 expires=ssl.cert_time_to_seconds(certificate["notAfter"]) if certificate else None,
-                date=_timestamp(response.headers.get("date", "")),
+                date=http_date(response.headers.get("date")),
                 local=local,
             )
     except library.HTTPError as error:
         return CheckFinding(CheckStatus.FAIL, *explain(error))
-
-
-def _timestamp(text: str) -> float | None:
-    """Return the Unix time of an HTTP date (RFC 9110 §5.6.7), which is always in UTC, or None."""
-    try:
-        return parsedate_to_datetime(text[:40]).replace(tzinfo=datetime.UTC).timestamp()
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None

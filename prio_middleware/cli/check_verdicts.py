@@ -40,16 +40,13 @@ def judge_settings(rows: Sequence[Row], warnings: Sequence[str]) -> CheckFinding
 
 def judge_error(error: PrioError) -> CheckFinding:
     """Return the finding for an error of this package."""
-    facts = {
-        "code": error.code,
-        "status_code": error.status_code,
-        "error_reference": error.error_reference,
-        "retry_after": error.retry_after,
-        "url": error.url,
-    }
+    facts = _known(error, "code", "status_code", "error_reference", "retry_after", "url")
     quote = f" (error_reference {error.error_reference})" if error.error_reference else ""
-    known = {name: value for name, value in facts.items() if value is not None}
-    return CheckFinding(CheckStatus.FAIL, f"{error.message.strip()}{quote}", error.remedy, known)
+    return CheckFinding(CheckStatus.FAIL, f"{error.message.strip()}{quote}", error.remedy, facts)
+
+
+def _known(source: object, *names: str) -> dict[str, object]:
+    return {name: value for name in names if (value := getattr(source, name)) is not None}
 
 
 def judge_tls(seen: FirstResponse) -> CheckFinding:
@@ -72,12 +69,7 @@ def judge_tls(seen: FirstResponse) -> CheckFinding:
 
 
 def judge_clock(seen: FirstResponse, *, signs: bool) -> CheckFinding:
-    """Return the finding for the difference between this machine's clock and the server's.
-
-    Args:
-        seen: the server's first response.
-        signs: True if the client signs assertions, which servers reject if the clocks differ.
-    """
+    """Return the finding for the clocks' difference. It is a failure if the client signs assertions, which need the time."""
     if seen.date is None:
         return CheckFinding(CheckStatus.SKIP, "Unknown: the server's response has no date.")
     ahead = seen.local - (seen.date + 0.5)  # The header has no fractions.
@@ -90,12 +82,7 @@ def judge_clock(seen: FirstResponse, *, signs: bool) -> CheckFinding:
 
 
 def judge_token(token: AccessToken, requested: str | None) -> CheckFinding:
-    """Return the finding for the token request.
-
-    Args:
-        token: the token.
-        requested: the requested scopes.
-    """
+    """Return the finding for a token and the requested scopes."""
     life = "does not expire" if math.isinf(token.lifetime) else f"is valid for {duration(token.lifetime)}"
     facts: dict[str, object] = {"token_type": token.token_type, "scope": token.scope}
     if not math.isinf(token.lifetime):
@@ -110,8 +97,9 @@ def judge_token(token: AccessToken, requested: str | None) -> CheckFinding:
 
 def judge_call(message: ApiMessage) -> CheckFinding:
     """Return the finding for a call with a token."""
-    facts = {"status_code": message.status_code, **message.details()}
-    facts = {name: value for name, value in facts.items() if value is not None}
+    facts = _known(message, "status_code", "code", "message", "error_reference", "retry_after", "location")
+    if message.reason:
+        facts["reason"] = message.reason.message
     if message.status_code < 300:
         return CheckFinding(CheckStatus.OK, f"{message}.", facts=facts)
     status = CheckStatus.WARN if message.status_code < 400 else CheckStatus.FAIL
@@ -130,25 +118,8 @@ def _call_remedy(status_code: int) -> str:
     return "The server failed: try again later, and quote the reference to its operator."
 
 
-LOOKUP_TIMEOUT = 10.0
-"""Seconds to wait until a name is resolved."""
-
-
 class ServerSteps:
-    """Steps for one server.
-
-    Args:
-        client: HTTP clients for the server.
-        settings: the client's settings.
-        url: any URL of the server, to request without a token.
-        after: the step before these.
-
-    Attributes:
-        dns: resolves the name of the server or its proxy.
-        tcp: connects to the server or its proxy.
-        tls: checks the certificate.
-        clock: compares the clocks.
-    """
+    """Steps for one server, after the step ``after``. ``url`` is requested without a token."""
 
     def __init__(self, client: CommandClient, settings: ClientSettings, url: str, after: Step) -> None:
         origin = origin_of(url)
@@ -164,7 +135,7 @@ class ServerSteps:
             return judge_tls(found)
 
         itself = str(Hop(origin.host, origin.port or DEFAULT_PORTS[origin.scheme]))
-        self.dns = Step("dns", lambda: resolve(hop, LOOKUP_TIMEOUT), str(hop), (after,))
+        self.dns = Step("dns", lambda: resolve(hop), str(hop), (after,))
         self.tcp = Step("tcp", lambda: connect(hop, settings.connect_timeout), str(hop), (self.dns,))
         self.tls = Step("tls", check_tls, itself, (self.tcp,))
         self.clock = Step("clock", lambda: judge_clock(seen[0], signs=signs), itself, (self.tls,))

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 class CommandClient:
     """Clients for the servers of one configured client, with its TLS, timeouts and proxies.
 
-    Args:
-        settings: the client's settings.
-
     Attributes:
         library: ``httpx`` or ``httpx2``.
         plain: a client of that library whose requests carry no token.

@@ -6,9 +6,8 @@ import math
 import os
 import time
 from contextlib import suppress
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, ParamSpec
 
 import typer
 
@@ -17,16 +16,17 @@ from ..errors import ConfigurationError
 from .arguments import (
     FAILED,
     AskSecret,
-    ClientArgument,
     ClientOption,
+    ClientsOption,
     HeaderOption,
     JsonOption,
     handle_errors,
     load,
-    load_client,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..settings import ClientSettings
     from .check_probes import StepResult
     from .response import ApiMessage
@@ -38,6 +38,24 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
     epilog="Start with `prio init`, then `prio check`. Without an account: `prio sandbox`, `prio demo`.",
 )
+
+
+P = ParamSpec("P")
+
+PresetChoice = Literal["prio", "rfc6749"]
+EnvironmentChoice = Literal["production", "staging", "sandbox"]
+
+SECRET_FILE = "~/.config/prio/client_secret"
+"""Default file of the secret: outside the project, so outside version control."""
+
+
+def _examples(*lines: str) -> str:
+    return "\n\n".join([f"Example{'' if len(lines) == 1 else 's'}:", *lines])
+
+
+def command(group: typer.Typer, *examples: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Return a decorator that adds a command to ``group``. Its help ends with examples; errors are printed as text."""
+    return lambda function: group.command(epilog=_examples(*examples))(handle_errors(function))
 
 
 def _print_version(*, requested: bool) -> None:
@@ -62,43 +80,13 @@ def prio(
     """
 
 
-INIT_EPILOG = """Examples:
-
-prio init
-
-prio init --client-id tickets@example.com --environment production
-
-prio init --preset rfc6749 --force"""
-
-SECRET_FILE = "~/.config/prio/client_secret"
-"""Default file of the secret: outside the project, so outside version control."""
-
-
-class PresetChoice(StrEnum):
-    """Presets that `prio init` offers."""
-
-    PRIO = "prio"
-    RFC6749 = "rfc6749"
-
-
-class EnvironmentChoice(StrEnum):
-    """Environments of the API that `prio init` offers."""
-
-    PRODUCTION = "production"
-    STAGING = "staging"
-    SANDBOX = "sandbox"
-
-
-@app.command(epilog=INIT_EPILOG)
-@handle_errors
+@command(
+    app, "prio init", "prio init --client-id tickets@example.com --environment production", "prio init --preset rfc6749 --force"
+)
 def init(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")] = Path("prio.toml"),
-    preset: Annotated[
-        PresetChoice, typer.Option(help="The Prio Distributor API, or any other OAuth 2.0 server.")
-    ] = PresetChoice.PRIO,
-    environment: Annotated[
-        EnvironmentChoice, typer.Option(help="Preset prio: the API's environment.")
-    ] = EnvironmentChoice.SANDBOX,
+    preset: Annotated[PresetChoice, typer.Option(help="The Prio Distributor API, or any other OAuth 2.0 server.")] = "prio",
+    environment: Annotated[EnvironmentChoice, typer.Option(help="Preset prio: the API's environment.")] = "sandbox",
     client_id: Annotated[str, typer.Option(metavar="ID", help="The client's identifier.")] = "you@example.com",
     secret_file: Annotated[str, typer.Option(metavar="FILE", help="The file that contains the secret.")] = SECRET_FILE,
     *,
@@ -108,35 +96,26 @@ def init(
     from .settings_shown import next_steps, prio, rfc6749
     from .terminal import output, visible
 
-    other = preset is PresetChoice.RFC6749
-    text = rfc6749(client_id, secret_file) if other else prio(environment, client_id, secret_file)
+    text = prio(environment, client_id, secret_file) if preset == "prio" else rfc6749(client_id, secret_file)
     try:
         with file.open("w" if force else "x", encoding="utf-8") as written:
             written.write(text)
     except FileExistsError:
-        problem = ConfigurationError(f"{file} exists already.", remedy="Use --force to overwrite it, or name another file.")
+        remedy = "Use --force to overwrite it, or name another file."
+        raise ConfigurationError(f"{file} exists already.", remedy=remedy) from None
     except OSError as error:
-        problem = ConfigurationError(f"{file} cannot be written: {error.strerror}.", remedy="Name a file in a writable folder.")
-    else:
-        output().print(visible(next_steps(file, secret_file)))
-        return
-    raise problem
+        remedy = "Name a file in a writable folder."
+        raise ConfigurationError(f"{file} cannot be written: {error.strerror}.", remedy=remedy) from None
+    output().print(visible(next_steps(file, secret_file)))
 
 
-CHECK_EPILOG = """Examples:
-
-prio check
-
-prio check berlin --path /products/1004
-
-prio check --json > check.json"""
-
-
-@app.command(epilog=CHECK_EPILOG)
-@handle_errors
+@command(app, "prio check", "prio check --client berlin --path /products/1004", "prio check --json > check.json")
 def check(
-    client: ClientArgument = None,
+    client: ClientsOption = None,
     path: Annotated[str | None, typer.Option(metavar="PATH", help="A call to make. Default: a cheap one.")] = None,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, max=3600, metavar="SECONDS", help="Time limit for all steps of a client together.")
+    ] = 8,
     *,
     as_json: JsonOption = False,
     ask_secret: AskSecret = False,
@@ -152,43 +131,28 @@ def check(
     from .check_probes import CheckStatus
     from .terminal import output, print_json
 
-    report = None if as_json else run.CheckReport(output())
+    console = output()
     found: dict[str, list[StepResult]] = {}
-    for name, results in run.run_checks(client, path and read_target(path), ask_secret=ask_secret):
-        found[name] = list(results if report is None else report.show(name, results))
+    for name, results in run.run_checks(client, path and read_target(path), timeout, ask_secret=ask_secret):
+        found[name] = list(results if as_json else run.show(console, name, results))
     findings = [result.finding for results in found.values() for result in results]
     failed = any(finding.status is CheckStatus.FAIL for finding in findings)
-    if report is None:
+    if as_json:
         print_json({"ok": not failed, "clients": {name: run.as_json(results) for name, results in found.items()}})
     else:
-        report.summarize(findings)
+        run.summarize(console, findings)
     if failed:
         raise typer.Exit(FAILED)
 
 
-CONFIG_EPILOG = """Examples:
-
-prio config show
-
-prio config schema"""
-
-config = typer.Typer(no_args_is_help=True, help="Show the settings or their schema.", epilog=CONFIG_EPILOG)
-
-SHOW_EPILOG = """Examples:
-
-prio config show
-
-prio config show berlin --all"""
-
-SCHEMA_EPILOG = """Example:
-
-prio config schema > prio.schema.json"""
+config = typer.Typer(
+    no_args_is_help=True, help="Show the settings or their schema.", epilog=_examples("prio config show", "prio config schema")
+)
 
 
-@config.command(epilog=SHOW_EPILOG)
-@handle_errors
+@command(config, "prio config show", "prio config show --client berlin --all")
 def show(
-    client: ClientArgument = None,
+    client: ClientsOption = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="Show the defaults too.")] = False,
     as_json: JsonOption = False,
@@ -212,8 +176,7 @@ def show(
             console.print(visible(line))
 
 
-@config.command(epilog=SCHEMA_EPILOG)
-@handle_errors
+@command(config, "prio config schema > prio.schema.json")
 def schema() -> None:
     """Print the JSON Schema of prio.toml, with which editors complete and check the file."""
     from ..settings.schema import schema_text
@@ -225,17 +188,12 @@ def schema() -> None:
 app.add_typer(config, name="config")
 
 
-REQUEST_EPILOG = """Examples:
-
-prio request GET /products
-
-prio request POST /reservations --data @reservation.json
-
-prio request GET /products --json | jq .data"""
-
-
-@app.command(epilog=REQUEST_EPILOG)
-@handle_errors
+@command(
+    app,
+    "prio request GET /products",
+    "prio request POST /reservations --data @reservation.json",
+    "prio request GET /products --json | jq .data",
+)
 def request(
     method: Annotated[str, typer.Argument(metavar="METHOD", help="GET, POST, ...")],
     path: Annotated[str, typer.Argument(metavar="PATH", help="A path below the client's base URL, or a complete URL.")],
@@ -264,7 +222,7 @@ def request(
     verb, target, headers, content = read_method(method), read_target(path), read_headers(header or []), read_data(data)
     if content is not None and "content-type" not in {name.lower() for name, _ in headers}:
         headers.append(("Content-Type", "application/json"))
-    settings = load_client(client, ask_secret=ask_secret)
+    settings = load(client, ask_secret=ask_secret).client(client)
     message = _call(settings, verb, target, raw=raw, parts={"headers": headers, "content": content})
     succeeded, console = message.status_code < 300, messages()
     if not succeeded or console.is_terminal:
@@ -294,22 +252,10 @@ def _call(settings: ClientSettings, method: str, path: str, *, raw: bool, parts:
             raise
         except (client.library.HTTPError, client.library.InvalidURL, UnicodeError) as error:
             failure = no_response_error(error, settings, url)
-    raise failure
+    raise failure  # Outside of the except block: the library's error holds the request, and so the token.
 
 
-TOKEN_EPILOG = """Examples:
-
-prio token
-
-prio token --client berlin
-
-curl -H "Authorization: Bearer $(prio token --reveal)" ..."""
-
-_LABEL = 9
-
-
-@app.command(epilog=TOKEN_EPILOG)
-@handle_errors
+@command(app, "prio token", "prio token --client berlin", 'curl -H "Authorization: Bearer $(prio token --reveal)" ...')
 def token(
     client: ClientOption = None,
     *,
@@ -323,20 +269,17 @@ def token(
     Anyone with the token can use it: keep it out of logs and shell histories.
     """
     from .command_client import CommandClient
-    from .terminal import columns, messages, output, waiting, wrapped
+    from .terminal import messages, output, print_labelled, waiting
 
-    with CommandClient(load_client(client, ask_secret=ask_secret)) as opened, waiting("token request"):
+    settings = load(client, ask_secret=ask_secret).client(client)
+    with CommandClient(settings) as opened, waiting("token request"):
         received = opened.authenticate()
     console = messages() if reveal else output()
-    facts = {
-        **({} if reveal else {"token": "** (--reveal prints it)"}),
-        "type": received.token_type,
-        "expires": _expiry(received.expires_at - now()),
-        "scope": received.scope or "(not named by the server)",
-    }
-    for name, value in facts.items():
-        lines = wrapped(value, columns(console) - _LABEL)
-        console.print(f"{name:<{_LABEL}}" + f"\n{'':{_LABEL}}".join(lines))
+    if not reveal:
+        print_labelled(console, "token", "** (--reveal prints it)")
+    print_labelled(console, "type", received.token_type)
+    print_labelled(console, "expires", _expiry(received.expires_at - now()))
+    print_labelled(console, "scope", received.scope or "(not named by the server)")
     if reveal:
         output().print(received.value.reveal())
 
@@ -349,19 +292,15 @@ def _expiry(seconds: float) -> str:
     return f"in {duration(seconds)}, at {time.strftime('%H:%M:%S', time.localtime(time.time() + seconds))}"
 
 
-STATUS_EPILOG = """Examples:
-
-prio status https://shop.internal/status
-
-prio status --watch http://127.0.0.1:8000/status
-
-prio status https://shop.internal/status --header @operator.txt --json | jq .clients"""
-
-
-@app.command(epilog=STATUS_EPILOG)
-@handle_errors
+@command(
+    app,
+    "prio status https://shop.internal/status",
+    "prio status --watch http://127.0.0.1:8000/status --client berlin",
+    "prio status https://shop.internal/status --header @operator.txt --json | jq .clients",
+)
 def status(
-    url: Annotated[str, typer.Argument(metavar="URL", help="The URL of the status page.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="The URL of the status page, such as https://host/status.")],
+    client: ClientsOption = None,
     header: HeaderOption = None,
     every: Annotated[
         float, typer.Option(min=0.2, max=3600, metavar="SECONDS", help="Seconds between requests of --watch.")
@@ -382,7 +321,7 @@ def status(
     from .status import StatusSource, show_updates, updates, write_json_lines
     from .terminal import output
 
-    with StatusSource(url, read_headers(header or [])) as source:
+    with StatusSource(url, read_headers(header or []), client) as source:
         if not watch:
             _show_once(source, as_json=as_json)
             return
@@ -413,15 +352,7 @@ def _show_once(source: StatusSource, *, as_json: bool) -> None:
         raise typer.Exit(FAILED)
 
 
-DEMO_EPILOG = """Examples:
-
-prio demo
-
-prio demo --quick"""
-
-
-@app.command(epilog=DEMO_EPILOG)
-@handle_errors
+@command(app, "prio demo", "prio demo --quick")
 def demo(
     *,
     quick: Annotated[bool, typer.Option("--quick", help="Make a few calls instead of thousands.")] = False,
@@ -432,14 +363,6 @@ def demo(
     raise typer.Exit(main(["--quick"] if quick else []))
 
 
-SANDBOX_EPILOG = """Examples:
-
-prio sandbox
-
-prio sandbox --lifetime 5 --no-limits
-
-prio sandbox --write prio.env"""
-
 _INSTRUCTIONS = """In another terminal, export the variables below, then run `prio check` or `prio request GET /products`.
 Or run `prio sandbox --write prio.env` here, and the other commands in the same folder with PRIO_ENV_FILE=prio.env.
 """
@@ -447,8 +370,7 @@ _WRITTEN = """In another terminal, run `export PRIO_ENV_FILE={file}`, then `prio
 """
 
 
-@app.command(epilog=SANDBOX_EPILOG)
-@handle_errors
+@command(app, "prio sandbox", "prio sandbox --lifetime 5 --no-limits", "prio sandbox --write prio.env")
 def sandbox(
     host: Annotated[str, typer.Option(help="A loopback address.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="A port; 0 selects a free one.")] = 0,

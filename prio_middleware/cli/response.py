@@ -35,9 +35,7 @@ COLOUR_LIMIT = 1024 * 1024
 """Maximum length in characters of a document that is coloured, because that is slow."""
 
 _INDENT = "  "
-
 _OPENING, _CLOSING = frozenset("[{"), frozenset("]}")
-
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"{}\[\],:]+|[{}\[\],:]', re.DOTALL)
 
 
@@ -60,31 +58,34 @@ def write_raw(response: Any) -> bytes:
 def write_readable(response: Any, *, limit: int = READABLE_LIMIT, secrets: Iterable[Secret] = ()) -> bytes:
     """Write a streamed body for people: JSON indented and coloured, other text unchanged. Return its beginning.
 
-    Args:
-        response: the response, whose body has not been read yet.
-        limit: maximum size of the body in bytes.
-        secrets: secrets of the request, which are withheld from messages if the server echoes them.
+    A media type that repeats one of ``secrets`` is withheld.
 
     Raises:
-        PrioError: the body is longer than ``limit``.
+        PrioError: the body is longer than ``limit`` bytes.
     """
-    body = bytearray()
     with waiting("reading the response"):
-        for chunk in response.iter_bytes():
-            body += chunk
-            if len(body) > limit:
-                break
-    if len(body) > limit:
+        body = read_limited(response.iter_bytes(), limit)
+    if body is None:
         raise PrioError(
             "The response is too long to be formatted.", url=response.url, remedy="Write it to a file, with --json."
         )
-    text = _text(bytes(body), response.encoding or "utf-8")
+    text = _text(body, response.encoding or "utf-8")
     if text is None:
         kind = server_text(response.headers.get("content-type"), secrets) or "an unknown type"
         messages().print(visible(f"{len(body):,} bytes of {kind}. --json prints them unchanged."))
     elif text:
         output().print(_formatted(text))
-    return bytes(body[:BODY_LIMIT])
+    return body[:BODY_LIMIT]
+
+
+def read_limited(chunks: Iterable[bytes], limit: int) -> bytes | None:
+    """Return a body of at most ``limit`` bytes, or None if it is longer: it may be endless."""
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        if len(body) > limit:
+            return None
+    return bytes(body)
 
 
 def format_json(document: str) -> str:
@@ -128,9 +129,6 @@ class ApiMessage:
     """Status and error message of a response, limited to what is safe to print.
 
     Attributes:
-        status_code: HTTP status.
-        code: error code.
-        message: error message for people.
         error_reference: reference for the API's support.
         retry_after: seconds until the next attempt.
         location: target of a redirect.
@@ -144,17 +142,6 @@ class ApiMessage:
     retry_after: float | None = None
     location: str | None = None
     reason: ReauthenticationError | None = None
-
-    def details(self) -> dict[str, object]:
-        """Return everything except the status, by name."""
-        return {
-            "code": self.code,
-            "message": self.message,
-            "error_reference": self.error_reference,
-            "retry_after": self.retry_after,
-            "location": self.location,
-            "reason": self.reason and self.reason.message,
-        }
 
     def __str__(self) -> str:
         try:
@@ -172,12 +159,9 @@ class ApiMessage:
 
 
 def read_message(response: Any, body: bytes, secrets: Iterable[Secret] = ()) -> ApiMessage:
-    """Return the message of a response.
+    """Return the message of a response, without texts that repeat one of ``secrets``.
 
-    Args:
-        response: a response of either library.
-        body: the beginning of its body, without content encodings.
-        secrets: secrets of the request, which are withheld if the server echoes them.
+    ``body`` is the beginning of the decoded body.
     """
     sent, headers = tuple(secrets), response.headers
     members = json_object(body) or {}
@@ -194,12 +178,8 @@ def read_message(response: Any, body: bytes, secrets: Iterable[Secret] = ()) -> 
 
 
 def read_short_body(response: Any) -> bytes:
-    """Return a streamed body, or nothing if it is longer than an error message: it may be endless."""
-    body = b""
-    for chunk in response.iter_raw():
-        body += chunk
-        if len(body) > BODY_LIMIT:
-            return b""
+    """Return a streamed body, or nothing if it is longer than an error message."""
+    body = read_limited(response.iter_raw(), BODY_LIMIT) or b""
     text = decode(body, response.headers.get("content-encoding"), BODY_LIMIT)
     return text if isinstance(text, bytes) else b""
 
@@ -223,7 +203,6 @@ _REMEDIES = {
 }
 
 _RETRY = "Try again. If it fails again, ask the operator of the server or of the network."
-
 _CHECK = "Run `prio check` to test the connection to the server step by step."
 
 

@@ -6,9 +6,7 @@ import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._util.secret import Secret
 from ..settings.client import SECRET_FILES, STORE_SECRET_FILES
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
     from ..settings import ClientSettings
 
 MASK = "**"
-
 DEFAULT = "default"
 
 _FILES = SECRET_FILES | {f"token_store.{key}": f"token_store.{file}" for key, file in STORE_SECRET_FILES.items()}
@@ -29,13 +26,7 @@ _COMMENT_COLUMN = 44
 
 
 class Row(NamedTuple):
-    """One setting.
-
-    Attributes:
-        key: its name; a dot separates a table from its key.
-        value: a text, number, flag or list of texts; None if it is not set.
-        source: the source of the value, or "default".
-    """
+    """One setting with its source, or "default". A dot in the key separates a table from its key. None is not set."""
 
     key: str
     value: object
@@ -67,10 +58,13 @@ def rows(settings: ClientSettings, provenance: Mapping[str, str]) -> list[Row]:
     """Return a row for every setting of a client."""
 
     def source(key: str) -> str:
-        within = (where for given, where in provenance.items() if given == key or given.startswith(f"{key}."))
-        return next(within, None) or provenance.get(_FILES.get(key, ""), DEFAULT)
+        related = (origin for given, origin in provenance.items() if is_within(given, key) or is_within(key, given))
+        return next(related, None) or provenance.get(_FILES.get(key, ""), DEFAULT)
 
-    return [Row(key, value, source(key)) for key, value in _values(settings)]
+    def is_within(inner: str, outer: str) -> bool:
+        return f"{inner}.".startswith(f"{outer}.")
+
+    return [Row(key, value, source(key)) for key, value in _values(settings.model_dump(mode="json", exclude={"name"}))]
 
 
 def without_defaults(found: Iterable[Row]) -> list[Row]:
@@ -83,35 +77,18 @@ def by_key(found: Iterable[Row]) -> dict[str, object]:
     return {row.key: {"value": row.value, "from": row.source} for row in found}
 
 
-def _values(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, object]]:
-    for name in type(settings).model_fields:
-        value, key = getattr(settings, name), f"{prefix}{name}"
+def _values(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in table.items():
+        key = f"{prefix}{name}"
         match key, value:
-            case "name", _:
-                pass
-            case _, BaseModel():
+            case _, dict() if value:
                 yield from _values(value, f"{key}.")
-            case "params" | "renewal_params" | "token_headers" | "headers" | "app.extra", tuple() if value:
-                yield from ((f"{key}.{pair}", _plain(key, text)) for pair, text in value)
+            case "pipeline", [*components]:  # Options may be secrets, and so are left out.
+                yield key, [part if isinstance(part, str) else part["use"] for part in components] or None
+            case _, {} | []:
+                yield key, None
             case _:
-                yield key, _plain(key, value)
-
-
-def _plain(key: str, value: object) -> object:
-    match key, value:
-        case _, Secret():
-            return MASK
-        case _, Path():
-            return str(value)
-        case "token_url", str() if "?" in value:
-            return f"{value.partition('?')[0]}?{MASK}"
-        case "pipeline", tuple():
-            # Options may be secrets, and so are left out.
-            return [component.use for component in value] or None
-        case _, tuple():
-            return list(value) or None
-        case _:
-            return value
+                yield key, MASK if value == str(Secret("")) else value
 
 
 _HEAD = """\
@@ -165,14 +142,18 @@ _REST = """
 def prio(environment: str, client_id: str, secret_file: str) -> str:
     """Return a settings file for the Prio Distributor API."""
     scope = "https://www.prioticketapis.com/auth/distributor.booking"
-    rest = _REST.format(scope=scope, read_timeout=60, limits="")
-    return _HEAD + _PRIO.format(environment=_quoted(environment)) + _credentials(client_id, secret_file) + rest
+    server = _PRIO.format(environment=_quoted(environment))
+    return _file(server, client_id, secret_file, scope=scope, read_timeout=60, limits="")
 
 
 def rfc6749(client_id: str, secret_file: str) -> str:
     """Return a settings file for any other OAuth 2.0 server."""
-    rest = _REST.format(scope="read write", read_timeout=30, limits=", requests = 300")
-    return _HEAD + _RFC6749 + _credentials(client_id, secret_file) + rest
+    return _file(_RFC6749, client_id, secret_file, scope="read write", read_timeout=30, limits=", requests = 300")
+
+
+def _file(server: str, client_id: str, secret_file: str, **rest: object) -> str:
+    credentials = _CREDENTIALS.format(client_id=_quoted(client_id), secret_file=_quoted(secret_file))
+    return _HEAD + server + credentials + _REST.format(**rest)
 
 
 def next_steps(file: Path, secret_file: str) -> str:
@@ -185,10 +166,6 @@ Wrote {file}. Next:
   2. Write the client's secret to its own file; end the input with Enter and Ctrl-D:
        {keep}
   3. prio check"""
-
-
-def _credentials(client_id: str, secret_file: str) -> str:
-    return _CREDENTIALS.format(client_id=_quoted(client_id), secret_file=_quoted(secret_file))
 
 
 def _quoted(text: str) -> str:

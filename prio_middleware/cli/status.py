@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
@@ -22,7 +22,7 @@ from ..errors import ConfigurationError, PrioError
 from ..transports.routes import find_routes
 from ..web.status.page import DATA
 from ..web.status.report import Process, Status
-from .response import explain
+from .response import explain, read_limited
 from .status_report import LEVELS, StatusReport, moment
 from .terminal import visible, write
 
@@ -72,7 +72,10 @@ TIMEOUT = 5.0
 BIGGEST = 1e15
 """Upper bound of numbers, which excludes infinity: no count and no time is larger."""
 
-_NOT_A_PAGE = "Check the URL of the status page, such as https://host/status."
+_NOT_A_PAGE = (
+    "Write the application's URL and the path where it mounts its status page, usually /status: "
+    "https://shop.example.com/status, or http://127.0.0.1:8000/status on this machine."
+)
 
 _LOGIN = "If the page needs a login, send its credentials: --header @FILE."
 
@@ -80,26 +83,25 @@ _schema: TypeAdapter[Status] = TypeAdapter(Status)
 
 
 class StatusReply(NamedTuple):
-    """Response of a status page, parsed and as the original document."""
+    """Response of a status page: parsed, and as the original document."""
 
     status: Status
-    document: dict[str, object]
+    document: dict[str, Any]
 
 
 class StatusSource:
-    """Status page of a running application.
+    """Status page of a running application, read with ``headers``, such as credentials of a login.
 
-    Args:
-        url: URL of the page.
-        headers: headers to send, such as credentials of a login.
-        limit: maximum size of a response in bytes.
+    With ``client``, only the client of that name is read. A response has at most ``limit`` bytes.
 
     Raises:
         ConfigurationError: the URL is not that of a page, or a proxy of the environment cannot be used.
         InsecureTransportError: headers would be sent without TLS.
     """
 
-    def __init__(self, url: str, headers: Iterable[tuple[str, str]] = (), *, limit: int = LIMIT) -> None:
+    def __init__(
+        self, url: str, headers: Iterable[tuple[str, str]] = (), client: str | None = None, *, limit: int = LIMIT
+    ) -> None:
         own = list(headers)
         routes = _problem(url, sends_headers=bool(own)) or find_routes(httpx, {})
         if isinstance(routes, PrioError):
@@ -107,7 +109,8 @@ class StatusSource:
             raise routes
         parts = urlsplit(url)
         path = parts.path.removesuffix(DATA).rstrip("/") + DATA
-        self.url = parts._replace(path=path, query="", fragment="").geturl()
+        self._name = client
+        self.url = parts._replace(path=path, query=urlencode({"q": client}) if client else "", fragment="").geturl()
         self._limit = limit
         self._client = httpx.Client(
             **routes.wrapped(lambda transport: transport), headers=[("Accept-Encoding", "identity"), *own], timeout=TIMEOUT
@@ -123,19 +126,27 @@ class StatusSource:
         """Return the current status, or the reason why there is none."""
         try:
             with self._client.stream("GET", self.url) as response:
-                body = b""
-                for chunk in response.iter_raw() if response.is_success else ():
-                    body += chunk
-                    if len(body) > self._limit:
-                        body = b""
-                        break
+                body = read_limited(response.iter_raw(), self._limit) if response.is_success else None
         except httpx.HTTPError as error:
-            problem, remedy = explain(error)
+            problem, remedy = explain(error, otherwise=f"Check that the application is running. {_NOT_A_PAGE}")
             return PrioError(problem, url=self.url, remedy=remedy)
         if not response.is_success:
             remedy = _LOGIN if response.status_code in {401, 403} or response.is_redirect else _NOT_A_PAGE
             return PrioError(f"The response has status {response.status_code}.", url=self.url, remedy=remedy)
-        return parse_status(body) or PrioError("The response is not a status.", url=self.url, remedy=_NOT_A_PAGE)
+        reply = parse_status(body or b"")
+        if reply is None:
+            return PrioError("The response is not a status.", url=self.url, remedy=_NOT_A_PAGE)
+        return reply if self._name is None else self._select(self._name, reply)
+
+    def _select(self, name: str, reply: StatusReply) -> StatusReply | PrioError:
+        """Return the part of the reply about one client. The page's search also finds names that contain this one."""
+        clients = tuple(client for client in reply.status.clients if client.name == name)
+        if not clients:
+            known = ", ".join(client.name for client in reply.status.clients) or "none"
+            remedy = f"Clients with a similar name: {known}. Without --client, all are shown."
+            return PrioError(f"The application has no client {name!r}.", url=self.url, remedy=remedy)
+        documents = [document for document in reply.document["clients"] if document["name"] == name]
+        return StatusReply(replace(reply.status, clients=clients), {**reply.document, "clients": documents})
 
 
 def parse_status(body: bytes) -> StatusReply | None:
@@ -151,10 +162,8 @@ def parse_status(body: bytes) -> StatusReply | None:
 
 def _problem(url: str, *, sends_headers: bool) -> PrioError | None:
     origin = parse_origin(url)
-    if isinstance(origin, ConfigurationError):
-        return origin
-    if origin.scheme not in {"http", "https"}:
-        return ConfigurationError("The URL of a status page begins with http:// or https://.", url=url, remedy=_NOT_A_PAGE)
+    if isinstance(origin, ConfigurationError) or origin.scheme not in {"http", "https"}:
+        return ConfigurationError("This is not the URL of a status page.", url=url, remedy=_NOT_A_PAGE)
     return insecure_url(url, [origin.host] if is_loopback(origin.host) else []) if sends_headers else None
 
 
@@ -210,7 +219,7 @@ def show_updates(found: Iterator[Update], console: Console) -> None:
     with Live(console=console, auto_refresh=False) as live:
         for reply, failure in found:
             clients = sorted(reply.status.clients, key=lambda client: worst_first.index(client.condition.level))
-            lines = _lines(replace(reply.status, clients=tuple(clients)), failure, report, rates)
+            lines = list(_lines(replace(reply.status, clients=tuple(clients)), failure, report, rates))
             for line in lines:
                 line.no_wrap, line.overflow = False, "fold"  # Live cuts long lines otherwise.
             live.update(Group(*lines), refresh=True)
@@ -223,16 +232,14 @@ def write_json_lines(found: Iterator[Update]) -> None:
             write(visible(json.dumps(reply.document, ensure_ascii=False)) + "\n", flush=True)
 
 
-def _lines(status: Status, failure: PrioError | None, report: StatusReport, rates: RequestRates) -> list[Text]:
+def _lines(status: Status, failure: PrioError | None, report: StatusReport, rates: RequestRates) -> Iterator[Text]:
     process, summary, *clients = report.lines(status, rates.update(status))
-    return [process, summary, *_remarks(status, failure, rates.pids), *clients]
-
-
-def _remarks(status: Status, failure: PrioError | None, pids: list[int]) -> Iterator[Text]:
-    if len(pids) > 1:
-        listed = ", ".join(map(str, pids))
+    yield from (process, summary)
+    if len(rates.pids) > 1:
+        listed = ", ".join(map(str, rates.pids))
         yield Text(f"Several processes respond at this URL, each with its own status: {listed}.", "yellow")
     if failure:
         yield Text(f"Stale: last update at {moment(status.at):%H:%M:%S}. {visible(failure.message)}", "bold red")
     else:
         yield Text(f"Updated at {moment(status.at):%H:%M:%S}. Press Ctrl-C to stop.", "dim")
+    yield from clients

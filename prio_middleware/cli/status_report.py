@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -33,27 +34,17 @@ LEVELS: Mapping[Level, tuple[str, str]] = {
 }
 """Word and style of each level, worst first. The styles use the terminal's palette, so they fit any background."""
 
-ACQUISITIONS = {
-    "cached": "cached",
-    "fetched": "fetched",
-    "waited": "waited",
-    "cooling_down": "cooling down",
-    "failed": "failed",
-}
 REAUTHENTICATIONS = {
     "rejected": "rejected again",
     "token_unavailable": "without a token",
     "unchanged": "with the same token",
-    "body_not_replayable": "body not replayable",
     "budget": "budget used up",
     "not_attempted": "403 without an error code",
 }
 BLOCKED = {
     "plain_http": "plain HTTP",
     "unsupported_protocol": "not HTTP",
-    "foreign_origin": "foreign origin",
     "caller_authorization": "own Authorization",
-    "cooling_down": "cooling down",
     "budget": "4xx budget",
 }
 
@@ -62,11 +53,7 @@ _LABEL = 10
 
 
 class StatusReport:
-    """Formats statuses as lines.
-
-    Args:
-        console: the output. Only terminals that can draw them get bars; pipes get numbers.
-    """
+    """Formats statuses as lines. Only a terminal that can draw bars gets them; a pipe gets numbers."""
 
     def __init__(self, console: Console) -> None:
         self._bars = console.is_terminal and console.encoding.startswith("utf")
@@ -94,7 +81,7 @@ class StatusReport:
         of_limit = f" of {errors.limit:,}" if errors.limit else ""
         yield _row("4xx", *bar, f"{errors.last_minute:,}{of_limit} in the last minute")
         yield _row("requests", _requests(client, rate))
-        yield from _counted("tokens", client.acquisitions, ACQUISITIONS)
+        yield from _counted("tokens", client.acquisitions)
         yield from _counted("re-auth", client.reauthentications, REAUTHENTICATIONS)
         yield from _counted("not sent", client.blocked, BLOCKED)
         yield from _store(client.store)
@@ -135,10 +122,10 @@ def _requests(client: Client, rate: float | None) -> str:
     return "; ".join(filter(None, [*parts, waiting]))
 
 
-def _counted(label: str, counts: Mapping[str, int], words: Mapping[str, str]) -> Iterator[Text]:
-    found = ", ".join(f"{number:,} {visible(words.get(name, name))}" for name, number in counts.items() if number)
-    if found:
-        yield _row(label, found)
+def _counted(label: str, counts: Mapping[str, int], words: Mapping[str, str] = MappingProxyType({})) -> Iterator[Text]:
+    named = {words.get(name, name.replace("_", " ")): number for name, number in counts.items() if number}
+    if named:
+        yield _row(label, ", ".join(f"{number:,} {visible(name)}" for name, number in named.items()))
 
 
 def _store(store: Store | None) -> Iterator[Text]:

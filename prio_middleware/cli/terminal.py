@@ -67,6 +67,15 @@ def wrapped(text: str, width: int) -> list[str]:
     return lines or [""]
 
 
+_LABEL = 9
+
+
+def print_labelled(console: Console, label: str, text: str, style: str = "") -> None:
+    """Print ``text`` beside a label, which has the style."""
+    console.print(f"{label:<{_LABEL}}", style=style, end="")
+    console.print(f"\n{'':{_LABEL}}".join(wrapped(text, columns(console) - _LABEL)))
+
+
 def write(text: str, *, flush: bool = False) -> None:
     """Write ``text`` to standard output unchanged, with ``flush`` at once."""
     _escape_unencodable(sys.stdout)

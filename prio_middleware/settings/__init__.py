@@ -78,10 +78,13 @@ class Settings:
         Raises:
             ConfigurationError: there is no client of that name.
         """
-        found = self._loaded.clients.get(name or "default")
-        if found is None:
-            raise self._unknown(name or "default")
-        return found
+        known, name = self._loaded.clients, name or "default"
+        if name not in known:
+            raise ConfigurationError(
+                f"There is no client {name!r}{did_you_mean(name, known) or '.'}",
+                remedy=f"Use a configured client ({', '.join(known)}), or configure this one.",
+            )
+        return known[name]
 
     def provenance(self, name: str | None = None) -> Mapping[str, str]:
         """Return the source of each setting that is not a default: ``PRIO_SCOPE``, ``prio.toml: scope``.
@@ -104,13 +107,6 @@ class Settings:
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(
             "Settings cannot be pickled: the pickle would contain clear secrets. Load them where they are used: Settings()."
-        )
-
-    def _unknown(self, name: str) -> ConfigurationError:
-        known = self._loaded.clients
-        return ConfigurationError(
-            f"There is no client {name!r}{did_you_mean(name, known) or '.'}",
-            remedy=f"Use a configured client ({', '.join(known)}), or configure this one.",
         )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
+from operator import attrgetter
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -24,12 +27,7 @@ Reason = Callable[[ClientTable, str], str | None]
 
 
 class Rule(NamedTuple):
-    """The condition under which settings have no effect.
-
-    Attributes:
-        keys: names of the settings, separated by spaces; a dot separates a table from its key.
-        reason: returns why one of them has no effect.
-    """
+    """The condition under which settings have no effect. Spaces separate their keys, a dot separates a table from its key."""
 
     keys: str
     reason: Reason
@@ -43,10 +41,7 @@ def settings_without_effect(client: ClientTable, own: Own) -> Iterator[SettingsP
             path = tuple(key.split("."))
             if key in reported or not _is_written(own, path):
                 continue
-            value: Any = client
-            for name in path:
-                value = getattr(value, name)
-            if value not in (None, ()) and (text := reason(client, key)):
+            if attrgetter(key)(client) not in (None, ()) and (text := reason(client, key)):
                 reported.add(key)
                 yield SettingsProblem(path, text)
 
@@ -61,9 +56,9 @@ def _is_written(own: Any, path: KeyPath) -> bool:
     return True
 
 
-def _unless(has_effect: Callable[[ClientTable], Any], text: str) -> Reason:
-    """Return a reason: ``text``, in which ``{client}`` stands for the client's settings."""
-    return lambda client, _: None if has_effect(client) else text.format(client=client)
+def _unless(keys: str, has_effect: Callable[[Any], object], text: str) -> Rule:
+    """Return a rule with the reason ``text``, in which ``{client}`` stands for the client's settings."""
+    return Rule(keys, lambda client, _: None if has_effect(client) else text.format(client=client))
 
 
 def _needs(component: str) -> Reason:
@@ -81,11 +76,19 @@ def _needs(component: str) -> Reason:
     return reason
 
 
-def _of_client_auth(method: str, purpose: str, meant: str) -> Reason:
+def _of_client_auth(keys: str, method: str, purpose: str, meant: str) -> Rule:
     return _unless(
+        keys,
         lambda client: client.client_auth == method,
         f"client_auth {{client.client_auth!r}} does not use it: {purpose}; did you mean {meant}?",
     )
+
+
+def _loopback_http_hosts(client: ClientTable, key: str) -> str | None:
+    urls = (client.base_url, client.token_server_url, *client.allowed_token_origins)
+    if any(url.lower().startswith("http:") for url in urls):  # The check of these URLs uses the setting.
+        return None
+    return _needs("https_enforcer")(client, key)
 
 
 def _issuer(client: ClientTable, key: str) -> str | None:
@@ -94,8 +97,8 @@ def _issuer(client: ClientTable, key: str) -> str | None:
     if client.client_auth == "private_key_jwt" and client.assertion_audience is not None:
         return "assertion_audience takes precedence; did you mean to set only one of them?"
     meant = "'discovery = true', which finds token_url"
-    without_assertion = _of_client_auth("private_key_jwt", "there is no assertion whose audience it is", meant)
-    return _needs("token_provider")(client, key) or without_assertion(client, key)
+    without_assertion = _of_client_auth(key, "private_key_jwt", "there is no assertion whose audience it is", meant)
+    return _needs("token_provider")(client, key) or without_assertion.reason(client, key)
 
 
 def _leeway(client: ClientTable, key: str) -> str | None:
@@ -107,9 +110,10 @@ def _leeway(client: ClientTable, key: str) -> str | None:
     return f"{zero} is 0, so there is no leeway; did you mean to set {zero} to another value?"
 
 
-def _of_scheme(scheme: str, meant: str) -> Reason:
+def _of_scheme(keys: str, scheme: str, meant: str) -> Rule:
     return _unless(
-        lambda client: client.token_store is None or client.token_store.scheme in {"", scheme},
+        keys,
+        lambda client: client.token_store.scheme in {"", scheme},
         f"{{client.token_store.scheme}}:// does not use it, only {scheme}:// does; did you mean {meant}?",
     )
 
@@ -123,20 +127,9 @@ def _limits(client: ClientTable) -> dict[str, int | None]:
 
 
 _NO_LIMIT = "preset {client.preset!r} has no such limit; did you mean to also set "
-_INSTEAD_OF_A_SECRET = "to set private_key instead of client_secret"
 
 RULES: tuple[Rule, ...] = (
-    Rule(
-        "loopback_http_hosts",
-        lambda client, key: (
-            _needs("https_enforcer")(client, key)
-            if all(
-                not url.lower().startswith("http:")  # The check of a plain HTTP URL uses the setting.
-                for url in (client.base_url, client.token_server_url, *client.allowed_token_origins)
-            )
-            else None
-        ),
-    ),
+    Rule("loopback_http_hosts", _loopback_http_hosts),
     Rule("allowed_origins foreign_origins", _needs("origin_guard")),
     Rule("budget_guard", _needs("budget_guard")),
     Rule("app", lambda client, key: _needs("application_info")(client, key) if any(dict(client.app).values()) else None),
@@ -150,58 +143,49 @@ RULES: tuple[Rule, ...] = (
     Rule("caller_authorization", _needs("header_injector")),
     Rule("headers headers_file", _needs("static_headers")),
     Rule("renew_on path_templates renewal_params", _needs("revocation_handler")),
-    Rule(
+    _unless(
         "environment version",
-        _unless(
-            lambda client: client.preset == "prio",
-            "only preset 'prio' uses it; preset {client.preset!r} uses base_url and token_url; did you mean 'base_url'?",
-        ),
+        lambda client: client.preset == "prio",
+        "only preset 'prio' uses it; preset {client.preset!r} uses base_url and token_url; did you mean 'base_url'?",
     ),
-    Rule(
+    _unless(
         "allowed_token_origins",
-        _unless(
-            lambda client: client.discovery,
-            "only discovery uses it, and token_url is set; did you mean 'allowed_origins', whose requests carry the token?",
-        ),
+        lambda client: client.discovery,
+        "only discovery uses it, and token_url is set; did you mean 'allowed_origins', whose requests carry the token?",
     ),
-    Rule(
-        "basic_encoding",
-        _of_client_auth("client_secret_basic", "it is for HTTP Basic", "body_format, or client_auth 'client_secret_basic'"),
+    _of_client_auth(
+        "basic_encoding", "client_secret_basic", "it is for HTTP Basic", "body_format, or client_auth 'client_secret_basic'"
     ),
-    Rule("key_id", _of_client_auth("private_key_jwt", "it names a private key", _INSTEAD_OF_A_SECRET)),
-    Rule("algorithm", _of_client_auth("private_key_jwt", "it is for signatures of a private key", _INSTEAD_OF_A_SECRET)),
-    Rule("assertion_audience", _of_client_auth("private_key_jwt", "there is no assertion", "'audience'")),
+    _of_client_auth(
+        "key_id algorithm", "private_key_jwt", "there is no private key", "to set private_key instead of client_secret"
+    ),
+    _of_client_auth("assertion_audience", "private_key_jwt", "there is no assertion", "'audience'"),
     Rule("issuer", _issuer),
     Rule("refresh leeway_fraction leeway_max leeway_jitter", _leeway),
-    Rule(
+    _unless(
         "cert_key_file cert_key_password",
-        _unless(lambda client: client.cert_file, "there is no certificate without cert_file; did you mean 'cert_file'?"),
+        lambda client: client.cert_file,
+        "there is no certificate without cert_file; did you mean 'cert_file'?",
     ),
-    Rule(
+    _unless(
         "max_keepalive_connections",
-        _unless(
-            lambda client: client.max_keepalive_connections <= client.max_connections,
-            "expected at most max_connections, which also limits idle connections; did you mean 'max_connections'?",
-        ),
+        lambda client: client.max_keepalive_connections <= client.max_connections,
+        "expected at most max_connections, which also limits idle connections; did you mean 'max_connections'?",
     ),
-    Rule(
+    _unless(
         "token_store.nodes",
-        _unless(
-            lambda client: client.token_store is None or client.token_store.mode != "single",
-            "mode 'single' has only the server in url; did you mean mode 'cluster' or 'sentinel'?",
-        ),
+        lambda client: client.token_store.mode != "single",
+        "mode 'single' has only the server in url; did you mean mode 'cluster' or 'sentinel'?",
     ),
-    Rule(
+    _unless(
         "token_store.service",
-        _unless(
-            lambda client: client.token_store is None or client.token_store.mode == "sentinel",
-            "mode {client.token_store.mode!r} does not use it: it names a master to sentinels; did you mean mode 'sentinel'?",
-        ),
+        lambda client: client.token_store.mode == "sentinel",
+        "mode {client.token_store.mode!r} does not use it: it names a master to sentinels; did you mean mode 'sentinel'?",
     ),
-    Rule("token_store.ca_file", _of_scheme("rediss", "the setting 'ca_file' of the client")),
-    Rule("token_store.insecure_hosts", _of_scheme("redis", "a url with redis://")),
-    Rule("budget_guard.share", _unless(lambda client: any(_limits(client).values()), f"{_NO_LIMIT}client_errors or requests?")),
-    Rule("budget_guard.in_flight", _unless(lambda client: _limits(client)["client_errors"], f"{_NO_LIMIT}client_errors?")),
+    _of_scheme("token_store.ca_file", "rediss", "the setting 'ca_file' of the client"),
+    _of_scheme("token_store.insecure_hosts", "redis", "a url with redis://"),
+    _unless("budget_guard.share", lambda client: any(_limits(client).values()), f"{_NO_LIMIT}client_errors or requests?"),
+    _unless("budget_guard.in_flight", lambda client: _limits(client)["client_errors"], f"{_NO_LIMIT}client_errors?"),
 )
 """Every setting that needs another setting to have an effect. All others always have one, or are required.
 
@@ -287,13 +271,18 @@ def _plain_http(client: ClientTable) -> Iterator[SettingsProblem]:
         expected = "expected loopback hosts only (localhost, 127.0.0.1, ::1), without scheme and port"
         yield SettingsProblem(("loopback_http_hosts",), expected)
         return
+    insecure: dict[str, list[str]] = {}
     for key in sorted(_URLS & client.model_fields_set):
         value = getattr(client, key)
-        insecure = [url for url in ([value] if isinstance(value, str) else value or ()) if insecure_url(url, hosts)]
-        if insecure:
-            host = urlsplit(insecure[0]).hostname or ""
-            line = f'loopback_http_hosts = ["{host}"]' if is_loopback(host) else f'{key} = "https://..."'
-            yield SettingsProblem((key,), f"expected https://, because plain HTTP shows the token to the network; write {line}")
+        urls = [value] if isinstance(value, str) else value or ()
+        if found := [urlsplit(url).hostname or "" for url in urls if insecure_url(url, hosts)]:
+            insecure[key] = found
+    loopback = filter(is_loopback, chain.from_iterable(insecure.values()))
+    allowed = f"loopback_http_hosts = {json.dumps([*hosts, *dict.fromkeys(loopback)])}"
+    for key, found in insecure.items():
+        line = allowed if all(map(is_loopback, found)) else f'{key} = "https://..."'
+        text = f"expected https://, because plain HTTP shows the token to the network; write {line} in prio.toml"
+        yield SettingsProblem((key,), text)
 
 
 def _budget_guard(client: ClientTable) -> Iterator[SettingsProblem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any, NoReturn
 from pydantic import BaseModel, ValidationError
 
 from .._util.did_you_mean import did_you_mean
+from .._util.redaction import SHORTEST_SEARCHED
 from .._util.secret import Secret
+from ..telemetry.logs import log
 from .checks import check
 from .files import read_secret_file
 from .layers import KeyPath, SettingsProblem, configuration_error, read_problems, unknown_key
@@ -61,12 +64,9 @@ STORE_SECRET_FILES: Mapping[str, str] = {"encryption_key": "encryption_key_file"
 
 
 def fill(client: ClientSettings, values: Mapping[str, Any], own: Mapping[str, Any] | None = None) -> list[SettingsProblem]:
-    """Set the values of a new, blank client. Return the problems found.
+    """Set the values of a new, blank client, inherited ones included. Return the problems found.
 
-    Args:
-        client: the client.
-        values: its settings, inherited ones included.
-        own: the settings that are written for this client itself; ``values`` by default.
+    ``own`` are the settings that are written for this client itself; by default all values.
     """
     secrets, problems = _read_secret_files(values, SECRET_FILES)
     if isinstance(store := values.get("token_store"), Mapping):
@@ -77,6 +77,14 @@ def fill(client: ClientSettings, values: Mapping[str, Any], own: Mapping[str, An
         BaseModel.__init__(client, **{**values, **secrets})
     except ValidationError as error:
         return [*problems, *read_problems(error, KEYS)]
+    if client.client_secret and len(client.client_secret.reveal()) < SHORTEST_SEARCHED:
+        log(
+            logging.WARNING,
+            "The %s of the client %r has fewer than %d characters: too few to mask it in texts from servers. Get a longer one.",
+            *("client_secret_file" if client.client_secret_file else "client_secret", client.name, SHORTEST_SEARCHED),
+            event="short_secret",
+            client=client.name,
+        )
     return problems or list(check(client, values if own is None else own, client.name))
 
 

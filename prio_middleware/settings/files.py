@@ -21,19 +21,11 @@ PIPE_DEADLINE = 10.0
 _NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)
 
 
-class Content(NamedTuple):
-    """Content of a file, its permission bits, and the id of the user that owns it.
+class FileText(NamedTuple):
+    """Text of a file, its permission bits, and the id of the user that owns it.
 
     On a read-only file system, the bits of other users to read are left out.
     """
-
-    raw: bytes
-    mode: int
-    owner: int
-
-
-class FileText(NamedTuple):
-    """Text of a file, its permission bits, and the id of the user that owns it."""
 
     text: str
     mode: int
@@ -42,21 +34,32 @@ class FileText(NamedTuple):
 
 def read_text(path: Path, limit: int) -> FileText | str:
     """Return the text of a UTF-8 file of at most ``limit`` bytes, or the reason why it cannot be read."""
-    found = _read(path, limit + 1)
-    if isinstance(found, str):
-        return found
-    if len(found.raw) > limit:
+    try:
+        with _open(path) as file:
+            status = os.fstat(file.fileno())
+            mode = status.st_mode
+            if os.fstatvfs(file.fileno()).f_flag & os.ST_RDONLY:
+                mode &= ~0o044  # No user can take these permissions away.
+            raw = _drain(file, limit + 1) if stat.S_ISFIFO(mode) else _read(file, limit + 1)
+    except (OSError, ValueError) as error:
+        return os_reason(error)
+    if raw is None:
+        return f"is a pipe without data for {PIPE_DEADLINE:.0f} s"
+    if len(raw) > limit:
         return f"is longer than {limit} bytes"
     try:
-        return FileText(found.raw.decode("utf-8-sig"), found.mode, found.owner)
+        return FileText(raw.decode("utf-8-sig"), mode, status.st_uid)
     except UnicodeDecodeError:
         return "is not text in UTF-8"
 
 
 def why_unreadable(path: Path) -> str | None:
     """Return the reason why the file cannot be read, or None if it can."""
-    found = _read(path, 0)
-    return found if isinstance(found, str) else None
+    try:
+        _open(path).close()
+    except (OSError, ValueError) as error:
+        return os_reason(error)
+    return None
 
 
 def os_reason(error: OSError | ValueError) -> str:
@@ -87,23 +90,13 @@ def is_pipe(path: Path) -> bool:
         return False
 
 
-def _read(path: Path, size: int) -> Content | str:
-    try:
-        # Do not wait for a pipe's writer. The flag has no effect on regular files.
-        with open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | _NONBLOCK)) as file:
-            status = os.fstat(file.fileno())
-            mode = status.st_mode
-            if os.fstatvfs(file.fileno()).f_flag & os.ST_RDONLY:
-                mode &= ~0o044  # No user can take these permissions away.
-            if stat.S_ISFIFO(mode):
-                raw = _drain(file, size)
-            else:
-                raw = b"".join(iter(lambda: file.read(max(0, size - file.tell())), b""))
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name.
-        return os_reason(error)
-    if raw is None:
-        return f"is a pipe without data for {PIPE_DEADLINE:.0f} s"
-    return Content(raw, mode, status.st_uid)
+def _open(path: Path) -> FileIO:
+    """Open a file for reading, without waiting for a pipe's writer. Raise ValueError for a NUL in the name."""
+    return open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | _NONBLOCK))
+
+
+def _read(file: FileIO, size: int) -> bytes:
+    return b"".join(iter(lambda: file.read(max(0, size - file.tell())), b""))
 
 
 def _drain(pipe: FileIO, size: int) -> bytes | None:

@@ -21,13 +21,7 @@ _LINE_LIMIT = 500
 
 
 class SettingsProblem(NamedTuple):
-    """A fault in the settings.
-
-    Attributes:
-        path: path of the key; for a client's settings, relative to the client.
-        text: description of the fault, and the expected value.
-        missing: True if the key has no value.
-    """
+    """A fault in the settings. In a client's settings, the path is relative to the client."""
 
     path: KeyPath
     text: str
@@ -104,12 +98,9 @@ _GOES_WITH = ((_SECRET, _KEY, frozenset({"key_id", "algorithm", "assertion_audie
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The values of one source. They may be secrets in the clear, so a layer is dropped once the settings are made.
+    """The values of one source: a file, a directory, or if its name is empty the arguments or the environment.
 
-    Attributes:
-        source: name of the file or directory; empty for arguments and the environment.
-        spelling: the source's form of a key.
-        values: nested tables.
+    They may be secrets in the clear, so a layer is dropped once the settings are made.
     """
 
     source: str
@@ -118,7 +109,12 @@ class Layer:
 
     def has(self, path: KeyPath) -> bool:
         """Return True if this source has a value for the key."""
-        return _has(self.values, path)
+        table: object = self.values
+        for key in path:
+            if not isinstance(table, Mapping) or key not in table:
+                return False
+            table = table[key]
+        return True
 
     def spell(self, path: KeyPath) -> str:
         """Return the key with its source, in the source's own spelling."""
@@ -177,9 +173,3 @@ def _deep_merge(upper: Table, lower: Table) -> dict[str, Any]:
         if isinstance(upper[key], Mapping) and isinstance(lower[key], Mapping):
             merged[key] = _deep_merge(upper[key], lower[key])
     return merged
-
-
-def _has(table: object, path: KeyPath) -> bool:
-    if not path:
-        return True
-    return isinstance(table, Mapping) and path[0] in table and _has(table[path[0]], path[1:])

@@ -14,10 +14,10 @@ from .sources import Sources, is_source
 
 def provenance(layers: Sequence[Layer], name: str, table: Table) -> Mapping[str, str]:
     """Return the source of every setting in a client's table. Dots join the keys of nested tables."""
-    return {".".join(path): where(layers, name, path) for path in sorted(_leaves(table))}
+    return {".".join(path): source_of(layers, name, path) for path in sorted(_leaves(table))}
 
 
-def where(layers: Sequence[Layer], name: str, path: KeyPath) -> str:
+def source_of(layers: Sequence[Layer], name: str, path: KeyPath) -> str:
     """Return the source of a client's key, or the key itself if no source has it."""
     spelt = (layer.spell(place) for place in _places(name, path) for layer in layers if layer.has(place))
     prefix = "" if name == "default" else f"client {name!r}: "
@@ -38,9 +38,9 @@ def _places(name: str, path: KeyPath) -> Iterator[KeyPath]:
 def _leaves(table: Table) -> Iterator[KeyPath]:
     for key, value in table.items():
         if isinstance(value, Mapping):
-            yield from ((key, *path) for path in _leaves(value))
+            yield from ((str(key), *path) for path in _leaves(value))
         else:
-            yield (key,)
+            yield (str(key),)
 
 
 class Loaded(NamedTuple):
@@ -90,7 +90,7 @@ def load(sources: Sources) -> Loaded | ConfigurationError:
     tables = client_tables(merged)
     for name, table in tables.items():
         clients[name] = ClientSettings.__new__(ClientSettings)
-        own = table if _describes(merged, name) else merged["clients"][name]
+        own = table if _is_top_level(merged, name) else merged["clients"][name]
         problems += [(name, problem) for problem in fill(clients[name], {**table, "name": name}, own)]
     if problems:
         return _error(sources, problems)
@@ -98,7 +98,7 @@ def load(sources: Sources) -> Loaded | ConfigurationError:
 
 
 def _error(sources: Sources, problems: list[tuple[str, SettingsProblem]]) -> ConfigurationError:
-    lines = [f"{where(sources.layers, name, problem.path)}: {problem.text}" for name, problem in problems]
+    lines = [f"{source_of(sources.layers, name, problem.path)}: {problem.text}" for name, problem in problems]
     if sources.ignored and any(problem.missing for _, problem in problems):
         lines.append(f"set, but not settings of prio_middleware: {', '.join(sources.ignored)}")
     if sources.empty and any(problem.missing for _, problem in problems):
@@ -110,11 +110,11 @@ def _error(sources: Sources, problems: list[tuple[str, SettingsProblem]]) -> Con
 def client_tables(merged: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return each client's table. There is a default client if the top level has credentials, or no client is named."""
     named: Mapping[str, Table] = merged.get("clients", {})
-    tables = {"default": named.get("default", {})} if "default" in named or _describes(merged, "default") else {}
+    tables = {"default": named.get("default", {})} if "default" in named or _is_top_level(merged, "default") else {}
     return {name: inherit(table, _top_level(merged), name) for name, table in {**tables, **named}.items()}
 
 
-def _describes(merged: Mapping[str, Any], name: str) -> bool:
+def _is_top_level(merged: Mapping[str, Any], name: str) -> bool:
     """Return True if the top level is the table of this client. Named clients only inherit from it."""
     return name == "default" and (not merged.get("clients") or not CREDENTIALS.isdisjoint(_top_level(merged)))
 

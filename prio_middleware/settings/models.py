@@ -21,6 +21,7 @@ from ..telemetry.counters import NAMES_LIMIT
 from .presets import PRESETS, BasicEncoding, BodyFormat, ClientAuthMethod, EnvironmentName, PresetName
 from .token_store import TokenStore
 from .values import (
+    LISTED,
     AllowedOriginHeaders,
     BaseUrl,
     Count,
@@ -43,9 +44,9 @@ from .values import (
     Share,
     Text,
     TokenHeaders,
-    decoded,
     one_line,
     split_items,
+    table_items,
 )
 
 
@@ -285,12 +286,7 @@ Option = str | int | float | bool | tuple[str | int | float | bool, ...]
 
 
 class DeclaredComponent(NamedTuple):
-    """One component of a declared pipeline.
-
-    Attributes:
-        use: the name of a built-in component or of an entry point, or ``package.module:Class``.
-        options: the constructor's arguments, sorted by name.
-    """
+    """One component of a declared pipeline: a built-in one, an entry point, or ``package.module:Class``. Options are sorted."""
 
     use: str
     options: tuple[tuple[str, Option], ...] = ()
@@ -453,11 +449,8 @@ RenewOn = tuple[tuple[int, tuple[str, ...] | None], ...]
 """Statuses with their error codes, None for any code. Sorted, so that settings can be compared and hashed."""
 
 _STATUS = re.compile(r"4\d\d")
-
 _OTHER_MEANING = {"407": "missing credentials for a proxy", "408": "a slow request", "429": "a rate limit"}
-
 _NEVER = "insufficient_scope"
-
 _SEGMENT = re.compile(r"\{[^{}/]*\}|[^{}/]*")
 
 
@@ -467,17 +460,8 @@ def renewal_rules(renew_on: RenewOn) -> dict[int, frozenset[str] | None]:
 
 
 def _renew_on(value: object) -> RenewOn:
-    table = decoded(value) if isinstance(value, str) else value
-    items = tuple(table.items()) if isinstance(table, Mapping) else table
-    if not isinstance(items, tuple):
-        raise ValueError('expected a table of statuses, such as { 401 = "any", 403 = ["token_revoked"] }')
-    rules: dict[int, tuple[str, ...] | None] = {}
-    for item in items:
-        match item:
-            case (status, codes):
-                rules[_status(status)] = _codes(codes)
-            case _:
-                raise ValueError("expected pairs of status and codes")
+    items = table_items(value, 'expected a table of statuses, such as { 401 = "any", 403 = ["token_revoked"] }')
+    rules = {_status(status): _codes(codes) for status, codes in items}
     return tuple(sorted(rules.items(), key=lambda rule: rule[0]))
 
 
@@ -533,10 +517,7 @@ class RejectionSettings(PresetBased):
     Bearer challenge, in upper or lower case. invalid_token always counts under a status that is named here or by the preset,
     insufficient_scope never does. A status that is named here also counts if WWW-Authenticate offers other schemes only."""
 
-    path_templates: Annotated[
-        tuple[Annotated[str, AfterValidator(_template)], ...],
-        BeforeValidator(split_items, json_schema_input_type=list[str] | str),
-    ] = ()
+    path_templates: Annotated[tuple[Annotated[str, AfterValidator(_template)], ...], LISTED] = ()
     """Paths with placeholders, such as "/products/{product}/prices", below base_url or from the host's root. All calls that
     match a template count as one endpoint when a rejection is judged. Numbers, UUIDs and long hexadecimal segments need no
     template."""

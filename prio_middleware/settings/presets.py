@@ -18,20 +18,13 @@ BodyFormat = Literal["json", "form"]
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """Defaults for one kind of server. Explicit settings take precedence.
+    """Defaults of settings for one kind of server, and its limits. Explicit settings take precedence.
 
     Attributes:
-        name: the preset's name in settings.
-        body_format: encoding of the token request's body.
-        basic_encoding: "form" to form-encode id and secret for HTTP Basic (RFC 6749 §2.3.1), "raw" to send them unencoded.
-        client_auth: authentication method at the token endpoint.
-        read_timeout: seconds to wait for the next bytes of the API's response.
         refusals: the API's responses that may mean a rejected token.
         request_limit: requests per minute after which the server blocks the client; None if unknown.
+        client_error_limit: 4xx responses per minute after which it does so.
         hosts: the API's host for each environment; empty if settings must name the URLs.
-        base_url_template: the API's URL with placeholders for host and version.
-        version: default version of the API.
-        client_error_limit: 4xx responses per minute after which the server blocks the client; None if unknown.
         token_path: the token endpoint's path below the base URL; empty if settings must name its URL.
     """
 

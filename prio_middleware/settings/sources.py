@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ from typing import Any
 from .._util.did_you_mean import nearest
 from .._util.secret import Secret
 from ..telemetry.logs import log
-from .client import SECRET_FILES, TOP_LEVEL_KEYS, check_structure
+from .client import TOP_LEVEL_KEYS, check_structure
 from .files import FileText, is_pipe, os_reason, read_secret_file, read_text
-from .layers import KeyPath, Layer, Table, variable
+from .layers import CREDENTIALS, KeyPath, Layer, Table, variable
 
 SIZE_LIMIT = 1024 * 1024
 """Maximum size of a settings file in bytes."""
@@ -28,13 +28,8 @@ SOURCE_KEYS = ("config", "env_file", "secrets_dir")
 
 _PREFIX = "prio_"
 
-_TABLES_WITH_PATHS = {"token_store": ("encryption_key_file", "ca_file")}
-
-_PATH_KEYS = ("client_secret_file", "private_key_file", "ca_file", "cert_file", "cert_key_file")
-
-_CREDENTIALS = (*SECRET_FILES, *SECRET_FILES.values(), "token_headers")
-"""Settings that a token request sends, or files with them."""
-
+_SENT = (CREDENTIALS | {"token_headers"}) - {"client_id", "key_id"}
+"""Credentials that requests carry, and the files that contain them."""
 
 # Variables that Kubernetes, or a Docker link, sets for a service whose name begins with prio-:
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
@@ -48,16 +43,15 @@ _MISSPELT = 0.8
 
 @dataclass(slots=True)
 class Sources:
-    """The sources read so far.
+    """The sources read so far, by a process in ``directory``.
 
     Attributes:
-        directory: directory of relative file names.
         named: paths of other sources, by the key that named them.
         named_by: the argument or variable that named a source, by the source's path.
         layers: the layers, topmost first.
         wrong: problems of the sources themselves.
         ignored: variables that begin with PRIO_ but are not settings.
-        writers: who else can write a file that was found without being named, by its short path.
+        writers: the other users that can write a file, by its short path. Files that are named are trusted.
         empty: variables of settings without a value. Compose files set these if their own variable is unset.
     """
 
@@ -73,8 +67,7 @@ class Sources:
     def add(self, layer: Layer, directory: Path | None = None) -> None:
         """Add a layer below the others. Its file names are relative to ``directory``."""
         self.wrong += [f"{layer.spell(problem.path)}: {problem.text}" for problem in check_structure(layer.values)]
-        values = absolute_paths(layer.values, directory or self.directory)
-        self.layers.append(Layer(layer.source, layer.spelling, values))
+        self.layers.append(replace(layer, values=absolute_paths(layer.values, directory or self.directory)))
 
     def add_arguments(self, values: Table) -> None:
         """Add arguments below the other layers. An argument that is None counts as not given."""
@@ -158,35 +151,31 @@ class Sources:
     def check_writers(self) -> None:
         """Refuse each file that was found without being named, if others can write it and decide about credentials with it.
 
-        The file decides where they are sent, or which file they are read from. A file that holds all credentials itself is
-        accepted.
+        The file decides where those of another source are sent, or by a ``*_file`` key where they are read from. A file that
+        holds all credentials itself is accepted.
         """
         for layer in self.layers:
             who = self.writers.get(layer.source)
             names_sources = any(name.endswith(f" in {layer.source}") for name in self.named_by.values())
-            credentials = self._credentials_beside(layer) if who and (layer.values or names_sources) else None
+            if who is None or not (layer.values or names_sources):
+                continue
+            decided = (
+                other.spell(path)
+                for other in self.layers
+                for path in _credential_paths(other.values)
+                if other is not layer or path[-1].endswith("_file")
+            )
+            credentials = next(decided, None)
             if credentials is None:
                 continue
             key = "PRIO_ENV_FILE" if layer.spelling == "variable" else "PRIO_CONFIG"
             text = f"and it can send the credentials of {credentials} elsewhere"
             remedy = f"let only the user that runs this program, or root, own and write it; or name it in {key} to trust it"
             if who == _GROUP:
-                log(
-                    logging.WARNING,
-                    "%s is writable by its group, %s: %s.",
-                    *(layer.source, text, remedy),
-                    event="writable_settings_file",
-                )
+                message = "%s is writable by its group, %s: %s."
+                log(logging.WARNING, message, layer.source, text, remedy, event="writable_settings_file")
             else:
                 self.wrong.append(f"{layer.source}: {who}, {text}: {remedy}")
-
-    def _credentials_beside(self, file: Layer) -> str | None:
-        """Return the key of the first credential that another source sets, or of a ``*_file`` key of ``file``; else None."""
-        for layer in self.layers:
-            for path in _credential_paths(layer.values):
-                if layer is not file or path[-1].endswith("_file"):
-                    return layer.spell(path)
-        return None
 
     def _name_sources(self, values: Table, layer: Layer) -> None:
         for key in SOURCE_KEYS:
@@ -217,15 +206,14 @@ class Sources:
         return str(path.relative_to(self.directory) if path.is_relative_to(self.directory) else path)
 
 
-def absolute_paths(table: Table, directory: Path, path_keys: tuple[str, ...] = _PATH_KEYS) -> dict[str, Any]:
-    """Return the table, its clients included, with its paths made absolute by ``directory``."""
+def absolute_paths(table: Table, directory: Path) -> dict[str, Any]:
+    """Return the table with its paths, the keys that end in ``_file``, made absolute. So are those of clients and the store."""
     absolute = dict(table)
-    for key in path_keys:
-        if isinstance(path := table.get(key), str | Path):
-            absolute[key] = directory / os.path.expanduser(path)  # noqa: PTH111 - Path.expanduser raises for an unknown user
-    for key, within in _TABLES_WITH_PATHS.items():
-        if isinstance(inner := table.get(key), Mapping):
-            absolute[key] = absolute_paths(inner, directory, within)
+    for key, value in table.items():
+        if str(key).endswith("_file") and isinstance(value, str | Path):
+            absolute[key] = directory / os.path.expanduser(value)  # noqa: PTH111 - Path.expanduser raises for an unknown user
+    if isinstance(store := table.get("token_store"), Mapping):
+        absolute["token_store"] = absolute_paths(store, directory)
     if isinstance(clients := table.get("clients"), Mapping):
         absolute["clients"] = {
             name: absolute_paths(client, directory) if isinstance(client, Mapping) else client
@@ -238,7 +226,7 @@ _GROUP = "its group can write this file"
 
 
 def _other_writers(path: Path, file: FileText) -> str | None:
-    """Return who else can write the file, apart from root. None without any, or if the platform has no owners of files."""
+    """Describe the other users that can write the file, except root. None without any, or if files have no owners here."""
     if not hasattr(os, "geteuid"):
         return None
     if not {file.owner, path.lstat().st_uid} <= {0, os.geteuid()}:
@@ -248,14 +236,12 @@ def _other_writers(path: Path, file: FileText) -> str | None:
     return _GROUP if file.mode & stat.S_IWGRP else None
 
 
-def _credential_paths(table: Table) -> list[KeyPath]:
+def _credential_paths(table: Table) -> Iterator[KeyPath]:
+    yield from ((key,) for key in table if key in _SENT)
     clients = table.get("clients")
-    tables: dict[KeyPath, object] = {(): table}
-    if isinstance(clients, Mapping):
-        tables |= {("clients", name): client for name, client in clients.items()}
-    return [
-        (*path, key) for path, client in tables.items() if isinstance(client, Mapping) for key in _CREDENTIALS if key in client
-    ]
+    for name, client in clients.items() if isinstance(clients, Mapping) else ():
+        if isinstance(client, Mapping):
+            yield from (("clients", name, key) for key in client if key in _SENT)
 
 
 def _document(variables: Mapping[str, str]) -> dict[str, Any]:

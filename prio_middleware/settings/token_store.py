@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator
+from pydantic import AfterValidator
 
 from .._util.secret import Secret
 from ..oauth.shared.store import LONGEST_LEASE
-from .values import CONTROL, Items, ReadableFile, Seconds, SecretLines, SettingsTable, Text, split_items
+from .values import LISTED, MASKED, Items, ReadableFile, Seconds, SecretLines, SettingsTable, Text, one_line, secret_of
 
 Address = tuple[str, int]
 
@@ -23,33 +23,26 @@ _SCHEMES = ("redis", "rediss")
 _LOCAL = ("file", "unix")
 
 
-def _secret_url(value: object) -> Secret:
-    text = value.reveal() if isinstance(value, Secret) else value
-    if not isinstance(text, str) or CONTROL.search(text):
-        raise ValueError(_EXPECTED)
-    problem = url_problem(text)
-    if problem:
-        raise ValueError(problem)
-    return Secret(text)
-
-
-def url_problem(text: str) -> str | None:
-    """Return a description of the URL's fault that repeats nothing of the URL, or None if it is valid."""
+def store_url(text: str) -> str:
+    """Return the URL of a store. An error repeats nothing of it."""
     try:
-        url = urlsplit(text)
+        url = urlsplit(one_line(text))
         _ = url.port  # Raises if it is not a number.
     except ValueError:
-        return _EXPECTED
+        raise ValueError(_EXPECTED) from None
     if url.query or url.fragment:
-        return (
+        raise ValueError(
             "expected a URL without a query (?...): waits and retries have fixed bounds, certificates are always checked, "
             "and ca_file names your own certificate authority"
         )
     if url.scheme in _LOCAL:
-        return None if url.hostname is None and url.path.startswith("/") and url.path.rstrip("/") == url.path else _EXPECTED
-    database = url.path.removeprefix("/")
-    is_complete = url.scheme in _SCHEMES and url.hostname and (not database or database.isdecimal())
-    return None if is_complete else _EXPECTED
+        is_complete = url.hostname is None and url.path.startswith("/") and url.path.rstrip("/") == url.path
+    else:
+        database = url.path.removeprefix("/")
+        is_complete = url.scheme in _SCHEMES and bool(url.hostname) and (not database or database.isdecimal())
+    if not is_complete:
+        raise ValueError(_EXPECTED)
+    return text
 
 
 def address_of(text: str) -> Address:
@@ -68,9 +61,7 @@ def address_of(text: str) -> Address:
     return host, port
 
 
-SecretStoreUrl = Annotated[
-    Secret, PlainValidator(_secret_url, json_schema_input_type=str), PlainSerializer(str, when_used="json")
-]
+SecretStoreUrl = Annotated[Secret, secret_of(store_url), MASKED]
 """Redis URL, which may contain a password."""
 
 
@@ -79,10 +70,7 @@ def _node(text: str) -> str:
     return text
 
 
-Nodes = Annotated[
-    tuple[Annotated[Text, AfterValidator(_node)], ...],
-    BeforeValidator(split_items, json_schema_input_type=list[str] | str),
-]
+Nodes = Annotated[tuple[Annotated[Text, AfterValidator(_node)], ...], LISTED]
 """List of ``host:port``, or one string with commas or spaces between them."""
 
 

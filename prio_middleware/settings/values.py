@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -92,6 +92,7 @@ def origin(text: str, schemes: frozenset[str] = _HTTP_SCHEMES) -> str:
 
 def proxy_url(text: str) -> str:
     """Return a proxy's URL. Unlike other URLs it may contain user name and password."""
+    one_line(text)
     scheme, separator, rest = text.partition("://")
     if cuts_password(text):
         raise ValueError("expected a URL in whose user name and password / is written as %2F, ? as %3F and # as %23")
@@ -126,10 +127,9 @@ def one_line(text: str) -> str:
     return text
 
 
-def _secret_lines(value: object) -> Secret:
-    text = _revealed(value)
+def _lines(text: str) -> str:
     one_line(text.translate(_LINE_BREAKS))
-    return Secret(text)
+    return text
 
 
 def _scheme(text: str) -> str:
@@ -138,11 +138,16 @@ def _scheme(text: str) -> str:
     return text
 
 
-def _revealed(value: object) -> str:
-    text = value.reveal() if isinstance(value, Secret) else value
-    if not isinstance(text, str):
-        raise ValueError("expected a string")
-    return text
+def secret_of(check: Callable[[str], str]) -> Any:
+    """Return a validator that makes a secret of a text, or of a secret, if ``check`` accepts its text."""
+
+    def validate(value: object) -> Secret:
+        text = value.reveal() if isinstance(value, Secret) else value
+        if not isinstance(text, str):
+            raise ValueError("expected a string")
+        return Secret(check(text))
+
+    return PlainValidator(validate, json_schema_input_type=str)
 
 
 def split_items(value: object) -> object:
@@ -150,26 +155,29 @@ def split_items(value: object) -> object:
     return [item for item in re.split(r"[,\s]+", value) if item] if isinstance(value, str) else value
 
 
-def _pairs(value: object) -> tuple[tuple[str, str], ...]:
+_PAIRS = "expected a table of strings"
+
+
+def table_items(value: object, expected: str) -> tuple[tuple[Any, Any], ...]:
+    """Return the items of a table, of a JSON object in a variable, or of a table that was read before."""
     table = decoded(value) if isinstance(value, str) else value
     items = tuple(table.items()) if isinstance(table, Mapping) else table
-    if not isinstance(items, tuple):
-        raise ValueError("expected a table of strings")
-    pairs: list[tuple[str, str]] = []
-    for item in items:
-        match item:
-            case (str() as key, str() as text):
-                pairs.append((one_line(key), one_line(text)))
-            case _:
-                raise ValueError("expected a table of strings")
-    return tuple(sorted(pairs))
+    if isinstance(items, tuple) and all(isinstance(item, tuple) and len(item) == 2 for item in items):
+        return items
+    raise ValueError(expected)
+
+
+def _pairs(value: object) -> tuple[tuple[str, str], ...]:
+    items = table_items(value, _PAIRS)
+    if not all(isinstance(part, str) for item in items for part in item):
+        raise ValueError(_PAIRS)
+    return tuple(sorted((one_line(key), one_line(text)) for key, text in items))
 
 
 def _secret_pairs(value: object) -> tuple[tuple[str, Secret], ...]:
-    is_read = isinstance(value, tuple) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in value)
-    if isinstance(value, tuple) and is_read and all(isinstance(key, str) for key, _ in value):
-        value = {key: text.reveal() if isinstance(text, Secret) else text for key, text in value}
-    return tuple((key, Secret(text)) for key, text in _pairs(value))
+    items = table_items(value, _PAIRS)
+    revealed = tuple((key, text.reveal() if isinstance(text, Secret) else text) for key, text in items)
+    return tuple((key, Secret(text)) for key, text in _pairs(revealed))
 
 
 def _headers(headers: tuple[tuple[str, Secret], ...], reserved: tuple[str, ...] = TOKEN_RESERVED) -> Any:
@@ -203,19 +211,15 @@ def _readable(path: Path) -> Path:
 Text = Annotated[str, AfterValidator(one_line)]
 """Line of text that is not empty."""
 
-_MASKED = PlainSerializer(str, when_used="json")
+MASKED = PlainSerializer(str, when_used="json")
 
-SecretText = Annotated[
-    Secret, PlainValidator(lambda value: Secret(one_line(_revealed(value))), json_schema_input_type=str), _MASKED
-]
+SecretText = Annotated[Secret, secret_of(one_line), MASKED]
 """Secret of one line, masked when it is shown or dumped."""
 
-SecretLines = Annotated[Secret, PlainValidator(_secret_lines, json_schema_input_type=str), _MASKED]
+SecretLines = Annotated[Secret, secret_of(_lines), MASKED]
 """Secret of one or more lines, such as a private key in PEM."""
 
-SecretProxy = Annotated[
-    Secret, PlainValidator(lambda value: Secret(proxy_url(one_line(_revealed(value)))), json_schema_input_type=str), _MASKED
-]
+SecretProxy = Annotated[Secret, secret_of(proxy_url), MASKED]
 """Proxy URL, which may contain a password."""
 
 BaseUrl = Annotated[Text, AfterValidator(base_url)]
@@ -228,17 +232,15 @@ IssuerUrl = Annotated[Text, AfterValidator(issuer_url)]
 Scheme = Annotated[Text, AfterValidator(_scheme)]
 """Authentication scheme (RFC 9110 §11.1)."""
 
-_LISTED = BeforeValidator(split_items, json_schema_input_type=list[str] | str)
+LISTED = BeforeValidator(split_items, json_schema_input_type=list[str] | str)
 
-Items = Annotated[tuple[Text, ...], _LISTED]
+Items = Annotated[tuple[Text, ...], LISTED]
 """List, or one string with commas or spaces between the items, which is all that a variable can hold."""
 
-Origins = Annotated[
-    tuple[Annotated[Text, AfterValidator(partial(origin, schemes=_HTTP_SCHEMES | {"ws", "wss"}))], ...], _LISTED
-]
+Origins = Annotated[tuple[Annotated[Text, AfterValidator(partial(origin, schemes=_HTTP_SCHEMES | {"ws", "wss"}))], ...], LISTED]
 """List of HTTP and WebSocket origins."""
 
-HttpOrigins = Annotated[tuple[Annotated[Text, AfterValidator(origin)], ...], _LISTED]
+HttpOrigins = Annotated[tuple[Annotated[Text, AfterValidator(origin)], ...], LISTED]
 """List of HTTP origins."""
 
 Pairs = Annotated[
@@ -267,13 +269,8 @@ ReadableFile = Annotated[Path, AfterValidator(_readable)]
 """File that is readable when the settings are loaded."""
 
 _NUMERIC = BeforeValidator(_no_bool)
-
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False), _NUMERIC]
-
 SecondsOrZero = Annotated[float, Field(ge=0, allow_inf_nan=False), _NUMERIC]
-
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False), _NUMERIC]
-
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), _NUMERIC]
-
 Count = Annotated[int, Field(ge=1), _NUMERIC]

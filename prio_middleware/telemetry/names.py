@@ -128,6 +128,7 @@ EVENTS: Final[dict[str, LogEvent]] = {
     "certificates_not_checked": LogEvent("WARNING", "a client was made with `verify=False`", ("client",)),
     "certificates_kept": LogEvent("WARNING", "new certificates cannot be loaded, and the old ones stay in use"),
     "readable_secret_file": LogEvent("WARNING", "other users can read a secret file", ()),
+    "short_secret": LogEvent("WARNING", "a client secret is too short to be masked in texts", ("client",)),
     "writable_settings_file": LogEvent("WARNING", "other users can write a settings file", ()),
     "token_endpoint_found": LogEvent("INFO", "discovery found another token endpoint"),
     "odd_expires_in": LogEvent("DEBUG", "the token endpoint's `expires_in` is no number"),

@@ -60,10 +60,39 @@ def test_a_text_that_echoes_a_secret_is_withheld(subtests: pytest.Subtests) -> N
 
 
 def test_a_short_secret_counts_as_a_whole(subtests: pytest.Subtests) -> None:
-    for secret in ["s", "short", "exactly8"]:
+    for secret in ["four", "short", "exactly8"]:
         with subtests.test(f"{secret}"):
             assert server_text(f"Wrong: {secret}", [Secret(secret)]) == WITHHELD
             assert server_text("Quite other: a b c", [Secret(secret + "!")]) == "Quite other: a b c"
+
+
+SENTENCE = "A client's secret is too short: ask for another (1 of 2)."
+
+
+@pytest.mark.parametrize("secret", ["a", "e", "1", "is", "the", "(", " ", "'"])
+def test_a_secret_too_short_to_be_searched_for_leaves_other_texts_readable(secret: str) -> None:
+    assert server_text(SENTENCE, [Secret(secret)]) == SENTENCE
+    assert server_code("invalid_client", [Secret(secret)]) == "invalid_client"
+
+
+@pytest.mark.parametrize("secret", ["a", "Q7", "xyz", "-_-"])
+def test_a_value_that_is_a_very_short_secret_is_withheld(secret: str, subtests: pytest.Subtests) -> None:
+    for template in [
+        "{}",
+        " {} ",
+        'Wrong: "{}"',
+        "client_secret='{}' is wrong",
+        "isn't `{}`",
+        "client_id=shop&client_secret={}&scope=x",
+        "client_secret={}",
+        "form: data=client_secret={}",
+        '{{"client_secret":"{}"}}',
+        '"{{\\"client_secret\\":\\"{}\\"}}"',
+    ]:
+        with subtests.test(template):
+            assert server_text(template.format(secret), [Secret(secret)]) == WITHHELD
+            assert server_text(template.format(secret.encode().hex()), [Secret(secret)]) == WITHHELD
+    assert server_code(secret, [Secret(secret)]) is None
 
 
 def test_other_words_are_repeated(subtests: pytest.Subtests) -> None:
@@ -125,7 +154,7 @@ def test_whatever_a_server_says_is_bounded_and_printable(text: str, secret: str)
     assert shown.isascii()
 
 
-@given(st.text(min_size=1), st.text(), st.text())
+@given(st.text(min_size=4), st.text(), st.text())
 def test_no_secret_is_repeated(secret: str, before: str, after: str) -> None:
     assert secret not in (server_text(before + secret + after, [Secret(secret)]) or "").replace(WITHHELD, "")
 

@@ -28,7 +28,7 @@ from prio_middleware.transports.routes import transport_of
 from prio_middleware.web import clients as opening
 from tests.oauth.kit import token
 
-OWN = {"client_id": "shop", "client_secret": "s"}
+OWN = {"client_id": "shop", "client_secret": "s3cret"}
 STATIC = {"use": "prio_middleware.oauth.static_token:StaticTokenProvider", "token": "fixed"}
 KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
 

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -113,6 +116,44 @@ def test_a_name_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ended(check()[1]["default"], "dns")
 
 
+def test_a_name_server_that_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait() and [])
+
+    assert ended(check("--timeout", "0.5")[1]["default"], "dns")
+    released.set()
+
+
+def test_a_server_that_accepts_connections_and_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = f"127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("PRIO_BASE_URL", f"https://{host}/v1")
+        started = time.monotonic()
+        steps = check("--timeout", "0.5")[1]["default"]
+
+        assert time.monotonic() - started < 5
+        assert ended(steps, "tls")
+        assert host in steps[3]["summary"]
+
+
+def test_an_address_without_a_host_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as waiting:
+        for _ in range(3):  # The kernel then drops further connections, as a firewall does.
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(full.getsockname())
+        monkeypatch.setenv("PRIO_BASE_URL", f"https://127.0.0.1:{full.getsockname()[1]}/v1")
+
+        assert ended(check("--timeout", "0.5")[1]["default"], "tcp")
+
+
+@pytest.mark.parametrize("fault", ["stall", "drip"])
+def test_a_token_endpoint_that_is_silent_is_given_up(prio_sandbox: Sandbox, fault: str) -> None:
+    prio_sandbox.admin.fail_tokens(fault, times=None)
+
+    assert ended(check("--timeout", "1")[1]["default"], "token")
+
+
 def test_a_certificate_that_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PRIO_CA_FILE")
     steps = check()[1]["default"]
@@ -177,15 +218,26 @@ def test_a_warning_is_no_failure(prio_environment: Mapping[str, str], folder: Pa
     assert f'client_secret_file = "{secret}"' in result.stdout
 
 
+def test_a_secret_too_short_to_be_masked_is_a_warning_and_messages_stay_readable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRIO_CLIENT_SECRET", "i")
+    settings, *_, token, _ = check()[1]["default"]
+
+    assert settings["status"] == "warn"
+    assert "The client_secret of the client 'default' has fewer than 4 characters" in settings["summary"]
+    assert token["status"] == "fail"
+    assert token["facts"]["code"] == "invalid_client"
+    assert "withheld" not in token["summary"]
+
+
 def test_every_client_is_looked_at_or_the_one_that_is_named(prio_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     berlin = prio_sandbox.options.accounts[1]
     monkeypatch.setenv("PRIO_CLIENTS__BERLIN__CLIENT_ID", berlin.client_id)
     monkeypatch.setenv("PRIO_CLIENTS__BERLIN__CLIENT_SECRET", berlin.client_secret)
 
     assert list(check()[1]) == ["default", "berlin"]
-    assert list(check("berlin")[1]) == ["berlin"]
+    assert list(check("--client", "berlin")[1]) == ["berlin"]
 
-    status, clients = check("berln")
+    status, clients = check("-c", "berln")
     assert status == 1
     assert ended(clients["berln"], "settings")
     assert "'berlin'" in clients["berln"][0]["summary"]
@@ -214,7 +266,7 @@ def test_the_secret_may_be_typed(
     berlin = prio_sandbox.options.accounts[1]
     monkeypatch.setenv("PRIO_CLIENT_SECRET", prio_sandbox.client_secret)
     monkeypatch.setenv("PRIO_CLIENTS__BERLIN__CLIENT_ID", berlin.client_id)
-    assert prio("check", "berlin", "--ask-secret", keyboard=f"{berlin.client_secret}\n").exit_code == 0
+    assert prio("check", "--client", "berlin", "--ask-secret", keyboard=f"{berlin.client_secret}\n").exit_code == 0
 
 
 def test_a_server_of_which_no_call_is_known(prio_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ def test_it_shows_every_client_and_where_each_value_came_from() -> None:
 
 
 def test_it_shows_one_client_with_all_its_defaults() -> None:
-    result = prio("config", "show", "berlin", "--all")
+    result = prio("config", "show", "--client", "berlin", "--all")
 
     assert result.stdout.startswith("[clients.berlin]\n")
     assert "read_timeout = 60.0" in result.stdout
@@ -53,7 +53,7 @@ def test_settings_that_are_wrong_are_explained(folder: Path) -> None:
 
 
 def test_a_client_that_does_not_exist() -> None:
-    result = prio("config", "show", "berln")
+    result = prio("config", "show", "-c", "berln")
 
     assert result.exit_code == 2
     assert "did you mean 'berlin'?" in result.stderr

@@ -59,6 +59,17 @@ def test_no_option_takes_a_secret() -> None:
     assert [names for names in taking if any(word in name for name in names for word in ("token", "key", "password"))] == []
 
 
+def test_every_command_about_a_client_takes_its_name_in_the_same_way() -> None:
+    group = cast("TyperGroup", typer.main.get_command(app))
+    commands = {**group.commands, **cast("TyperGroup", group.commands["config"]).commands}
+    options = {name: [option.opts for option in command.params] for name, command in commands.items()}
+
+    assert {name for name, found in options.items() if ["--client", "-c"] in found} == {
+        *("check", "request", "show", "status", "token"),
+    }
+    assert [name for name, found in options.items() if ["client"] in found] == []
+
+
 def test_the_shell_completes_commands() -> None:
     environment = {"_PRIO_COMPLETE": "complete_bash", "COMP_WORDS": "prio co", "COMP_CWORD": "1"}
 

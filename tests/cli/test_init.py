@@ -4,7 +4,7 @@ import re
 import subprocess
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -101,12 +101,11 @@ def _uncommented(match: re.Match[str]) -> str:
     return match["line"].replace("~/.config/prio/berlin_secret", "berlin_secret")
 
 
-@pytest.mark.parametrize("choices", [PresetChoice, EnvironmentChoice])
-def test_the_choices_are_those_of_the_settings(choices: Any) -> None:
-    name = choices.__name__.removesuffix("Choice").lower()
-    for choice in choices:
-        values = {"base_url": "https://a.example", "token_url": "https://a.example/t"} if choice is PresetChoice.RFC6749 else {}
-        settings = Settings.from_values(client_id="shop", client_secret="s3cret", **{name: choice.value}, **values)
+@pytest.mark.parametrize(("name", "choices"), [("preset", PresetChoice), ("environment", EnvironmentChoice)])
+def test_the_choices_are_those_of_the_settings(name: str, choices: Any) -> None:
+    for choice in get_args(choices):
+        values = {"base_url": "https://a.example", "token_url": "https://a.example/t"} if choice == "rfc6749" else {}
+        settings = Settings.from_values(client_id="shop", client_secret="s3cret", **{name: choice}, **values)
         assert getattr(settings.client(), name) == choice
 
 

@@ -39,7 +39,10 @@ SHOWN: list[tuple[dict[str, Any], str, object]] = [
         "allowed_origins",
         ["https://a.example", "https://b.example"],
     ),
+    ({"renew_on": {401: "any", 403: ["token_revoked"]}}, "renew_on.403", ["token_revoked"]),
     ({}, "allowed_origins", None),
+    ({}, "params", None),
+    ({}, "pipeline", None),
     ({}, "read_timeout", 60.0),
     ({"http2": True}, "http2", True),
 ]
@@ -78,6 +81,15 @@ def test_what_is_given_is_told_from_what_is_not() -> None:
     ]
     assert table["app.name"].source == "argument app.name"
     assert table["base_url"].source == "default"
+
+
+def test_a_table_in_a_variable_is_the_source_of_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRIO_RENEW_ON", '{"401": "any"}')
+    settings = Settings(client_id="shop", client_secret=f"{CANARY}secret")
+    [row] = [row for row in rows(settings.client(), settings.provenance()) if row.key == "renew_on.401"]
+
+    assert (row.value, row.source) == ("any", "PRIO_RENEW_ON")
+    assert tomllib.loads(row.setting) == {"renew_on": {"401": "any"}}
 
 
 def test_a_setting_reads_as_in_the_settings_file() -> None:

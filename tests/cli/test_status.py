@@ -45,7 +45,16 @@ def test_no_answer_is_an_error_with_a_remedy(page: Page) -> None:
     result = prio("status", page.url)
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "remedy   Check the URL" in result.stderr
+    assert "remedy   " in result.stderr
+    assert "usually /status" in result.stderr
+
+
+def test_one_client_is_shown_if_it_is_named(page: Page) -> None:
+    page.say(helpers.status(*helpers.every_condition(), helpers.client(name="paris")))
+    result = prio("status", page.url, "-c", "paris")
+
+    assert result.exit_code == 0
+    assert "1 client: 1 ready" in result.stdout
 
 
 def test_a_header_from_a_file_opens_a_login(page: Page, folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from prio_middleware import ClientSettings, ConfigurationError
+from prio_middleware import ClientSettings, ConfigurationError, Settings
 from prio_middleware._util.secret import Secret
 
 OWN = {"client_id": "shop", "client_secret": "s"}
@@ -243,6 +243,23 @@ WRONG_FILES: list[tuple[bytes | None, str]] = [
 NO_NAMES: list[str] = ["a\x00b", "a\ud800b"]
 
 
+def test_the_error_for_a_loopback_host_has_the_line_that_allows_it(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    file = tmp_path / "prio.toml"
+    for written in [
+        'base_url = "http://localhost:8000/v1"',
+        'base_url = "http://[::1]:8000/v1"\ntoken_url = "http://127.0.0.1:9000/token"',
+        'base_url = "http://127.0.0.1:8000/v1"\nloopback_http_hosts = ["localhost"]',
+    ]:
+        with subtests.test(written):
+            file.write_text(written)
+            with pytest.raises(ConfigurationError) as raised:
+                Settings(**OWN, config=file)
+            [line] = set(re.findall(r"write (loopback_http_hosts = \[.*?\]) in prio\.toml", str(raised.value)))
+
+            file.write_text("\n".join([written.partition("\nloopback")[0], line]))
+            Settings(**OWN, config=file)
+
+
 class TestSecretFiles:
     def test_line_breaks_at_the_end_do_not_count(self, tmp_path: Path, subtests: pytest.Subtests) -> None:
         for text in LINE_BREAKS:
@@ -291,6 +308,18 @@ class TestSecretFiles:
             ClientSettings(client_id="shop", client_secret_file=path)
         assert (f"Other users can read the secret file {path}" in caplog.text) is warned
         assert "canary" not in caplog.text
+
+    @pytest.mark.parametrize(("secret", "warned"), [("Q", True), ("Q7z", True), ("Q7z8", False)])
+    @pytest.mark.parametrize("key", ["client_secret", "client_secret_file"])
+    def test_one_too_short_to_be_masked_draws_a_warning(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, key: str, secret: str, warned: bool
+    ) -> None:
+        path = tmp_path / "secret"
+        path.write_text(secret)
+        path.chmod(0o600)
+        ClientSettings(client_id="shop", **{key: path if key == "client_secret_file" else secret})
+        assert (f"The {key} of the client 'default' has fewer than 4 characters" in caplog.text) is warned
+        assert "Q" not in caplog.text
 
     def test_one_on_a_read_only_mount_draws_none(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch

@@ -12,7 +12,7 @@ from prio_middleware.build import build_pipeline
 from prio_middleware.pipeline.registry import BUILT_IN
 from prio_middleware.settings.models import DeclaredComponent
 
-OWN = {"client_id": "shop", "client_secret": "s"}
+OWN = {"client_id": "shop", "client_secret": "s3cret"}
 
 
 def test_the_default_is_declared_by_nothing() -> None:

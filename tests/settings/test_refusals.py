@@ -58,7 +58,7 @@ MISTAKES: list[tuple[object, str]] = [
     ("[" * 100_000, "expected a table"),
     (["401"], "expected a table"),
     (401, "expected a table"),
-    ((401,), "expected pairs"),
+    ((401,), "expected a table"),
     ({"all": "any"}, "expected statuses from 400 to 499"),
     ({500: "any"}, "expected statuses from 400 to 499"),
     ({"0401": "any"}, "expected statuses from 400 to 499"),
@@ -72,6 +72,13 @@ MISTAKES: list[tuple[object, str]] = [
     ({401: ["x" * 100]}, "64 characters"),
     ({403: ["Insufficient_Scope"]}, "lacks a scope"),
 ]
+
+
+def test_statuses_may_be_numbers_in_arguments() -> None:
+    settings = Settings.from_values(client_id="shop", client_secret="s3cret", renew_on={401: "any"})
+
+    assert settings.client().renew_on == ((401, None),)
+    assert settings.provenance()["renew_on.401"] == "argument renew_on"
 
 
 def test_mistakes_say_what_was_expected(subtests: pytest.Subtests) -> None:

@@ -47,6 +47,8 @@ MISTAKES: dict[str, dict[str, Any]] = {
     "in a header": {**OWN, "token_headers": {"X-Key": f"{CANARY}ü"}},
     "in a header's name": {**OWN, "token_headers": {f"{CANARY} x": "a"}},
     "in a proxy's cut password": {**OWN, "proxy": f"http://shop:{CANARY}/{CANARY}@proxy.example.com"},
+    "in a store's URL": {**OWN, "token_store": {"url": f"rediss://shop:{CANARY}@store.example:x"}},
+    "in a store's URL with a query": {**OWN, "token_store": {"url": f"rediss://shop:{CANARY}@store.example?a=b"}},
     "in a scope": {**OWN, "scope": f"{CANARY}\r\n"},
     "as the name of a file": {"client_id": "shop", "client_secret_file": CANARY},
     "as the name of a key's file": {"client_id": "shop", "private_key_file": f"/{CANARY}/{CANARY}"},

@@ -13,7 +13,8 @@ from prio_middleware._util.secret import Secret
 from prio_middleware.settings import ClientSettings
 from prio_middleware.settings.client import KEYS
 from prio_middleware.settings.layers import variable
-from prio_middleware.settings.sources import Sources
+from prio_middleware.settings.sources import Sources, absolute_paths
+from prio_middleware.settings.token_store import TokenStore
 from tests.settings.pipes import wait_shortly
 
 Write = Callable[[str, str], Path]
@@ -183,6 +184,17 @@ class TestTomlFile:
         secrets = [client.client_secret for client in Settings().clients.values()]
         assert secrets == [Secret("from-file"), Secret("from-b")]
         assert Settings().client().client_secret_file == Path.cwd() / "etc/secret"
+
+    def test_every_setting_that_is_a_file_is_relative_to_the_file_that_names_it(self, directory: Path) -> None:
+        names = [name for name, field in ClientSettings.model_fields.items() if "Path" in str(field.annotation)]
+        store = [name for name, field in TokenStore.model_fields.items() if "Path" in str(field.annotation)]
+        absolute = absolute_paths({**dict.fromkeys(names, "x"), "token_store": dict.fromkeys(store, "x")}, directory)
+
+        assert {"token_file", "headers_file", "cert_file"} <= set(names)
+        assert absolute == {
+            **dict.fromkeys(names, directory / "x"),
+            "token_store": dict.fromkeys(store, directory / "x"),
+        }
 
     def test_mistakes_name_file_key_and_what_was_expected(
         self, write: Write, complaint: Callable[..., str], subtests: pytest.Subtests

@@ -66,7 +66,7 @@ URL = "expected a URL such as rediss://"
 WRONG_TABLES: list[tuple[dict[str, Any], str]] = [
     ({}, "token_store.url: missing"),
     ({"url": ""}, URL),
-    ({"url": 7}, URL),
+    ({"url": 7}, "expected a string"),
     ({"url": "redis.example.com"}, URL),
     ({"url": "http://redis.example.com"}, URL),
     ({"url": "redis://"}, URL),

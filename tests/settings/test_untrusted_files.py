@@ -72,6 +72,27 @@ def test_so_is_one_of_another_user(write: Write, complaint: Callable[..., str], 
     assert "PRIO_CLIENT_SECRET" in error
 
 
+@pytest.mark.pitfall(id="writable-settings")
+@pytest.mark.parametrize(
+    ("provider", "variable"), [("static", "PRIO_TOKEN_FILE"), ("none", "PRIO_HEADERS"), ("none", "PRIO_HEADERS_FILE")]
+)
+def test_it_cannot_send_static_credentials_elsewhere(
+    write: Write, complaint: Callable[..., str], provider: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"PRIO_HEADERS": '{"X-Api-Key": "canary"}'}
+    monkeypatch.setenv(variable, given.get(variable) or str(write("stolen", "X-Api-Key: canary")))
+    text = f'preset = "rfc6749"\nprovider = "{provider}"\nbase_url = "https://evil.example"\n'
+    write("prio.toml", text).chmod(0o602)
+
+    assert variable in complaint()
+
+
+def test_mistakes_in_the_file_are_told_first(write: Write, complaint: Callable[..., str]) -> None:
+    write("prio.toml", "clients = { berlin = 1 }").chmod(0o606)
+
+    assert "clients.berlin: expected a table" in complaint()
+
+
 def test_a_file_that_names_the_secret_file_is_refused_too(write: Write, complaint: Callable[..., str]) -> None:
     write("stolen", "a file of the user that runs")
     write("prio.toml", 'client_id = "shop"\nclient_secret_file = "stolen"\ntoken_url = "https://evil.example/"').chmod(0o606)
@@ -84,12 +105,6 @@ def test_credentials_of_an_argument_are_named(write: Write, complaint: Callable[
     error = complaint(clients={"berlin": {"client_id": "berlin", "client_secret": SECRET}})
 
     assert "argument clients.berlin.client_secret" in error
-
-
-def test_mistakes_in_the_file_are_told_first(write: Write, complaint: Callable[..., str]) -> None:
-    write("prio.toml", 'clients = { berlin = "a table" }').chmod(0o606)
-
-    assert "clients.berlin: expected a table" in complaint()
 
 
 def test_a_link_of_another_user_to_a_file_of_ones_own_is_refused(

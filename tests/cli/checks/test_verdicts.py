@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prio_middleware import AccessToken, PrioError, Secret
+from prio_middleware import AccessToken, PrioError, ReauthenticationError, Secret
 from prio_middleware.cli.check_probes import CheckStatus, FirstResponse
 from prio_middleware.cli.check_verdicts import judge_call, judge_clock, judge_error, judge_settings, judge_tls, judge_token
 from prio_middleware.cli.response import ApiMessage
@@ -108,6 +108,12 @@ def test_a_rejected_call_tells_code_and_reference() -> None:
 
     assert finding.summary == "403 Forbidden: AUTHORIZATION_FAILURE, Not yours, error_reference AB12, retry in 5 s."
     assert finding.facts["error_reference"] == "AB12"
+
+
+def test_a_call_whose_token_was_rejected_again_tells_why() -> None:
+    finding = judge_call(ApiMessage(401, reason=ReauthenticationError("The server rejected the new token, too.")))
+
+    assert finding.facts == {"status_code": 401, "reason": "The server rejected the new token, too."}
 
 
 def test_an_error_of_the_tree() -> None:

@@ -73,7 +73,7 @@ def test_counts_in_words() -> None:
     assert row("tokens") == "12,430 cached, 4 fetched, 17 waited"
     assert row("re-auth") == "2 succeeded, 1 rejected again"
     assert row("not sent") == ""
-    assert row("not sent", blocked={"budget": 2, "of_tomorrow": 1}) == "2 4xx budget, 1 of_tomorrow"
+    assert row("not sent", blocked={"budget": 2, "of_tomorrow": 1}) == "2 4xx budget, 1 of tomorrow"
 
 
 STORES: list[tuple[Store | None, str]] = [

@@ -98,6 +98,18 @@ def test_headers_do_not_travel_in_the_clear() -> None:
     StatusSource("https://shop.example/status", [("Authorization", "Basic b3A6cHc=")])
 
 
+def test_one_client_is_shown_if_it_is_named(page: Page) -> None:
+    names = ["berlin", "berlin-2"]
+    page.say(helpers.status(*(helpers.client(name=name) for name in names)))
+
+    reply = ask(page.url, client="berlin")
+    assert isinstance(reply, StatusReply)
+    assert [client.name for client in reply.status.clients] == ["berlin"]
+    assert [client["name"] for client in reply.document["clients"]] == ["berlin"]
+    assert page.asked[0][0] == "/ops/status/status.json?q=berlin"
+    assert "berlin, berlin-2" in refused(page.url, client="berl")
+
+
 NO_URLS: list[str] = ["", "shop", "/status", "ws://shop.example/", "ftp://x/", "https://me:pw@shop.example/", "https:///x"]
 
 
@@ -107,6 +119,7 @@ def test_what_is_no_url_of_a_page(subtests: pytest.Subtests) -> None:
             with pytest.raises(ConfigurationError) as raised:
                 StatusSource(url)
             assert "pw" not in str(raised.value)
+            assert "/status" in str(raised.value.remedy)
 
 
 LOGINS: list[tuple[int, str]] = [(302, "--header @FILE"), (401, "--header @FILE"), (403, "--header @FILE")]
@@ -128,7 +141,7 @@ def test_what_is_no_page_is_told(page: Page, subtests: pytest.Subtests) -> None:
     for answer in NO_PAGES:
         with subtests.test(str(answer)):
             page.say(answer)
-            assert "Check the URL" in refused(page.url)
+            assert "https://shop.example.com/status" in refused(page.url)
 
 
 def test_no_more_is_read_than_a_page_can_have(page: Page) -> None:
@@ -165,4 +178,6 @@ def test_a_proxy_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_nobody_there() -> None:
-    assert "No response" in refused("http://127.0.0.1:1/status")
+    answer = refused("http://127.0.0.1:1/status")
+    assert "No response" in answer
+    assert "https://shop.example.com/status" in answer
