@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from ..._util.clock import Clock, current_clock
 from .connection import RedisAddress, close, connect
-from .store import Lease, LeaseReply, StoreEntry, Unreachable
+from .store import Lease, LeaseReply, SharedStore, StoreEntry, Unreachable
 from .subscriber import Subscriber
 
 if TYPE_CHECKING:
     from .connection import Client
 
-SIZE_LIMIT: Final = 64 * 1024
-"""Most bytes of a value that are read. All values of this package are shorter."""
+SIZE_LIMIT: Final = 64 * 1024  # Maximum bytes that are read of a value. All values of this package are shorter.
+PREFIX = "prio-middleware"  # Prefix of every Redis key and of the channel.
+CHANNEL = f"{PREFIX}:dropped"  # Channel that announces dropped token ids.
+IDLE_LIMIT = 30.0  # Seconds after which an idle connection is not reused: a firewall may have dropped it silently.
 
 _GET: Final = f"""
 local function get(key)
@@ -68,7 +70,6 @@ end
 return {record or false, redis.call('PTTL', KEYS[1]), get(KEYS[3]) or false, redis.call('PTTL', KEYS[3])}
 """
 )
-"""Drop the rejected token ids, then return the entry."""
 
 ACQUIRE_LEASE: Final = (
     _GET
@@ -82,7 +83,6 @@ redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
 return {1, 0}
 """
 )
-"""Take the lease, unless another owner holds it, or the record or the error has changed."""
 
 PUBLISH_TOKEN: Final = (
     _GET
@@ -98,7 +98,6 @@ redis.call('DEL', KEYS[4])
 return 1
 """
 )
-"""Store a token and release the lease, if it is still held. The token's life counts from the start of the lease."""
 
 PUBLISH_ERROR: Final = (
     _GET
@@ -110,7 +109,6 @@ redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
 return 1
 """
 )
-"""Store an error and release the lease, if it is still held."""
 
 RELEASE_LEASE: Final = (
     _GET
@@ -121,18 +119,8 @@ redis.call('DEL', KEYS[1])
 return 1
 """
 )
-"""Release the lease, if it is still held."""
 
 T = TypeVar("T")
-
-PREFIX = "prio-middleware"
-"""Prefix of every key and of the channel."""
-
-CHANNEL = f"{PREFIX}:dropped"
-"""Channel that announces dropped token ids."""
-
-IDLE_LIMIT = 30.0
-"""Seconds after which an idle connection is not reused: a firewall may have dropped it silently."""
 
 _CODE = re.compile(r"[A-Z]{2,20}\b")
 
@@ -143,11 +131,10 @@ class _Connection(NamedTuple):
     used_at: float
 
 
-class RedisStore:
-    """Shared store in Redis: one script for each operation, on connections of this process.
+class RedisStore(SharedStore):
+    """Shared store in Redis: one script for each operation, on a connection of this process.
 
-    No operation raises, and none is retried: the caller can do without the store. After a failure every connection is replaced,
-    so that a master that has moved is found.
+    After a failure the connection is replaced, so that a master that has moved is found.
 
     Args:
         address: address of the Redis.
@@ -164,44 +151,40 @@ class RedisStore:
         self._subscriber = Subscriber(lambda: connect(address, health_check_interval=30), CHANNEL)
 
     def read(self, name: str, rejected: Mapping[str, float]) -> StoreEntry | Unreachable:
-        """Return the entry, after dropping the ``rejected`` token ids."""
         pairs = [part for token_id, seconds in rejected.items() for part in (token_id, _milliseconds(seconds))]
-        return self._run_script(READ, _keys(name, "token", "dropped", "error"), [CHANNEL, *pairs], _read_entry)
+        return self._run_script(READ, _redis_keys(name, "token", "dropped", "error"), [CHANNEL, *pairs], _read_entry)
 
     def acquire_lease(self, name: str, entry: StoreEntry, lease: Lease) -> LeaseReply | Unreachable:
-        """Take the lease, unless another owner holds it or ``entry`` is no longer current."""
         token_id, error = entry.token_id.encode("latin-1"), entry.error or b""
         arguments = [token_id, f"{lease.owner_id}:", lease.holder, _milliseconds(lease.seconds), error]
-        return self._run_script(ACQUIRE_LEASE, _keys(name, "token", "lease", "error"), arguments, _read_lease_reply)
+        return self._run_script(ACQUIRE_LEASE, _redis_keys(name, "token", "lease", "error"), arguments, _read_lease_reply)
 
     def publish_token(self, name: str, lease: Lease, token_id: str, sealed: bytes, seconds: float) -> bool | Unreachable:
-        """Store a token for all, and release the lease. Return False if the lease was lost or the token id was dropped."""
         arguments = [lease.holder, _milliseconds(lease.seconds), token_id, sealed, int(seconds * 1000)]
-        return self._run_script(PUBLISH_TOKEN, _keys(name, "token", "lease", "dropped", "error"), arguments, _read_bool)
+        return self._run_script(PUBLISH_TOKEN, _redis_keys(name, "token", "lease", "dropped", "error"), arguments, _read_bool)
 
     def publish_error(self, name: str, lease: Lease, sealed: bytes, seconds: float) -> bool | Unreachable:
-        """Store an error for all, and release the lease. Return False if the lease was lost."""
         arguments = [lease.holder, sealed, _milliseconds(seconds)]
-        return self._run_script(PUBLISH_ERROR, _keys(name, "lease", "error"), arguments, _read_bool)
+        return self._run_script(PUBLISH_ERROR, _redis_keys(name, "lease", "error"), arguments, _read_bool)
 
     def release_lease(self, name: str, lease: Lease) -> bool | Unreachable:
-        """Release the lease. Return False if it was lost."""
-        return self._run_script(RELEASE_LEASE, _keys(name, "lease"), [lease.holder], _read_bool)
+        return self._run_script(RELEASE_LEASE, _redis_keys(name, "lease"), [lease.holder], _read_bool)
 
     def listen(self, dropped: Callable[[str], None]) -> None:
-        """Call ``dropped``, a bound method, with each token id that is dropped, as long as its object lives."""
         self._subscriber.listen(dropped)
 
     def __repr__(self) -> str:
         return f"<RedisStore {self._address!r}>"
 
-    def _run_script(self, script: str, keys: list[str], arguments: list[Any], read: Callable[[Any], T]) -> T | Unreachable:
+    def _run_script(
+        self, script: str, redis_keys: list[str], arguments: list[Any], read: Callable[[Any], T]
+    ) -> T | Unreachable:
         try:
             # The whole script each time: after a restart or a failover, the server does not know its hash.
-            return read(self._client().eval(script, len(keys), *keys, *arguments))
-        except Exception as error:  # noqa: BLE001 - redis-py, sockets, TLS and garbage raise a great many
+            return read(self._client().eval(script, len(redis_keys), *redis_keys, *arguments))
+        except Exception as error:  # noqa: BLE001 - redis-py, sockets, TLS and malformed replies raise many types
             _close(self._connections)
-            # The error's type, and Redis's own code if it has one: the rest of its text may hold anything.
+            # The error's type, and Redis's own code if there is one. The rest of the text may contain anything.
             code = _CODE.match(str(error))
             return Unreachable(f"{type(error).__name__} {code[0]}" if code else type(error).__name__)
 
@@ -220,13 +203,13 @@ class RedisStore:
 
 
 def _close(connections: list[_Connection]) -> None:
-    """Close the connections. A forked child only closes its end of its parent's."""
+    """Close the connections. In a forked child, those of its parent stay open for the parent."""
     while connections:
         close(connections.pop().client)
 
 
-def _keys(name: str, *kinds: str) -> list[str]:
-    # The braces put them into one slot of a cluster: a script may use one slot only.
+def _redis_keys(name: str, *kinds: str) -> list[str]:
+    # The braces put the keys into one slot of a cluster: a script may use one slot only.
     return [f"{PREFIX}:{{{name}}}:{kind}" for kind in kinds]
 
 

@@ -43,19 +43,19 @@ def test_what_is_no_key_is_said_without_it(subtests: pytest.Subtests) -> None:
 
 
 def test_the_first_key_seals_and_all_open() -> None:
-    sealed = keyring(KEY).seal(b"plain")
+    sealed = keyring(KEY).encrypt(b"plain")
 
-    assert keyring(OTHER_KEY, KEY).open(sealed) == b"plain"
-    assert keyring(OTHER_KEY).open(sealed) is None
-    assert keyring(KEY).open(keyring(KEY, OTHER_KEY).seal(b"plain")) == b"plain"
+    assert keyring(OTHER_KEY, KEY).decrypt(sealed) == b"plain"
+    assert keyring(OTHER_KEY).decrypt(sealed) is None
+    assert keyring(KEY).decrypt(keyring(KEY, OTHER_KEY).encrypt(b"plain")) == b"plain"
 
 
 def test_what_was_changed_does_not_open() -> None:
-    sealed = keyring().seal(b"plain")
+    sealed = keyring().encrypt(b"plain")
 
-    assert keyring().open(sealed[:-1] + b"A") is None
-    assert keyring().open(b"") is None
-    assert keyring().open(b"\xff\x00") is None
+    assert keyring().decrypt(sealed[:-1] + b"A") is None
+    assert keyring().decrypt(b"") is None
+    assert keyring().decrypt(b"\xff\x00") is None
 
 
 def test_names_are_the_same_in_every_process_and_different_for_everything_else() -> None:

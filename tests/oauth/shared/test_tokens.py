@@ -27,7 +27,7 @@ from prio_middleware.oauth.access_token import ExpiryPolicy
 from prio_middleware.oauth.effects import Pause, Post, RunBlocking, no_threads
 from prio_middleware.oauth.shared.circuit_breaker import CircuitBreaker
 from prio_middleware.oauth.shared.coordinator import SharedTokens
-from prio_middleware.oauth.shared.records import SKEW, RecordKey, SharedToken, open_token
+from prio_middleware.oauth.shared.records import SKEW, RecordKey, SharedToken, decrypt_token
 from prio_middleware.oauth.shared.store import LONGEST_LEASE, LeaseReply
 from prio_middleware.oauth.token_request import TokenEndpoint
 from prio_middleware.oauth.token_response import TokenResponse
@@ -138,7 +138,7 @@ def test_what_is_sealed_names_the_token_endpoint_it_is_from() -> None:
     record = fleet.only_slot.record
     assert record is not None
 
-    assert isinstance(open_token(keyring(), RecordKey(name, URL), record.value, fleet.clock.now), SharedToken)
+    assert isinstance(decrypt_token(keyring(), RecordKey(name, URL), record.value, fleet.clock.now), SharedToken)
 
 
 def test_a_token_inside_its_leeway_is_replaced_by_one_process_for_all() -> None:
@@ -360,7 +360,7 @@ def test_a_leader_that_lost_its_lease_keeps_its_token_to_itself() -> None:
     assert isinstance(own, AccessToken)
     assert own.value != published.value
     assert fleet.process().token().value == published.value
-    assert slow.tokens.store_report().rejected == 1
+    assert slow.tokens.store_report().not_stored == 1
 
 
 def test_the_whole_fetch_is_shorter_than_the_lease() -> None:
@@ -948,8 +948,8 @@ def test_how_long_an_operation_took_is_told() -> None:
 @pytest.mark.parametrize(
     ("kind", "why"),
     [
-        ("poisoned", "no configured key opens it"),
-        ("empty", "no configured key opens it"),
+        ("poisoned", "no configured encryption key decrypts it"),
+        ("empty", "no configured encryption key decrypts it"),
         ("swapped", "it was sealed for another token or token endpoint"),
         ("of another generation", "its token id does not match"),
     ],
@@ -987,7 +987,7 @@ def test_an_error_that_no_key_opens_is_none(caplog: pytest.LogCaptureFixture) ->
     fleet.only_slot.record, fleet.only_slot.error = None, Kept(b"made up", fleet.clock.now + 100)
 
     assert fleet.process().token().source == "endpoint"
-    assert "is not used: no configured key opens it." in caplog.text
+    assert "is not used: no configured encryption key decrypts it." in caplog.text
 
 
 def test_keys_are_replaced_without_a_request_more() -> None:
@@ -1056,7 +1056,7 @@ def test_reports_count() -> None:
         run.finish()
     told, learnt = slow.tokens.store_report(), quick.tokens.store_report()
 
-    assert (told.published, told.rejected, learnt.published, learnt.hits) == (2, 2, 2, 2)
+    assert (told.published, told.not_stored, learnt.published, learnt.hits) == (2, 2, 2, 2)
 
 
 def drive(fleet: Fleet, processes: list[Any], seconds: int, *, dead: str) -> list[int]:
