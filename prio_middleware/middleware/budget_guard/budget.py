@@ -1,4 +1,4 @@
-"""Budget of requests and 4xx responses that a process may spend on one server within a minute."""
+"""Budget of requests and 4xx responses that a process may use at one server within a minute."""
 
 from __future__ import annotations
 
@@ -12,14 +12,9 @@ from ..._util.clock import Clock, current_clock
 from ..._util.origins import Origin
 from ...telemetry.counters import RollingMinute
 
-SHORTEST_WAIT: Final = 1.0
-"""Seconds to wait if only requests in flight use up the budget: their end is unknown."""
-
-WHOLE_BUDGET: Final = 1.0
-"""Share of one process in a server's limits, by default: the setting ``budget_guard.share``, too."""
-
-BUDGETS_LIMIT: Final = 1024
-"""Maximum servers whose budgets are kept for later guards. Each guard keeps its own."""
+SHORTEST_WAIT: Final = 1.0  # Minimum of ``retry_after`` in seconds. The end of requests in flight is unknown.
+WHOLE_BUDGET: Final = 1.0  # Default share of one process in a server's limits, also of the setting ``budget_guard.share``.
+BUDGETS_LIMIT: Final = 1024  # Maximum servers whose budgets are kept for later guards. Each guard keeps its own.
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +33,7 @@ class Allowance:
 
 
 class Usage(NamedTuple):
-    """Part of a budget that is used.
-
-    Attributes:
-        client_errors: 4xx responses within the last minute.
-        requests: requests within the last minute.
-        in_flight: requests without a response yet.
-    """
+    """4xx responses and requests within the last minute, and requests without a response yet."""
 
     client_errors: int
     requests: int
@@ -52,19 +41,14 @@ class Usage(NamedTuple):
 
 
 class Shortage(NamedTuple):
-    """Reason why a request would exceed a limit.
-
-    Attributes:
-        message: the limit that is used up.
-        retry_after: seconds until a request may fit again.
-    """
+    """The limit that is used up, and the seconds until a request may fit again."""
 
     message: str
     retry_after: float
 
 
 class Budget:
-    """Count of requests to one server. Thread-safe; a forked process starts at zero.
+    """Count of requests to one server and their 4xx responses. Thread-safe; a forked process starts at zero.
 
     Args:
         clock: monotonic clock, in seconds; default: the clock of the package.
@@ -75,7 +59,7 @@ class Budget:
         self._minute = _Minute(self._clock)
 
     def spend(self, allowance: Allowance | None) -> Shortage | None:
-        """Count one request before it is sent. If it would exceed ``allowance``, count nothing and return the shortage."""
+        """Count one request before it is sent, or return the shortage if the request would exceed ``allowance``."""
         minute = self._own_minute()
         with minute.lock:
             shortage = minute.shortage(allowance) if allowance else None
@@ -85,7 +69,7 @@ class Budget:
         return shortage
 
     def settle(self, status: int | None) -> None:
-        """Count the response of a request. ``status`` is None if there is none."""
+        """Count the end of a request. ``status`` is None if there was no response."""
         minute = self._own_minute()
         with minute.lock:
             minute.in_flight = max(0, minute.in_flight - 1)  # After a fork, the request was the parent's.
@@ -93,7 +77,7 @@ class Budget:
                 minute.client_errors.add()
 
     def shortage(self, allowance: Allowance) -> Shortage | None:
-        """Return the shortage if a request would exceed ``allowance`` now, else None."""
+        """Return the shortage if a request would exceed ``allowance`` now."""
         minute = self._own_minute()
         with minute.lock:
             return minute.shortage(allowance)
@@ -102,7 +86,7 @@ class Budget:
         """Return the use within the last minute."""
         minute = self._own_minute()
         with minute.lock:
-            return minute.usage()
+            return Usage(minute.client_errors.count(), minute.requests.count(), minute.in_flight)
 
     def _own_minute(self) -> _Minute:
         # A fork may copy a held lock, and not every server runs Python's fork hooks.
@@ -111,40 +95,33 @@ class Budget:
         return self._minute
 
 
-class _Counter:
-    """Rolling minute that caches its sum for each second."""
+class _CachedMinute(RollingMinute):
+    """Rolling minute that computes its count once in each second."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._minute = RollingMinute(clock)
+        super().__init__(clock)
         self._second, self._count = int(clock()), 0
 
-    def add(self) -> None:
-        self._minute.add()
-        self._count += 1
+    def add(self, events: int = 1) -> None:
+        super().add(events)
+        self._count += events
 
     def count(self) -> int:
         second = int(self._clock())
         if second != self._second:
-            self._second, self._count = second, self._minute.count()
+            self._second, self._count = second, super().count()
         return self._count
-
-    def until_below(self, limit: int) -> float:
-        return self._minute.until_below(limit)
 
 
 class _Minute:
-    """Counts of one process, under one lock."""
+    """Counts of one process, under one lock. Their caller holds the lock."""
 
     def __init__(self, clock: Clock) -> None:
         self.pid = os.getpid()
         self.lock = threading.Lock()
-        self.client_errors = _Counter(clock)
-        self.requests = _Counter(clock)
+        self.client_errors = _CachedMinute(clock)
+        self.requests = _CachedMinute(clock)
         self.in_flight = 0
-
-    def usage(self) -> Usage:
-        return Usage(self.client_errors.count(), self.requests.count(), self.in_flight)
 
     def shortage(self, allowance: Allowance) -> Shortage | None:
         most, used = allowance.client_errors, self.client_errors.count()

@@ -1,4 +1,4 @@
-"""Budget guard: keeps a client below the rate limits of a server."""
+"""Budget guard: keeps this process below the rate limits of a server."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from ..._util.origins import parse_origin, raw_origins, same_origin, with_websoc
 from ...errors import BudgetExceededError, ConfigurationError
 from ...pipeline.exchange import Exchange
 from ...pipeline.protocols import RequestLike
-from .budget import WHOLE_BUDGET, Allowance, Budget, Usage, budget_of, part_of
+from .budget import WHOLE_BUDGET, Allowance, Budget, Shortage, Usage, budget_of, part_of
 
 
 class BudgetGuard:
     """Component that counts requests to ``origin`` and their 4xx responses within the last minute.
 
     It counts every request that is sent: retries, each hop of a redirect, requests with the caller's own token, and token
-    requests. All guards of one origin in a process share one count, as the server does.
+    requests. All guards of one origin in a process share one count.
 
-    With ``enforce``, a request is blocked before the limit is exceeded. Requests in flight count as if they got a 4xx response,
+    With ``enforce``, a request that might exceed a limit is blocked. Requests in flight count as if they got a 4xx response,
     because they cannot be recalled. Token requests are counted and never blocked.
 
-    A server counts by IP address, and other processes may share it: this process may spend its ``share``.
+    A server counts by IP address, which several processes may use: this process may use up its ``share`` of the limits.
 
     Args:
         origin: a URL of the server. Its scheme, host and port are compared. WebSockets to it count as requests.
@@ -27,12 +27,12 @@ class BudgetGuard:
         share: the part of both limits for this process: more than 0, at most 1.
         enforce: block requests; otherwise they are only counted.
         in_flight: count requests in flight as 4xx responses; otherwise they may exceed the limit by their number.
-        client: the client's name, for errors.
+        client: the configured name of the client, for errors.
         budget: the count; default: the one of this process for that origin.
 
     Raises:
-        ConfigurationError: ``origin`` is not a URL of an HTTP server; a share is less than one request; or ``enforce`` without
-            a limit.
+        ConfigurationError: ``origin`` is not a URL of an HTTP server; a share of a limit is less than one; or ``enforce`` is
+            set without a limit.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class BudgetGuard:
         if self._enforced and same_origin(exchange.request.url, self._origins):
             shortage = self.budget.shortage(self._enforced)
             if shortage:
-                raise self._error(shortage.message, shortage.retry_after, exchange.request)
+                raise self._error(shortage, exchange.request)
 
     def before_send(self, request: RequestLike, *, for_token: bool) -> None:
         """Count a request before it is sent.
@@ -90,20 +90,16 @@ class BudgetGuard:
         if same_origin(request.url, self._origins):
             shortage = self.budget.spend(None if for_token else self._enforced)
             if shortage:
-                raise self._error(shortage.message, shortage.retry_after, request)
+                raise self._error(shortage, request)
 
     def after_send(self, request: RequestLike, status: int | None) -> None:
-        """Count the response."""
+        """Count the end of a request."""
         if same_origin(request.url, self._origins):
             self.budget.settle(status)
 
-    def _error(self, message: str, retry_after: float, request: RequestLike) -> BudgetExceededError:
-        return BudgetExceededError(
-            f"Blocked: of the limit of this process per minute, {message}.",
-            client=self.client,
-            url=request.url,
-            retry_after=retry_after,
-        )
+    def _error(self, shortage: Shortage, request: RequestLike) -> BudgetExceededError:
+        message = f"Blocked: of the limit of this process per minute, {shortage.message}."
+        return BudgetExceededError(message, client=self.client, url=request.url, retry_after=shortage.retry_after)
 
 
 def _part(limit: int | None, share: float, name: str) -> int | None:
