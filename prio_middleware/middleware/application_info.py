@@ -11,15 +11,12 @@ from ..oauth.access_token import FIELD_VALUE
 from ..oauth.token_request import FIELD_NAME
 from ..pipeline.exchange import REFERENCE, Exchange
 
-SPAN_ATTRIBUTE: Final = "prio_middleware.app_reference"
-"""Attribute of the span that is current when a call with a new reference begins."""
-
-UNIQUE: Final = "uuid"
-"""Value of ``reference`` for a new UUID with each call."""
+SPAN_ATTRIBUTE: Final = "prio_middleware.app_reference"  # Attribute of the current span when a call gets a new reference.
+UNIQUE: Final = "uuid"  # Value of ``reference`` for a new UUID with each call.
 
 
 class ApplicationInfo:
-    """Component that adds the given ``App-*`` headers, for allowed origins only. Nothing is detected automatically.
+    """Component that adds the given ``App-*`` headers. After the origin guard, they go to allowed origins only.
 
     A header that the caller's request already has is kept.
 
@@ -31,8 +28,8 @@ class ApplicationInfo:
         build_number: App-Build-Number.
         platform: App-Platform.
         reference: App-Reference. ``"uuid"`` sends a new UUID with each call: Prio documents a unique reference, by which its
-            support can look the request up. A retry after re-authentication has that of its call. It is also an attribute
-            of the current span (``prio_middleware.app_reference``), and a note of the errors of the call.
+            support can find the request. A retry after re-authentication keeps it. It is also an attribute of the current span
+            (``prio_middleware.app_reference``), and a note of the errors of the call.
         machine_id: App-Machine-ID.
         extra: further headers, by the part of their name after ``App-``.
 
