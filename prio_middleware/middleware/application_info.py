@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from ..errors import ConfigurationError
 from ..oauth.access_token import FIELD_VALUE
@@ -62,7 +62,7 @@ class ApplicationInfo:
         }
         given = {key: value for key, value in fields.items() if value is not None}
         self._is_unique = given.get("Reference") == UNIQUE
-        self.headers: Mapping[str, str] = dict(_headers([*given.items(), *dict(extra).items()]))
+        self.headers = _headers([*given.items(), *dict(extra).items()])
 
     def on_request(self, exchange: Exchange) -> None:
         """Add the headers."""
@@ -81,20 +81,17 @@ def _unique() -> str:
     return reference
 
 
-def _headers(fields: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    seen: set[str] = set()
+def _headers(fields: list[tuple[str, Any]]) -> Mapping[str, str]:
+    headers: dict[str, str] = {}
     for key, value in fields:
-        name = f"App-{key}"
-        problem = _problem(key, value) or ("is given twice" if name.lower() in seen else None)
+        name, problem = f"App-{key}", None
+        if not FIELD_NAME.fullmatch(key) or key.lower().startswith("app-"):
+            problem = "has an invalid name: give the part after 'App-', in letters, digits and hyphens"
+        elif not isinstance(value, str) or not FIELD_VALUE.fullmatch(value):
+            problem = "has an invalid value: give one line of printable ASCII, without spaces around it"
+        elif name.lower() in map(str.lower, headers):
+            problem = "is given twice"
         if problem:
             raise ConfigurationError(f"The request header {name!r} {problem}.")
-        seen.add(name.lower())
-        yield name, value
-
-
-def _problem(key: str, value: object) -> str | None:
-    if not FIELD_NAME.fullmatch(key) or key.lower().startswith("app-"):
-        return "has an invalid name: give the part after 'App-', in letters, digits and hyphens"
-    if not isinstance(value, str) or not FIELD_VALUE.fullmatch(value):
-        return "has an invalid value: give one line of printable ASCII, without spaces around it"
-    return None
+        headers[name] = value
+    return headers

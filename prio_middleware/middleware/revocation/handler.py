@@ -26,9 +26,6 @@ WATCH_SECONDS: Final = 120.0  # Seconds after a refusal during which every succe
 BACKLOG: Final = 256  # Successes kept after the last watch, the first ones: they show which endpoints accept the token.
 ACCOUNTS_LIMIT: Final = 1024  # Maximum accounts whose refusals are remembered: the newest ones.
 
-_Success = tuple[EndpointKey, int]
-"""Endpoint and token serial of a successful call."""
-
 
 class _ProcessMemory:
     """Refusal memory of this process, under the lock of its limiter. A forked process starts with an empty one."""
@@ -85,7 +82,7 @@ class RevocationHandler:
         self.limiter_of_account: Callable[[str], ProcessLimiter] = lambda _: ProcessLimiter()
         self._accounts: dict[str, _ProcessMemory] = {}
         self._accounts_limit = accounts_limit
-        self._recent: deque[_Success] = deque(maxlen=BACKLOG)
+        self._recent: deque[tuple[EndpointKey, int]] = deque(maxlen=BACKLOG)  # Endpoint and token serial of each success.
         self._collecting = True
         self._watching = False
         self._watch_until = float("-inf")

@@ -221,13 +221,7 @@ class RefusalMemory:
         self._kinds: OrderedDict[Hashable, _Kind] = OrderedDict()
 
     def record_success(self, endpoint_key: EndpointKey, serial: int, *, retried: bool = False) -> None:
-        """Record that a call succeeded.
-
-        Args:
-            endpoint_key: its endpoint, with the full path.
-            serial: the serial of its token.
-            retried: True on the retry with a new token.
-        """
+        """Record that a call succeeded. See :meth:`record_refusal` for the arguments."""
         key, path, template, kind = self._recall(endpoint_key)
         renewed_here = retried and self.limiter.record_help((self._owner, key.kind), serial) == key
         if renewed_here or not path.has_succeeded:

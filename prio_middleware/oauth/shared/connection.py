@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from ..._util.plain_http import is_loopback
 from ..._util.secret import Secret
@@ -81,12 +81,13 @@ def require_packages(kind: str, client: str | None = None) -> None:
 
 def connect(address: RedisAddress, **more: Any) -> Client:
     """Create a client. Only the client of a cluster connects immediately. ``more`` are further options of the client."""
-    options = {**_options(address), **more}
+    url = urlsplit(address.url.reveal())
+    options = {**_options(address, url), **more}
     if address.mode == "cluster":
-        return _cluster(address, options)
+        return _cluster(address, url, options)
     if address.mode == "sentinel":
-        return _master(address, options)
-    return _single(address, options)
+        return _master(address, url, options)
+    return _single(url, options)
 
 
 def close(client: Any) -> None:
@@ -125,49 +126,46 @@ def _checking(connection: type[Any], insecure_hosts: Collection[str]) -> type[An
     return Checking
 
 
-def _single(address: RedisAddress, options: dict[str, Any]) -> Redis:
+def _single(url: SplitResult, options: dict[str, Any]) -> Redis:
     from redis import ConnectionPool, Redis, UnixDomainSocketConnection
 
-    url = urlsplit(address.url.reveal())
     if url.scheme == "unix":  # redis-py's own client would ignore the connect timeout.
         over_socket: Any = UnixDomainSocketConnection
         return Redis(connection_pool=ConnectionPool(over_socket, path=unquote(url.path), **options))
     return Redis(host=url.hostname or "localhost", port=url.port or PORT, **options)
 
 
-def _cluster(address: RedisAddress, options: dict[str, Any]) -> RedisCluster:
+def _cluster(address: RedisAddress, url: SplitResult, options: dict[str, Any]) -> RedisCluster:
     from redis import Connection
     from redis.cluster import ClusterNode, RedisCluster
 
     options.pop("db")  # A cluster has only one.
-    url = urlsplit(address.url.reveal())
     if url.scheme == "redis":  # The client takes a connection class only with a URL, here that of the first node.
         options["url"] = f"redis://{url.netloc.rpartition('@')[2]}"
         options["connection_class"] = _checking(Connection, address.insecure_hosts)
     node: Any = ClusterNode  # redis-py has no types for it.
-    nodes = [node(host, port) for host, port in _nodes(address, PORT)]
+    nodes = [node(url.hostname or "localhost", url.port or PORT), *(node(host, port) for host, port in address.nodes)]
     # If part of the cluster is down, the tokens of the other parts are still shared.
     return RedisCluster(startup_nodes=nodes, require_full_coverage=False, **options)
 
 
-def _master(address: RedisAddress, options: dict[str, Any]) -> Redis:
+def _master(address: RedisAddress, url: SplitResult, options: dict[str, Any]) -> Redis:
     from redis.sentinel import Sentinel, SentinelManagedConnection
 
     sentinel: Any = Sentinel
+    nodes = [(url.hostname or "localhost", url.port or SENTINEL_PORT), *address.nodes]
     # The database and the credentials are those of the master. Sentinels have no database, and other credentials or none.
     for_sentinels = {name: value for name, value in options.items() if name not in {"db", "username", "password"}}
-    sentinels = sentinel(_nodes(address, SENTINEL_PORT), sentinel_kwargs=for_sentinels, **options)
-    is_plain = urlsplit(address.url.reveal()).scheme == "redis"
-    more = {"connection_class": _checking(SentinelManagedConnection, address.insecure_hosts)} if is_plain else {}
+    sentinels = sentinel(nodes, sentinel_kwargs=for_sentinels, **options)
+    more = {"connection_class": _checking(SentinelManagedConnection, address.insecure_hosts)} if url.scheme == "redis" else {}
     master: Redis = sentinels.master_for(address.service or "", **more)
     return master
 
 
-def _options(address: RedisAddress) -> dict[str, Any]:
+def _options(address: RedisAddress, url: SplitResult) -> dict[str, Any]:
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
-    url = urlsplit(address.url.reveal())
     options: dict[str, Any] = {
         "username": unquote(url.username) if url.username else None,
         "password": unquote(url.password) if url.password else None,
@@ -181,8 +179,3 @@ def _options(address: RedisAddress) -> dict[str, Any]:
         options |= {"ssl": True, "ssl_cert_reqs": "required", "ssl_check_hostname": True}
         options |= {"ssl_ca_certs": str(address.ca_file)} if address.ca_file else {}
     return options
-
-
-def _nodes(address: RedisAddress, port: int) -> list[Node]:
-    url = urlsplit(address.url.reveal())
-    return [(url.hostname or "localhost", url.port or port), *address.nodes]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
 from ..._util.clock import Clock, current_clock
 from ...errors import CredentialsRefusedError, TokenEndpointUnavailableError, TokenError
@@ -83,6 +83,7 @@ class RejectedTokens:
 
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 RequestToken = Callable[["TokenEndpoint", TokenOptions, float], Steps[Outcome]]
 """Requests a token from the token endpoint. The last argument is the moment of the clock at which it gives up."""
@@ -250,9 +251,7 @@ class SharedTokens:
         for _ in range(2):
             rejected = self._rejected.remaining(record_key.name, self._clock())
             requested_at = self._clock()
-            reply: StoreEntry | Unreachable = yield from self._run_command(
-                "read", partial(self._store.read, record_key.name, rejected)
-            )
+            reply = yield from self._run_command("read", self._store.read, record_key.name, rejected)
             if isinstance(reply, Unreachable):
                 return None
             entry, token = reply, self._token(query, record_key, reply, requested_at)
@@ -317,8 +316,7 @@ class SharedTokens:
         lease = Lease(owner_id, new_id(), records.lease_seconds(query.deadline_at - self._clock(), self._lease))
         name = query.record_keys[0].name
         with self._releasing_if_cancelled(name, lease):  # The store may have granted it before the cancellation.
-            acquire = partial(self._store.acquire_lease, name, entry, lease)
-            reply: LeaseReply | Unreachable = yield from self._run_command("acquire_lease", acquire)
+            reply = yield from self._run_command("acquire_lease", self._store.acquire_lease, name, entry, lease)
         return lease if isinstance(reply, LeaseReply) and reply.granted else reply
 
     @contextmanager
@@ -349,10 +347,9 @@ class SharedTokens:
             cooldown = min(result.retry_after or 0.0, RETRY_AFTER_LIMIT)
         if cooldown > 0 and isinstance(result, TokenError):
             sealed = records.encrypt_error(self._keyring, record_key, result, cooldown, self._unix_clock())
-            publish = partial(self._store.publish_error, record_key.name, lease, sealed, cooldown)
-            yield from self._run_command("publish_error", publish)
+            yield from self._run_command("publish_error", self._store.publish_error, record_key.name, lease, sealed, cooldown)
             return result, True
-        yield from self._run_command("release_lease", partial(self._store.release_lease, record_key.name, lease))
+        yield from self._run_command("release_lease", self._store.release_lease, record_key.name, lease)
         return result, not (isinstance(result, TokenEndpointUnavailableError) and deadline_at < query.deadline_at)
 
     def _publish_token(self, query: TokenQuery, lease: Lease, leased_at: float, token: AccessToken) -> Steps[None]:
@@ -363,16 +360,20 @@ class SharedTokens:
         self._rejected.record_name(token.token_id, record_key.name)
         # Other processes use an unchanged token for new calls until the next process requests another.
         seconds = (token.fresh_until if token.unchanged else token.expires_at) - leased_at
-        publish = partial(self._store.publish_token, record_key.name, lease, token.token_id, sealed, seconds)
-        is_stored: bool | Unreachable = yield from self._run_command("publish_token", publish)
+        is_stored = yield from self._run_command(
+            "publish_token", self._store.publish_token, record_key.name, lease, token.token_id, sealed, seconds
+        )
         self._report.published += is_stored is True
         self._report.not_stored += is_stored is False
 
-    def _run_command(self, operation: OperationName, command: Callable[[], T | Unreachable]) -> Steps[T | Unreachable]:
+    def _run_command(
+        self, operation: OperationName, command: Callable[P, T | Unreachable], *args: P.args, **kwargs: P.kwargs
+    ) -> Steps[T | Unreachable]:
+        """Run a command of the store, unless the circuit breaker forbids it. Record and observe the result."""
         started_at = self._clock()
         if not self._circuit.try_acquire(started_at):
             return Unreachable("circuit open")
-        reply: T | Unreachable = yield RunBlocking(command)
+        reply: T | Unreachable = yield RunBlocking(partial(command, *args, **kwargs))
         failure = reply.reason if isinstance(reply, Unreachable) else None
         self._record(failure)
         if self._observe is not None:

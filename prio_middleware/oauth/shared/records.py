@@ -180,7 +180,7 @@ def decrypt_error(keyring: Keyring, record_key: RecordKey, record: bytes, now: f
     if error_class is None or seconds is None:
         return "it holds no error"
     status = members.get("status_code")
-    texts = {name: members.get(name) for name in ("remedy", "code", "error_reference")}
+    texts: dict[str, Any] = {name: members.get(name) for name in ("remedy", "code", "error_reference")}
     error = error_class(
         str(members.get("message")),
         url=record_key.url,
@@ -199,7 +199,7 @@ def _decrypt(keyring: Keyring, record_key: RecordKey, sealed: bytes) -> Mapping[
     if plain is None:
         return "no configured encryption key decrypts it"
     members = json_object(plain)
-    if members is None or RecordKey(members.get("name"), members.get("url")) != record_key:
+    if members is None or (members.get("name"), members.get("url")) != record_key:
         return "it was sealed for another token or token endpoint"
     return members
 

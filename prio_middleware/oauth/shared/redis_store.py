@@ -21,28 +21,25 @@ PREFIX = "prio-middleware"  # Prefix of every Redis key and of the channel.
 CHANNEL = f"{PREFIX}:dropped"  # Channel that announces dropped token ids.
 IDLE_LIMIT = 30.0  # Seconds after which an idle connection is not reused: a firewall may have dropped it silently.
 
-_GET: Final = f"""
+_FUNCTIONS: Final = f"""
 local function get(key)
   local found = redis.pcall('GET', key)
   return type(found) == 'string' and string.sub(found, 1, {SIZE_LIMIT + 1}) or nil
 end
-"""
-
-_DROPPED: Final = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function milliseconds()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
 local function is_dropped(key, token_id)
   local score = redis.pcall('ZSCORE', key, token_id)
-  return type(score) == 'string' and tonumber(score) > now
+  return type(score) == 'string' and tonumber(score) > milliseconds()
 end
 """
+"""Functions of all scripts."""
 
-READ: Final = (
-    _GET
-    + _DROPPED
-    + """
+READ: Final = """
 -- KEYS: record, dropped, error. ARGV: channel, then pairs of a rejected token id and its milliseconds.
-local record = get(KEYS[1])
+local record, now = get(KEYS[1]), milliseconds()
 local token_id = record and string.sub(record, 1, 32)
 for i = 2, #ARGV, 2 do
   local is_new, is_kept = not is_dropped(KEYS[2], ARGV[i]), token_id == ARGV[i]
@@ -69,11 +66,8 @@ if record and is_dropped(KEYS[2], token_id) then
 end
 return {record or false, redis.call('PTTL', KEYS[1]), get(KEYS[3]) or false, redis.call('PTTL', KEYS[3])}
 """
-)
 
-ACQUIRE_LEASE: Final = (
-    _GET
-    + """
+ACQUIRE_LEASE: Final = """
 -- KEYS: record, lease, error. ARGV: the token id that was read, owner, holder, milliseconds, the error that was read.
 if string.sub(get(KEYS[1]) or '', 1, 32) ~= ARGV[1] or (get(KEYS[3]) or '') ~= ARGV[5] then return {0, 0} end
 local holder = get(KEYS[2])
@@ -82,43 +76,32 @@ if holder and left >= 0 and string.sub(holder, 1, #ARGV[2]) ~= ARGV[2] then retu
 redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
 return {1, 0}
 """
-)
 
-PUBLISH_TOKEN: Final = (
-    _GET
-    + _DROPPED
-    + """
+PUBLISH_TOKEN: Final = """
 -- KEYS: record, lease, dropped, error. ARGV: holder, milliseconds of the lease, token id, sealed, milliseconds of life.
 if get(KEYS[2]) ~= ARGV[1] then return 0 end
-local life = ARGV[5] - math.max(0, ARGV[2] - redis.call('PTTL', KEYS[2]))
+local life = ARGV[5] - math.max(0, ARGV[2] - redis.call('PTTL', KEYS[2]))  -- It counts from the start of the lease.
 redis.call('DEL', KEYS[2])
 if life < 1 or is_dropped(KEYS[3], ARGV[3]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[3] .. ARGV[4], 'PX', string.format('%d', life))
 redis.call('DEL', KEYS[4])
 return 1
 """
-)
 
-PUBLISH_ERROR: Final = (
-    _GET
-    + """
+PUBLISH_ERROR: Final = """
 -- KEYS: lease, error. ARGV: holder, sealed, milliseconds.
 if get(KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
 return 1
 """
-)
 
-RELEASE_LEASE: Final = (
-    _GET
-    + """
+RELEASE_LEASE: Final = """
 -- KEYS: lease. ARGV: holder.
 if get(KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
 return 1
 """
-)
 
 T = TypeVar("T")
 
@@ -181,7 +164,7 @@ class RedisStore(SharedStore):
     ) -> T | Unreachable:
         try:
             # The whole script each time: after a restart or a failover, the server does not know its hash.
-            return read(self._client().eval(script, len(redis_keys), *redis_keys, *arguments))
+            return read(self._client().eval(_FUNCTIONS + script, len(redis_keys), *redis_keys, *arguments))
         except Exception as error:  # noqa: BLE001 - redis-py, sockets, TLS and malformed replies raise many types
             _close(self._connections)
             # The error's type, and Redis's own code if there is one. The rest of the text may contain anything.
