@@ -18,19 +18,13 @@ UNIQUE: Final = "uuid"  # Value of ``reference`` for a new UUID with each call.
 class ApplicationInfo:
     """Component that adds the given ``App-*`` headers. After the origin guard, they go to allowed origins only.
 
-    A header that the caller's request already has is kept.
+    Each argument is the value of the header of its name: ``build_number`` that of ``App-Build-Number``. A header that the
+    caller's request already has is kept.
 
     Args:
-        name: App-Name.
-        version: App-Version.
-        flavor: App-Flavor.
-        package_name: App-Package-Name.
-        build_number: App-Build-Number.
-        platform: App-Platform.
         reference: App-Reference. ``"uuid"`` sends a new UUID with each call: Prio documents a unique reference, by which its
             support can find the request. A retry after re-authentication keeps it. It is also an attribute of the current span
             (``prio_middleware.app_reference``), and a note of the errors of the call.
-        machine_id: App-Machine-ID.
         extra: further headers, by the part of their name after ``App-``.
 
     Raises:

@@ -101,10 +101,9 @@ class Pipeline:
         }
 
     def with_account(self, account: Callable[[], str | None]) -> Self:
-        """Return this pipeline for calls with the account that ``account`` returns, unless they name another.
+        """Return this pipeline for calls with the account that ``account()`` returns, unless they name another.
 
-        Args:
-            account: returns the account's name, or None for the client's own. It is called for each call.
+        It returns a name, or None for the client's own account. It is called for each call.
         """
         made = copy.copy(self)
         made.outer_requests = (*self.outer_requests, partial(_name_account, account))
@@ -173,13 +172,8 @@ def _inner_requests(
     """Return the request hooks that run for each attempt.
 
     The header injector alone runs as it is. Any other component may decide to send the request without a token (``bypass()``,
-    ``token = None``, ``options = None``), so the headers are reset after each one that does.
-
-    Args:
-        outer: the hooks before the provider.
-        inner: the hooks after it.
-        save_before: the index among the request hooks of ``inner`` before which the caller's ``Authorization`` is saved.
-        policy: the policy for that header.
+    ``token = None``, ``options = None``), so the headers are reset after each one that does. Before the hook with the index
+    ``save_before``, the caller's own ``Authorization`` header is saved; ``policy`` is the policy for that header.
     """
     steps = [
         (hooks.on_request, _innermost_first([*outer, *inner[: depth + 1]]))

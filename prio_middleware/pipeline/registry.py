@@ -41,8 +41,6 @@ GUARDS: Mapping[str, Guard] = {
 }
 """Guards by their names in settings and waivers."""
 
-Factory = Callable[..., Any]
-
 
 def waiver_problem(name: str) -> str | None:
     """Return the reason why ``name`` cannot be waived, or None if it is the name of a guard."""
@@ -56,10 +54,7 @@ def waiver_problem(name: str) -> str | None:
 def make_component(use: str, options: Mapping[str, Any], client: str | None = None) -> Any:
     """Create a third-party component with ``options`` as keyword arguments.
 
-    Args:
-        use: the name of an entry point, or ``package.module:Class``.
-        options: keyword arguments of the class or function.
-        client: the client whose settings name the component, for errors.
+    ``use`` is the name of an entry point, or ``package.module:Class``. ``client`` is the client's name, for errors.
 
     Raises:
         ConfigurationError: there is no such component, it cannot be imported or created, or it does not accept the options.
@@ -71,7 +66,7 @@ def make_component(use: str, options: Mapping[str, Any], client: str | None = No
     return made
 
 
-def _find(use: str) -> Factory | ConfigurationError:
+def _find(use: str) -> Callable[..., Any] | ConfigurationError:
     import pkgutil  # Slow to load, and every pipeline needs the names above.
     from importlib.metadata import entry_points
 
@@ -90,7 +85,7 @@ def _find(use: str) -> Factory | ConfigurationError:
     return found if callable(found) else ConfigurationError(f"The component {use!r} is neither a class nor a function.")
 
 
-def _make(use: str, factory: Factory, options: Mapping[str, Any]) -> Any:
+def _make(use: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> Any:
     try:
         inspect.signature(factory).bind(**options)
     except (TypeError, ValueError) as error:

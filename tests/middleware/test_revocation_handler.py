@@ -10,7 +10,7 @@ import pytest
 
 from prio_middleware._util.secret import Secret
 from prio_middleware.middleware import RevocationHandler
-from prio_middleware.middleware.revocation.handler import BACKLOG, WATCH_SECONDS
+from prio_middleware.middleware.revocation.handler import ACCOUNTS_LIMIT, BACKLOG, WATCH_SECONDS
 from prio_middleware.middleware.revocation.memory import KINDS, EndpointKey, RefusalMemory
 from prio_middleware.middleware.revocation.refusal import Refusal
 from prio_middleware.middleware.revocation.renewal_limiter import UNKNOWN_LIMIT, ProcessLimiter, RenewalLimiter
@@ -403,12 +403,13 @@ def test_the_accounts_whose_refusals_are_remembered_are_bounded(clock: Clock) ->
         asked.append(account)
         return ProcessLimiter()
 
-    handler = RevocationHandler(PRIO_REFUSALS, clock, accounts_limit=2)
+    handler = RevocationHandler(PRIO_REFUSALS, clock)
     handler.limiter_of_account = limiter_of
-    for account in ("a", "b", "a", "c", "b", "a"):
+    others = [str(number) for number in range(ACCOUNTS_LIMIT - 1)]
+    for account in ("a", *others, "a", "b", *others, "a"):
         exchange = Exchange(Request(URL("/orders")), {})
         exchange.options, exchange.refusal = TokenOptions(account=account), REFUSED
         exchange.token = AccessToken(Secret("token"))
         handler.on_response(exchange, Response(403))
 
-    assert asked == ["a", "b", "c", "a"]  # The oldest one was forgotten for the third.
+    assert asked == ["a", *others, "b", "a"]  # The oldest one was forgotten for the last.

@@ -48,11 +48,7 @@ class Shortage(NamedTuple):
 
 
 class Budget:
-    """Count of requests to one server and their 4xx responses. Thread-safe; a forked process starts at zero.
-
-    Args:
-        clock: monotonic clock, in seconds; default: the clock of the package.
-    """
+    """Count of requests to one server and their 4xx responses. Thread-safe; a forked process starts at zero."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or current_clock()

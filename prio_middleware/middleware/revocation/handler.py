@@ -58,7 +58,6 @@ class RevocationHandler:
         clock: monotonic clock, in seconds; default: the clock of the package.
         limiter: shared by all handlers of the same credentials, see :func:`limiter_of`; default: one of its own.
         templates: path templates, whose paths count as one endpoint.
-        accounts_limit: maximum accounts whose refusals are remembered.
 
     Attributes:
         limiter_of_account: returns the limiter of an account of the client. Default: a new one for each.
@@ -71,7 +70,6 @@ class RevocationHandler:
         *,
         limiter: ProcessLimiter | None = None,
         templates: PathTemplates | None = None,
-        accounts_limit: int = ACCOUNTS_LIMIT,
     ) -> None:
         self.rules = rules
         self.counters = ClientCounters("default")  # The pipeline replaces them with its own.
@@ -81,7 +79,6 @@ class RevocationHandler:
         self._memory = _ProcessMemory(limiter or ProcessLimiter(), self._templates)
         self.limiter_of_account: Callable[[str], ProcessLimiter] = lambda _: ProcessLimiter()
         self._accounts: dict[str, _ProcessMemory] = {}
-        self._accounts_limit = accounts_limit
         self._recent: deque[tuple[EndpointKey, int]] = deque(maxlen=BACKLOG)  # Endpoint and token serial of each success.
         self._collecting = True
         self._watching = False
@@ -157,7 +154,7 @@ class RevocationHandler:
             return self._memory
         memory = self._accounts.get(account)
         if memory is None:
-            if len(self._accounts) >= self._accounts_limit:
+            if len(self._accounts) >= ACCOUNTS_LIMIT:
                 self._accounts.pop(next(iter(self._accounts)), None)
             memory = self._accounts[account] = _ProcessMemory(self.limiter_of_account(account), self._templates)
         return memory

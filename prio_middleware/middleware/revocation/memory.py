@@ -243,8 +243,8 @@ class RefusalMemory:
             code: status and error code of the refusal.
             serial: the serial of its token.
             now: the time.
-            explicit: True if the code names the token.
-            retried: True on the retry with a new token.
+            explicit: the code names the token.
+            retried: the call was the retry with a new token.
         """
         endpoint = self._recall(endpoint_key)
         key, path, _, kind = endpoint

@@ -26,9 +26,6 @@ READ_TIMEOUT = 0.25  # Seconds to wait for a reply.
 PORT = 6379
 SENTINEL_PORT = 26379
 
-Mode = Literal["single", "cluster", "sentinel"]
-Node = tuple[str, int]
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RedisAddress:
@@ -45,8 +42,8 @@ class RedisAddress:
     """
 
     url: Secret
-    mode: Mode = "single"
-    nodes: tuple[Node, ...] = ()
+    mode: Literal["single", "cluster", "sentinel"] = "single"
+    nodes: tuple[tuple[str, int], ...] = ()
     service: str | None = None
     ca_file: Path | None = None
     insecure_hosts: tuple[str, ...] = ()
@@ -60,11 +57,7 @@ class InsecureNodeError(Exception):
 
 
 def require_packages(kind: str, client: str | None = None) -> None:
-    """Check that the packages of a store are installed.
-
-    Args:
-        kind: ``redis`` or ``file``: the kind of store, and the extra that installs its packages.
-        client: the client's name, for the error.
+    """Check that the packages of a store are installed. ``kind`` is ``redis`` or ``file``, as is the extra that installs them.
 
     Raises:
         ConfigurationError: one is missing. The remedy names the extra.

@@ -113,7 +113,7 @@ class SharedTokens:
     If the store fails, the token is requested as if there were no store. Only a process that needs a new token uses the store.
 
     Args:
-        store: the store.
+        store: keeps the sealed records and the leases.
         keyring: encryption keys of the records.
         failure_cooldown: seconds for which no process retries rejected credentials.
         kind: the store's kind, for reports.
@@ -172,11 +172,11 @@ class SharedTokens:
             options: scope, audience and so on of the token.
             deadline_at: moment of the clock at which the fetch is given up.
             request_token: requests a token from the token endpoint.
-            has_fallback: the caller has a token that still works. If the leader is slow or died, the fetch fails instead of
-                requesting a token itself, so that not all processes do.
+            has_fallback: the caller has a token that still works. If the leader is slow or died, the fetch then fails instead
+                of requesting a token itself, so that not all processes do.
             after_rejection: the API rejected the caller's token. Tokens are revoked together, so a shared token counts only if
-                it was requested after a rejection, too. Any other is dropped: after an outage or during a rotation, several
-                tokens exist.
+                it was requested after a rejection, too. Any other is dropped: after an outage or during a rotation of keys,
+                several tokens exist.
         """
         record_keys = tuple(RecordKey(name, endpoint.url) for name in self._keyring.names(endpoint, options))
         query = TokenQuery(endpoint, options, record_keys, deadline_at, request_token, after_rejection)
@@ -213,11 +213,7 @@ class SharedTokens:
         self._rejected.add(token.token_id, token.expires_at)
 
     def listen(self, dropped: Callable[[str], None]) -> None:
-        """Listen for tokens that other processes drop, in a thread of this process. Best effort; cheap to call again.
-
-        Args:
-            dropped: a bound method that is called with each token id, as long as its object lives.
-        """
+        """Call ``dropped`` with the id of each token that another process drops, as :meth:`SharedStore.listen` does."""
         if may_start_threads():
             self._store.listen(dropped)
 

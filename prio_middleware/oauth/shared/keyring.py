@@ -52,9 +52,6 @@ class Keyring:
             return f"key {wrong[0]} is not 32 bytes in URL-safe Base64"
         return cls(lines) if lines else "there is no key"
 
-    def __len__(self) -> int:
-        return len(self._encryption_keys)
-
     def names(self, endpoint: TokenEndpoint, options: TokenOptions) -> tuple[str, ...]:
         """Return the token's name under each encryption key. It is published under the first.
 

@@ -15,7 +15,7 @@ from ..access_token import AccessToken
 from ..token_response import TOKEN_LIMIT
 from .keyring import Keyring
 from .redis_store import SIZE_LIMIT
-from .store import ID_LENGTH, LONGEST_LEASE
+from .store import ID_LENGTH
 
 MARGIN = 1.0  # Seconds of a lease that are kept for publishing: a fetch that used all of its time still holds its lease.
 RESERVE = 6.0  # Seconds at most that a waiting process keeps for its own token request. By default it outwaits a lease.
@@ -25,7 +25,7 @@ _FIRST_POLL = 0.05  # Seconds.
 _LONGEST_POLL = 0.5
 
 
-def lease_seconds(remaining_seconds: float, longest: float = LONGEST_LEASE) -> float:
+def lease_seconds(remaining_seconds: float, longest: float) -> float:
     """Return the length of the lease for a fetch of at most ``remaining_seconds``.
 
     It is no longer than the fetch needs, so that another process replaces a leader that died soon.
@@ -34,12 +34,9 @@ def lease_seconds(remaining_seconds: float, longest: float = LONGEST_LEASE) -> f
 
 
 def lease_deadline_at(requested_at: float, lease: float, deadline_at: float) -> float:
-    """Return the moment at which a fetch under a lease must be over: always before the lease ends.
+    """Return the moment at which a fetch under a lease of ``lease`` seconds must be over: always before the lease ends.
 
-    Args:
-        requested_at: moment before the request for the lease, which is not after its start.
-        lease: length of the lease in seconds.
-        deadline_at: deadline of the fetch without a lease.
+    ``requested_at`` is before the request for the lease, so not after its start. ``deadline_at`` applies without a lease, too.
     """
     return min(deadline_at, requested_at + max(lease - MARGIN, lease / 2))
 
@@ -52,10 +49,7 @@ def stop_waiting_at(now: float, deadline_at: float) -> float:
 def poll_pause(polls: int, lease_left_seconds: float, draw: float) -> float:
     """Return the seconds to wait before the next read: growing, jittered, and not much beyond the end of the lease.
 
-    Args:
-        polls: number of pauses so far.
-        lease_left_seconds: remaining time of the leader's lease.
-        draw: a random number from 0 to below 1.
+    ``polls`` is the number of pauses so far, ``draw`` a random number from 0 to below 1.
     """
     jitter = 0.5 + draw / 2
     pause = min(_FIRST_POLL * 1.5 ** min(polls, 10), _LONGEST_POLL) * jitter
@@ -180,12 +174,15 @@ def decrypt_error(keyring: Keyring, record_key: RecordKey, record: bytes, now: f
     if error_class is None or seconds is None:
         return "it holds no error"
     status = members.get("status_code")
-    texts: dict[str, Any] = {name: members.get(name) for name in ("remedy", "code", "error_reference")}
+    texts: dict[str, Any] = {}
+    for name in ("remedy", "code", "error_reference"):
+        text = members.get(name)
+        texts[name] = text if isinstance(text, str) else None
     error = error_class(
         str(members.get("message")),
         url=record_key.url,
         status_code=status if isinstance(status, int) else None,
-        **{name: text for name, text in texts.items() if isinstance(text, str)},
+        **texts,
     )
     return SharedError(error, seconds)
 

@@ -117,12 +117,7 @@ class _Connection(NamedTuple):
 class RedisStore(SharedStore):
     """Shared store in Redis: one script for each operation, on a connection of this process.
 
-    After a failure the connection is replaced, so that a master that has moved is found.
-
-    Args:
-        address: address of the Redis.
-        clock: seconds of a monotonic clock. Default: the package's clock.
-        connect: creates a client for an address.
+    After a failure the connection is replaced, so that a master that has moved is found. ``clock`` counts seconds.
     """
 
     def __init__(self, address: RedisAddress, clock: Clock | None = None, connect: Callable[..., Client] = connect) -> None:

@@ -31,13 +31,7 @@ LONGEST_PAUSE = 30.0  # Seconds between two attempts to connect.
 class Subscriber:
     """Subscriber to ``channel``: one thread in each process with listeners. It ends when the last listener is gone.
 
-    A listener is a bound method. It is gone when its object is garbage-collected.
-
-    Args:
-        connect: creates a client.
-        channel: name of the channel.
-        pause: waits for a number of seconds.
-        poll: seconds between two checks for live listeners.
+    A listener is a bound method. It is gone when its object is garbage-collected. ``pause`` waits for a number of seconds.
     """
 
     def __init__(

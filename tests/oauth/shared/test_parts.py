@@ -75,7 +75,7 @@ def test_a_lease_is_no_longer_than_its_fetch_needs(subtests: pytest.Subtests) ->
     rows: list[tuple[float, float]] = [(30.0, LONGEST_LEASE), (9.0, 10.0), (2.0, 3.0), (0.0, 1.0)]
     for left, expected in rows:
         with subtests.test(left=left, expected=expected):
-            assert lease_seconds(left) == expected
+            assert lease_seconds(left, LONGEST_LEASE) == expected
 
 
 def test_a_fetch_is_always_shorter_than_its_lease(subtests: pytest.Subtests) -> None:
