@@ -58,30 +58,12 @@ def _folded(codes: Iterable[str]) -> frozenset[str]:
 RFC6749_REFUSALS = RefusalRules({401: None, 403: frozenset(), 400: frozenset()})
 """RFC 6750 §3.1: 401 with any code, and 400 or 403 with ``invalid_token``."""
 
-PRIO_REFUSALS = RefusalRules(
-    {
-        401: None,
-        403: None,
-        400: frozenset(
-            {
-                "access_token_expired",
-                "authorization_required",
-                "expired_token",
-                "invalid_access_token",
-                "invalid_authorization",
-                "invalid_authorization_header",
-                "missing_authorization",
-                "missing_authorization_header",
-                "missing_token",
-                "revoked_token",
-                "token_expired",
-                "token_invalid",
-                "token_missing",
-                "token_revoked",
-                "unauthorized",
-            }
-        ),
-    }
-)
+_TOKEN_CODES = frozenset({
+    "access_token_expired", "authorization_required", "expired_token", "invalid_access_token", "invalid_authorization",
+    "invalid_authorization_header", "missing_authorization", "missing_authorization_header", "missing_token", "revoked_token",
+    "token_expired", "token_invalid", "token_missing", "token_revoked", "unauthorized",
+})  # fmt: skip
+
+PRIO_REFUSALS = RefusalRules({401: None, 403: None, 400: _TOKEN_CODES})
 """Rules of the Distributor API. A 403 means a revoked token or a missing privilege; a 400 means a malformed token or any other
 bad request. The codes for malformed tokens are not documented, so these are the likely ones."""

@@ -148,12 +148,8 @@ class FileStore(SharedStore):
         members = json_object(content[len(FIRST_LINE) :]) if len(content) <= SIZE_LIMIT else None
         if members is None and content:
             self._warn(f"The token store's file {self._path} is damaged, and not used. The next token replaces it.")
-        entries = {entry_name: _parse_entry(value) for entry_name, value in (members or {}).items()}
-        return {
-            entry_name: entry
-            for entry_name, entry in entries.items()
-            if entry and entry.since - CLOCK_STEP <= now < entry.until
-        }
+        entries = {entry_name: _parse_entry(value, now) for entry_name, value in (members or {}).items()}
+        return {entry_name: entry for entry_name, entry in entries.items() if entry}
 
     def _save(self, entries: Entries) -> None:
         while len(content := FIRST_LINE + json.dumps(entries).encode()) > SIZE_LIMIT:
@@ -184,10 +180,12 @@ def _open_regular(path: str, flags: int) -> int:
     raise ForeignFileError(f"The token store's file {path} belongs to another user, or is not a regular file.")
 
 
-def _parse_entry(value: Any) -> Entry | None:
+def _parse_entry(value: Any, now: float) -> Entry | None:
+    """Return the entry, or None if it is damaged or does not count now."""
     match value:
         case [str() as text, int() | float() as since, int() | float() as until]:
-            return Entry(text, since, until) if text.isascii() and 0 <= since <= until <= LAST_MOMENT else None
+            is_valid = text.isascii() and 0 <= since <= until <= LAST_MOMENT
+            return Entry(text, since, until) if is_valid and since - CLOCK_STEP <= now < until else None
         case _:
             return None
 

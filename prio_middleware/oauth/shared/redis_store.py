@@ -130,23 +130,23 @@ class RedisStore(SharedStore):
 
     def read(self, name: str, rejected: Mapping[str, float]) -> StoreEntry | Unreachable:
         pairs = [part for token_id, seconds in rejected.items() for part in (token_id, _milliseconds(seconds))]
-        return self._run_script(READ, _redis_keys(name, "token", "dropped", "error"), [CHANNEL, *pairs], _read_entry)
+        return self._run_script(READ, _redis_keys(name, "token", "dropped", "error"), [CHANNEL, *pairs], _parse_entry)
 
     def acquire_lease(self, name: str, entry: StoreEntry, lease: Lease) -> LeaseReply | Unreachable:
         token_id, error = entry.token_id.encode("latin-1"), entry.error or b""
         arguments = [token_id, f"{lease.owner_id}:", lease.holder, _milliseconds(lease.seconds), error]
-        return self._run_script(ACQUIRE_LEASE, _redis_keys(name, "token", "lease", "error"), arguments, _read_lease_reply)
+        return self._run_script(ACQUIRE_LEASE, _redis_keys(name, "token", "lease", "error"), arguments, _parse_lease_reply)
 
     def publish_token(self, name: str, lease: Lease, token_id: str, sealed: bytes, seconds: float) -> bool | Unreachable:
         arguments = [lease.holder, _milliseconds(lease.seconds), token_id, sealed, int(seconds * 1000)]
-        return self._run_script(PUBLISH_TOKEN, _redis_keys(name, "token", "lease", "dropped", "error"), arguments, _read_bool)
+        return self._run_script(PUBLISH_TOKEN, _redis_keys(name, "token", "lease", "dropped", "error"), arguments, _parse_bool)
 
     def publish_error(self, name: str, lease: Lease, sealed: bytes, seconds: float) -> bool | Unreachable:
         arguments = [lease.holder, sealed, _milliseconds(seconds)]
-        return self._run_script(PUBLISH_ERROR, _redis_keys(name, "lease", "error"), arguments, _read_bool)
+        return self._run_script(PUBLISH_ERROR, _redis_keys(name, "lease", "error"), arguments, _parse_bool)
 
     def release_lease(self, name: str, lease: Lease) -> bool | Unreachable:
-        return self._run_script(RELEASE_LEASE, _redis_keys(name, "lease"), [lease.holder], _read_bool)
+        return self._run_script(RELEASE_LEASE, _redis_keys(name, "lease"), [lease.holder], _parse_bool)
 
     def listen(self, dropped: Callable[[str], None]) -> None:
         self._subscriber.listen(dropped)
@@ -154,12 +154,10 @@ class RedisStore(SharedStore):
     def __repr__(self) -> str:
         return f"<RedisStore {self._address!r}>"
 
-    def _run_script(
-        self, script: str, redis_keys: list[str], arguments: list[Any], read: Callable[[Any], T]
-    ) -> T | Unreachable:
+    def _run_script(self, script: str, redis_keys: list[str], args: list[Any], parse: Callable[[Any], T]) -> T | Unreachable:
         try:
             # The whole script each time: after a restart or a failover, the server does not know its hash.
-            return read(self._client().eval(_FUNCTIONS + script, len(redis_keys), *redis_keys, *arguments))
+            return parse(self._client().eval(_FUNCTIONS + script, len(redis_keys), *redis_keys, *args))
         except Exception as error:  # noqa: BLE001 - redis-py, sockets, TLS and malformed replies raise many types
             _close(self._connections)
             # The error's type, and Redis's own code if there is one. The rest of the text may contain anything.
@@ -170,7 +168,7 @@ class RedisStore(SharedStore):
         now, pid = self._clock(), os.getpid()
         client: Client | None = None
         for connection in self._connections[-1:]:
-            # A parent process's connection is not used, even where no fork hook runs.
+            # The connection of a parent process is not used, even if no fork hook ran.
             if connection.pid == pid and now - connection.used_at < IDLE_LIMIT:
                 client = connection.client
         if client is None:
@@ -195,18 +193,18 @@ def _milliseconds(seconds: float) -> int:
     return max(1, int(seconds * 1000))
 
 
-def _read_entry(reply: Any) -> StoreEntry:
+def _parse_entry(reply: Any) -> StoreEntry:
     record, record_ms, error, error_ms = reply
     for value in (record, error):
         if value is not None and not isinstance(value, bytes):
-            raise TypeError("neither bytes nor nothing")
+            raise TypeError("neither bytes nor None")
     return StoreEntry(record, int(record_ms) / 1000, error, int(error_ms) / 1000)
 
 
-def _read_lease_reply(reply: Any) -> LeaseReply:
+def _parse_lease_reply(reply: Any) -> LeaseReply:
     granted, wait_ms = reply
     return LeaseReply(int(granted) == 1, int(wait_ms) / 1000)
 
 
-def _read_bool(reply: Any) -> bool:
+def _parse_bool(reply: Any) -> bool:
     return int(reply) == 1

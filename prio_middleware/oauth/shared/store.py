@@ -11,7 +11,7 @@ from ...telemetry.counters import ClientCounters
 from ...telemetry.metrics import telemetry
 from .circuit_breaker import State
 
-LONGEST_LEASE = 10.0  # Seconds. Another process replaces a leader that died after them at most.
+LONGEST_LEASE = 10.0  # Seconds. When the lease of a leader that died ends, another process replaces it.
 ID_LENGTH = 32  # Characters of a token id. It stands in the clear before the sealed token, for scripts to compare.
 
 
@@ -23,7 +23,7 @@ class Unreachable:
 
 
 class StoreEntry(NamedTuple):
-    """Entry of one token. Times are seconds from now, by the clock of the store. Negative ones mean no expiry."""
+    """Entry of one token. Times are seconds from now, by the clock of the store; negative without expiry."""
 
     record: bytes | None = None  # Token id and sealed token.
     record_seconds: float = 0.0  # Remaining life of the record.
