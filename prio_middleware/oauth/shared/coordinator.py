@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, TypeVarTuple
 
 from ..._util.clock import Clock, current_clock
 from ...errors import CredentialsRefusedError, TokenEndpointUnavailableError, TokenError
@@ -83,7 +83,7 @@ class RejectedTokens:
 
 
 T = TypeVar("T")
-P = ParamSpec("P")
+Ts = TypeVarTuple("Ts")
 
 RequestToken = Callable[["TokenEndpoint", TokenOptions, float], Steps[Outcome]]
 """Requests a token from the token endpoint. The last argument is the moment of the clock at which it gives up."""
@@ -363,13 +363,13 @@ class SharedTokens:
         self._report.not_stored += is_stored is False
 
     def _run_command(
-        self, operation: OperationName, command: Callable[P, T | Unreachable], *args: P.args, **kwargs: P.kwargs
+        self, operation: OperationName, command: Callable[[*Ts], T | Unreachable], *args: *Ts
     ) -> Steps[T | Unreachable]:
         """Run a command of the store, unless the circuit breaker forbids it. Record and observe the result."""
         started_at = self._clock()
         if not self._circuit.try_acquire(started_at):
             return Unreachable("circuit open")
-        reply: T | Unreachable = yield RunBlocking(partial(command, *args, **kwargs))
+        reply: T | Unreachable = yield RunBlocking(partial(command, *args))
         failure = reply.reason if isinstance(reply, Unreachable) else None
         self._record(failure)
         if self._observe is not None:
