@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from prio_middleware._util.origins import Origin
-from prio_middleware.middleware.budget_guard.budget import BUDGETS_LIMIT, SHORTEST_WAIT, Allowance, Budget, Usage, budget_of
+from prio_middleware.middleware.budget_guard import BUDGETS_LIMIT, SHORTEST_WAIT, Allowance, Budget, Usage, budget_of
 from tests.oauth.kit import Clock
 
 FIVE = Allowance(client_errors=5, requests=None)

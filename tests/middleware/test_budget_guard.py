@@ -7,7 +7,7 @@ import pytest
 from prio_middleware._util.origins import Origin
 from prio_middleware.errors import BudgetExceededError, ConfigurationError, PolicyError
 from prio_middleware.middleware import BudgetGuard
-from prio_middleware.middleware.budget_guard.budget import Allowance, Budget, Usage, budget_of
+from prio_middleware.middleware.budget_guard import Allowance, Budget, Usage, budget_of
 from tests.oauth.kit import Clock
 
 from .conftest import MakeExchange
