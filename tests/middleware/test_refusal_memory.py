@@ -39,14 +39,13 @@ def refuse(memory: RefusalMemory, where: EndpointKey, serial: int, now: float = 
     return memory.record_refusal(where, CODE, serial, now, retried=retried)
 
 
-def in_vain(memory: RefusalMemory, where: EndpointKey, serial: int, now: float = 0.0) -> None:
-    """Renew for ``where``, without success."""
+def renew_without_success(memory: RefusalMemory, where: EndpointKey, serial: int, now: float = 0.0) -> None:
     assert refuse(memory, where, serial, now)
     assert not refuse(memory, where, serial + 1, now, retried=True)
 
 
 def would_try(memory: RefusalMemory, where: EndpointKey, serial: int, now: float = 0.0) -> bool:
-    """Ask on a copy of the memory."""
+    """Return the verdict of a copy of the memory."""
     return refuse(copy.deepcopy(memory), where, serial, now)
 
 
@@ -61,7 +60,7 @@ def test_the_first_refusal_is_worth_a_new_token(memory: RefusalMemory) -> None:
 
 def test_a_retry_is_never_followed_by_another(memory: RefusalMemory) -> None:
     memory.record_success(A, 1)
-    in_vain(memory, A, 1)
+    renew_without_success(memory, A, 1)
 
 
 def test_a_request_rejected_with_a_replaced_token_is_retried_without_a_renewal(memory: RefusalMemory) -> None:
@@ -71,7 +70,7 @@ def test_a_request_rejected_with_a_replaced_token_is_retried_without_a_renewal(m
 
 @pytest.mark.pitfall(id="always-forbidden")
 def test_a_path_that_never_answered_is_not_tried_again_once_a_new_token_did_not_help(memory: RefusalMemory) -> None:
-    in_vain(memory, A, 1)
+    renew_without_success(memory, A, 1)
     assert not refuse(memory, A, 1, 1.0)
     assert not refuse(memory, A, 2, DENIAL - 1)
 
@@ -84,14 +83,14 @@ def test_nor_once_a_newer_token_is_rejected_that_came_for_another_reason(memory:
 
 
 def test_after_a_while_it_gets_another_chance(memory: RefusalMemory) -> None:
-    in_vain(memory, A, 1)
+    renew_without_success(memory, A, 1)
     assert refuse(memory, A, 2, DENIAL)
 
 
 def test_every_further_denial_holds_twice_as_long_within_limits(memory: RefusalMemory) -> None:
     now, held = 0.0, []
     for serial in range(1, 8):
-        in_vain(memory, A, serial, now)
+        renew_without_success(memory, A, serial, now)
         denied = now
         while not would_try(memory, A, serial + 1, now):
             now += DENIAL / 2
@@ -107,7 +106,7 @@ def test_a_thousand_calls_that_are_denied_with_one_token_count_once(memory: Refu
 
 
 def test_a_path_that_answers_is_known_at_once(memory: RefusalMemory) -> None:
-    in_vain(memory, A, 1)
+    renew_without_success(memory, A, 1)
     memory.record_success(A, 2)
     assert refuse(memory, A, 2, 1.0)
 
@@ -121,8 +120,8 @@ def test_a_known_path_is_worth_a_renewal_though_unknown_ones_had_theirs(memory: 
 
 def test_a_known_path_is_trusted_until_two_new_tokens_did_not_help(memory: RefusalMemory) -> None:
     memory.record_success(A, 1)
-    in_vain(memory, A, 1)
-    in_vain(memory, A, 2, 1.0)
+    renew_without_success(memory, A, 1)
+    renew_without_success(memory, A, 2, 1.0)
     assert not refuse(memory, A, 3, 2.0)
     assert refuse(memory, A, 3, 1.0 + DENIAL)
 
@@ -130,7 +129,7 @@ def test_a_known_path_is_trusted_until_two_new_tokens_did_not_help(memory: Refus
 def test_a_distrusted_path_still_gets_the_token_that_others_asked_for(memory: RefusalMemory) -> None:
     for serial in (1, 2):
         memory.record_success(A, serial)
-        in_vain(memory, A, serial)
+        renew_without_success(memory, A, serial)
     memory.record_success(B, 3)
     assert not refuse(memory, A, 3, 1.0)
     assert refuse(memory, B, 3, 1.0)
@@ -140,7 +139,7 @@ def test_a_distrusted_path_still_gets_the_token_that_others_asked_for(memory: Re
 def test_a_retry_that_succeeds_clears_the_path_that_asked_for_the_token(memory: RefusalMemory) -> None:
     memory.record_success(A, 1)
     for serial in (1, 3):
-        in_vain(memory, A, serial)
+        renew_without_success(memory, A, serial)
         memory.record_success(A, serial + 2, retried=True)
     assert refuse(memory, A, 5)
 
@@ -149,7 +148,7 @@ def test_a_retry_that_succeeds_clears_the_path_that_asked_for_the_token(memory: 
 def test_but_no_other_path_one_that_refuses_by_content_shares_every_revocation(memory: RefusalMemory) -> None:
     for serial in (1, 2):
         memory.record_success(A, serial)
-        in_vain(memory, A, serial)
+        renew_without_success(memory, A, serial)
     memory.record_success(B, 3)
     assert refuse(memory, B, 3, 1.0)
     assert refuse(memory, A, 3, 1.0)
@@ -160,7 +159,7 @@ def test_but_no_other_path_one_that_refuses_by_content_shares_every_revocation(m
 def test_error_codes_are_denied_one_by_one(memory: RefusalMemory) -> None:
     for serial in (1, 2):
         memory.record_success(A, serial)
-        in_vain(memory, A, serial)
+        renew_without_success(memory, A, serial)
     memory.record_success(A, 3)
     assert not refuse(memory, A, 3, 1.0)
     assert memory.record_refusal(A, "401 EXPIRED", 3, 1.0)
@@ -168,7 +167,7 @@ def test_error_codes_are_denied_one_by_one(memory: RefusalMemory) -> None:
 
 @pytest.mark.parametrize("other", [{"method": "POST"}, {"origin": "other.example"}, {"kind": "scope"}])
 def test_method_origin_and_kind_make_another_endpoint(memory: RefusalMemory, other: dict[str, str]) -> None:
-    in_vain(memory, A, 1)
+    renew_without_success(memory, A, 1)
     memory.record_success(B, 2, retried=True)
     assert not refuse(memory, A, 2, 1.0)
     memory.record_success(B._replace(**other), 2)
@@ -181,7 +180,7 @@ def test_method_origin_and_kind_make_another_endpoint(memory: RefusalMemory, oth
 @pytest.mark.pitfall(id="paths-with-ids")
 def test_a_new_path_of_a_known_template_is_known(memory: RefusalMemory) -> None:
     memory.record_success(endpoint("/orders/1"), 1)
-    in_vain(memory, B, 1)
+    renew_without_success(memory, B, 1)
     assert not refuse(memory, endpoint("/invoices/2"), 2)
     assert refuse(memory, endpoint("/orders/2"), 2)
 
@@ -189,7 +188,7 @@ def test_a_new_path_of_a_known_template_is_known(memory: RefusalMemory) -> None:
 @pytest.mark.pitfall(id="paths-with-ids")
 def test_denials_are_by_full_path(memory: RefusalMemory) -> None:
     memory.record_success(endpoint("/orders/1"), 1)
-    in_vain(memory, endpoint("/orders/2"), 1)
+    renew_without_success(memory, endpoint("/orders/2"), 1)
     for _ in range(100):
         memory.record_success(endpoint("/orders/1"), 2)
     assert not refuse(memory, endpoint("/orders/2"), 2, 1.0)
@@ -197,7 +196,7 @@ def test_denials_are_by_full_path(memory: RefusalMemory) -> None:
 
 
 def test_a_template_of_which_many_paths_are_closed_vouches_for_no_new_one(memory: RefusalMemory) -> None:
-    in_vain(memory, endpoint("/unknown"), 1)
+    renew_without_success(memory, endpoint("/unknown"), 1)
     for n in range(50):
         memory.record_success(endpoint(f"/orders/{n}"), 2)
     for n in range(100, 110):
@@ -211,16 +210,16 @@ def test_a_template_of_which_many_paths_are_closed_vouches_for_no_new_one(memory
 def test_templates_may_be_declared() -> None:
     memory = RefusalMemory(templates=PathTemplates(["/products/{product}"]))
     memory.record_success(endpoint("/products/zoo"), 1)
-    in_vain(memory, B, 1)
+    renew_without_success(memory, B, 1)
     assert refuse(memory, endpoint("/products/museum"), 2)
 
 
-# What the server says.
+# Explicit refusals.
 
 
 @pytest.mark.pitfall(id="paths-with-ids")
 def test_a_token_that_is_called_invalid_is_renewed_though_the_path_is_new(memory: RefusalMemory) -> None:
-    in_vain(memory, A, 1)
+    renew_without_success(memory, A, 1)
     assert not would_try(memory, B, 2)
     assert memory.record_refusal(B, "401 invalid_token", 2, 0.0, explicit=True)
 
@@ -250,7 +249,7 @@ def spend_all(memory: RefusalMemory, serial: int) -> int:
     for _ in range(LIMIT):
         odd = endpoint(f"/odd/{'abcdefghij'[serial]}")
         memory.record_success(odd, serial)
-        in_vain(memory, odd, serial)
+        renew_without_success(memory, odd, serial)
         serial += 1
     return serial
 
@@ -310,12 +309,12 @@ def test_the_more_often_an_endpoint_refuses_the_less_its_refusals_say(memory: Re
 
 
 def test_where_nothing_ever_succeeded_no_run_of_refusals_is_long_enough(memory: RefusalMemory) -> None:
-    in_vain(memory, A, 1)
+    renew_without_success(memory, A, 1)
     assert not any(refuse(memory, endpoint(f"/closed/{n}/x"), 2) for n in range(1000))
 
 
 def test_a_run_of_unknown_paths_is_when_answers_that_were_due_stay_away(memory: RefusalMemory) -> None:
-    in_vain(memory, A, 1)
+    renew_without_success(memory, A, 1)
     answer(memory, B, 2, 500)
     names = (endpoint(f"/closed/{a}{b}") for a in "abcdefgh" for b in "abcdefgh")
     tries = next(n for n, name in enumerate(names, 1) if refuse(memory, name, 2))
@@ -323,7 +322,7 @@ def test_a_run_of_unknown_paths_is_when_answers_that_were_due_stay_away(memory: 
 
 
 def test_old_answers_count_less_than_new_ones(memory: RefusalMemory) -> None:
-    in_vain(memory, A, 1)
+    renew_without_success(memory, A, 1)
     for _ in range(4 * HISTORY):
         refuse(memory, endpoint("/closed"), 2)
     answer(memory, B, 2, 2 * HISTORY)
@@ -345,11 +344,11 @@ def test_an_answer_to_a_token_given_up_says_nothing_of_the_one_in_use(memory: Re
     assert tried[-1]
 
 
-# Bounds.
+# Limits of the memory.
 
 
 class Value:
-    """Return a kind of tokens, or an origin."""
+    """A kind of tokens, or an origin."""
 
 
 def use_other_paths(memory: RefusalMemory) -> None:
@@ -418,7 +417,7 @@ def test_of_a_long_path_only_the_beginning_is_kept(memory: RefusalMemory) -> Non
 def test_long_paths_are_told_apart(memory: RefusalMemory) -> None:
     long, other = (endpoint("/x" * PATH_LIMIT + end) for end in "ab")
     memory.record_success(long, 1)
-    in_vain(memory, B, 1)
+    renew_without_success(memory, B, 1)
     assert not refuse(memory, other, 2)
     assert refuse(memory, long, 2)
 
@@ -448,7 +447,7 @@ def test_memories_that_share_a_limiter_share_its_limits_and_nothing_else() -> No
     assert not refuse(one, B, 4), "the other's renewal helped, and not this one's"
 
 
-# Whatever happens.
+# Properties for any sequence of events.
 
 Call = tuple[int, int, bool, bool, float]
 calls = st.lists(
@@ -460,7 +459,7 @@ calls = st.lists(
 @settings(deadline=None)
 @given(calls=calls)
 def test_whatever_the_server_answers_few_renewals_are_unsuccessful(calls: list[Call]) -> None:
-    """Client with its newest token, and a server with any answers."""
+    """Play random successes and refusals of a client with its newest token."""
     memory, serial, now = RefusalMemory(), 1, 0.0
     lost: list[float] = []
     for where, code, answered, explicit, pause in calls:

@@ -27,11 +27,11 @@ from .kept import Kept
 
 
 class Kind:
-    """Return a kind of tokens."""
+    """A kind of tokens."""
 
 
 def known(serial: int, **changes: Any) -> Candidate:
-    """Return a candidate that was rejected at an origin that it works at."""
+    """Return a candidate that was refused by a known endpoint, at an origin where it works."""
     candidate = Candidate("k", serial, "o", "e", Confidence.KNOWN, token_works=True, origin_works=True)
     return candidate._replace(**changes)
 

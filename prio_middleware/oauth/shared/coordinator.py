@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -316,7 +316,7 @@ class SharedTokens:
         return lease if isinstance(reply, LeaseReply) and reply.granted else reply
 
     @contextmanager
-    def _releasing_if_cancelled(self, name: str, lease: Lease) -> Iterator[None]:
+    def _releasing_if_cancelled(self, name: str, lease: Lease) -> Generator[None]:
         """Release the lease in a thread if the caller is cancelled, so that other processes need not wait for its end."""
         try:
             yield

@@ -1,4 +1,4 @@
-"""Keys that seal, and names that tell nothing."""
+"""Encryption keys that seal records, and names from which no client or scope can be learned."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_what_is_no_key_is_said_without_it(subtests: pytest.Subtests) -> None:
             assert Keyring.read(Secret(text)) == problem
 
 
-def test_the_first_key_seals_and_all_open() -> None:
+def test_the_first_key_encrypts_and_each_key_decrypts() -> None:
     sealed = keyring(KEY).encrypt(b"plain")
 
     assert keyring(OTHER_KEY, KEY).decrypt(sealed) == b"plain"
@@ -50,7 +50,7 @@ def test_the_first_key_seals_and_all_open() -> None:
     assert keyring(KEY).decrypt(keyring(KEY, OTHER_KEY).encrypt(b"plain")) == b"plain"
 
 
-def test_what_was_changed_does_not_open() -> None:
+def test_a_changed_record_is_not_decrypted() -> None:
     sealed = keyring().encrypt(b"plain")
 
     assert keyring().decrypt(sealed[:-1] + b"A") is None
@@ -88,7 +88,7 @@ def test_a_key_may_have_every_character_of_url_safe_base64() -> None:
 
 
 def test_names_stay_the_same_from_version_to_version(subtests: pytest.Subtests) -> None:
-    """Others would be a cold start for a fleet that is upgraded process by process."""
+    """With other names, processes of two versions would not share tokens during an upgrade."""
     rows: list[tuple[type[ClientSecretBasic | ClientSecretPost], str]] = [
         (ClientSecretBasic, "3f5046db5c69010c0a0802589ae4fc2d2935f7e4"),
         (ClientSecretPost, "a0d511a86c3262abf547bb9db0f58e38531f687d"),

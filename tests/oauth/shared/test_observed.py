@@ -1,4 +1,4 @@
-"""Record of a shared store's operations."""
+"""Metrics of a shared store's operations."""
 
 from __future__ import annotations
 
