@@ -89,7 +89,7 @@ class Denial:
     until: float = float("-inf")  # Time until which no new token is expected to help.
 
     def record(self, serial: int, now: float, forgiven: int) -> None:
-        """Record that the token ``serial`` did not help. Calls with the same token count once; ``forgiven`` tokens do not."""
+        """Record that the token ``serial`` did not help. It counts once. The first ``forgiven`` tokens lead to no denial."""
         if serial == self.unhelpful_serial:
             return
         self.refused_serial = self.unhelpful_serial = serial
@@ -148,9 +148,8 @@ class _Kind:
     last_success: int = 0  # The token of the last success.
     origins: OrderedDict[Hashable, int] = field(default_factory=OrderedDict)  # The token of the last success, by origin.
     evidence: float = 0.0  # Against the present token, in nats.
-    baseline: _Counts = field(
-        default_factory=_Counts
-    )  # Base rate for endpoints without a history: without KNOWN and LIKELY refusals.
+    # Base rate for endpoints without a history: all successes, but no refusals of KNOWN and LIKELY endpoints.
+    baseline: _Counts = field(default_factory=_Counts)
 
     def record_success(self, origin: Hashable, serial: int) -> None:
         _set(self.origins, origin, serial, ORIGINS)

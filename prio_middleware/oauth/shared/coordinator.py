@@ -373,8 +373,7 @@ class SharedTokens:
         failure = reply.reason if isinstance(reply, Unreachable) else None
         self._record(failure)
         if self._observe is not None:
-            now = self._clock()
-            self._observe(StoreOperation(operation, now - started_at, failure, self._circuit.state(now)))
+            self._observe(StoreOperation(operation, self._clock() - started_at, failure))
         return reply
 
     def _record(self, failure: str | None) -> None:

@@ -36,7 +36,7 @@ def lease_seconds(remaining_seconds: float, longest: float) -> float:
 def lease_deadline_at(requested_at: float, lease: float, deadline_at: float) -> float:
     """Return the moment at which a fetch under a lease of ``lease`` seconds must be over: always before the lease ends.
 
-    ``requested_at`` is before the request for the lease, so not after its start. ``deadline_at`` applies without a lease, too.
+    ``requested_at`` is a moment before the lease was requested. ``deadline_at`` is the deadline of the whole fetch.
     """
     return min(deadline_at, requested_at + max(lease - MARGIN, lease / 2))
 

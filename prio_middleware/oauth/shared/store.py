@@ -129,7 +129,6 @@ class StoreOperation:
     operation: OperationName
     seconds: float
     failure: str | None  # As in ``Unreachable.reason``; None if it succeeded.
-    circuit: State  # State of the circuit breaker after the operation.
 
 
 _ERROR_TYPES = {
