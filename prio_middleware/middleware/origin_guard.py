@@ -22,7 +22,7 @@ LEFT_ORIGIN: Final = "prio_middleware.left_origin"
 # The request of each chain that was marked first, by the chain's id, while the request exists.
 _FIRST: Final[WeakValueDictionary[str, RequestLike]] = WeakValueDictionary()
 
-_NO_HOP: Final = f"If it is not part of a redirect chain, remove {LEFT_ORIGIN!r} from its extensions."
+_REMEDY: Final = f"If it is not part of a redirect chain, remove {LEFT_ORIGIN!r} from its extensions."
 
 # Absolute, but without a host ("https:/path"): the HTTP libraries add the request's host, but not its port.
 _HOSTLESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?!//[^/?#])")
@@ -67,10 +67,10 @@ class OriginGuard:
         if (url.scheme, url.raw_host, url.port) in self._origins and LEFT_ORIGIN not in exchange.request.extensions:
             return  # The steady path, without another function call.
         del url  # Its query may hold a key, and crash reporters print local variables.
-        is_home = same_origin(exchange.request.url, self._origins)
-        mark = exchange.request.extensions.get(LEFT_ORIGIN)
-        is_first = isinstance(mark, str) and _FIRST.get(mark) is exchange.request
-        if is_home and (is_first or LEFT_ORIGIN not in exchange.request.extensions):
+        is_allowed = same_origin(exchange.request.url, self._origins)
+        chain_id = exchange.request.extensions.get(LEFT_ORIGIN)
+        is_first = isinstance(chain_id, str) and _FIRST.get(chain_id) is exchange.request
+        if is_allowed and (is_first or LEFT_ORIGIN not in exchange.request.extensions):
             return
         _mark(exchange.request)
         if self._refuse:
@@ -78,20 +78,26 @@ class OriginGuard:
                 "Blocked: the request, or its redirect chain, leaves the client's origins.",
                 client=exchange.client,
                 url=exchange.request.url,
-                remedy=_NO_HOP if is_home else None,
+                remedy=_REMEDY if is_allowed else None,
             )
-        if is_home:
-            _log_marked(exchange)
+        if is_allowed:
+            log_failure(
+                "A request of the client %r is sent without a token: extensions[%r] marks it as part of a redirect chain that "
+                "left the client's origins. (%s) %s",
+                *(exchange.client, LEFT_ORIGIN, safe_url(exchange.request.url), _REMEDY),
+                event="redirect_without_token",
+                client=exchange.client,
+            )
         exchange.bypass()
 
     def on_response(self, exchange: Exchange, response: ResponseLike) -> None:
         """Mark the chain if the response redirects to another origin."""
         if 300 <= response.status_code <= 399:
             location = response.headers.get("location")
-            if location is not None and not self._leads_home(exchange.request.url, location):
+            if location is not None and not self._is_allowed(exchange.request.url, location):
                 _mark(exchange.request)
 
-    def _leads_home(self, url: URLLike, location: str) -> bool:
+    def _is_allowed(self, url: URLLike, location: str) -> bool:
         if url.port is not None and _HOSTLESS.match(location):
             return False
         try:
@@ -115,16 +121,3 @@ def _mark(request: RequestLike) -> None:
         chain_id = secrets.token_hex(8)
         _FIRST[chain_id] = request  # Before the mark: the same object may be in use in another thread.
         request.extensions.setdefault(LEFT_ORIGIN, chain_id)
-
-
-def _log_marked(exchange: Exchange) -> None:
-    log_failure(
-        "A request of the client %r is sent without a token: extensions[%r] marks it as part of a redirect chain that left the "
-        "client's origins. (%s) %s",
-        exchange.client,
-        LEFT_ORIGIN,
-        safe_url(exchange.request.url),
-        _NO_HOP,
-        event="redirect_without_token",
-        client=exchange.client,
-    )

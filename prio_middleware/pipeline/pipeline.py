@@ -69,7 +69,7 @@ class Pipeline:
         outer_hooks, inner_hooks = [*map(_hooks, outer)], [*map(_hooks, inner)]
         omits_token = getattr(self.provider, "omits_token", False)
         _check_inner(inner, omits_token=omits_token)
-        waived = check_guards(outer, inner, [waive] if isinstance(waive, str) else waive)
+        risks = check_guards(outer, inner, [waive] if isinstance(waive, str) else waive)
         self.send_observers: tuple[SendObserver, ...] = tuple(
             component for component in self.components if getattr(component, "before_send", None) is not None
         )
@@ -82,9 +82,9 @@ class Pipeline:
         for component in self.components:
             if isinstance(getattr(component, "counters", None), ClientCounters):
                 component.counters = self.counters
-        if waived:
+        if risks:
             name = self.counters.name
-            log(logging.WARNING, "The pipeline of client %r: %s.", name, "; ".join(waived), event="waived_guard", client=name)
+            log(logging.WARNING, "The pipeline of client %r: %s.", name, "; ".join(risks), event="waived_guard", client=name)
         self.refusal_statuses: frozenset[int] = frozenset().union(
             *(getattr(component, "refusal_statuses", ()) for component in outer)
         )
