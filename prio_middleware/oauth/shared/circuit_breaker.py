@@ -29,25 +29,20 @@ class CircuitBreaker:
 
     def __init__(self, draw: Callable[[], float] = random_number) -> None:
         self._draw = draw
-        self._failures = 0
+        self.failures = 0  # Failed operations since the circuit opened; 0 while it is closed. Concurrent ones count once.
         self._next_probe_at = 0.0
         self._probing = False
         self._next_background_probe_at = 0.0
 
-    @property
-    def failures(self) -> int:
-        """Number of failed operations since the circuit opened; 0 while it is closed. Concurrent ones count once."""
-        return self._failures
-
     def state(self, now: float) -> State:
         """Return the state for telemetry and reports."""
-        if not self._failures:
+        if not self.failures:
             return "closed"
         return "half_open" if self._probing or now >= self._next_probe_at else "open"
 
     def try_acquire(self, now: float) -> bool:
         """Return True if the caller may use the store now. While the circuit is not closed, the caller becomes the probe."""
-        if not self._failures:
+        if not self.failures:
             return True
         if now < self._next_probe_at:
             return False
@@ -56,21 +51,21 @@ class CircuitBreaker:
 
     def try_acquire_background(self, now: float) -> bool:
         """Return True if a probe may start in the background: once in 10 s at most, while the circuit is not closed."""
-        if not self._failures or now < self._next_background_probe_at:
+        if not self.failures or now < self._next_background_probe_at:
             return False
         self._next_background_probe_at = now + BACKGROUND_PAUSE
         return True
 
     def record_success(self) -> None:
         """Close the circuit: the store answered."""
-        self._failures, self._probing = 0, False
+        self.failures, self._probing = 0, False
 
     def record_failure(self, now: float) -> None:
         """Open the circuit. Concurrent failures extend the pause once."""
-        if self._failures and not self._probing and now < self._next_probe_at:
+        if self.failures and not self._probing and now < self._next_probe_at:
             return
-        if not self._failures:
+        if not self.failures:
             self._next_background_probe_at = now + BACKGROUND_PAUSE
-        pause = min(FIRST_PAUSE * 2.0 ** min(self._failures, 10), LONGEST_PAUSE)
-        self._failures, self._probing = self._failures + 1, False
+        pause = min(FIRST_PAUSE * 2.0 ** min(self.failures, 10), LONGEST_PAUSE)
+        self.failures, self._probing = self.failures + 1, False
         self._next_probe_at = now + pause * (0.75 + self._draw() / 2)

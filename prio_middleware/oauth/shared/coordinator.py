@@ -291,14 +291,14 @@ class SharedTokens:
     def _error(self, endpoint: TokenEndpoint, record_key: RecordKey, entry: StoreEntry) -> TokenError | None:
         if entry.error is None:
             return None
-        shared = records.decrypt_error(self._keyring, record_key, entry.error, self._unix_clock())
-        if isinstance(shared, str):
-            _warn_of_record(endpoint, record_key, shared)
+        error = records.decrypt_error(self._keyring, record_key, entry.error, self._unix_clock())
+        if isinstance(error, str):
+            _warn_of_record(endpoint, record_key, error)
             return None
-        # The store's seconds are negative if the value has no expiry there.
-        left = min(seconds for seconds in (entry.error_seconds, shared.remaining_seconds) if seconds > 0)
+        left = error.retry_after or entry.error_seconds
+        if entry.error_seconds > 0:  # It is negative if the value has no expiry in the store.
+            left = min(left, entry.error_seconds)
         self._report.errors += 1
-        error = shared.error
         return error.copy(
             client=endpoint.client,
             message=f"{error.message} Reported by another process. Not retried for {left:.0f} s.",

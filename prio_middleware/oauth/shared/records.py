@@ -84,13 +84,6 @@ class SharedToken(NamedTuple):
     unchanged: bool = False  # It is that other token: the token endpoint had returned it again.
 
 
-class SharedError(NamedTuple):
-    """An error of the token endpoint from a shared store, and the seconds for which it still counts."""
-
-    error: TokenError
-    remaining_seconds: float
-
-
 def encrypt_token(
     keyring: Keyring, record_key: RecordKey, token: AccessToken, expires_at: float, *, after_rejection: bool
 ) -> bytes:
@@ -163,8 +156,11 @@ def encrypt_error(keyring: Keyring, record_key: RecordKey, error: TokenError, li
     )
 
 
-def decrypt_error(keyring: Keyring, record_key: RecordKey, record: bytes, now: float) -> SharedError | str:
-    """Return the error in ``record`` at the Unix time ``now``, or the reason why it holds none for ``record_key``."""
+def decrypt_error(keyring: Keyring, record_key: RecordKey, record: bytes, now: float) -> TokenError | str:
+    """Return the error in ``record``, or the reason why it holds none for ``record_key``.
+
+    ``now`` is the Unix time. The ``retry_after`` of the error is the number of seconds for which it still counts.
+    """
     members = _decrypt(keyring, record_key, record)
     if isinstance(members, str):
         return members
@@ -174,17 +170,15 @@ def decrypt_error(keyring: Keyring, record_key: RecordKey, record: bytes, now: f
     if error_class is None or seconds is None:
         return "it holds no error"
     status = members.get("status_code")
-    texts: dict[str, Any] = {}
-    for name in ("remedy", "code", "error_reference"):
-        text = members.get(name)
-        texts[name] = text if isinstance(text, str) else None
-    error = error_class(
+    return error_class(
         str(members.get("message")),
         url=record_key.url,
+        remedy=_text(members, "remedy"),
+        retry_after=seconds,
+        code=_text(members, "code"),
         status_code=status if isinstance(status, int) else None,
-        **texts,
+        error_reference=_text(members, "error_reference"),
     )
-    return SharedError(error, seconds)
 
 
 def _encrypt(keyring: Keyring, record_key: RecordKey, **members: object) -> bytes:
@@ -199,6 +193,11 @@ def _decrypt(keyring: Keyring, record_key: RecordKey, sealed: bytes) -> Mapping[
     if members is None or (members.get("name"), members.get("url")) != record_key:
         return "it was sealed for another token or token endpoint"
     return members
+
+
+def _text(members: Mapping[str, Any], name: str) -> str | None:
+    value = members.get(name)
+    return value if isinstance(value, str) else None
 
 
 def _remaining_seconds(members: Mapping[str, Any], now: float) -> float | str | None:

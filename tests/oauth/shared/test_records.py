@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from prio_middleware import AccessToken, CredentialsRefusedError, Secret, TokenEndpointUnavailableError
+from prio_middleware import AccessToken, CredentialsRefusedError, Secret, TokenEndpointUnavailableError, TokenError
 from prio_middleware.oauth.shared.records import (
     SKEW,
     RecordKey,
-    SharedError,
     SharedToken,
     decrypt_error,
     decrypt_token,
@@ -124,11 +123,10 @@ def test_a_stored_error_is_read_as_it_was_published(subtests: pytest.Subtests) -
             error = kind("No.", remedy="Do so.", code="invalid_client", status_code=401, error_reference="ref-1")
             opened = decrypt_error(keyring(), PLACE, encrypt_error(keyring(), PLACE, error, 10.0, NOW), NOW)
 
-            assert isinstance(opened, SharedError)
-            found = opened.error
-            assert isinstance(found, kind)
-            assert opened.remaining_seconds == 10.0
-            assert (found.message, found.remedy, found.code, found.status_code, found.error_reference, found.url) == (
+            assert isinstance(opened, TokenError)
+            assert isinstance(opened, kind)
+            assert opened.retry_after == 10.0
+            assert (opened.message, opened.remedy, opened.code, opened.status_code, opened.error_reference, opened.url) == (
                 "No.", "Do so.", "invalid_client", 401, "ref-1", PLACE.url,
             )  # fmt: skip
 
@@ -136,8 +134,8 @@ def test_a_stored_error_is_read_as_it_was_published(subtests: pytest.Subtests) -
 def test_a_stored_error_without_particulars_has_none() -> None:
     opened = decrypt_error(keyring(), PLACE, encrypt_error(keyring(), PLACE, CredentialsRefusedError("No."), 10.0, NOW), NOW)
 
-    assert isinstance(opened, SharedError)
-    assert (opened.error.code, opened.error.status_code, opened.error.error_reference) == (None, None, None)
+    assert isinstance(opened, TokenError)
+    assert (opened.code, opened.status_code, opened.error_reference) == (None, None, None)
 
 
 REFUSAL = {"name": PLACE.name, "url": PLACE.url, "error": "credentials", "lifetime": 10, "expires_at": 1010, "message": "No."}
@@ -154,7 +152,7 @@ def test_what_is_no_stored_error_does_not_open(subtests: pytest.Subtests) -> Non
     ]
     for change in changes:
         with subtests.test(change=change):
-            assert isinstance(decrypt_error(keyring(), PLACE, record(REFUSAL)[32:], NOW), SharedError)
+            assert isinstance(decrypt_error(keyring(), PLACE, record(REFUSAL)[32:], NOW), TokenError)
             assert decrypt_error(keyring(), PLACE, record({**REFUSAL, **change})[32:], NOW) == "it holds no error"
 
 
@@ -163,9 +161,9 @@ def test_particulars_of_another_kind_are_none() -> None:
     strange = {"remedy": 1, "code": ["a"], "status_code": "401", "error_reference": {}}
     opened = decrypt_error(keyring(), PLACE, keyring().encrypt(json.dumps({**members, **strange}).encode()), NOW)
 
-    assert isinstance(opened, SharedError)
-    assert (opened.error.code, opened.error.status_code, opened.error.error_reference) == (None, None, None)
-    assert opened.error.remedy == CredentialsRefusedError("No.").remedy
+    assert isinstance(opened, TokenError)
+    assert (opened.code, opened.status_code, opened.error_reference) == (None, None, None)
+    assert opened.remedy == CredentialsRefusedError("No.").remedy
 
 
 def test_a_token_is_no_stored_error_and_a_stored_error_no_token() -> None:
@@ -189,8 +187,8 @@ def test_a_record_counts_until_its_sealed_time_and_the_allowed_skew(subtests: py
                 assert isinstance(opened, str)
                 assert expected in opened
             else:
-                assert isinstance(opened, SharedError)
-                assert opened.remaining_seconds == pytest.approx(expected)
+                assert isinstance(opened, TokenError)
+                assert opened.retry_after == pytest.approx(expected)
     late = decrypt_token(keyring(), PLACE, RECORD, NOW + 3600 + SKEW)
     assert isinstance(late, str)
     assert "expired" in late
