@@ -20,7 +20,7 @@ class HeaderInjector:
             ``"replace"`` sends the token in its place; ``"refuse"`` raises an error.
 
     Attributes:
-        handles_caller_authorization: True: the injector applies the policy itself, so the transports need not.
+        handles_caller_authorization: True: the injector notices the caller's header when it replaces it.
 
     Raises:
         ConfigurationError: ``caller_authorization`` has another value.

@@ -85,7 +85,7 @@ class RevocationHandler:
         self._watch_until = float("-inf")
 
     def on_response(self, exchange: Exchange, response: ResponseLike) -> Verdict | None:
-        """Judge a refusal, or record a success. Before the first refusal, ``BACKLOG`` successes are kept, without a lock."""
+        """Judge a refusal, or record a success. Without refusals, only the first ``BACKLOG`` are kept, without a lock."""
         if exchange.refusal is not None:
             return self._judge(exchange, exchange.refusal)
         if self._watching or self._collecting:
