@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         RefusalRules,
         RevocationHandler,
     )
-    from .middleware.budget_guard.budget import Budget
+    from .middleware.budget_guard import Budget
     from .middleware.revocation.refusal import Refusal
     from .middleware.revocation.rules import PRIO_REFUSALS, RFC6749_REFUSALS
     from .middleware.static_headers import StaticHeaders
@@ -85,7 +85,7 @@ _MODULES = {
         "ApplicationInfo BudgetGuard HTTPSEnforcer HeaderInjector OriginGuard PathTemplates ProcessLimiter "
         "RefusalRules RevocationHandler"
     ),
-    "middleware.budget_guard.budget": "Budget",
+    "middleware.budget_guard": "Budget",
     "middleware.revocation.refusal": "Refusal",
     "middleware.revocation.rules": "PRIO_REFUSALS RFC6749_REFUSALS",
     "middleware.static_headers": "StaticHeaders",

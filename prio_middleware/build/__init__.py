@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError
 from ..middleware import ApplicationInfo, BudgetGuard, HeaderInjector, HTTPSEnforcer, OriginGuard, RevocationHandler
-from ..middleware.budget_guard import budget
+from ..middleware.budget_guard import forget as forget_budgets
 from ..middleware.revocation import renewal_limiter
 from ..middleware.revocation.memory import PathTemplates
 from ..oauth.access_token import DEFAULT_OPTIONS, AccessToken
@@ -188,7 +188,7 @@ def forget() -> None:
 
     _pipelines.clear()
     shared_tokens.forget()
-    budget.forget()
+    forget_budgets()
     logs.forget()
     renewal_limiter.forget()
     registry.clear()

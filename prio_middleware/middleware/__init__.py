@@ -1,7 +1,7 @@
 """Built-in components of a pipeline. None does I/O, so each serves sync and async clients, httpx and httpx2."""
 
 from .application_info import ApplicationInfo
-from .budget_guard.guard import BudgetGuard
+from .budget_guard import BudgetGuard
 from .header_injector import HeaderInjector
 from .https_enforcer import HTTPSEnforcer
 from .origin_guard import OriginGuard

@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from ..errors import ConfigurationError
 from ..oauth.access_token import FIELD_VALUE
 from ..oauth.token_request import FIELD_NAME
 from ..pipeline.exchange import REFERENCE, Exchange
 
-SPAN_ATTRIBUTE: Final = "prio_middleware.app_reference"
-"""Attribute of the span that is current when a call with a new reference begins."""
-
-UNIQUE: Final = "uuid"
-"""Value of ``reference`` for a new UUID with each call."""
+SPAN_ATTRIBUTE: Final = "prio_middleware.app_reference"  # Attribute of the current span when a call gets a new reference.
+UNIQUE: Final = "uuid"  # Value of ``reference`` for a new UUID with each call.
 
 
 class ApplicationInfo:
-    """Component that adds the given ``App-*`` headers, for allowed origins only. Nothing is detected automatically.
+    """Component that adds the given ``App-*`` headers. After the origin guard, they go to allowed origins only.
 
-    A header that the caller's request already has is kept.
+    Each argument is the value of the header of its name: ``build_number`` that of ``App-Build-Number``. A header that the
+    caller's request already has is kept.
 
     Args:
-        name: App-Name.
-        version: App-Version.
-        flavor: App-Flavor.
-        package_name: App-Package-Name.
-        build_number: App-Build-Number.
-        platform: App-Platform.
         reference: App-Reference. ``"uuid"`` sends a new UUID with each call: Prio documents a unique reference, by which its
-            support can look the request up. A retry after re-authentication has that of its call. It is also an attribute
-            of the current span (``prio_middleware.app_reference``), and a note of the errors of the call.
-        machine_id: App-Machine-ID.
+            support can find the request. A retry after re-authentication keeps it. It is also an attribute of the current span
+            (``prio_middleware.app_reference``), and a note of the errors of the call.
         extra: further headers, by the part of their name after ``App-``.
 
     Raises:
@@ -65,7 +56,7 @@ class ApplicationInfo:
         }
         given = {key: value for key, value in fields.items() if value is not None}
         self._is_unique = given.get("Reference") == UNIQUE
-        self.headers: Mapping[str, str] = dict(_headers([*given.items(), *dict(extra).items()]))
+        self.headers = _headers([*given.items(), *dict(extra).items()])
 
     def on_request(self, exchange: Exchange) -> None:
         """Add the headers."""
@@ -84,20 +75,17 @@ def _unique() -> str:
     return reference
 
 
-def _headers(fields: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    seen: set[str] = set()
+def _headers(fields: list[tuple[str, Any]]) -> Mapping[str, str]:
+    headers: dict[str, str] = {}
     for key, value in fields:
-        name = f"App-{key}"
-        problem = _problem(key, value) or ("is given twice" if name.lower() in seen else None)
+        name, problem = f"App-{key}", None
+        if not FIELD_NAME.fullmatch(key) or key.lower().startswith("app-"):
+            problem = "has an invalid name: give the part after 'App-', in letters, digits and hyphens"
+        elif not isinstance(value, str) or not FIELD_VALUE.fullmatch(value):
+            problem = "has an invalid value: give one line of printable ASCII, without spaces around it"
+        elif name.lower() in map(str.lower, headers):
+            problem = "is given twice"
         if problem:
             raise ConfigurationError(f"The request header {name!r} {problem}.")
-        seen.add(name.lower())
-        yield name, value
-
-
-def _problem(key: str, value: object) -> str | None:
-    if not FIELD_NAME.fullmatch(key) or key.lower().startswith("app-"):
-        return "has an invalid name: give the part after 'App-', in letters, digits and hyphens"
-    if not isinstance(value, str) or not FIELD_VALUE.fullmatch(value):
-        return "has an invalid value: give one line of printable ASCII, without spaces around it"
-    return None
+        headers[name] = value
+    return headers

@@ -1,4 +1,4 @@
-"""``Authorization`` header with the token."""
+"""Header injector: writes the ``Authorization`` header with the token."""
 
 from __future__ import annotations
 
@@ -13,16 +13,14 @@ _CHOICES: Final = get_args(CallerAuthorization)
 
 @built_in("header_injector")
 class HeaderInjector:
-    """Component that writes the token into the headers that are sent (RFC 6750 §2.1).
-
-    Requests without a token are unchanged.
+    """Component that writes the token into the headers that are sent (RFC 6750 §2.1). Requests without one are unchanged.
 
     Args:
         caller_authorization: the policy for an ``Authorization`` header that the caller set: ``"keep"`` sends it, and no token;
             ``"replace"`` sends the token in its place; ``"refuse"`` raises an error.
 
     Attributes:
-        handles_caller_authorization: True: the injector applies the policy itself, at no cost to other calls.
+        handles_caller_authorization: True: the injector notices the caller's header when it replaces it.
 
     Raises:
         ConfigurationError: ``caller_authorization`` has another value.
@@ -48,7 +46,7 @@ class HeaderInjector:
         headers = exchange.headers
         size = len(headers)
         headers["Authorization"] = exchange.token.header.reveal()
-        # A header was replaced: the caller's own; or on the retry, that of the first attempt.
+        # A header was replaced: the caller's own, or on the retry the token of the first attempt.
         if len(headers) <= size and exchange.attempt == 1:
             exchange.caller_authorization = self.caller_authorization
             exchange.use_caller_authorization()

@@ -1,4 +1,4 @@
-"""HTTPS only: requests over plain HTTP are blocked before a token is fetched."""
+"""HTTPS enforcer: blocks requests over plain HTTP before a token is fetched."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..pipeline.exchange import Exchange
 
 @built_in("https_enforcer")
 class HTTPSEnforcer:
-    """Component that blocks every URL other than ``https://`` and ``wss://``. As the outermost one, redirects included.
+    """Component that blocks every URL other than ``https://`` and ``wss://``, also in redirects.
 
     Args:
         loopback_hosts: loopback hosts that may be reached over plain HTTP, for tests; default: none.
@@ -30,6 +30,7 @@ class HTTPSEnforcer:
             InsecureTransportError: the URL is plain HTTP, and its host is not in ``loopback_hosts``.
             UnsupportedProtocolError: the URL has no scheme, or one that is neither HTTP nor HTTPS.
         """
+        # No local variable holds the URL: its query may hold a key, and crash reporters print local variables.
         if exchange.request.url.scheme not in SECURE_SCHEMES and not is_allowed(
             exchange.request.url.scheme, exchange.request.url.raw_host.decode("ascii"), self._loopback_names
         ):

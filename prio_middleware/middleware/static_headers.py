@@ -14,21 +14,21 @@ from ..pipeline.exchange import Exchange
 
 HeaderPairs = tuple[tuple[str, Secret], ...]
 
+# Headers of the connection, which cannot be set.
 RESERVED: Final = ("Host", "Content-Length", "Transfer-Encoding", "Connection")
-"""Headers that belong to the connection: no setting replaces them."""
 
 
 class StaticHeaders:
     """Component that adds headers with static credentials, such as an API key. Its ``repr`` does not show their values.
 
-    The origin guard stands before it, so no other origin gets them; headers of the HTTP library's client go everywhere. A
-    header that the caller's request already has is kept.
+    After the origin guard, they go to allowed origins only; headers of the HTTP library's client go to every origin. A header
+    that the caller's request already has is kept.
 
     Args:
         headers: names and values.
-        changed: returns the present headers of a file, or None if they have not changed. Called once in a second at most.
+        changed: returns the present headers of a file, or None if they have not changed. Called at most once a second.
         client: the configured name of the client, for errors.
-        clock: seconds of a monotonic clock.
+        clock: monotonic clock, in seconds; default: the clock of the package.
 
     Raises:
         ConfigurationError: a header cannot be sent.
@@ -66,7 +66,7 @@ class StaticHeaders:
 
 
 def parse_headers(text: str) -> HeaderPairs | str:
-    """Return the headers in ``text``, one ``Name: value`` a line, or the problem, without any of the text."""
+    """Return the headers in ``text``, one ``Name: value`` a line, or the problem, which repeats no part of ``text``."""
     pairs: list[tuple[str, Secret]] = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):

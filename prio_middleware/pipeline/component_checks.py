@@ -1,4 +1,4 @@
-"""Checks of components, guards and token providers when a pipeline is built: a hook that could never run is an error."""
+"""Checks of components, guards and token providers when a pipeline is built: a hook that would never run is an error."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from .._util.did_you_mean import nearest
 from ..errors import ConfigurationError
 from .registry import GUARDS, waiver_problem
 
-LIKENESS = 0.85
-"""Likeness (0 to 1) from which a name counts as a misspelt hook. ``request`` and ``response`` stay below it."""
+LIKENESS = 0.85  # Likeness (0 to 1) from which a name counts as a misspelt hook. ``request`` and ``response`` stay below it.
 
 _WAIVER = 'To leave a guard out, waive it by name: waive=["https_enforcer"], waive=["origin_guard"].'
 
@@ -21,7 +20,7 @@ _built_in: dict[str, type[Any]] = {}
 
 
 def built_in(name: str) -> Callable[[_Class], _Class]:
-    """Register a class as the built-in component ``name``. Its subclasses count as that component too."""
+    """Register the decorated class as the built-in component ``name``. Its subclasses count as that component too."""
 
     def register(component: _Class) -> _Class:
         _built_in[name] = component
@@ -31,17 +30,11 @@ def built_in(name: str) -> Callable[[_Class], _Class]:
 
 
 class Signature(NamedTuple):
-    """Arguments with which a hook or a token provider's function is called.
-
-    Attributes:
-        positional: names of the positional arguments.
-        keywords: names of the keyword arguments, which are always passed.
-        is_async: True if the function is awaited.
-    """
+    """Arguments with which a hook or a token provider's function is called. Keyword arguments are always passed."""
 
     positional: tuple[str, ...]
     keywords: tuple[str, ...] = ()
-    is_async: bool = False
+    is_async: bool = False  # The function is awaited.
 
     def definition(self, name: str) -> str:
         """Return the ``def`` line of a function called ``name``."""
@@ -67,7 +60,7 @@ HOOKS: Mapping[str, Signature] = {
     "before_send": Signature(("request",), keywords=("for_token",)),
     "after_send": Signature(("request", "status")),
 }
-"""Hooks of a component: at least one of them, and both of the last two or neither."""
+"""Hooks of a component: at least one, and both of the last two or neither."""
 
 PROVIDER: Mapping[str, Signature] = {
     "current": Signature(("key", "stale")),
@@ -92,7 +85,7 @@ def check_component(component: object) -> None:
             _check_spelling(component, name)
     for name, other in (("before_send", "after_send"), ("after_send", "before_send")):
         if name in present and other not in present:
-            raise _error(component, name, f"is never called without {other}", other, HOOKS[other], "Add {}.")
+            raise _error(component, name, f"is never called without {other}", f"Add {HOOKS[other].definition(other)}.")
     statuses = getattr(component, "refusal_statuses", ())
     if not isinstance(statuses, Iterable) or not all(isinstance(status, int) for status in statuses):
         raise ConfigurationError(
@@ -113,23 +106,15 @@ def check_provider(provider: object) -> None:
         )
     for name, signature in PROVIDER.items():
         if getattr(provider, name, None) is None:
-            raise _error(provider, name, "is missing", name, signature, "Add {}.")
+            raise _error(provider, name, "is missing", f"Add {signature.definition(name)}.")
         _check_function(provider, name, signature)
 
 
 def check_guards(outer: Sequence[object], inner: Sequence[object], waive: Iterable[str]) -> list[str]:
-    """Check that each guard is before the token provider, or waived.
-
-    Args:
-        outer: components before the provider.
-        inner: components after it.
-        waive: names of waived guards.
-
-    Returns:
-        The risk of each waiver, for the log.
+    """Check that each guard is among ``outer``, the components before the token provider, or waived. Return the risks to log.
 
     Raises:
-        ConfigurationError: a guard is missing and not waived, or waived and present; a waived name is not a guard.
+        ConfigurationError: a guard is missing and not waived, or waived and present; a waived name is not that of a guard.
     """
     waived = tuple(waive)
     for name in waived:
@@ -137,11 +122,10 @@ def check_guards(outer: Sequence[object], inner: Sequence[object], waive: Iterab
         if problem:
             raise ConfigurationError(f"waive: {problem}{'' if problem.endswith('?') else '.'}", remedy=_WAIVER)
     absent = [name for name in GUARDS if not _has(name, outer)]
-    idle = [name for name in waived if name not in absent]
-    if idle:
-        raise ConfigurationError(
-            f"The pipeline both contains and waives {' and '.join(idle)}.", remedy="Remove it from waive, or from the pipeline."
-        )
+    needless = [name for name in waived if name not in absent]
+    if needless:
+        message = f"The pipeline both contains and waives {' and '.join(needless)}."
+        raise ConfigurationError(message, remedy="Remove it from waive, or from the pipeline.")
     missing = [name for name in absent if name not in waived]
     if missing:
         problems = [
@@ -158,7 +142,7 @@ def check_guards(outer: Sequence[object], inner: Sequence[object], waive: Iterab
 
 
 def is_built_in(name: str, hook: object) -> bool:
-    """Return True if ``hook`` is ``on_request`` of the built-in class itself, not an override in a subclass or instance."""
+    """Return True if ``hook`` is ``on_request`` of the built-in class itself, not an override of it."""
     function = getattr(hook, "__func__", None)
     return function is not None and function is getattr(_built_in.get(name), "on_request", None)
 
@@ -171,7 +155,7 @@ def _has(name: str, components: Sequence[object]) -> bool:
 def _check_function(owner: object, name: str, signature: Signature) -> None:
     problem = _problem(getattr(owner, name), signature)
     if problem:
-        raise _error(owner, name, problem, name, signature, "Write {}.")
+        raise _error(owner, name, problem, f"Write {signature.definition(name)}.")
 
 
 def _problem(function: Any, signature: Signature) -> str | None:
@@ -195,16 +179,14 @@ def _check_spelling(component: object, hook: str) -> None:
     for name in dir(component):
         if not name.startswith("_") and name not in HOOKS and nearest(name, [hook], LIKENESS):
             found = inspect.getattr_static(component, name, None)  # Properties must not run.
-            # ``before_end`` may be another function, so a name like before_send must take its arguments, too.
+            # ``before_end`` may be an unrelated function, so a name like before_send must take its arguments, too.
             if (callable(found) or isinstance(found, classmethod)) and (
                 hook in {"on_request", "on_response"} or HOOKS[hook].fits(getattr(component, name))
             ):
                 problem = f"is never called: there is no such hook; did you mean {hook!r}?"
-                raise _error(component, name, problem, hook, HOOKS[hook], "Rename it: {}.")
+                raise _error(component, name, problem, f"Rename it: {HOOKS[hook].definition(hook)}.")
 
 
-def _error(owner: object, name: str, problem: str, right: str, signature: Signature, remedy: str) -> ConfigurationError:
+def _error(owner: object, name: str, problem: str, remedy: str) -> ConfigurationError:
     stop = "" if problem.endswith("?") else "."
-    return ConfigurationError(
-        f"{type(owner).__name__}.{name} {problem}{stop}", remedy=remedy.format(signature.definition(right))
-    )
+    return ConfigurationError(f"{type(owner).__name__}.{name} {problem}{stop}", remedy=remedy)

@@ -1,4 +1,4 @@
-"""One call on its way through the pipeline, and the verdict on its response."""
+"""Exchange: one call on its way through the pipeline; and the verdict on its response."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ CallerAuthorization = Literal["keep", "replace", "refuse"]
 
 _RawPairs = list[tuple[bytes, bytes]]
 
-
-REFERENCE: Final = "App-Reference"
-"""Header with the reference of a request, by which the vendor's support finds it."""
+REFERENCE: Final = "App-Reference"  # Header with the reference of a request, by which the vendor's support finds it.
 
 
 class Verdict(enum.Enum):
@@ -38,7 +36,7 @@ class Verdict(enum.Enum):
     """Drop the token, fetch another and send the request once more."""
 
 
-REAUTHENTICATE = Verdict.REAUTHENTICATE  # Every call compares with it, and a name is cheaper than a class's attribute.
+REAUTHENTICATE = Verdict.REAUTHENTICATE  # Every call compares with it, and a global name is faster than a class attribute.
 
 
 class Exchange:
@@ -60,7 +58,7 @@ class Exchange:
         rejected_token: the token to replace; None if the caller gets the response.
     """
 
-    # Defaults on the class make construction faster and reads slower: for attributes that only slow paths read.
+    # Defaults on the class make construction faster and reads slower: only for attributes that the steady path does not read.
     caller_authorization: CallerAuthorization | Literal["later"] = "keep"
     saved_authorization: _RawPairs | None = None
     attempt = 1
@@ -77,7 +75,7 @@ class Exchange:
         self.bypassed = False
 
     def bypass(self) -> None:
-        """Mark the request to be sent as the caller made it: without a token, and without the components further in.
+        """Mark the request to be sent as the caller made it: without a token, and without the later components.
 
         This is final. Headers that any component writes, before or after, are not sent, ``App-*`` headers included.
         """
@@ -92,10 +90,10 @@ class Exchange:
         self.headers = copy(request.headers)
 
     def use_caller_authorization(self) -> bool:
-        """Prefer the caller's own ``Authorization`` header to the token.
+        """Send the caller's own ``Authorization`` header instead of the token, if there is one and the policy is ``"keep"``.
 
-        Return False if the token is to be sent: the caller set no such header, a component removed it, or the policy is
-        ``"replace"``.
+        Return False if the token is sent: the caller set no such header, a component removed it, or the policy is
+        ``"replace"`` or ``"later"``.
 
         Raises:
             CallerAuthorizationError: the caller set one, and the policy is ``"refuse"``.
@@ -106,7 +104,7 @@ class Exchange:
         own = _authorization(request.headers)
         if own and self.saved_authorization is not None:
             own = self.saved_authorization
-        elif own and self.token is None:  # With a token, the injector has replaced the header already.
+        elif own and self.token is None:  # With a token, the injector has already replaced the header.
             own = _authorization(headers)
         if not own:
             return False
@@ -134,7 +132,7 @@ class Exchange:
         self.attempt = 2
 
     def reject_token(self) -> None:
-        """Set ``rejected_token``, because a response hook asks for re-authentication.
+        """Set ``rejected_token`` after a verdict ``REAUTHENTICATE``.
 
         It stays None if no token was sent, or if the refusal was not read to its end and its header does not decide.
         """

@@ -1,6 +1,6 @@
 """Pipeline: an ordered list of components around a token provider.
 
-The pipeline does no I/O. Components decide; the transports in ``transports`` fetch tokens and send requests.
+It does no I/O. Components decide; the package ``transports`` fetches tokens and sends requests.
 """
 
 from __future__ import annotations
@@ -32,14 +32,13 @@ class Pipeline:
     """Components in order, outermost first, with the token provider among them.
 
     Components before the provider run once per call, before there is a token. Components after it run for each attempt, with
-    ``exchange.token`` set. Responses travel in the opposite order.
+    ``exchange.token`` set. Response hooks run in the opposite order.
 
     Args:
         components: the components, outermost first.
         waive: guards (``https_enforcer``, ``origin_guard``) that may be missing before the provider, because a component of
-            your own takes their place. Each pipeline with a waiver logs a warning.
-        registry: registry of the counts; clients of one name in it share them. If left out, the counts are the provider's
-            own.
+            your own replaces them. Each pipeline with a waiver logs a warning.
+        registry: registry of the counters, which clients of the same name share. Default: the counters of the provider.
 
     Raises:
         ConfigurationError: there is no provider, or more than one; a guard is missing before it and not waived, or waived and
@@ -57,24 +56,20 @@ class Pipeline:
         from ..telemetry.counters import ClientCounters, client_name
 
         self.components: tuple[Any, ...] = tuple(components)
-        places = [
-            place
-            for place, component in enumerate(self.components)
-            if hasattr(component, "get_token") and hasattr(component, "current")
-        ]
-        if len(places) != 1:
+        providers = [each for each in self.components if hasattr(each, "get_token") and hasattr(each, "current")]
+        if len(providers) != 1:
             raise ConfigurationError(
-                f"A pipeline has one token provider; this one has {len(places)}.",
+                f"A pipeline has one token provider; this one has {len(providers)}.",
                 remedy="Put exactly one token provider into the list, before the header injector.",
             )
-        place = places[0]
-        self.provider = self.components[place]
+        self.provider = providers[0]
         check_provider(self.provider)
-        outer, inner = self.components[:place], self.components[place + 1 :]
+        index = next(index for index, component in enumerate(self.components) if component is self.provider)
+        outer, inner = self.components[:index], self.components[index + 1 :]
         outer_hooks, inner_hooks = [*map(_hooks, outer)], [*map(_hooks, inner)]
         omits_token = getattr(self.provider, "omits_token", False)
         _check_inner(inner, omits_token=omits_token)
-        waived = check_guards(outer, inner, [waive] if isinstance(waive, str) else waive)
+        risks = check_guards(outer, inner, [waive] if isinstance(waive, str) else waive)
         self.send_observers: tuple[SendObserver, ...] = tuple(
             component for component in self.components if getattr(component, "before_send", None) is not None
         )
@@ -87,9 +82,9 @@ class Pipeline:
         for component in self.components:
             if isinstance(getattr(component, "counters", None), ClientCounters):
                 component.counters = self.counters
-        if waived:
+        if risks:
             name = self.counters.name
-            log(logging.WARNING, "The pipeline of client %r: %s.", name, "; ".join(waived), event="waived_guard", client=name)
+            log(logging.WARNING, "The pipeline of client %r: %s.", name, "; ".join(risks), event="waived_guard", client=name)
         self.refusal_statuses: frozenset[int] = frozenset().union(
             *(getattr(component, "refusal_statuses", ()) for component in outer)
         )
@@ -106,17 +101,16 @@ class Pipeline:
         }
 
     def with_account(self, account: Callable[[], str | None]) -> Self:
-        """Return this pipeline for calls that have the account ``account`` returns, unless they name another.
+        """Return this pipeline for calls with the account that ``account()`` returns, unless they name another.
 
-        Args:
-            account: returns the name, or None for the client's own. It is called for each call.
+        It returns a name, or None for the client's own account. It is called for each call.
         """
         made = copy.copy(self)
         made.outer_requests = (*self.outer_requests, partial(_name_account, account))
         return made
 
     def bypass_rest(self, exchange: Exchange, on_request: OnRequest) -> None:
-        """Discard the headers of components, because ``on_request`` asked for a bypass. Later components see no response."""
+        """Discard the headers of components after a bypass by ``on_request``. Later components do not see the response."""
         exchange.response_hooks = self._bypass_responses[on_request]
         exchange.reset_headers()
 
@@ -130,30 +124,26 @@ class Pipeline:
             exchange.use_caller_authorization()
 
     def _plan_caller_authorization(self, outer: tuple[Any, ...], inner: tuple[Any, ...]) -> int | None:
-        """Decide at which point the caller's own ``Authorization`` header is looked for.
+        """Decide when the policy for the caller's own ``Authorization`` header is applied.
 
-        An injector with ``handles_caller_authorization`` finds it at no cost to other calls. Third-party components before the
-        injector may remove or change the header, so the header that they leave is saved for the injector. For any other
-        injector, the transports look before they fetch a token.
+        An injector with ``handles_caller_authorization`` applies it at no cost to other calls. Third-party components before
+        the injector may remove or change the header, so the header that they leave is saved for the injector. For any other
+        injector, the transports apply the policy before they fetch a token.
 
         Returns:
-            The index of the inner component before which the header is saved; None if it need not be saved.
+            The index of the inner request hook before which the header is saved; None if it need not be saved.
         """
         request_hooks = [component for component in inner if _has_request_hook(component)]
-        places = (
-            place for place, component in enumerate(request_hooks) if getattr(component, "handles_caller_authorization", False)
-        )
-        place = next(places, None)
-        injector = request_hooks[place or 0] if request_hooks else None
-        policy: CallerAuthorization = getattr(injector, "caller_authorization", "keep")
-        self._policy: CallerAuthorization = policy
-        self._checks_early = place is None
-        self._caller_authorization: CallerAuthorization | Literal["later"] = "later" if place else policy
-        self.handles_caller_authorization = place == 0 and policy == "keep"
-        before = [*filter(_has_request_hook, outer), *request_hooks[:place]]
+        handlers = (each for each in enumerate(request_hooks) if getattr(each[1], "handles_caller_authorization", False))
+        index, injector = next(handlers, (None, request_hooks[0] if request_hooks else None))
+        self._policy: CallerAuthorization = getattr(injector, "caller_authorization", "keep")
+        self._checks_early = index is None
+        self._caller_authorization: CallerAuthorization | Literal["later"] = "later" if index else self._policy
+        self.handles_caller_authorization = index == 0 and self._policy == "keep"
+        before = [*filter(_has_request_hook, outer), *request_hooks[:index]]
         package = __name__.partition(".")[0]  # No component of this package writes the header.
         is_foreign = any(type(component).__module__.partition(".")[0] != package for component in before)
-        return place if place is not None and is_foreign else None
+        return index if is_foreign else None
 
     def __repr__(self) -> str:
         return f"Pipeline([{', '.join(type(component).__name__ for component in self.components)}])"
@@ -182,13 +172,8 @@ def _inner_requests(
     """Return the request hooks that run for each attempt.
 
     The header injector alone runs as it is. Any other component may decide to send the request without a token (``bypass()``,
-    ``token = None``, ``options = None``), so the headers are reset after each one that does.
-
-    Args:
-        outer: the hooks before the provider.
-        inner: the hooks after it.
-        save_before: the index in ``inner`` before which the caller's own ``Authorization`` header is saved.
-        policy: the policy for that header.
+    ``token = None``, ``options = None``), so the headers are reset after each one that does. Before the hook with the index
+    ``save_before``, the caller's own ``Authorization`` header is saved; ``policy`` is the policy for that header.
     """
     steps = [
         (hooks.on_request, _innermost_first([*outer, *inner[: depth + 1]]))

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 from .._util.did_you_mean import did_you_mean
 from ..errors import ConfigurationError
 
-GROUP = "prio_middleware.components"
-"""Entry point group in which packages register their components."""
+GROUP = "prio_middleware.components"  # Entry point group in which packages register their components.
 
 BUILT_IN = (
     "https_enforcer",
@@ -24,20 +23,14 @@ BUILT_IN = (
 )
 """Components of this package, in the order of the default pipeline. Each is built from settings of its own."""
 
-OPT_IN = frozenset({"budget_guard", "static_headers"})
-"""Components that the default pipeline has only if the settings configure them."""
+OPT_IN = frozenset({"budget_guard", "static_headers"})  # In the default pipeline only if the settings configure them.
 
 
 class Guard(NamedTuple):
-    """Component that must stand before the token provider, unless it is waived by name.
+    """Component that must stand before the token provider, unless it is waived by name."""
 
-    Attributes:
-        code: the expression that creates it, for error messages.
-        without: the risk of leaving it out.
-    """
-
-    code: str
-    without: str
+    code: str  # The expression that creates it, for error messages.
+    without: str  # The risk of leaving it out.
 
 
 GUARDS: Mapping[str, Guard] = {
@@ -48,11 +41,9 @@ GUARDS: Mapping[str, Guard] = {
 }
 """Guards by their names in settings and waivers."""
 
-Factory = Callable[..., Any]
-
 
 def waiver_problem(name: str) -> str | None:
-    """Return the reason ``name`` cannot be waived, or None if it is the name of a guard."""
+    """Return the reason why ``name`` cannot be waived, or None if it is the name of a guard."""
     if name in GUARDS:
         return None
     if name in BUILT_IN:
@@ -61,12 +52,9 @@ def waiver_problem(name: str) -> str | None:
 
 
 def make_component(use: str, options: Mapping[str, Any], client: str | None = None) -> Any:
-    """Create a third-party component.
+    """Create a third-party component with ``options`` as keyword arguments.
 
-    Args:
-        use: the name of an entry point, or ``package.module:Class``.
-        options: keyword arguments for it.
-        client: the client whose settings name it, for errors.
+    ``use`` is the name of an entry point, or ``package.module:Class``. ``client`` is the client's name, for errors.
 
     Raises:
         ConfigurationError: there is no such component, it cannot be imported or created, or it does not accept the options.
@@ -78,7 +66,7 @@ def make_component(use: str, options: Mapping[str, Any], client: str | None = No
     return made
 
 
-def _find(use: str) -> Factory | ConfigurationError:
+def _find(use: str) -> Callable[..., Any] | ConfigurationError:
     import pkgutil  # Slow to load, and every pipeline needs the names above.
     from importlib.metadata import entry_points
 
@@ -97,7 +85,7 @@ def _find(use: str) -> Factory | ConfigurationError:
     return found if callable(found) else ConfigurationError(f"The component {use!r} is neither a class nor a function.")
 
 
-def _make(use: str, factory: Factory, options: Mapping[str, Any]) -> Any:
+def _make(use: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> Any:
     try:
         inspect.signature(factory).bind(**options)
     except (TypeError, ValueError) as error:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from .._util.plain_http import insecure_url, is_loopback
-from ..middleware.budget_guard.budget import part_of
+from ..middleware.budget_guard import part_of
 from ..pipeline.registry import BUILT_IN, GUARDS, waiver_problem
 from .layers import KeyPath, SettingsProblem, variable
 from .models import ClientTable, corrected

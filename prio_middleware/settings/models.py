@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from .._util.redaction import CODE_LIMIT
-from ..middleware.budget_guard.budget import WHOLE_BUDGET
+from ..middleware.budget_guard import WHOLE_BUDGET
 from ..oauth.access_token import DEFAULT_LIFETIME, LEEWAY_FRACTION, LEEWAY_JITTER, LEEWAY_MAX, MAX_LIFETIME
 from ..oauth.accounts import ACCOUNTS_LIMIT, ACCOUNTS_TTL
 from ..oauth.cache import CACHE_LIMIT

@@ -128,7 +128,7 @@ The others are reported once they occur, so that a client without faults has at 
 STORE_OUTCOMES: Final = {
     "hit": "hits",
     "published": "published",
-    "rejected": "rejected",
+    "not_stored": "not_stored",
     "error": "errors",
     "fallback": "fallbacks",
 }

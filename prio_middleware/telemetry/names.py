@@ -66,9 +66,9 @@ ATTRIBUTES: Final[dict[str, str]] = {
         "`plain_http`, `unsupported_protocol`, `foreign_origin`, `caller_authorization`, `cooling_down` or `budget`"
     ),
     STORE_OPERATION: "`read`, `acquire_lease`, `publish_token`, `publish_error` or `release_lease`",
-    STORE_OUTCOME: "`hit` (a token was taken from the store), `published` (the store took a token), `rejected` (the store did "
-    "not take a token), `error` (an error of the token endpoint was taken from the store) or `fallback` (a fetch without the "
-    "store)",
+    STORE_OUTCOME: "`hit` (a token was taken from the store), `published` (the store took a token), `not_stored` (the store "
+    "did not take a token), `error` (an error of the token endpoint was taken from the store) or `fallback` (a fetch without "
+    "the store)",
     STATUS: "status of the response; on a span, of the rejection; absent without a response",
     ERROR_TYPE: "see [error types](#error-types); absent after a success",
     SERVER_ADDRESS: "host of the token endpoint",

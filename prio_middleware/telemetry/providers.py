@@ -52,7 +52,7 @@ class StoreState(Protocol):
         circuit: ``closed``, ``open`` or ``half_open``.
         hits: tokens taken from the store.
         published: tokens that the store took.
-        rejected: tokens that the store did not take.
+        not_stored: tokens that the store did not take.
         errors: errors of the token endpoint taken from the store.
         fallbacks: fetches without the store.
         failures: operations that failed.
@@ -70,7 +70,7 @@ class StoreState(Protocol):
     @property
     def published(self) -> int: ...
     @property
-    def rejected(self) -> int: ...
+    def not_stored(self) -> int: ...
     @property
     def errors(self) -> int: ...
     @property

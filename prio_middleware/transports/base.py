@@ -351,7 +351,7 @@ def default_pipeline(provider: Any, origins: Iterable[str]) -> Pipeline:
         ConfigurationError: ``origins`` is empty, and the provider has no token URL to take the origin from.
     """
     from ..middleware import HeaderInjector, HTTPSEnforcer, OriginGuard, RevocationHandler
-    from ..middleware.revocation.renewal_limiter import limiter_around
+    from ..middleware.revocation.renewal_limiter import limiter_of_provider
     from ..middleware.revocation.rules import RFC6749_REFUSALS
 
     allowed = tuple(origins) or tuple(filter(None, [getattr(provider, "token_url", None)]))
@@ -359,7 +359,7 @@ def default_pipeline(provider: Any, origins: Iterable[str]) -> Pipeline:
         raise ConfigurationError(
             "No origin is allowed to get the token.", remedy='Name them: origins=["https://api.example.com"].'
         )
-    handler = RevocationHandler(RFC6749_REFUSALS, limiter=limiter_around(provider))
+    handler = RevocationHandler(RFC6749_REFUSALS, limiter=limiter_of_provider(provider))
     return Pipeline([HTTPSEnforcer(), OriginGuard(allowed), handler, provider, HeaderInjector()])
 
 

@@ -13,7 +13,7 @@ import pytest
 import prio_middleware
 from prio_middleware import ClientCredentialsProvider
 from prio_middleware._util.clock import current_clock, now, using
-from prio_middleware.middleware.budget_guard.budget import Budget
+from prio_middleware.middleware.budget_guard import Budget
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.telemetry.counters import RollingMinute
 from tests.oauth import kit

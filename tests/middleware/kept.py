@@ -26,5 +26,5 @@ class Kept:
         return thing
 
     def count(self) -> int:
-        """Return how many are in use."""
+        """Return the number of objects in use."""
         return sum(reference() is not None for reference in self._references)

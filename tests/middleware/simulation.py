@@ -68,12 +68,12 @@ class Call:
     """Record of one call.
 
     Attributes:
-        path: where it went.
-        began: when.
-        allowed: whether the API answers it, given a token that is alive.
-        sent: how often it was sent.
-        ended: when.
-        answered: whether the caller got an answer, and no refusal.
+        path: its target.
+        began: its start, in seconds.
+        allowed: it succeeds with a valid token.
+        sent: number of attempts.
+        ended: its end, in seconds.
+        answered: it succeeded.
     """
 
     path: str
@@ -88,12 +88,12 @@ class World:
     """Simulated client, token endpoint and API.
 
     Args:
-        seed: of all that is random.
-        allows: whether the API answers a call to a path, given a token that is alive.
-        code: the error code of a refusal: of a dead token (True) or of a call that is not allowed (False), by path.
-        ends_token: whether the API ends a token after this call with it, by path.
+        seed: seed of all random numbers.
+        allows: returns True if a call to the path succeeds with a valid token.
+        refusal: returns the refusal of a call to the path: of an invalid token (True), or of a call that is not allowed.
+        ends_token: returns True if the API revokes the token after a call to the path.
         latency: the shortest and the longest way to the API and back, in seconds.
-        fetch: how long a token request takes, in seconds.
+        fetch: duration of a token request, in seconds.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class World:
         self.ends_token = ends_token
         self._latency = latency
         self._fetch = fetch
-        self._serials = itertools.count(1)  # Each token has one of its own, however many are asked for at once.
+        self._serials = itertools.count(1)  # Each token has its own, even if several are fetched at once.
         self._alive: set[int] = set()
         self._tokens: dict[str | None, AccessToken | None] = {}
         self._fetching: set[str | None] = set()
@@ -215,7 +215,7 @@ class World:
         for _ in range(tasks):
             self.start(task())
 
-    # What came of it.
+    # Results.
 
     @property
     def lost(self) -> list[Call]:

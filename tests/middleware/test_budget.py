@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from prio_middleware._util.origins import Origin
-from prio_middleware.middleware.budget_guard.budget import BUDGETS_LIMIT, SHORTEST_WAIT, Allowance, Budget, Usage, budget_of
+from prio_middleware.middleware.budget_guard import BUDGETS_LIMIT, SHORTEST_WAIT, Allowance, Budget, Usage, budget_of
 from tests.oauth.kit import Clock
 
 FIVE = Allowance(client_errors=5, requests=None)
@@ -137,7 +137,7 @@ def test_without_bounds_nothing_is_ever_spent(spent: Budget) -> None:
 @pytest.mark.parametrize("allowance", [Allowance(60, None), Allowance(None, 60)])
 def test_threads_cannot_spend_more_than_there_is(allowance: Allowance) -> None:
     def clock() -> float:
-        switch.wait(1e-5)  # Another thread gets its turn, between looking and counting too.
+        switch.wait(1e-5)  # Let another thread run, also between the check and the count.
         return 1000.0
 
     switch = threading.Event()
@@ -162,11 +162,11 @@ def test_a_forked_process_starts_from_zero_even_if_the_lock_was_held(monkeypatch
     in_child: list[Usage] = []
 
     def clock() -> float:
-        if forking.is_set():  # The budget asks for the time under its lock: this is a fork while another thread holds it.
+        if forking.is_set():  # The budget reads the clock under its lock, so this fork copies a held lock.
             forking.clear()
             monkeypatch.setattr(os, "getpid", lambda: child)
             in_child.append(spent.usage())
-            spent.settle(200)  # What the parent had under way: the child's count does not fall below zero for it.
+            spent.settle(200)  # A request of the parent: the child's count does not fall below zero.
             in_child.append(spent.usage())
         return 1000.5
 

@@ -7,7 +7,7 @@ import pytest
 from prio_middleware._util.origins import Origin
 from prio_middleware.errors import BudgetExceededError, ConfigurationError, PolicyError
 from prio_middleware.middleware import BudgetGuard
-from prio_middleware.middleware.budget_guard.budget import Allowance, Budget, Usage, budget_of
+from prio_middleware.middleware.budget_guard import Allowance, Budget, Usage, budget_of
 from tests.oauth.kit import Clock
 
 from .conftest import MakeExchange
@@ -89,7 +89,7 @@ def test_another_server_has_nothing_to_do_with_it(subtests: pytest.Subtests, exc
 
 @pytest.mark.pitfall(id="origin-spellings")
 def test_no_spelling_of_the_origin_passes_the_guard(subtests: pytest.Subtests, exchange_for: MakeExchange) -> None:
-    """Each component had a comparison of its own, and this one compared the parts as the HTTP library leaves them."""
+    """The HTTP libraries do not normalise every spelling of an origin."""
     spellings = [
         (API, "HTTPS://API.EXAMPLE.COM:443/products"),
         (API, "WSS://api.example.com:443/live"),

@@ -22,7 +22,7 @@ def test_the_token_is_presented_with_its_type(exchange_for: MakeExchange) -> Non
 
 
 class Watched(Exchange):
-    """Exchange that records each search for the caller's header."""
+    """Exchange that counts the checks of the caller's header."""
 
     looks = 0
 

@@ -299,7 +299,7 @@ def test_a_request_to_an_allowed_origin_without_a_token_is_logged_with_its_reaso
     OriginGuard([HOME]).on_request(
         exchange_for("https://user:canary@api.example.com/p?key=canary", extensions={LEFT_ORIGIN: "x"})
     )
-    OriginGuard([HOME]).on_request(exchange_for("https://evil.test/"))  # That is no surprise.
+    OriginGuard([HOME]).on_request(exchange_for("https://evil.test/"))  # It is not logged: the guard marked it.
     (line,) = caplog.records
     assert (line.levelname, vars(line)["prio_client"]) == ("WARNING", "berlin")
     assert LEFT_ORIGIN in line.getMessage()
@@ -313,7 +313,7 @@ def test_an_error_for_a_request_at_home_says_which_key_is_to_go(exchange_for: Ma
     assert LEFT_ORIGIN in caught.value.remedy
 
 
-# Where a Location leads.
+# Targets of a Location header.
 
 
 def mark_after(library: Any, guard: OriginGuard, url: str, location: str | None, status: int = 302) -> bool:

@@ -39,14 +39,13 @@ def refuse(memory: RefusalMemory, where: EndpointKey, serial: int, now: float = 
     return memory.record_refusal(where, CODE, serial, now, retried=retried)
 
 
-def in_vain(memory: RefusalMemory, where: EndpointKey, serial: int, now: float = 0.0) -> None:
-    """Renew for ``where``, without success."""
+def renew_without_success(memory: RefusalMemory, where: EndpointKey, serial: int, now: float = 0.0) -> None:
     assert refuse(memory, where, serial, now)
     assert not refuse(memory, where, serial + 1, now, retried=True)
 
 
 def would_try(memory: RefusalMemory, where: EndpointKey, serial: int, now: float = 0.0) -> bool:
-    """Ask on a copy of the memory."""
+    """Return the verdict of a copy of the memory."""
     return refuse(copy.deepcopy(memory), where, serial, now)
 
 
@@ -60,8 +59,8 @@ def test_the_first_refusal_is_worth_a_new_token(memory: RefusalMemory) -> None:
 
 
 def test_a_retry_is_never_followed_by_another(memory: RefusalMemory) -> None:
-    memory.record_answer(A, 1)
-    in_vain(memory, A, 1)
+    memory.record_success(A, 1)
+    renew_without_success(memory, A, 1)
 
 
 def test_a_request_rejected_with_a_replaced_token_is_retried_without_a_renewal(memory: RefusalMemory) -> None:
@@ -71,7 +70,7 @@ def test_a_request_rejected_with_a_replaced_token_is_retried_without_a_renewal(m
 
 @pytest.mark.pitfall(id="always-forbidden")
 def test_a_path_that_never_answered_is_not_tried_again_once_a_new_token_did_not_help(memory: RefusalMemory) -> None:
-    in_vain(memory, A, 1)
+    renew_without_success(memory, A, 1)
     assert not refuse(memory, A, 1, 1.0)
     assert not refuse(memory, A, 2, DENIAL - 1)
 
@@ -84,14 +83,14 @@ def test_nor_once_a_newer_token_is_rejected_that_came_for_another_reason(memory:
 
 
 def test_after_a_while_it_gets_another_chance(memory: RefusalMemory) -> None:
-    in_vain(memory, A, 1)
+    renew_without_success(memory, A, 1)
     assert refuse(memory, A, 2, DENIAL)
 
 
 def test_every_further_denial_holds_twice_as_long_within_limits(memory: RefusalMemory) -> None:
     now, held = 0.0, []
     for serial in range(1, 8):
-        in_vain(memory, A, serial, now)
+        renew_without_success(memory, A, serial, now)
         denied = now
         while not would_try(memory, A, serial + 1, now):
             now += DENIAL / 2
@@ -107,71 +106,71 @@ def test_a_thousand_calls_that_are_denied_with_one_token_count_once(memory: Refu
 
 
 def test_a_path_that_answers_is_known_at_once(memory: RefusalMemory) -> None:
-    in_vain(memory, A, 1)
-    memory.record_answer(A, 2)
+    renew_without_success(memory, A, 1)
+    memory.record_success(A, 2)
     assert refuse(memory, A, 2, 1.0)
 
 
 def test_a_known_path_is_worth_a_renewal_though_unknown_ones_had_theirs(memory: RefusalMemory) -> None:
-    memory.record_answer(A, 1)
+    memory.record_success(A, 1)
     assert refuse(memory, B, 1)
     assert not refuse(memory, C, 2)
     assert refuse(memory, A, 2)
 
 
 def test_a_known_path_is_trusted_until_two_new_tokens_did_not_help(memory: RefusalMemory) -> None:
-    memory.record_answer(A, 1)
-    in_vain(memory, A, 1)
-    in_vain(memory, A, 2, 1.0)
+    memory.record_success(A, 1)
+    renew_without_success(memory, A, 1)
+    renew_without_success(memory, A, 2, 1.0)
     assert not refuse(memory, A, 3, 2.0)
     assert refuse(memory, A, 3, 1.0 + DENIAL)
 
 
 def test_a_distrusted_path_still_gets_the_token_that_others_asked_for(memory: RefusalMemory) -> None:
     for serial in (1, 2):
-        memory.record_answer(A, serial)
-        in_vain(memory, A, serial)
-    memory.record_answer(B, 3)
+        memory.record_success(A, serial)
+        renew_without_success(memory, A, serial)
+    memory.record_success(B, 3)
     assert not refuse(memory, A, 3, 1.0)
     assert refuse(memory, B, 3, 1.0)
     assert refuse(memory, A, 3, 1.0)
 
 
 def test_a_retry_that_succeeds_clears_the_path_that_asked_for_the_token(memory: RefusalMemory) -> None:
-    memory.record_answer(A, 1)
+    memory.record_success(A, 1)
     for serial in (1, 3):
-        in_vain(memory, A, serial)
-        memory.record_answer(A, serial + 2, retried=True)
+        renew_without_success(memory, A, serial)
+        memory.record_success(A, serial + 2, retried=True)
     assert refuse(memory, A, 5)
 
 
 @pytest.mark.pitfall(id="paths-with-ids")
 def test_but_no_other_path_one_that_refuses_by_content_shares_every_revocation(memory: RefusalMemory) -> None:
     for serial in (1, 2):
-        memory.record_answer(A, serial)
-        in_vain(memory, A, serial)
-    memory.record_answer(B, 3)
+        memory.record_success(A, serial)
+        renew_without_success(memory, A, serial)
+    memory.record_success(B, 3)
     assert refuse(memory, B, 3, 1.0)
     assert refuse(memory, A, 3, 1.0)
-    memory.record_answer(A, 4, retried=True)
+    memory.record_success(A, 4, retried=True)
     assert not refuse(memory, A, 4, 2.0)
 
 
 def test_error_codes_are_denied_one_by_one(memory: RefusalMemory) -> None:
     for serial in (1, 2):
-        memory.record_answer(A, serial)
-        in_vain(memory, A, serial)
-    memory.record_answer(A, 3)
+        memory.record_success(A, serial)
+        renew_without_success(memory, A, serial)
+    memory.record_success(A, 3)
     assert not refuse(memory, A, 3, 1.0)
     assert memory.record_refusal(A, "401 EXPIRED", 3, 1.0)
 
 
 @pytest.mark.parametrize("other", [{"method": "POST"}, {"origin": "other.example"}, {"kind": "scope"}])
 def test_method_origin_and_kind_make_another_endpoint(memory: RefusalMemory, other: dict[str, str]) -> None:
-    in_vain(memory, A, 1)
-    memory.record_answer(B, 2, retried=True)
+    renew_without_success(memory, A, 1)
+    memory.record_success(B, 2, retried=True)
     assert not refuse(memory, A, 2, 1.0)
-    memory.record_answer(B._replace(**other), 2)
+    memory.record_success(B._replace(**other), 2)
     assert refuse(memory, A._replace(**other), 2, WINDOW + 1.0)
 
 
@@ -180,47 +179,47 @@ def test_method_origin_and_kind_make_another_endpoint(memory: RefusalMemory, oth
 
 @pytest.mark.pitfall(id="paths-with-ids")
 def test_a_new_path_of_a_known_template_is_known(memory: RefusalMemory) -> None:
-    memory.record_answer(endpoint("/orders/1"), 1)
-    in_vain(memory, B, 1)
+    memory.record_success(endpoint("/orders/1"), 1)
+    renew_without_success(memory, B, 1)
     assert not refuse(memory, endpoint("/invoices/2"), 2)
     assert refuse(memory, endpoint("/orders/2"), 2)
 
 
 @pytest.mark.pitfall(id="paths-with-ids")
 def test_denials_are_by_full_path(memory: RefusalMemory) -> None:
-    memory.record_answer(endpoint("/orders/1"), 1)
-    in_vain(memory, endpoint("/orders/2"), 1)
+    memory.record_success(endpoint("/orders/1"), 1)
+    renew_without_success(memory, endpoint("/orders/2"), 1)
     for _ in range(100):
-        memory.record_answer(endpoint("/orders/1"), 2)
+        memory.record_success(endpoint("/orders/1"), 2)
     assert not refuse(memory, endpoint("/orders/2"), 2, 1.0)
     assert refuse(memory, endpoint("/orders/1"), 2, 1.0)
 
 
 def test_a_template_of_which_many_paths_are_closed_vouches_for_no_new_one(memory: RefusalMemory) -> None:
-    in_vain(memory, endpoint("/unknown"), 1)
+    renew_without_success(memory, endpoint("/unknown"), 1)
     for n in range(50):
-        memory.record_answer(endpoint(f"/orders/{n}"), 2)
+        memory.record_success(endpoint(f"/orders/{n}"), 2)
     for n in range(100, 110):
         refuse(memory, endpoint(f"/orders/{n}"), 2, retried=True)
     assert not refuse(memory, endpoint("/orders/200"), 2)
     for n in range(50, 1000):
-        memory.record_answer(endpoint(f"/orders/{n}"), 2)
+        memory.record_success(endpoint(f"/orders/{n}"), 2)
     assert refuse(memory, endpoint("/orders/201"), 2)
 
 
 def test_templates_may_be_declared() -> None:
     memory = RefusalMemory(templates=PathTemplates(["/products/{product}"]))
-    memory.record_answer(endpoint("/products/zoo"), 1)
-    in_vain(memory, B, 1)
+    memory.record_success(endpoint("/products/zoo"), 1)
+    renew_without_success(memory, B, 1)
     assert refuse(memory, endpoint("/products/museum"), 2)
 
 
-# What the server says.
+# Explicit refusals.
 
 
 @pytest.mark.pitfall(id="paths-with-ids")
 def test_a_token_that_is_called_invalid_is_renewed_though_the_path_is_new(memory: RefusalMemory) -> None:
-    in_vain(memory, A, 1)
+    renew_without_success(memory, A, 1)
     assert not would_try(memory, B, 2)
     assert memory.record_refusal(B, "401 invalid_token", 2, 0.0, explicit=True)
 
@@ -249,15 +248,15 @@ def spend_all(memory: RefusalMemory, serial: int) -> int:
     """Renew without success up to the limit, for known paths that start to refuse. Return the current serial."""
     for _ in range(LIMIT):
         odd = endpoint(f"/odd/{'abcdefghij'[serial]}")
-        memory.record_answer(odd, serial)
-        in_vain(memory, odd, serial)
+        memory.record_success(odd, serial)
+        renew_without_success(memory, odd, serial)
         serial += 1
     return serial
 
 
 def answer(memory: RefusalMemory, where: EndpointKey, serial: int, times: int) -> None:
     for _ in range(times):
-        memory.record_answer(where, serial)
+        memory.record_success(where, serial)
 
 
 def tries_until_renewed(memory: RefusalMemory, where: EndpointKey, serial: int, most: int = 100) -> int:
@@ -269,7 +268,7 @@ def test_a_path_that_answers_often_notices_a_revocation_though_odd_ones_had_all_
     serial = spend_all(memory, 1)
     answer(memory, A, serial, 200)
     assert tries_until_renewed(memory, A, serial) <= 3
-    memory.record_answer(A, serial + 1, retried=True)
+    memory.record_success(A, serial + 1, retried=True)
     answer(memory, A, serial + 1, 200)
     assert tries_until_renewed(memory, A, serial + 1) <= 3
 
@@ -310,12 +309,12 @@ def test_the_more_often_an_endpoint_refuses_the_less_its_refusals_say(memory: Re
 
 
 def test_where_nothing_ever_succeeded_no_run_of_refusals_is_long_enough(memory: RefusalMemory) -> None:
-    in_vain(memory, A, 1)
+    renew_without_success(memory, A, 1)
     assert not any(refuse(memory, endpoint(f"/closed/{n}/x"), 2) for n in range(1000))
 
 
 def test_a_run_of_unknown_paths_is_when_answers_that_were_due_stay_away(memory: RefusalMemory) -> None:
-    in_vain(memory, A, 1)
+    renew_without_success(memory, A, 1)
     answer(memory, B, 2, 500)
     names = (endpoint(f"/closed/{a}{b}") for a in "abcdefgh" for b in "abcdefgh")
     tries = next(n for n, name in enumerate(names, 1) if refuse(memory, name, 2))
@@ -323,7 +322,7 @@ def test_a_run_of_unknown_paths_is_when_answers_that_were_due_stay_away(memory: 
 
 
 def test_old_answers_count_less_than_new_ones(memory: RefusalMemory) -> None:
-    in_vain(memory, A, 1)
+    renew_without_success(memory, A, 1)
     for _ in range(4 * HISTORY):
         refuse(memory, endpoint("/closed"), 2)
     answer(memory, B, 2, 2 * HISTORY)
@@ -334,7 +333,7 @@ def test_old_answers_count_less_than_new_ones(memory: RefusalMemory) -> None:
 def test_an_answer_to_a_token_given_up_says_nothing_of_the_one_in_use(memory: RefusalMemory) -> None:
     answer(memory, A, 1, 500)
     assert refuse(memory, A, 1)
-    memory.record_answer(A, 2, retried=True)
+    memory.record_success(A, 2, retried=True)
     serial = 2 + LIMIT
     assert spend_all(memory, 2) == serial
     answer(memory, A, serial, 100)
@@ -345,17 +344,17 @@ def test_an_answer_to_a_token_given_up_says_nothing_of_the_one_in_use(memory: Re
     assert tried[-1]
 
 
-# Bounds.
+# Limits of the memory.
 
 
 class Value:
-    """Return a kind of tokens, or an origin."""
+    """A kind of tokens, or an origin."""
 
 
 def use_other_paths(memory: RefusalMemory) -> None:
     """Evict all paths and templates from the memory."""
     for n in range(PATHS):
-        memory.record_answer(endpoint(f"/other/{letters(n)}"), 1)
+        memory.record_success(endpoint(f"/other/{letters(n)}"), 1)
 
 
 def letters(number: int) -> str:
@@ -366,7 +365,7 @@ def letters(number: int) -> str:
 def test_paths_are_bounded(memory: RefusalMemory) -> None:
     paths = Kept()
     for n in range(PATHS + 50):
-        memory.record_answer(endpoint(paths.add(Text(f"/{n}"))), 1)
+        memory.record_success(endpoint(paths.add(Text(f"/{n}"))), 1)
     assert paths.count() == PATHS
 
 
@@ -379,14 +378,14 @@ def test_templates_are_bounded() -> None:
 
     memory = RefusalMemory(templates=Templates())
     for n in range(TEMPLATES + 50):
-        memory.record_answer(endpoint(f"/{n}"), 1)
+        memory.record_success(endpoint(f"/{n}"), 1)
     assert templates.count() == TEMPLATES
 
 
 def test_kinds_are_bounded(memory: RefusalMemory) -> None:
     kinds = Kept()
     for _ in range(KINDS + 50):
-        memory.record_answer(A._replace(kind=kinds.add(Value())), 1)
+        memory.record_success(A._replace(kind=kinds.add(Value())), 1)
     use_other_paths(memory)
     assert kinds.count() == KINDS - 1, "one is that of the other paths"
 
@@ -394,7 +393,7 @@ def test_kinds_are_bounded(memory: RefusalMemory) -> None:
 def test_origins_are_bounded(memory: RefusalMemory) -> None:
     origins = Kept()
     for _ in range(ORIGINS + 50):
-        memory.record_answer(A._replace(origin=origins.add(Value())), 1)
+        memory.record_success(A._replace(origin=origins.add(Value())), 1)
     use_other_paths(memory)
     assert origins.count() == ORIGINS - 1, "one is that of the other paths"
 
@@ -409,7 +408,7 @@ def test_codes_are_bounded(memory: RefusalMemory) -> None:
 def test_of_a_long_path_only_the_beginning_is_kept(memory: RefusalMemory) -> None:
     paths = Kept()
     long = Text("/x" * PATH_LIMIT)
-    memory.record_answer(endpoint(paths.add(long)), 1)
+    memory.record_success(endpoint(paths.add(long)), 1)
     assert refuse(memory, endpoint(long), 1)
     del long
     assert paths.count() == 0
@@ -417,16 +416,16 @@ def test_of_a_long_path_only_the_beginning_is_kept(memory: RefusalMemory) -> Non
 
 def test_long_paths_are_told_apart(memory: RefusalMemory) -> None:
     long, other = (endpoint("/x" * PATH_LIMIT + end) for end in "ab")
-    memory.record_answer(long, 1)
-    in_vain(memory, B, 1)
+    memory.record_success(long, 1)
+    renew_without_success(memory, B, 1)
     assert not refuse(memory, other, 2)
     assert refuse(memory, long, 2)
 
 
 def test_the_paths_in_use_are_the_ones_remembered(memory: RefusalMemory) -> None:
     for n in range(PATHS + 50):
-        memory.record_answer(endpoint(f"/x/{n}y"), 1)
-        memory.record_answer(A, 1)
+        memory.record_success(endpoint(f"/x/{n}y"), 1)
+        memory.record_success(A, 1)
     refuse(memory, B, 1)
     refuse(memory, C, 2)
     assert refuse(memory, A, 2)
@@ -444,11 +443,11 @@ def test_memories_that_share_a_limiter_share_its_limits_and_nothing_else() -> No
     one, other = RefusalMemory(limiter), RefusalMemory(limiter)
     assert refuse(one, A, 1)
     assert refuse(other, A, 2)
-    other.record_answer(A, 3, retried=True)
+    other.record_success(A, 3, retried=True)
     assert not refuse(one, B, 4), "the other's renewal helped, and not this one's"
 
 
-# Whatever happens.
+# Properties for any sequence of events.
 
 Call = tuple[int, int, bool, bool, float]
 calls = st.lists(
@@ -460,14 +459,14 @@ calls = st.lists(
 @settings(deadline=None)
 @given(calls=calls)
 def test_whatever_the_server_answers_few_renewals_are_unsuccessful(calls: list[Call]) -> None:
-    """Client with its newest token, and a server with any answers."""
+    """Play random successes and refusals of a client with its newest token."""
     memory, serial, now = RefusalMemory(), 1, 0.0
     lost: list[float] = []
     for where, code, answered, explicit, pause in calls:
         now += pause
         key = endpoint(f"/{where}")
         if answered:
-            memory.record_answer(key, serial)
+            memory.record_success(key, serial)
         elif memory.record_refusal(key, str(code), serial, now, explicit=explicit):
             serial += 1
             lost.append(now)
@@ -482,7 +481,7 @@ def test_paths_that_are_always_closed_cost_two_tokens_in_a_window(paths: list[in
     memory, serial, renewals, denied = RefusalMemory(), 1, 0, set()
     for path in paths:
         if path in allowed:
-            memory.record_answer(endpoint(f"/open/{path}"), serial)
+            memory.record_success(endpoint(f"/open/{path}"), serial)
         elif refuse(memory, endpoint(f"/closed/{path}"), serial):
             assert path not in denied
             serial, renewals = serial + 1, renewals + 1
@@ -498,7 +497,7 @@ def test_paths_that_are_always_closed_cost_two_tokens_in_a_window(paths: list[in
 def test_a_path_that_answered_notices_a_revocation_through_any_noise(known: set[int], noise: list[int], which: object) -> None:
     memory, serial = RefusalMemory(), 1
     for path in known:
-        memory.record_answer(endpoint(f"/open/{path}"), serial)
+        memory.record_success(endpoint(f"/open/{path}"), serial)
     for path in noise:
         if refuse(memory, endpoint(f"/closed/{path}"), serial):
             serial += 1

@@ -38,15 +38,15 @@ REFUSALS: list[tuple[RefusalRules, int, str | None, str | None, bool]] = [
 def test_which_refusals_may_be_about_the_token(subtests: pytest.Subtests) -> None:
     for rules, status, code, challenge, about_token in REFUSALS:
         with subtests.test(f"{rules}, {status}, {code}, {challenge}"):
-            assert rules.may_be_about_token(status, code, challenge) is about_token
+            assert rules.may_reject_token(status, code, challenge) is about_token
 
 
 def test_rules_of_ones_own_are_read_without_regard_to_case() -> None:
     rules = RefusalRules({419: frozenset({"Session_Over"})}, never=frozenset({"BANNED"}), always=frozenset({"Stale"}))
-    assert rules.may_be_about_token(419, "SESSION_OVER")
-    assert rules.may_be_about_token(419, "stale")
-    assert not rules.may_be_about_token(419, "stale", "banned")
-    assert not rules.may_be_about_token(401, "stale")
+    assert rules.may_reject_token(419, "SESSION_OVER")
+    assert rules.may_reject_token(419, "stale")
+    assert not rules.may_reject_token(419, "stale", "banned")
+    assert not rules.may_reject_token(401, "stale")
 
 
 def test_rules_do_not_change_with_what_they_were_made_from() -> None:
@@ -54,19 +54,19 @@ def test_rules_do_not_change_with_what_they_were_made_from() -> None:
     rules = RefusalRules(statuses)
     statuses[403] = None
     assert rules == RefusalRules({401: None})
-    assert not rules.may_be_about_token(403)
+    assert not rules.may_reject_token(403)
 
 
 @pytest.mark.pitfall(id="bare-403")
 def test_statuses_may_be_put_over_the_rules_of_a_preset() -> None:
     rules = RFC6749_REFUSALS.over({403: frozenset({"TOKEN_REVOKED"}), 498: None})
-    assert rules.may_be_about_token(403, "token_revoked")
-    assert rules.may_be_about_token(403, "invalid_token")
-    assert rules.may_be_about_token(498)
-    assert rules.may_be_about_token(401)
-    assert not rules.may_be_about_token(403)
-    assert not rules.may_be_about_token(403, "token_revoked", "insufficient_scope")
-    assert not RFC6749_REFUSALS.may_be_about_token(403, "token_revoked")
+    assert rules.may_reject_token(403, "token_revoked")
+    assert rules.may_reject_token(403, "invalid_token")
+    assert rules.may_reject_token(498)
+    assert rules.may_reject_token(401)
+    assert not rules.may_reject_token(403)
+    assert not rules.may_reject_token(403, "token_revoked", "insufficient_scope")
+    assert not RFC6749_REFUSALS.may_reject_token(403, "token_revoked")
 
 
 def test_codes_that_speak_of_the_token(subtests: pytest.Subtests) -> None:

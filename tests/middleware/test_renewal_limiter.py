@@ -27,11 +27,11 @@ from .kept import Kept
 
 
 class Kind:
-    """Return a kind of tokens."""
+    """A kind of tokens."""
 
 
 def known(serial: int, **changes: Any) -> Candidate:
-    """Return a candidate that was rejected at an origin that it works at."""
+    """Return a candidate that was refused by a known endpoint, at an origin where it works."""
     candidate = Candidate("k", serial, "o", "e", Confidence.KNOWN, token_works=True, origin_works=True)
     return candidate._replace(**changes)
 
@@ -55,11 +55,11 @@ def test_three_renewals_may_be_unsuccessful_and_more_in_the_next_window(limiter:
     assert allowed(limiter, known(4), now=WINDOW) == [True]
 
 
-@pytest.mark.parametrize("proof", [{"evidence": PROOF}, {"answers_often": True, "evidence": PROOF - 0.1}])
+@pytest.mark.parametrize("proof", [{"evidence": PROOF}, {"succeeds_often": True, "evidence": PROOF - 0.1}])
 def test_the_reserve_takes_an_endpoint_that_answers_often_and_proof(limiter: RenewalLimiter, proof: dict[str, Any]) -> None:
     allowed(limiter, *map(known, range(1, 4)))
     assert allowed(limiter, known(4, **proof)) == [False]
-    often = {"answers_often": True, "evidence": PROOF}
+    often = {"succeeds_often": True, "evidence": PROOF}
     assert allowed(limiter, known(4, **often), known(5, **often)) == [True, False]
     assert RESERVE == 1
 
@@ -88,8 +88,8 @@ def test_the_first_of_another_kind_or_origin_is_too(limiter: RenewalLimiter, oth
     [
         {"confidence": Confidence.EXPLICIT},
         {"confidence": Confidence.LIKELY},
-        {"confidence": Confidence.UNKNOWN, "answers_often": True},
-        {"confidence": Confidence.DISTRUSTED, "answers_often": True},
+        {"confidence": Confidence.UNKNOWN, "succeeds_often": True},
+        {"confidence": Confidence.DISTRUSTED, "succeeds_often": True},
     ],
 )
 def test_with_proof_an_unknown_path_has_the_third_if_something_speaks_for_it(

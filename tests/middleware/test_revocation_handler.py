@@ -10,7 +10,7 @@ import pytest
 
 from prio_middleware._util.secret import Secret
 from prio_middleware.middleware import RevocationHandler
-from prio_middleware.middleware.revocation.handler import BACKLOG, WATCH_SECONDS
+from prio_middleware.middleware.revocation.handler import ACCOUNTS_LIMIT, BACKLOG, WATCH_SECONDS
 from prio_middleware.middleware.revocation.memory import KINDS, EndpointKey, RefusalMemory
 from prio_middleware.middleware.revocation.refusal import Refusal
 from prio_middleware.middleware.revocation.renewal_limiter import UNKNOWN_LIMIT, ProcessLimiter, RenewalLimiter
@@ -139,7 +139,7 @@ def test_a_denial_includes_the_status_and_the_code(server: Server, other: Refusa
 
 
 def spend_unknown_renewals(server: Server, serial: int) -> None:
-    """Use up the renewals for endpoints that never answered."""
+    """Use up the renewals for endpoints that never succeeded."""
     assert server.refuses("/closed", serial) is AGAIN
     assert server.refuses("/closed", serial + 1, attempt=2) is DELIVER
     assert server.refuses("/closed/too", serial + 1) is DELIVER
@@ -259,7 +259,7 @@ def test_a_kind_of_token_that_was_forgotten_has_no_free_renewal(server: Server) 
     assert asked.count(AGAIN) == UNKNOWN_LIMIT
 
 
-# A 403 that says nothing.
+# A 403 without an error code.
 
 
 @pytest.fixture
@@ -321,7 +321,7 @@ def test_a_forked_process_starts_afresh_though_the_lock_was_held(
     verdicts: list[Verdict | None] = []
     spend_unknown_renewals(server, 1)
     child = os.getpid() + 1
-    with limiter.own()[0]:  # Its holder does not come along into the child.
+    with limiter.own()[0]:  # The thread that holds it does not exist in the child.
         monkeypatch.setattr(os, "getpid", lambda: child)
         thread = threading.Thread(target=in_child, daemon=True)
         thread.start()
@@ -366,7 +366,7 @@ def test_thousands_of_long_paths_take_little_memory(status: int) -> None:
 def test_so_do_long_methods_hosts_scopes_and_codes(long: str, status: int) -> None:
     server = Server(RevocationHandler(PRIO_REFUSALS))
     if status == 200:
-        server.refuses("/first", 1)  # From now on, answers are recorded.
+        server.refuses("/first", 1)  # From now on, successes are recorded.
     tracemalloc.start()
     try:
         for n in range(1500):
@@ -403,12 +403,13 @@ def test_the_accounts_whose_refusals_are_remembered_are_bounded(clock: Clock) ->
         asked.append(account)
         return ProcessLimiter()
 
-    handler = RevocationHandler(PRIO_REFUSALS, clock, accounts_limit=2)
+    handler = RevocationHandler(PRIO_REFUSALS, clock)
     handler.limiter_of_account = limiter_of
-    for account in ("a", "b", "a", "c", "b", "a"):
+    others = [str(number) for number in range(ACCOUNTS_LIMIT - 1)]
+    for account in ("a", *others, "a", "b", *others, "a"):
         exchange = Exchange(Request(URL("/orders")), {})
         exchange.options, exchange.refusal = TokenOptions(account=account), REFUSED
         exchange.token = AccessToken(Secret("token"))
         handler.on_response(exchange, Response(403))
 
-    assert asked == ["a", "b", "c", "a"]  # The oldest one was forgotten for the third.
+    assert asked == ["a", *others, "b", "a"]  # The oldest one was forgotten for the last.

@@ -21,7 +21,7 @@ from prio_middleware import (
 )
 from prio_middleware.errors import BudgetExceededError
 from prio_middleware.middleware import ApplicationInfo, BudgetGuard
-from prio_middleware.middleware.budget_guard.budget import Allowance, Budget
+from prio_middleware.middleware.budget_guard import Allowance, Budget
 
 PROVIDER = StaticTokenProvider("fixed")
 ONE_PROVIDER = "Put exactly one token provider into the list, before the header injector."

@@ -1,4 +1,4 @@
-"""An exchange alone: the caller's own ``Authorization`` header, and a request that is sent as it came."""
+"""Exchange: the caller's own ``Authorization`` header, and requests that bypass the pipeline."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ URL = "https://api.example/orders?key=1"
 
 
 def exchange(own: RawPairs, headers: RawPairs, **attributes: Any) -> Exchange:
-    """An exchange whose request came with ``own``, and is to be sent with ``headers``."""
+    """Return an exchange whose request has the headers ``own``, and whose components wrote ``headers``."""
     made = Exchange(httpx.Request("GET", URL, headers=own), httpx.Headers(headers), "shop")
     for name, value in attributes.items():
         setattr(made, name, value)

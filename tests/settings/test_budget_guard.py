@@ -8,7 +8,7 @@ import pytest
 
 from prio_middleware import BudgetGuard, ClientSettings, ConfigurationError, Settings
 from prio_middleware.build import build_pipeline
-from prio_middleware.middleware.budget_guard.budget import Allowance
+from prio_middleware.middleware.budget_guard import Allowance
 
 OWN: dict[str, Any] = {"client_id": "shop", "client_secret": "s"}
 OTHER: dict[str, Any] = {**OWN, "preset": "rfc6749", "base_url": "https://a.example", "token_url": "https://a.example/token"}

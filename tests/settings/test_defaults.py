@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from prio_middleware import ClientSettings
-from prio_middleware.middleware.budget_guard.guard import BudgetGuard
+from prio_middleware.middleware.budget_guard import BudgetGuard
 from prio_middleware.middleware.header_injector import HeaderInjector
 from prio_middleware.middleware.https_enforcer import HTTPSEnforcer
 from prio_middleware.middleware.origin_guard import OriginGuard

@@ -29,8 +29,8 @@ def test_rfc6749_knows_no_urls() -> None:
 def test_prio_differs_from_the_rfc_where_its_documentation_does() -> None:
     assert (PRIO.body_format, PRIO.basic_encoding, PRIO.read_timeout) == ("json", "raw", 60.0)
     assert (RFC6749.body_format, RFC6749.basic_encoding) == ("form", "form")
-    assert PRIO.refusals.may_be_about_token(403)
-    assert not RFC6749.refusals.may_be_about_token(403)
+    assert PRIO.refusals.may_reject_token(403)
+    assert not RFC6749.refusals.may_reject_token(403)
 
 
 def test_presets_are_found_by_their_names() -> None:

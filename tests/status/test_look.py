@@ -65,7 +65,7 @@ class TestSharedStore:
             self.kind = kind
 
         def store_report(self) -> SimpleNamespace:
-            counts = {"hits": 12, "published": 3, "rejected": 1, "fallbacks": 2, "failures": 4}
+            counts = {"hits": 12, "published": 3, "not_stored": 1, "fallbacks": 2, "failures": 4}
             return SimpleNamespace(kind=self.kind, reachable=False, circuit="open", last_failure="timeout", **counts)
 
     def test_what_is_known_of_it_is_shown(self) -> None:

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from prio_middleware import BudgetExceededError, BudgetGuard, CredentialsRefusedError, RetryBlockedError, build
-from prio_middleware.middleware.budget_guard.budget import Usage
+from prio_middleware.middleware.budget_guard import Usage
 from tests.transports.matrix import API, BASE, Caller, MatrixClient, Server, settings
 
 pytestmark = pytest.mark.anyio

@@ -1,15 +1,15 @@
-"""Revocation handler: asks for a new token if a refusal suggests that the token is dead."""
+"""Revocation handler: asks for a new token if a refusal probably rejects the token."""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from ..._util.clock import Clock, current_clock
 from ..._util.origins import raw_origin
 from ...oauth.access_token import TokenOptions
 from ...pipeline.exchange import Exchange, Verdict
-from ...pipeline.protocols import ResponseLike, URLLike
+from ...pipeline.protocols import ResponseLike
 from ...telemetry.counters import ClientCounters
 from .memory import PATH_LIMIT, EndpointKey, PathTemplates, RefusalMemory, text_length
 from .renewal_limiter import ProcessLimiter
@@ -22,27 +22,29 @@ if TYPE_CHECKING:
     from ...oauth.access_token import AccessToken
     from .refusal import Refusal
 
-WATCH_SECONDS: Final = 120.0
-"""Seconds after a refusal during which every success is recorded."""
-
-BACKLOG: Final = 256
-"""Number of successes after the last watch that are kept, the first ones: they show which endpoints accept the token."""
-
-_Success = tuple[EndpointKey, int]
-"""Endpoint and token serial of a successful call."""
+WATCH_SECONDS: Final = 120.0  # Seconds after a refusal during which every success is recorded.
+BACKLOG: Final = 256  # Successes kept after the last watch, the first ones: they show which endpoints accept the token.
+ACCOUNTS_LIMIT: Final = 1024  # Maximum accounts whose refusals are remembered: the newest ones.
 
 
-ACCOUNTS_LIMIT: Final = 1024
-"""Maximum accounts whose refusals are remembered: those that were refused last."""
+class _ProcessMemory:
+    """Refusal memory of this process, under the lock of its limiter. A forked process starts with an empty one."""
 
+    def __init__(self, limiter: ProcessLimiter, templates: PathTemplates) -> None:
+        self._limiter = limiter
+        self._templates = templates
+        self._memory = RefusalMemory(limiter.own()[1], templates)
 
-class _AccountMemory(NamedTuple):
-    limiter: ProcessLimiter
-    memory: RefusalMemory
+    def own(self) -> tuple[threading.Lock, RefusalMemory]:
+        """Return the lock and the memory of this process."""
+        lock, limiter = self._limiter.own()
+        if self._memory.limiter is not limiter:  # This process was forked.
+            self._memory = RefusalMemory(limiter, self._templates)
+        return lock, self._memory
 
 
 class RevocationHandler:
-    """Component that asks for re-authentication if a refusal suggests a dead token, not if the call is refused with any token.
+    """Component that asks for re-authentication if a refusal probably rejects the token, rather than the call.
 
     ``rules`` select refusals that may reject the token. :class:`RefusalMemory` decides which of them deserve a new token.
     :class:`RenewalLimiter` limits renewals that did not help: at most ``LIMIT + RESERVE`` (see ``renewal_limiter.py``) within a
@@ -56,7 +58,6 @@ class RevocationHandler:
         clock: monotonic clock, in seconds; default: the clock of the package.
         limiter: shared by all handlers of the same credentials, see :func:`limiter_of`; default: one of its own.
         templates: path templates, whose paths count as one endpoint.
-        accounts_limit: maximum accounts whose refusals are remembered.
 
     Attributes:
         limiter_of_account: returns the limiter of an account of the client. Default: a new one for each.
@@ -69,25 +70,22 @@ class RevocationHandler:
         *,
         limiter: ProcessLimiter | None = None,
         templates: PathTemplates | None = None,
-        accounts_limit: int = ACCOUNTS_LIMIT,
     ) -> None:
         self.rules = rules
-        self.counters = ClientCounters("default")  # The pipeline puts its own in its place.
+        self.counters = ClientCounters("default")  # The pipeline replaces them with its own.
         self.refusal_statuses = frozenset(rules.statuses)
         self._clock = clock or current_clock()
-        self._limiter = limiter or ProcessLimiter()
         self._templates = templates or PathTemplates()
-        self._memory = RefusalMemory(self._limiter.own()[1], self._templates)
+        self._memory = _ProcessMemory(limiter or ProcessLimiter(), self._templates)
         self.limiter_of_account: Callable[[str], ProcessLimiter] = lambda _: ProcessLimiter()
-        self._accounts: dict[str, _AccountMemory] = {}
-        self._accounts_limit = accounts_limit
-        self._recent: deque[_Success] = deque(maxlen=BACKLOG)
+        self._accounts: dict[str, _ProcessMemory] = {}
+        self._recent: deque[tuple[EndpointKey, int]] = deque(maxlen=BACKLOG)  # Endpoint and token serial of each success.
         self._collecting = True
         self._watching = False
         self._watch_until = float("-inf")
 
     def on_response(self, exchange: Exchange, response: ResponseLike) -> Verdict | None:
-        """Judge a refusal, or record a success. Without refusals, the first ``BACKLOG`` are appended, without a lock."""
+        """Judge a refusal, or record a success. Without refusals, only the first ``BACKLOG`` are kept, without a lock."""
         if exchange.refusal is not None:
             return self._judge(exchange, exchange.refusal)
         if self._watching or self._collecting:
@@ -99,10 +97,10 @@ class RevocationHandler:
         if token is None or self.rules.wants_other_scheme(refusal.status_code, refusal.schemes, token.token_type):
             return None
         readable = refusal.complete or refusal.decided
-        if readable and self.rules.may_be_about_token(refusal.status_code, refusal.code, refusal.challenge):
-            # The server returned a rejected token again: that says nothing about this endpoint.
+        if readable and self.rules.may_reject_token(refusal.status_code, refusal.code, refusal.challenge):
+            # The token endpoint returned a rejected token again: its refusal says nothing about this endpoint of the API.
             return Verdict.REAUTHENTICATE if token.unchanged else self._decide(exchange, refusal, token)
-        # A 403 without a code may mean a dead token or a missing privilege.
+        # A 403 without a code may mean an invalid token or a missing privilege.
         if refusal.status_code == 403 and refusal.code is None and refusal.challenge is None and 403 in self.rules.statuses:
             from ...telemetry.logs import count_ignored_403
 
@@ -110,24 +108,27 @@ class RevocationHandler:
         return None
 
     def _decide(self, exchange: Exchange, refusal: Refusal, token: AccessToken) -> Verdict | None:
-        key = _key(exchange.options, exchange.request.method, exchange.request.url)
+        endpoint_key = _endpoint_key(exchange)
+        account = _account(endpoint_key)
         # A revoked token may get another status than a missing privilege, so the status is part of the code.
         code = f"{refusal.status_code} {refusal.challenge or refusal.code}"
         explicit = self.rules.names_token(refusal.status_code, refusal.code, refusal.challenge)
-        lock, memory = self._own_memory(_account(key))
+        lock, memory = self._memory_of(account).own()
         with lock:
             now = self._clock()
             self._watching, self._watch_until = True, now + WATCH_SECONDS
             self._collecting = True
             for _ in range(len(self._recent)):
                 earlier, serial = self._recent.popleft()
-                if _account(earlier) != _account(key):
+                if _account(earlier) != account:
                     self._recent.append((earlier, serial))
                     continue
                 # Nothing was refused while these were collected: assume that their endpoints accept the present token, too.
                 newest = max(serial, token.serial) if earlier.kind == exchange.options else serial
-                memory.record_answer(earlier, newest)
-            again = memory.record_refusal(key, code, token.serial, now, explicit=explicit, retried=exchange.attempt > 1)
+                memory.record_success(earlier, newest)
+            again = memory.record_refusal(
+                endpoint_key, code, token.serial, now, explicit=explicit, retried=exchange.attempt > 1
+            )
         return Verdict.REAUTHENTICATE if again else None
 
     def _record_success(self, exchange: Exchange, response: ResponseLike) -> None:
@@ -136,40 +137,33 @@ class RevocationHandler:
             return
         if token.unchanged:
             token.unchanged.works = True
-        key = _key(exchange.options, exchange.request.method, exchange.request.url)
+        endpoint_key = _endpoint_key(exchange)
         if not self._watching:
-            if text_length(key) <= PATH_LIMIT:  # Strangers may choose paths, and the backlog must stay small.
-                self._recent.append((key, token.serial))
+            if text_length(endpoint_key) <= PATH_LIMIT:  # Paths may come from outside, and the backlog must stay small.
+                self._recent.append((endpoint_key, token.serial))
             self._collecting = len(self._recent) < BACKLOG
             return
-        lock, memory = self._own_memory(_account(key))
+        lock, memory = self._memory_of(_account(endpoint_key)).own()
         with lock:
             self._watching = self._clock() < self._watch_until
-            memory.record_answer(key, token.serial, retried=exchange.attempt > 1)
+            memory.record_success(endpoint_key, token.serial, retried=exchange.attempt > 1)
 
-    def _own_memory(self, account: str | None) -> tuple[threading.Lock, RefusalMemory]:
-        """Return lock and memory of the client, or of one of its accounts: a refusal of one says nothing about another."""
-        if account is not None:
-            return self._memory_of(account)
-        lock, limiter = self._limiter.own()
-        if self._memory.limiter is not limiter:  # This process was forked.
-            self._memory = RefusalMemory(limiter, self._templates)
-        return lock, self._memory
-
-    def _memory_of(self, account: str) -> tuple[threading.Lock, RefusalMemory]:
-        known = self._accounts.get(account)
-        process_limiter = known.limiter if known else self.limiter_of_account(account)
-        lock, limiter = process_limiter.own()
-        if known is None or known.memory.limiter is not limiter:
-            if len(self._accounts) >= self._accounts_limit:
+    def _memory_of(self, account: str | None) -> _ProcessMemory:
+        """Return the memory of the client, or of one of its accounts: a refusal of one says nothing about another."""
+        if account is None:
+            return self._memory
+        memory = self._accounts.get(account)
+        if memory is None:
+            if len(self._accounts) >= ACCOUNTS_LIMIT:
                 self._accounts.pop(next(iter(self._accounts)), None)
-            known = self._accounts[account] = _AccountMemory(process_limiter, RefusalMemory(limiter, self._templates))
-        return lock, known.memory
+            memory = self._accounts[account] = _ProcessMemory(self.limiter_of_account(account), self._templates)
+        return memory
 
 
-def _key(kind: TokenOptions | None, method: str, url: URLLike) -> EndpointKey:
-    return EndpointKey(kind, method, raw_origin(url)[1:], url.path)
+def _endpoint_key(exchange: Exchange) -> EndpointKey:
+    url = exchange.request.url
+    return EndpointKey(exchange.options, exchange.request.method, raw_origin(url)[1:], url.path)
 
 
-def _account(key: EndpointKey) -> str | None:
-    return key.kind.account if isinstance(key.kind, TokenOptions) else None
+def _account(endpoint_key: EndpointKey) -> str | None:
+    return endpoint_key.kind.account if isinstance(endpoint_key.kind, TokenOptions) else None

@@ -46,91 +46,53 @@ class PathTemplates:
         return _ID.sub("{}", path) if _HAS_DIGIT(path) else path
 
 
-DENIAL: Final = 300.0
-"""Seconds of a first denial. Each further one at the same path lasts twice as long."""
+DENIAL: Final = 300.0  # Seconds of the first denial of an error code at a path. Each further one lasts twice as long.
+LONGEST_DENIAL: Final = 3600.0  # Seconds. Then a renewal is allowed again, because privileges may have been granted.
 
-LONGEST_DENIAL: Final = 3600.0
-"""Maximum seconds of a denial. Afterwards a renewal is allowed again, because privileges may have been granted."""
-
-PATHS: Final = 4096
-"""Paths that are remembered, for all kinds of tokens: the most recently used ones."""
-
+# Limits of the memory. The least recently used entries are dropped.
+PATHS: Final = 4096  # For all kinds of tokens.
 TEMPLATES: Final = 1024
-"""Path templates that are remembered: the most recently used ones."""
+KINDS: Final = 1024  # Kinds of tokens: by scope, audience and so on.
+CODES: Final = 8  # Error codes of each path.
+ORIGINS: Final = 64  # Origins of each kind of token.
+PATH_LIMIT: Final = 512  # Characters of a path, a method, a host, a code, or the options of a token. Longer ones are hashed.
 
-KINDS: Final = 1024
-"""Kinds of tokens (by scope, audience and so on) that are remembered: the most recently used ones."""
+# Statistics.
+HISTORY: Final = 1024  # Successes and refusals after which the older ones count half.
+OFTEN: Final = 10  # Successes from which an endpoint may use the reserve of the limiter.
+RARE: Final = 0.05  # Share of refusals up to which a template that succeeded is trusted for paths that never did.
+TEMPLATE_WEIGHT: Final = 50.0  # Weight of the template's share of refusals in that of a path, in calls.
 
-CODES: Final = 8
-"""Error codes that are remembered for each path."""
-
-ORIGINS: Final = 64
-"""Origins that are remembered for each kind of token."""
-
-PATH_LIMIT: Final = 512
-"""Characters of a path that are kept, and of a method, a host, the options of a token or a code. Longer ones are hashed."""
-
-HISTORY: Final = 1024
-"""Answers and refusals after which the older ones count half."""
-
-OFTEN: Final = 10
-"""Answers from which an endpoint may use the reserve."""
-
-RARE: Final = 0.05
-"""Share of refusals up to which a template that has answered is trusted for paths that never did."""
-
-TEMPLATE_WEIGHT: Final = 50.0
-"""Weight of the template's share of refusals in a path's own, in calls."""
-
-REFUSAL_EVIDENCE: Final = 5.0
-"""Maximum evidence of one refusal against a token, in nats (natural units of information).
-
-Refusals are not independent: a batch may contain many.
-"""
-
-ANSWER_EVIDENCE: Final = 2.0
-"""Evidence that one answer removes, in nats. Not all, because the answer may have been sent before the token died."""
+# Evidence, in nats (natural units of information).
+REFUSAL_EVIDENCE: Final = 5.0  # Maximum of one refusal: refusals are not independent, because a batch may contain many.
+SUCCESS_EVIDENCE: Final = 2.0  # Removed by one success. Not all, because it may have been sent before the token was revoked.
 
 _owners = itertools.count()
 
 
 class EndpointKey(NamedTuple):
-    """Endpoint of the API, for one kind of token. Without the query.
+    """Endpoint of the API, for one kind of token. Without the query."""
 
-    Attributes:
-        kind: equal for tokens that replace each other.
-        method: the HTTP method.
-        origin: host and port.
-        path: the full path, or its template.
-    """
-
-    kind: Hashable
+    kind: Hashable  # Equal for tokens that replace each other.
     method: str
-    origin: Hashable
-    path: str
+    origin: Hashable  # Host and port.
+    path: str  # The full path, or its template.
 
 
 @dataclass(slots=True)
 class Denial:
-    """Error code at one path that new tokens did not cure.
+    """Error code at one path, and the tokens that were refused with it."""
 
-    Attributes:
-        refused: serial of the first token that was refused, or of the newest that did not help.
-        useless: serial of the newest token that did not help.
-        times: number of tokens that did not help.
-        until: time until which no new token is expected to help.
-    """
-
-    refused: int
-    useless: int = 0
-    times: int = 0
-    until: float = float("-inf")
+    refused_serial: int  # Of the first token that was refused; later, of the newest one that did not help.
+    unhelpful_serial: int = 0  # Of the newest token that did not help.
+    times: int = 0  # Number of tokens that did not help.
+    until: float = float("-inf")  # Time until which no new token is expected to help.
 
     def record(self, serial: int, now: float, forgiven: int) -> None:
-        """Record that the token ``serial`` did not help. Calls with the same token count once."""
-        if serial == self.useless:
+        """Record that the token ``serial`` did not help. It counts once. The first ``forgiven`` tokens lead to no denial."""
+        if serial == self.unhelpful_serial:
             return
-        self.refused = self.useless = serial
+        self.refused_serial = self.unhelpful_serial = serial
         self.times += 1
         if self.times > forgiven:
             self.until = now + min(DENIAL * 2.0 ** (self.times - forgiven - 1), LONGEST_DENIAL)
@@ -138,38 +100,31 @@ class Denial:
 
 @dataclass(slots=True)
 class _Counts:
-    """Successes, and refusals not attributed to a dead token. Older ones count less."""
+    """Counts of successes and refusals. Older ones count less."""
 
-    answered: float = 0.0
-    refused: float = 0.0
+    successes: float = 0.0
+    refusals: float = 0.0
 
-    def add(self, *, answers: int = 0, refusals: int = 0) -> None:
-        self.answered += answers
-        self.refused += refusals
-        if self.answered + self.refused > HISTORY:
-            self.answered /= 2
-            self.refused /= 2
+    def add(self, *, successes: int = 0, refusals: int = 0) -> None:
+        self.successes += successes
+        self.refusals += refusals
+        if self.successes + self.refusals > HISTORY:
+            self.successes /= 2
+            self.refusals /= 2
 
     @property
     def refusal_rate(self) -> float:
-        return (self.refused + 0.5) / (self.answered + self.refused + 1)
+        return (self.refusals + 0.5) / (self.successes + self.refusals + 1)
 
 
 @dataclass(slots=True)
 class _Path:
-    """Full path.
+    """One full path."""
 
-    Attributes:
-        worked: True if the path has answered.
-        counts: its answers and refusals.
-        invalid: serial of the token in its last refusal of a first attempt, if that named the token; else 0.
-        denials: denials by error code.
-    """
-
-    worked: bool = False
+    has_succeeded: bool = False
     counts: _Counts = field(default_factory=_Counts)
-    invalid: int = 0
-    denials: dict[str, Denial] = field(default_factory=dict)
+    explicit_serial: int = 0  # Of the token in its last refusal of a first attempt, if that was explicit; else 0.
+    denials: dict[str, Denial] = field(default_factory=dict)  # By error code.
 
     def denial(self, code: str, serial: int) -> Denial:
         if code not in self.denials and len(self.denials) >= CODES:
@@ -179,94 +134,77 @@ class _Path:
 
 @dataclass(slots=True)
 class _Template:
-    """All paths of one template.
-
-    Attributes:
-        counts: their answers and refusals.
-        serial: serial of the newest token that they answered.
-    """
+    """All paths of one template."""
 
     counts: _Counts = field(default_factory=_Counts)
-    serial: int = 0
+    newest_success: int = 0  # Serial of the newest token that one of the paths succeeded with.
 
 
 @dataclass(slots=True)
-class _Token:
-    """Tokens of one kind.
+class _Kind:
+    """Tokens of one kind, by their serials."""
 
-    Attributes:
-        renewed: serial of the newest token that was replaced.
-        answered: serial of the newest token that a call succeeded with.
-        origins: serial of the newest token that each origin accepted.
-        evidence: evidence against the present token, in nats.
-        baseline: successes, and refusals that prove little about the token: the base rate for endpoints without a history.
-    """
-
-    renewed: int = 0
-    answered: int = 0
-    origins: OrderedDict[Hashable, int] = field(default_factory=OrderedDict)
-    evidence: float = 0.0
+    newest_renewed: int = 0  # The newest token that was replaced because of a refusal.
+    last_success: int = 0  # The token of the last success.
+    origins: OrderedDict[Hashable, int] = field(default_factory=OrderedDict)  # The token of the last success, by origin.
+    evidence: float = 0.0  # Against the present token, in nats.
+    # Base rate for endpoints without a history: all successes, but no refusals of KNOWN and LIKELY endpoints.
     baseline: _Counts = field(default_factory=_Counts)
 
-    def answer(self, origin: Hashable, serial: int) -> None:
+    def record_success(self, origin: Hashable, serial: int) -> None:
         _set(self.origins, origin, serial, ORIGINS)
-        self.answered = serial
-        self.evidence = max(0.0, self.evidence - ANSWER_EVIDENCE)
-        self.baseline.add(answers=1)
+        self.last_success = serial
+        self.evidence = max(0.0, self.evidence - SUCCESS_EVIDENCE)
+        self.baseline.add(successes=1)
 
 
 class _Endpoint(NamedTuple):
-    """Records of the endpoint of one call.
+    """Records of the endpoint of one call."""
 
-    Attributes:
-        key: the endpoint's key, with a path of limited length.
-        path: the full path.
-        template: all paths of its template.
-        token: the tokens of its kind.
-    """
-
-    key: EndpointKey
+    key: EndpointKey  # With a path of limited length.
     path: _Path
     template: _Template
-    token: _Token
+    kind: _Kind
 
     def confidence(self, *, denied: bool, explicit: bool) -> Confidence:
-        if self.path.worked:
+        if self.path.has_succeeded:
             return Confidence.DISTRUSTED if denied else Confidence.KNOWN
         counts = self.template.counts
-        if counts.answered and (not counts.refused or counts.refusal_rate <= RARE):
+        if counts.successes and (not counts.refusals or counts.refusal_rate <= RARE):
             return Confidence.LIKELY
         return Confidence.EXPLICIT if explicit else Confidence.UNKNOWN
 
     def refusal_rate(self) -> float:
-        """Return the share of calls to this endpoint that are refused while the token is alive."""
+        """Return the share of calls to this endpoint that are refused while the token is valid."""
         own, all_paths = self.path.counts, self.template.counts
-        if not all_paths.answered:
-            return self.token.baseline.refusal_rate
-        return (own.refused + TEMPLATE_WEIGHT * all_paths.refusal_rate) / (own.answered + own.refused + TEMPLATE_WEIGHT)
+        if not all_paths.successes:
+            return self.kind.baseline.refusal_rate
+        return (own.refusals + TEMPLATE_WEIGHT * all_paths.refusal_rate) / (own.successes + own.refusals + TEMPLATE_WEIGHT)
 
     def add_refusal(self) -> None:
+        """Count a refusal that leads to no renewal."""
         self.path.counts.add(refusals=1)
         self.template.counts.add(refusals=1)
 
-    def answers_often(self, serial: int) -> bool:
-        """Return True if the endpoint answers often, and also answered the token ``serial`` if any endpoint did."""
-        return self.template.counts.answered >= OFTEN and (self.template.serial == serial or self.token.answered < serial)
+    def succeeds_often(self, serial: int) -> bool:
+        """Return True if the endpoint succeeds often, and also succeeded with the token ``serial`` if any endpoint did."""
+        template = self.template
+        return template.counts.successes >= OFTEN and (template.newest_success == serial or self.kind.last_success < serial)
 
 
 class RefusalMemory:
     """Decides which refusals justify a new token, from recorded successes and refusals.
 
-    A refusal has two possible causes: the token is dead, or the call is refused with any token. A new token cures only the
-    first, but the responses look alike. The memory learns from outcomes:
+    A refusal has two possible causes: the token is invalid, or the call is refused with any token. A new token helps only in
+    the first case, but the responses look alike. The memory learns from outcomes:
 
     - If the token was replaced already, a retry costs no token request. It is allowed, unless the path is denied and never
       succeeded.
-    - If an endpoint has answered before and refuses now, the token is probably dead. Paths of one template (``/orders/17`` and
-      ``/orders/18``) count as one endpoint.
-    - A path where new tokens did not help is denied for a time: after one token if it never answered, after two if it did,
+    - If an endpoint has succeeded before and refuses now, the token is probably invalid. Paths of one template (``/orders/17``
+      and ``/orders/18``) count as one endpoint.
+    - A path where new tokens did not help is denied for a time: after one token if it never succeeded, after two if it did,
       because a token may be revoked right after it is issued. Denials are per full path: another order may be accessible.
-    - Each refusal is evidence against the token: the more, the rarer its endpoint refuses. Each answer is evidence for it.
+    - Each refusal is evidence against the token: the more, the rarer its endpoint refuses. Each success removes evidence.
 
     The :class:`RenewalLimiter` limits the renewals that do not help.
 
@@ -279,83 +217,78 @@ class RefusalMemory:
         self._template_of = (templates or PathTemplates()).of
         self._paths: OrderedDict[EndpointKey, _Path] = OrderedDict()
         self._templates: OrderedDict[EndpointKey, _Template] = OrderedDict()
-        self._tokens: OrderedDict[Hashable, _Token] = OrderedDict()
+        self._kinds: OrderedDict[Hashable, _Kind] = OrderedDict()
 
-    def record_answer(self, key: EndpointKey, serial: int, *, retried: bool = False) -> None:
-        """Record that a call was answered.
-
-        Args:
-            key: its endpoint, with the full path.
-            serial: the serial of its token.
-            retried: True on the retry with a new token.
-        """
-        key, path, template, token = self._recall(key)
+    def record_success(self, endpoint_key: EndpointKey, serial: int, *, retried: bool = False) -> None:
+        """Record that a call succeeded. See :meth:`record_refusal` for the arguments."""
+        key, path, template, kind = self._recall(endpoint_key)
         renewed_here = retried and self.limiter.record_help((self._owner, key.kind), serial) == key
-        if renewed_here or not path.worked:
+        if renewed_here or not path.has_succeeded:
             path.denials.clear()
-        path.worked = True
-        path.counts.add(answers=1)
-        template.counts.add(answers=1)
-        template.serial = max(template.serial, serial)
-        if serial > token.renewed:
-            token.answer(key.origin, serial)
+        path.has_succeeded = True
+        path.counts.add(successes=1)
+        template.counts.add(successes=1)
+        template.newest_success = max(template.newest_success, serial)
+        if serial > kind.newest_renewed:
+            kind.record_success(key.origin, serial)
 
     def record_refusal(
-        self, key: EndpointKey, code: str, serial: int, now: float, *, explicit: bool = False, retried: bool = False
+        self, endpoint_key: EndpointKey, code: str, serial: int, now: float, *, explicit: bool = False, retried: bool = False
     ) -> bool:
         """Record that a call was refused. Return True to retry it with a newer token than ``serial``.
 
         Args:
-            key: its endpoint, with the full path.
+            endpoint_key: its endpoint, with the full path.
             code: status and error code of the refusal.
             serial: the serial of its token.
             now: the time.
-            explicit: True if the code names the token.
-            retried: True on the retry with a new token.
+            explicit: the code names the token.
+            retried: the call was the retry with a new token.
         """
-        endpoint = self._recall(key)
-        key, path, _, token = endpoint
+        endpoint = self._recall(endpoint_key)
+        key, path, _, kind = endpoint
         denial = path.denial(_short(code), serial)
-        if retried or (serial > denial.refused and not path.worked):
-            denial.record(serial, now, forgiven=int(path.worked))
+        if retried or (serial > denial.refused_serial and not path.has_succeeded):
+            denial.record(serial, now, forgiven=int(path.has_succeeded))
             endpoint.add_refusal()
-            if retried and not explicit and 0 < path.invalid < serial:
+            if retried and not explicit and 0 < path.explicit_serial < serial:
                 # The new token is valid: this call is refused for another reason.
                 self.limiter.record_help((self._owner, key.kind), serial)
             return False
-        path.invalid = serial if explicit else 0
+        path.explicit_serial = serial if explicit else 0
         denied = now < denial.until
-        if denied and not path.worked:
+        if denied and not path.has_succeeded:
             return False
-        if serial <= token.renewed or self.limiter.has_renewed(serial):
+        if serial <= kind.newest_renewed or self.limiter.has_renewed(serial):
             return True
         confidence = endpoint.confidence(denied=denied, explicit=explicit)
         if self.limiter.allow(self._candidate(serial, endpoint, confidence), now):
-            token.renewed, token.evidence = serial, 0.0
+            kind.newest_renewed, kind.evidence = serial, 0.0
             return True
         endpoint.add_refusal()
         return False
 
     def _candidate(self, serial: int, endpoint: _Endpoint, confidence: Confidence) -> Candidate:
-        key, token = endpoint.key, endpoint.token
+        key, kind = endpoint.key, endpoint.kind
         rate = endpoint.refusal_rate()
         if confidence not in {Confidence.KNOWN, Confidence.LIKELY}:
-            token.baseline.add(refusals=1)
-        token.evidence += min(-math.log(rate), REFUSAL_EVIDENCE)
+            kind.baseline.add(refusals=1)
+        kind.evidence += min(-math.log(rate), REFUSAL_EVIDENCE)
         return Candidate(
             (self._owner, key.kind),
             serial,
             key.origin,
             key,
             confidence,
-            token.evidence,
-            token_works=token.answered >= serial,
-            origin_works=token.origins.get(key.origin, 0) >= serial,
-            answers_often=endpoint.answers_often(serial),
+            kind.evidence,
+            token_works=kind.last_success >= serial,
+            origin_works=kind.origins.get(key.origin, 0) >= serial,
+            succeeds_often=endpoint.succeeds_often(serial),
         )
 
-    def _recall(self, key: EndpointKey) -> _Endpoint:
-        kind, method, origin, path = key
+    def _recall(self, endpoint_key: EndpointKey) -> _Endpoint:
+        """Return the records of an endpoint, and mark them as used. Create the missing ones."""
+        kind, method, origin, path = endpoint_key
         kind, origin, method = _bounded(kind), _bounded(origin), _short(method)
         template = EndpointKey(kind, method, origin, _short(self._template_of(path)))
         key = EndpointKey(kind, method, origin, _short(path))
@@ -363,7 +296,7 @@ class RefusalMemory:
             key,
             _get_or_create(self._paths, key, _Path, PATHS),
             _get_or_create(self._templates, template, _Template, TEMPLATES),
-            _get_or_create(self._tokens, kind, _Token, KINDS),
+            _get_or_create(self._kinds, kind, _Kind, KINDS),
         )
 
 

@@ -1,4 +1,4 @@
-"""Refusals: responses that may reject a token, parsed from headers and at most 64 KiB of body, without I/O."""
+"""Refusals, parsed from headers and at most 64 KiB of body, without I/O."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ from ..._util.safe_body import Undecodable, decode, json_object
 from ..._util.secret import Secret
 from ..._util.www_authenticate import bearer_error, schemes
 
-BODY_LIMIT = 64 * 1024
-"""Maximum bytes of a refusal's body that are read, and that it may decompress to."""
+BODY_LIMIT = 64 * 1024  # Maximum bytes of a refusal's body that are read, and that it may decompress to.
+LOOK_AHEAD = 1.0  # Maximum seconds for which a refusal's body is read.
 
-LOOK_AHEAD = 1.0
-"""Seconds for which a refusal's body is read."""
-
+# Error codes of a Bearer challenge that decide without the body if a new token may help (RFC 6750 §3.1).
 DECISIVE = frozenset({"invalid_token", "insufficient_scope"})
-"""Errors of a ``Bearer`` challenge that decide without the body if a new token helps (RFC 6750 §3.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +25,7 @@ class Refusal:
         status_code: the HTTP status.
         code: the ``error`` member of a JSON body.
         challenge: the ``error`` of a ``WWW-Authenticate: Bearer`` challenge (RFC 6750 §3).
-        error_reference: the vendor's reference for this failure.
+        error_reference: the ``error_reference`` member of the body, by which the vendor finds this failure.
         complete: True if the whole body was read. Otherwise the body streams to the caller, and only the header can lead to
             re-authentication.
         schemes: the schemes in ``WWW-Authenticate``, in lower case (RFC 9110 §11.6.1).
@@ -43,7 +40,7 @@ class Refusal:
 
     @property
     def decided(self) -> bool:
-        """True if the header alone decides whether a new token helps."""
+        """True if the header alone decides whether a new token may help."""
         return (self.challenge or "").lower() in DECISIVE
 
 
@@ -55,7 +52,7 @@ def parse_refusal(status_code: int, headers: Mapping[str, str], body: bytes | No
         headers: the response's headers, case-insensitive.
         body: the raw body, or None if it was not read to its end. A body that decompresses to more than ``BODY_LIMIT`` counts
             as None.
-        secrets: secrets that were sent. A code that repeats a part of one is dropped.
+        secrets: secrets that were sent. A code that repeats a part of one is left out.
     """
     text = Undecodable.TOO_LONG if body is None else decode(body, headers.get("content-encoding"), BODY_LIMIT)
     members = (json_object(text) if isinstance(text, bytes) else None) or {}

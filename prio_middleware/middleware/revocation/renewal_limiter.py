@@ -1,4 +1,4 @@
-"""Limits on renewals: token requests that follow a refusal, for one set of credentials at one token endpoint."""
+"""Limits on renewals: token requests because of a refusal, for one set of credentials at one token endpoint."""
 
 from __future__ import annotations
 
@@ -9,80 +9,42 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-WINDOW: Final = 90.0
-"""Seconds for which a renewal counts. More than 60 s, so that delayed requests stay within the limit of any minute."""
-
-LIMIT: Final = 3
-"""Maximum renewals that did not help, per window."""
-
-RESERVE: Final = 1
-"""Further renewals for an endpoint that answers often, once its refusals are proof."""
-
-UNKNOWN_LIMIT: Final = 2
-"""Part of ``LIMIT`` for paths that never answered, or where renewals did not help recently."""
-
-ORIGIN_LIMIT: Final = 2
-"""Part of ``LIMIT`` for one origin that has not answered the present token."""
-
-PROOF: Final = 14.0
-"""Evidence in nats that allows the reserve, or a renewal for an unknown path. By chance, once in a million calls."""
+WINDOW: Final = 90.0  # Seconds for which a renewal counts. Over 60, so that no minute has more than the limit despite delays.
+LIMIT: Final = 3  # Maximum renewals that did not help, per window.
+RESERVE: Final = 1  # Further renewals for an endpoint that succeeds often, once the evidence reaches PROOF.
+UNKNOWN_LIMIT: Final = 2  # Part of LIMIT for paths that never succeeded, or where renewals did not help recently.
+ORIGIN_LIMIT: Final = 2  # Part of LIMIT for one origin that has not succeeded with the present token.
+PROOF: Final = 14.0  # Evidence in nats that allows the reserve, or an unknown path. By chance, once in a million calls.
 
 REPEATED_LIMIT: Final = 20
 """Maximum renewals per window after the first of each kind of token, helpful ones included: a server may refuse at random."""
 
-RENEWALS_KEPT: Final = 1024
-"""Number of renewals at which those that helped are dropped early."""
-
-LIMITERS_LIMIT: Final = 1024
-"""Maximum sets of credentials whose limiters are kept for later handlers. Each handler keeps its own."""
+RENEWALS_KEPT: Final = 1024  # Number of renewals from which those that helped are dropped early.
+LIMITERS_LIMIT: Final = 1024  # Maximum sets of credentials whose limiters are kept for later handlers. Handlers keep their own.
 
 
 class Confidence(Enum):
-    """Confidence that a refusal means a dead token, by its endpoint."""
+    """Confidence that a refusal rejects the token, by its endpoint."""
 
-    KNOWN = auto()
-    """The path has answered before."""
-
-    LIKELY = auto()
-    """The path never answered, but other paths of its template did."""
-
-    EXPLICIT = auto()
-    """The path never answered, and the refusal's code names the token, such as ``invalid_token``."""
-
-    UNKNOWN = auto()
-    """The path never answered."""
-
-    DISTRUSTED = auto()
-    """The path has answered before, but renewals did not help there recently."""
-
-
-_STRONG: Final = frozenset({Confidence.LIKELY, Confidence.EXPLICIT})
+    KNOWN = auto()  # The path has succeeded before.
+    LIKELY = auto()  # The path never succeeded, but other paths of its template did.
+    EXPLICIT = auto()  # The path never succeeded, and the refusal's code names the token, such as ``invalid_token``.
+    UNKNOWN = auto()  # The path never succeeded.
+    DISTRUSTED = auto()  # The path has succeeded before, but renewals did not help there recently.
 
 
 class Candidate(NamedTuple):
-    """Token that may be renewed, and the refusal that suggests it.
+    """Token that may be renewed, and the refusal that suggests it."""
 
-    Attributes:
-        kind: equal for tokens that replace each other.
-        serial: the token's serial.
-        origin: the origin that refused it.
-        endpoint: the endpoint that refused it.
-        confidence: confidence that the token is dead, by the endpoint alone.
-        evidence: evidence against the token from all refusals, in nats.
-        token_works: True if an endpoint has answered the token.
-        origin_works: True if an endpoint of this origin has answered it.
-        answers_often: True if this endpoint answers often, this token included.
-    """
-
-    kind: Hashable
+    kind: Hashable  # Equal for tokens that replace each other.
     serial: int
     origin: Hashable
     endpoint: Hashable
-    confidence: Confidence
-    evidence: float = 0.0
-    token_works: bool = False
-    origin_works: bool = False
-    answers_often: bool = False
+    confidence: Confidence  # By the endpoint alone.
+    evidence: float = 0.0  # Against the token, from all refusals, in nats.
+    token_works: bool = False  # An endpoint has succeeded with the token.
+    origin_works: bool = False  # An endpoint of this origin has succeeded with the token.
+    succeeds_often: bool = False  # This endpoint succeeds often, with this token too.
 
 
 @dataclass(slots=True)
@@ -95,8 +57,8 @@ class _Renewal:
 class RenewalLimiter:
     """Limiter of renewals that do not help. Not thread-safe.
 
-    A renewal counts until it has helped: until a call that was refused with the old token is answered with the new one. All
-    kinds of tokens (scopes, audiences) and all API origins share the limits.
+    A renewal counts until it has helped: until a call that was refused with the old token succeeds with the new one. All kinds
+    of tokens (scopes, audiences) and all API origins share the limits.
 
     If all tokens of the credentials were revoked, each kind needs a renewal. So each kind whose renewal helped allows one more
     for a kind that was not renewed yet.
@@ -108,7 +70,7 @@ class RenewalLimiter:
     def allow(self, candidate: Candidate, now: float) -> bool:
         """Return True if the token may be renewed, and count the renewal."""
         self._renewals = [renewal for renewal in self._renewals if now - renewal.at < WINDOW]
-        if not self._within_limits(candidate):
+        if not self._is_within_limits(candidate):
             return False
         if len(self._renewals) >= RENEWALS_KEPT:
             self._renewals = [renewal for renewal in self._renewals if not renewal.helped]
@@ -120,55 +82,58 @@ class RenewalLimiter:
         return any(renewal.candidate.serial == serial for renewal in self._renewals)
 
     def record_help(self, kind: Hashable, serial: int) -> Hashable:
-        """Record that a refused call was answered with the token ``serial``.
+        """Record that the token ``serial`` helped: a refused call succeeded with it.
 
         Returns:
             The endpoint whose refusal led to that token; None if the token was fetched for another reason.
         """
-        renewal = next((one for one in reversed(self._renewals) if one.candidate.kind == kind), None)
+        renewal = next((renewal for renewal in reversed(self._renewals) if renewal.candidate.kind == kind), None)
         if renewal is None or renewal.candidate.serial >= serial:
             return None
         renewal.helped = True
         return renewal.candidate.endpoint
 
-    def _within_limits(self, candidate: Candidate) -> bool:
+    def _is_within_limits(self, candidate: Candidate) -> bool:
         kinds = [renewal.candidate.kind for renewal in self._renewals]
         renewed = candidate.kind in kinds
         if renewed and len(kinds) - len(set(kinds)) >= REPEATED_LIMIT:
             return False
-        spent = [renewal.candidate for renewal in self._renewals if not renewal.helped]
-        if not _origin_may_spend(candidate, spent):
+        unhelpful = [renewal.candidate for renewal in self._renewals if not renewal.helped]
+        if not _origin_allows(candidate, unhelpful):
             return False
         credit = 0 if renewed else len({renewal.candidate.kind for renewal in self._renewals if renewal.helped})
-        if len(spent) - credit >= LIMIT:
-            proven = candidate.answers_often and candidate.evidence >= PROOF
-            return proven and len(spent) - credit < LIMIT + RESERVE
-        return candidate.confidence is Confidence.KNOWN or _worth_a_try(candidate, spent)
+        if len(unhelpful) - credit >= LIMIT:
+            proven = candidate.succeeds_often and candidate.evidence >= PROOF
+            return proven and len(unhelpful) - credit < LIMIT + RESERVE
+        return candidate.confidence is Confidence.KNOWN or _unknown_path_allows(candidate, unhelpful)
 
 
-def _origin_may_spend(candidate: Candidate, spent: list[Candidate]) -> bool:
-    """Return True if one more renewal may be spent on the origin.
+def _origin_allows(candidate: Candidate, unhelpful: list[Candidate]) -> bool:
+    """Return True if the origin may cause one more renewal.
 
-    A token that works elsewhere is alive, so all renewals for an origin that refuses it count. A token that never worked may
-    have been dead from the start; then only renewals of such tokens count.
+    A token that works elsewhere is valid, so all renewals for an origin that refuses it count. A token that never worked may
+    have been invalid from the start; then only renewals of such tokens count.
     """
     if candidate.origin_works:
         return True
-    here = [one for one in spent if one.origin == candidate.origin and (candidate.token_works or not one.origin_works)]
+    here = [
+        other for other in unhelpful if other.origin == candidate.origin and (candidate.token_works or not other.origin_works)
+    ]
     return len(here) < ORIGIN_LIMIT
 
 
-def _worth_a_try(candidate: Candidate, spent: list[Candidate]) -> bool:
-    """Return True to renew for a path that never answered, or is distrusted.
+def _unknown_path_allows(candidate: Candidate, unhelpful: list[Candidate]) -> bool:
+    """Return True to renew for a path that never succeeded, or is distrusted.
 
-    The first refusal of a kind at an origin deserves a renewal. Later ones do if the evidence reaches
-    ``PROOF``, or the confidence is LIKELY or EXPLICIT.
+    The first refusal of a kind at an origin deserves a renewal. Later ones do if the evidence reaches ``PROOF``, or the
+    confidence is LIKELY or EXPLICIT. If ``UNKNOWN_LIMIT`` is used up, only proof counts, at a likely, explicit or often
+    successful endpoint.
     """
-    unknown = [one for one in spent if one.confidence is not Confidence.KNOWN]
-    proven, strong = candidate.evidence >= PROOF, candidate.confidence in _STRONG
+    unknown = [other for other in unhelpful if other.confidence is not Confidence.KNOWN]
+    proven, strong = candidate.evidence >= PROOF, candidate.confidence in {Confidence.LIKELY, Confidence.EXPLICIT}
     if len(unknown) >= UNKNOWN_LIMIT:
-        return proven and (strong or candidate.answers_often)
-    tried = any((one.kind, one.origin) == (candidate.kind, candidate.origin) for one in unknown)
+        return proven and (strong or candidate.succeeds_often)
+    tried = any((other.kind, other.origin) == (candidate.kind, candidate.origin) for other in unknown)
     return proven or strong or (candidate.confidence is Confidence.UNKNOWN and not tried)
 
 
@@ -197,16 +162,16 @@ _limiters: dict[Hashable, ProcessLimiter] = {}
 
 def limiter_of(token_url: str, client_id: str) -> ProcessLimiter:
     """Return the limiter of these credentials at this token endpoint, for all scopes: one per process."""
-    key = token_url, client_id
-    known = _limiters.get(key)
+    credentials = token_url, client_id
+    known = _limiters.get(credentials)
     if known is None:
         if len(_limiters) >= LIMITERS_LIMIT:
             _limiters.pop(next(iter(_limiters)), None)
-        known = _limiters.setdefault(key, ProcessLimiter())
+        known = _limiters.setdefault(credentials, ProcessLimiter())
     return known
 
 
-def limiter_around(provider: object) -> ProcessLimiter | None:
+def limiter_of_provider(provider: object) -> ProcessLimiter | None:
     """Return the limiter of the credentials of ``provider``; None if they are unknown."""
     endpoint = getattr(provider, "endpoint", None)
     token_url, client_id = getattr(endpoint, "url", None), getattr(getattr(endpoint, "auth", None), "client_id", None)

@@ -6,22 +6,13 @@ import random
 from collections.abc import Callable
 from typing import Literal
 
-FIRST_PAUSE = 1.0
-"""Seconds without an operation after the first failure."""
+FIRST_PAUSE = 1.0  # Seconds without an operation after the first failure.
+RETRY_PAUSE = 1.3  # Seconds after the first failure from which a retry is allowed, however long the jittered first pause.
+LONGEST_PAUSE = 30.0  # Seconds. Each further failure doubles the pause up to it.
+PROBE_LIMIT = 2.0  # Seconds after which a probe without an answer counts as lost.
+BACKGROUND_PAUSE = 10.0  # Seconds between two background probes.
 
-RETRY_PAUSE = 1.3
-"""Seconds after one failure from which a retry is certainly allowed: longer than the longest jittered first pause."""
-
-LONGEST_PAUSE = 30.0
-"""Longest pause in seconds. Each further failure doubles the pause up to it."""
-
-PROBE_LIMIT = 2.0
-"""Seconds after which a probe without an answer counts as lost."""
-
-BACKGROUND_PAUSE = 10.0
-"""Seconds between two probes in the background, which no caller waits for."""
-
-_draw = random.SystemRandom().random  # It has no state that a fork would copy.
+random_number = random.SystemRandom().random  # It has no state that a fork would copy.
 
 State = Literal["closed", "open", "half_open"]
 
@@ -29,62 +20,52 @@ State = Literal["closed", "open", "half_open"]
 class CircuitBreaker:
     """Circuit breaker: a failure opens it for a pause; then it allows one probe at a time, until one succeeds and closes it.
 
-    Pauses are jittered, so that a fleet does not return in one moment. Each change is one assignment: concurrent threads let at
-    worst one more probe through.
+    Pauses are jittered, so that a fleet does not return at the same moment. Each change is one assignment: concurrent threads
+    let at worst one more probe through.
 
     Args:
         draw: returns a random number from 0 to below 1.
     """
 
-    def __init__(self, draw: Callable[[], float] = _draw) -> None:
+    def __init__(self, draw: Callable[[], float] = random_number) -> None:
         self._draw = draw
-        self._failures = 0
+        self.failures = 0  # Failed operations since the circuit opened; 0 while it is closed. Concurrent ones count once.
         self._next_probe_at = 0.0
         self._probing = False
         self._next_background_probe_at = 0.0
 
-    @property
-    def failures(self) -> int:
-        """Number of failed operations since it opened. Concurrent ones count once."""
-        return self._failures
-
-    @property
-    def is_closed(self) -> bool:
-        """True if the last operation succeeded, or there was none."""
-        return not self._failures
-
     def state(self, now: float) -> State:
         """Return the state for telemetry and reports."""
-        if self.is_closed:
+        if not self.failures:
             return "closed"
         return "half_open" if self._probing or now >= self._next_probe_at else "open"
 
-    def allows(self, now: float) -> bool:
-        """Return whether the caller may use the store now."""
-        if self.is_closed:
+    def try_acquire(self, now: float) -> bool:
+        """Return True if the caller may use the store now. While the circuit is not closed, the caller becomes the probe."""
+        if not self.failures:
             return True
         if now < self._next_probe_at:
             return False
         self._next_probe_at, self._probing = now + PROBE_LIMIT, True
         return True
 
-    def allows_background_probe(self, now: float) -> bool:
-        """Return whether a probe may start that no caller waits for: at most once in 10 s, while the circuit is not closed."""
-        if self.is_closed or now < self._next_background_probe_at:
+    def try_acquire_background(self, now: float) -> bool:
+        """Return True if a probe may start in the background: once in 10 s at most, while the circuit is not closed."""
+        if not self.failures or now < self._next_background_probe_at:
             return False
         self._next_background_probe_at = now + BACKGROUND_PAUSE
         return True
 
     def record_success(self) -> None:
         """Close the circuit: the store answered."""
-        self._failures, self._probing = 0, False
+        self.failures, self._probing = 0, False
 
     def record_failure(self, now: float) -> None:
         """Open the circuit. Concurrent failures extend the pause once."""
-        if self._failures and not self._probing and now < self._next_probe_at:
+        if self.failures and not self._probing and now < self._next_probe_at:
             return
-        if not self._failures:
+        if not self.failures:
             self._next_background_probe_at = now + BACKGROUND_PAUSE
-        pause = min(FIRST_PAUSE * 2.0 ** min(self._failures, 10), LONGEST_PAUSE)
-        self._failures, self._probing = self._failures + 1, False
+        pause = min(FIRST_PAUSE * 2.0 ** min(self.failures, 10), LONGEST_PAUSE)
+        self.failures, self._probing = self.failures + 1, False
         self._next_probe_at = now + pause * (0.75 + self._draw() / 2)

@@ -1,4 +1,4 @@
-"""Redis clients from settings. All of their timeouts are set here."""
+"""Redis clients for an address, with short timeouts and without retries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from ..._util.plain_http import is_loopback
 from ..._util.secret import Secret
@@ -21,36 +21,29 @@ if TYPE_CHECKING:
 
     Client = Redis | RedisCluster
 
-CONNECT_TIMEOUT = 0.25
-"""Seconds to wait for a connection. A token request takes less."""
-
-READ_TIMEOUT = 0.25
-"""Seconds to wait for an answer."""
-
+CONNECT_TIMEOUT = 0.25  # Seconds. Waiting longer would take more time than a token request.
+READ_TIMEOUT = 0.25  # Seconds to wait for a reply.
 PORT = 6379
 SENTINEL_PORT = 26379
-
-Mode = Literal["single", "cluster", "sentinel"]
-Node = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RedisAddress:
-    """Address and credentials of a Redis. Its ``repr`` shows nothing of the URL.
+    """Address and credentials of a Redis server, cluster or sentinels. Its ``repr`` shows nothing of the URL.
 
     Attributes:
         url: ``redis://``, ``rediss://`` or ``unix://``, with optional user name, password and database. A query is ignored, so
-            it cannot lengthen a timeout or switch a check off.
-        mode: one server, a cluster, or a master that sentinels name.
-        nodes: further nodes of the cluster, or further sentinels.
+            it cannot lengthen a timeout or switch off a check.
+        mode: one server, a cluster, or sentinels that name the master.
+        nodes: further nodes of the cluster, or further sentinels, as host and port.
         service: the sentinels' name for the master.
-        ca_file: PEM file with the authorities to trust instead of the default ones.
-        insecure_hosts: other machines that may be reached without TLS: names, addresses and networks.
+        ca_file: PEM file with the certificate authorities to trust instead of the default ones.
+        insecure_hosts: hosts other than this machine that may be reached without TLS: names, addresses and networks.
     """
 
     url: Secret
-    mode: Mode = "single"
-    nodes: tuple[Node, ...] = ()
+    mode: Literal["single", "cluster", "sentinel"] = "single"
+    nodes: tuple[tuple[str, int], ...] = ()
     service: str | None = None
     ca_file: Path | None = None
     insecure_hosts: tuple[str, ...] = ()
@@ -60,18 +53,14 @@ class RedisAddress:
 
 
 class InsecureNodeError(Exception):
-    """A server named another machine for ``redis://``, by its topology or a redirection, and the settings do not list it."""
+    """A cluster or sentinel named a node that may not be reached without TLS, because ``insecure_hosts`` does not list it."""
 
 
 def require_packages(kind: str, client: str | None = None) -> None:
-    """Check that the packages of a store are installed.
-
-    Args:
-        kind: ``redis`` or ``file``, which is also the name of the extra.
-        client: the client's name, for the error.
+    """Check that the packages of a store are installed. ``kind`` is ``redis`` or ``file``, as is the extra that installs them.
 
     Raises:
-        ConfigurationError: one is missing; the remedy names the extra to install.
+        ConfigurationError: one is missing. The remedy names the extra.
     """
     own = "filelock" if kind == "file" else "redis"
     missing = [package for package in (own, "cryptography") if find_spec(package) is None]
@@ -84,18 +73,14 @@ def require_packages(kind: str, client: str | None = None) -> None:
 
 
 def connect(address: RedisAddress, **more: Any) -> Client:
-    """Create a client. Only the client of a cluster connects at once.
-
-    Args:
-        address: address of the Redis.
-        **more: further options of the client.
-    """
-    options = {**_options(address), **more}
+    """Create a client. Only the client of a cluster connects immediately. ``more`` are further options of the client."""
+    url = urlsplit(address.url.reveal())
+    options = {**_options(address, url), **more}
     if address.mode == "cluster":
-        return _cluster(address, options)
+        return _cluster(address, url, options)
     if address.mode == "sentinel":
-        return _master(address, options)
-    return _single(address, options)
+        return _master(address, url, options)
+    return _single(url, options)
 
 
 def close(client: Any) -> None:
@@ -109,20 +94,20 @@ def close(client: Any) -> None:
 
 
 def may_be_plain(host: str, insecure_hosts: Collection[str]) -> bool:
-    """Return whether ``host`` may be reached without TLS: it is this machine, or listed by name, by address or in a network."""
+    """Return True if ``host`` may be reached without TLS: it is this machine, or listed by name, by address or in a network."""
     if is_loopback(host) or host.lower() in (listed.lower() for listed in insecure_hosts):
         return True
     for listed in insecure_hosts:
-        with contextlib.suppress(ValueError):  # One of them is a name.
+        with contextlib.suppress(ValueError):  # One of the two is a name.
             if ipaddress.ip_address(host) in ipaddress.ip_network(listed):
                 return True
     return False
 
 
 def _checking(connection: type[Any], insecure_hosts: Collection[str]) -> type[Any]:
-    """Return the class of connection, which checks its host before it opens a socket.
+    """Return a subclass of ``connection`` that checks its host before it opens a socket.
 
-    Servers name hosts in several ways: a cluster by its topology, ``-MOVED`` and ``-ASK``, a sentinel by its master.
+    Clusters name hosts in their topology, ``-MOVED`` and ``-ASK``, sentinels in the address of the master.
     """
 
     class Checking(connection):  # type: ignore[misc]
@@ -134,50 +119,46 @@ def _checking(connection: type[Any], insecure_hosts: Collection[str]) -> type[An
     return Checking
 
 
-def _single(address: RedisAddress, options: dict[str, Any]) -> Redis:
+def _single(url: SplitResult, options: dict[str, Any]) -> Redis:
     from redis import ConnectionPool, Redis, UnixDomainSocketConnection
 
-    url = urlsplit(address.url.reveal())
     if url.scheme == "unix":  # redis-py's own client would ignore the connect timeout.
         over_socket: Any = UnixDomainSocketConnection
         return Redis(connection_pool=ConnectionPool(over_socket, path=unquote(url.path), **options))
     return Redis(host=url.hostname or "localhost", port=url.port or PORT, **options)
 
 
-def _cluster(address: RedisAddress, options: dict[str, Any]) -> RedisCluster:
+def _cluster(address: RedisAddress, url: SplitResult, options: dict[str, Any]) -> RedisCluster:
     from redis import Connection
     from redis.cluster import ClusterNode, RedisCluster
 
-    options.pop("db")  # A cluster has one only.
-    url = urlsplit(address.url.reveal())
-    if url.scheme == "redis":  # The client takes a class of connection only beside a URL, here that of the first node.
+    options.pop("db")  # A cluster has only one.
+    if url.scheme == "redis":  # The client takes a connection class only with a URL, here that of the first node.
         options["url"] = f"redis://{url.netloc.rpartition('@')[2]}"
         options["connection_class"] = _checking(Connection, address.insecure_hosts)
-    node: Any = ClusterNode  # redis-py leaves it untyped, as it does the sentinel.
-    nodes = [node(host, port) for host, port in _nodes(address, PORT)]
-    # If a part of the cluster is down, only its tokens are not shared.
+    node: Any = ClusterNode  # redis-py has no types for it.
+    nodes = [node(url.hostname or "localhost", url.port or PORT), *(node(host, port) for host, port in address.nodes)]
+    # If part of the cluster is down, the tokens of the other parts are still shared.
     return RedisCluster(startup_nodes=nodes, require_full_coverage=False, **options)
 
 
-def _master(address: RedisAddress, options: dict[str, Any]) -> Redis:
+def _master(address: RedisAddress, url: SplitResult, options: dict[str, Any]) -> Redis:
     from redis.sentinel import Sentinel, SentinelManagedConnection
 
     sentinel: Any = Sentinel
-    own = {"db", "username", "password"}  # Of the master: sentinels have other ones, or none.
-    sentinels = sentinel(
-        _nodes(address, SENTINEL_PORT), sentinel_kwargs={key: options[key] for key in options.keys() - own}, **options
-    )
-    is_plain = urlsplit(address.url.reveal()).scheme == "redis"
-    more = {"connection_class": _checking(SentinelManagedConnection, address.insecure_hosts)} if is_plain else {}
+    nodes = [(url.hostname or "localhost", url.port or SENTINEL_PORT), *address.nodes]
+    # The database and the credentials are those of the master. Sentinels have no database, and other credentials or none.
+    for_sentinels = {name: value for name, value in options.items() if name not in {"db", "username", "password"}}
+    sentinels = sentinel(nodes, sentinel_kwargs=for_sentinels, **options)
+    more = {"connection_class": _checking(SentinelManagedConnection, address.insecure_hosts)} if url.scheme == "redis" else {}
     master: Redis = sentinels.master_for(address.service or "", **more)
     return master
 
 
-def _options(address: RedisAddress) -> dict[str, Any]:
+def _options(address: RedisAddress, url: SplitResult) -> dict[str, Any]:
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
-    url = urlsplit(address.url.reveal())
     options: dict[str, Any] = {
         "username": unquote(url.username) if url.username else None,
         "password": unquote(url.password) if url.password else None,
@@ -191,8 +172,3 @@ def _options(address: RedisAddress) -> dict[str, Any]:
         options |= {"ssl": True, "ssl_cert_reqs": "required", "ssl_check_hostname": True}
         options |= {"ssl_ca_certs": str(address.ca_file)} if address.ca_file else {}
     return options
-
-
-def _nodes(address: RedisAddress, port: int) -> list[Node]:
-    url = urlsplit(address.url.reveal())
-    return [(url.hostname or "localhost", url.port or port), *address.nodes]

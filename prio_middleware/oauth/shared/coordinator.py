@@ -1,18 +1,17 @@
-"""Coordinator of one token among many processes."""
+"""Coordinator of shared tokens: it takes a token from the store, or requests one as the leader and publishes it."""
 
 from __future__ import annotations
 
 import logging
 import os
-import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, TypeVarTuple
 
 from ..._util.clock import Clock, current_clock
 from ...errors import CredentialsRefusedError, TokenEndpointUnavailableError, TokenError
@@ -22,19 +21,10 @@ from ..effects import Pause, RunBlocking, Steps, may_start_threads
 from ..retry import RETRY_AFTER_LIMIT
 from ..single_flight import Outcome
 from ..token_request import FAILURE_COOLDOWN
-from .circuit_breaker import RETRY_PAUSE, CircuitBreaker
+from . import records
+from .circuit_breaker import RETRY_PAUSE, CircuitBreaker, random_number
 from .keyring import Keyring
-from .records import (
-    RecordKey,
-    lease_deadline_at,
-    lease_seconds,
-    open_error,
-    open_token,
-    poll_pause,
-    seal_error,
-    seal_token,
-    stop_waiting_at,
-)
+from .records import RecordKey
 from .store import (
     LONGEST_LEASE,
     Lease,
@@ -51,45 +41,33 @@ from .store import (
 if TYPE_CHECKING:
     from ..token_request import TokenEndpoint
 
-LIMIT = 64
-"""Number of rejected tokens that are remembered: the newest ones."""
-
-
-NAMES_LIMIT = 1024
-"""Number of token ids whose name is remembered: the newest ones."""
-
-LONGEST = 86_400.0
-"""Longest time in seconds for which a rejected token is remembered."""
+REJECTED_LIMIT = 64  # Number of rejected tokens that are remembered: the newest ones.
+NAMES_LIMIT = 1024  # Number of token ids whose name is remembered: the newest ones.
+LONGEST_REJECTION = 86_400.0  # Seconds at most for which the store is told to drop a rejected token.
 
 
 class RejectedTokens:
-    """Shared tokens that the API rejected, sent with every read until they would have expired: a store may lose data.
+    """Shared tokens that the API rejected. Every read repeats them until they would have expired: a store may lose data.
 
     Changes are single steps of a dictionary: there is no lock.
-
-    Args:
-        limit: number of rejected tokens that are remembered.
-        names_limit: number of token ids whose name is remembered.
     """
 
-    def __init__(self, limit: int = LIMIT, names_limit: int = NAMES_LIMIT) -> None:
-        self._limit = limit
-        self._names_limit = names_limit
+    def __init__(self) -> None:
         self._names: dict[str, str] = {}
         self._expires_at: dict[str, float] = {}
 
     def record_name(self, token_id: str, name: str) -> None:
-        """Remember that other processes may have that token too, under ``name``."""
+        """Remember that the token is in the store under ``name``, so other processes may have it too."""
         self._names[token_id] = name
-        if len(self._names) > self._names_limit:
+        if len(self._names) > NAMES_LIMIT:
             self._names.pop(next(iter(self._names)), None)
 
     def add(self, token_id: str, expires_at: float) -> None:
-        """Remember a rejected token until it would have expired, unless no other process can have it."""
+        """Remember a rejected token until it would have expired, unless its name is unknown: then no other process has it."""
         if token_id not in self._names:
             return
         self._expires_at[token_id] = expires_at
-        if len(self._expires_at) > self._limit:
+        if len(self._expires_at) > REJECTED_LIMIT:
             self._expires_at.pop(next(iter(self._expires_at)), None)
 
     def remaining(self, name: str, now: float) -> Mapping[str, float]:
@@ -98,45 +76,32 @@ class RejectedTokens:
             if expires_at <= now:
                 self._expires_at.pop(token_id, None)
         return {
-            token_id: min(expires_at - now, LONGEST)
+            token_id: min(expires_at - now, LONGEST_REJECTION)
             for token_id, expires_at in list(self._expires_at.items())
             if self._names.get(token_id) == name
         }
 
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 RequestToken = Callable[["TokenEndpoint", TokenOptions, float], Steps[Outcome]]
-"""Requests a token from the token endpoint, until that moment at most."""
-
-_draw = random.SystemRandom().random  # It has no state that a fork would copy.
+"""Requests a token from the token endpoint. The last argument is the moment of the clock at which it gives up."""
 
 
 class TokenQuery(NamedTuple):
-    """Query for a token.
-
-    Attributes:
-        endpoint: the token endpoint.
-        keys: record keys under which the token may be found; the first is the one to publish under.
-        deadline_at: moment at which the fetch is given up.
-        after_rejection: the API rejected another token: accept only records with ``after_rejection``.
-    """
+    """Arguments of one fetch, see :meth:`SharedTokens.fetch`."""
 
     endpoint: TokenEndpoint
-    keys: tuple[RecordKey, ...]
+    options: TokenOptions
+    record_keys: tuple[RecordKey, ...]  # One for each encryption key. A token is published under the first.
     deadline_at: float
+    request_token: RequestToken
     after_rejection: bool
 
 
-class HeldLease(NamedTuple):
-    """A lease of this process, and the moment at which a fetch under it must be over."""
-
-    lease: Lease
-    deadline_at: float
-
-
 class SuspectToken(NamedTuple):
-    """A token that was probably revoked together with another one, and the moment at which it would expire."""
+    """A shared token that was probably revoked together with the caller's, and the moment at which it would expire."""
 
     token_id: str
     expires_at: float
@@ -145,20 +110,19 @@ class SuspectToken(NamedTuple):
 class SharedTokens:
     """The part of a token provider that shares tokens with other processes, through a store.
 
-    A failure of the store costs the sharing, never the token: the token is then requested as if there were no store. Only a
-    process that needs a new token uses the store.
+    If the store fails, the token is requested as if there were no store. Only a process that needs a new token uses the store.
 
     Args:
-        store: the store.
-        keyring: keys that seal the tokens.
+        store: keeps the sealed records and the leases.
+        keyring: encryption keys of the records.
         failure_cooldown: seconds for which no process retries rejected credentials.
         kind: the store's kind, for reports.
-        lease: longest lease in seconds: a leader that died is replaced after it.
+        lease: longest lease in seconds: another process replaces a leader that died after it.
         circuit: circuit breaker of the store. Providers with one store share one.
         observe: called after every operation.
         client: the client's name, for the log.
         clock: seconds of a monotonic clock. Default: the package's clock.
-        unix_clock: Unix time in seconds, which records seal. The clocks of the hosts may differ by ``SKEW``.
+        unix_clock: Unix time in seconds, for the sealed times of records. The clocks of the hosts may differ by ``SKEW``.
         draw: returns random numbers from 0 to below 1.
     """
 
@@ -175,7 +139,7 @@ class SharedTokens:
         client: str = "default",
         clock: Clock | None = None,
         unix_clock: Clock = time.time,
-        draw: Callable[[], float] = _draw,
+        draw: Callable[[], float] = random_number,
     ) -> None:
         self._store = store
         self._keyring = keyring
@@ -194,7 +158,7 @@ class SharedTokens:
     def fetch(
         self,
         endpoint: TokenEndpoint,
-        key: TokenOptions,
+        options: TokenOptions,
         deadline_at: float,
         request_token: RequestToken,
         *,
@@ -205,66 +169,62 @@ class SharedTokens:
 
         Args:
             endpoint: the token endpoint.
-            key: options of the token.
+            options: scope, audience and so on of the token.
             deadline_at: moment of the clock at which the fetch is given up.
             request_token: requests a token from the token endpoint.
-            has_fallback: the caller has a token that still works. It goes on using that if the leader is slow or dead, instead
-                of sending a token request of its own.
-            after_rejection: the API rejected the caller's token. Tokens are revoked together, so another token that is older
-                than the rejection is not used either, but dropped: there are several after an outage, and during a rotation.
+            has_fallback: the caller has a token that still works. If the leader is slow or died, the fetch then fails instead
+                of requesting a token itself, so that not all processes do.
+            after_rejection: the API rejected the caller's token. Tokens are revoked together, so a shared token counts only if
+                it was requested after a rejection, too. Any other is dropped: after an outage or during a rotation of keys,
+                several tokens exist.
         """
-        keys = tuple(RecordKey(name, endpoint.url) for name in self._keyring.names(endpoint, key))
-        query = TokenQuery(endpoint, keys, deadline_at, after_rejection)
-        give_up_at = stop_waiting_at(self._clock(), deadline_at)
-        polls, missed = 0, False
-        while self._clock() < give_up_at:
+        record_keys = tuple(RecordKey(name, endpoint.url) for name in self._keyring.names(endpoint, options))
+        query = TokenQuery(endpoint, options, record_keys, deadline_at, request_token, after_rejection)
+        wait_until = records.stop_waiting_at(self._clock(), deadline_at)
+        polls, has_retried = 0, False
+        while self._clock() < wait_until:
             found = yield from self._find(query)
             if isinstance(found, AccessToken | TokenError):
                 return found
             requested_at = self._clock()
             reply = Unreachable("") if found is None else (yield from self._acquire_lease(query, found))
-            if isinstance(reply, Unreachable):
-                if missed or not polls or self._clock() + RETRY_PAUSE >= give_up_at:
-                    break
-                missed = True  # The store answered a moment ago, and a leader may be about to publish: retry once.
-                yield Pause(RETRY_PAUSE)
-                continue
             if isinstance(reply, Lease):
-                held = HeldLease(reply, lease_deadline_at(requested_at, reply.seconds, deadline_at))
-                result, is_final = yield from self._fetch_for_all(query, held, key, request_token)
+                fetch_until = records.lease_deadline_at(requested_at, reply.seconds, deadline_at)
+                result, is_final = yield from self._fetch_as_leader(query, reply, fetch_until)
                 if is_final:
                     return result
-            else:
-                yield Pause(poll_pause(polls, reply.wait_seconds, self._draw()))
+            elif isinstance(reply, LeaseReply):
+                yield Pause(records.poll_pause(polls, reply.wait_seconds, self._draw()))
                 polls += 1
-        if has_fallback and self._clock() >= give_up_at:
+            elif has_retried or not polls or self._clock() + RETRY_PAUSE >= wait_until:
+                break
+            else:  # The store answered the last poll, and the leader may be about to publish: try once more.
+                has_retried = True
+                yield Pause(RETRY_PAUSE)
+        if has_fallback and self._clock() >= wait_until:
             return TokenEndpointUnavailableError(
                 "Timed out waiting for another process to fetch the token.", client=endpoint.client, url=endpoint.url
             )
         self._report.fallbacks += 1
-        return (yield from request_token(endpoint, key, deadline_at))
+        return (yield from request_token(endpoint, options, deadline_at))
 
     def record_rejection(self, token: AccessToken) -> None:
-        """Remember that the API rejected ``token``. No I/O: the leader of the next fetch tells the other processes."""
+        """Remember that the API rejected ``token``. No I/O: the next read of this process drops it for all processes."""
         self._rejected.add(token.token_id, token.expires_at)
 
     def listen(self, dropped: Callable[[str], None]) -> None:
-        """Listen for tokens that other processes drop, in a thread of this process. Best effort; cheap to call again.
-
-        Args:
-            dropped: a bound method that is called with their ids, as long as its object lives.
-        """
+        """Call ``dropped`` with the id of each token that another process drops, as :meth:`SharedStore.listen` does."""
         if may_start_threads():
             self._store.listen(dropped)
 
     def report(self) -> StoreReport:
-        """Return the state of the store.
+        """Return the state of the store, without I/O in this thread.
 
-        While its circuit is open, start a probe in the background, so that a later report tells when the store is back.
+        While the circuit is not closed, start a probe in the background, so that a later report shows when the store is back.
         """
         now = self._clock()
         report = replace(self._report, circuit=self._circuit.state(now))
-        if self._circuit.allows_background_probe(now) and may_start_threads():
+        if self._circuit.try_acquire_background(now) and may_start_threads():
             _start_thread(self._probe, "probe")
         return report
 
@@ -273,77 +233,75 @@ class SharedTokens:
         self._record(reply.reason if isinstance(reply, Unreachable) else None)
 
     def _find(self, query: TokenQuery) -> Steps[AccessToken | TokenError | StoreEntry | None]:
-        """Return a usable token or an error; else the entry under the token's own name, or None if the store fails."""
-        own: StoreEntry | None = None
-        for key in query.keys:
-            found = yield from self._find_at(query, key)
+        """Return a usable token or an error; else the entry under the first record key, or None if the store fails."""
+        first: StoreEntry | None = None
+        for record_key in query.record_keys:
+            found = yield from self._find_at(query, record_key)
             if not isinstance(found, StoreEntry):
                 return found
-            own = found if own is None else own
-        return own
+            first = first or found
+        return first
 
-    def _find_at(self, query: TokenQuery, key: RecordKey) -> Steps[AccessToken | TokenError | StoreEntry | None]:
+    def _find_at(self, query: TokenQuery, record_key: RecordKey) -> Steps[AccessToken | TokenError | StoreEntry | None]:
         entry = StoreEntry()
         for _ in range(2):
-            rejected = self._rejected.remaining(key.name, self._clock())
+            rejected = self._rejected.remaining(record_key.name, self._clock())
             requested_at = self._clock()
-            reply: StoreEntry | Unreachable = yield from self._run_command(
-                "read", partial(self._store.read, key.name, rejected)
-            )
+            reply = yield from self._run_command("read", self._store.read, record_key.name, rejected)
             if isinstance(reply, Unreachable):
                 return None
-            entry, token = reply, self._token(query, key, reply, requested_at)
+            entry, token = reply, self._token(query, record_key, reply, requested_at)
             if not isinstance(token, SuspectToken):
-                return token or self._error(query.endpoint, key, entry) or entry
-            self._rejected.add(token.token_id, token.expires_at)  # The second read drops it, for all.
+                return token or self._error(query.endpoint, record_key, entry) or entry
+            self._rejected.add(token.token_id, token.expires_at)  # The second read drops it for all processes.
         return entry
 
     def _token(
-        self, query: TokenQuery, key: RecordKey, entry: StoreEntry, requested_at: float
+        self, query: TokenQuery, record_key: RecordKey, entry: StoreEntry, requested_at: float
     ) -> AccessToken | SuspectToken | None:
         if entry.record is None:
             return None
-        opened = open_token(self._keyring, key, entry.record, self._unix_clock(), query.endpoint.token_scheme)
-        if isinstance(opened, str):
-            _warn(query.endpoint, key, opened)
+        shared = records.decrypt_token(self._keyring, record_key, entry.record, self._unix_clock(), query.endpoint.token_scheme)
+        if isinstance(shared, str):
+            _warn_of_record(query.endpoint, record_key, shared)
             return None
         expiry = query.endpoint.expiry
-        seconds = min(opened.remaining_seconds, expiry.max_lifetime)
-        if not opened.unchanged:
+        seconds = min(shared.remaining_seconds, expiry.max_lifetime)
+        if not shared.unchanged:
             seconds = min(entry.record_seconds, seconds)
-        leeway = expiry.leeway(opened.lifetime)
+        leeway = expiry.leeway(shared.lifetime)
         if seconds <= leeway:
             return None
-        self._rejected.record_name(opened.token_id, key.name)
-        if query.after_rejection and not (opened.after_rejection or opened.unchanged):
-            return SuspectToken(opened.token_id, requested_at + seconds)
+        self._rejected.record_name(shared.token_id, record_key.name)
+        if query.after_rejection and not (shared.after_rejection or shared.unchanged):
+            return SuspectToken(shared.token_id, requested_at + seconds)
         self._report.hits += 1
         token = AccessToken(
-            opened.value,
-            opened.token_type,
-            opened.scope,
+            shared.value,
+            shared.token_type,
+            shared.scope,
             expires_at=requested_at + seconds,
             fresh_until=requested_at + seconds - leeway,
-            lifetime=opened.lifetime,
+            lifetime=shared.lifetime,
             source="shared",
-            token_id=opened.token_id,
+            token_id=shared.token_id,
         )
-        return token.mark_unchanged(requested_at + entry.record_seconds) if opened.unchanged else token
+        return token.mark_unchanged(requested_at + entry.record_seconds) if shared.unchanged else token
 
-    def _error(self, endpoint: TokenEndpoint, key: RecordKey, entry: StoreEntry) -> TokenError | None:
+    def _error(self, endpoint: TokenEndpoint, record_key: RecordKey, entry: StoreEntry) -> TokenError | None:
         if entry.error is None:
             return None
-        opened = open_error(self._keyring, key, entry.error, self._unix_clock())
-        if isinstance(opened, str):
-            _warn(endpoint, key, opened)
+        error = records.decrypt_error(self._keyring, record_key, entry.error, self._unix_clock())
+        if isinstance(error, str):
+            _warn_of_record(endpoint, record_key, error)
             return None
-        # A value without expiry has negative seconds in the store.
-        left = min(seconds for seconds in (entry.error_seconds, opened.remaining_seconds) if seconds > 0)
+        left = error.retry_after or entry.error_seconds
+        if entry.error_seconds > 0:  # It is negative if the value has no expiry in the store.
+            left = min(left, entry.error_seconds)
         self._report.errors += 1
-        error = opened.error
         return error.copy(
             client=endpoint.client,
-            message=f"{error.message} Learnt from another process. Not retried for {left:.0f} s.",
+            message=f"{error.message} Reported by another process. Not retried for {left:.0f} s.",
             retry_after=left if isinstance(error, TokenEndpointUnavailableError) else None,
         )
 
@@ -351,65 +309,71 @@ class SharedTokens:
         pid, owner_id = self._owner
         if pid != os.getpid():  # A forked child is another owner: its parent's leases are not its own.
             _, owner_id = self._owner = os.getpid(), new_id()
-        lease = Lease(owner_id, new_id(), lease_seconds(query.deadline_at - self._clock(), self._lease))
-        name, answered = query.keys[0].name, False
-        try:
-            acquire = partial(self._store.acquire_lease, name, entry, lease)
-            reply: LeaseReply | Unreachable = yield from self._run_command("acquire_lease", acquire)
-            answered = True
-        finally:
-            if not answered:  # Cancelled. The store may have granted it all the same.
-                _start_thread(partial(self._store.release_lease, name, lease), "release")
+        lease = Lease(owner_id, new_id(), records.lease_seconds(query.deadline_at - self._clock(), self._lease))
+        name = query.record_keys[0].name
+        with self._releasing_if_cancelled(name, lease):  # The store may have granted it before the cancellation.
+            reply = yield from self._run_command("acquire_lease", self._store.acquire_lease, name, entry, lease)
         return lease if isinstance(reply, LeaseReply) and reply.granted else reply
 
-    def _fetch_for_all(
-        self, query: TokenQuery, held: HeldLease, key: TokenOptions, request_token: RequestToken
-    ) -> Steps[tuple[Outcome, bool]]:
-        """Return the outcome, and whether it is final: a fetch that only the lease cut short goes on."""
-        (lease, deadline_at), record_key, leased_at = held, query.keys[0], self._clock()
-        ended = False
+    @contextmanager
+    def _releasing_if_cancelled(self, name: str, lease: Lease) -> Generator[None]:
+        """Release the lease in a thread if the caller is cancelled, so that other processes need not wait for its end."""
         try:
-            result = yield from request_token(query.endpoint, key, deadline_at)
-            ended = True
-        finally:
-            if not ended:  # Cancelled. The others should not have to wait for the end of the lease.
-                _start_thread(partial(self._store.release_lease, record_key.name, lease), "release")
-        if isinstance(result, AccessToken):
-            expires_at = self._unix_clock() + result.expires_at - self._clock()
-            sealed = seal_token(self._keyring, record_key, result, expires_at, after_rejection=query.after_rejection)
-            # Before the reply, which may be lost: the store may have kept the token all the same.
-            self._rejected.record_name(result.token_id, record_key.name)
-            # The others use an unchanged one for new calls until the next process asks again.
-            seconds = (result.fresh_until if result.unchanged else result.expires_at) - leased_at
-            publish = partial(self._store.publish_token, record_key.name, lease, result.token_id, sealed, seconds)
-            kept: bool | Unreachable = yield from self._run_command("publish_token", publish)
-            self._report.published += kept is True
-            self._report.rejected += kept is False
-            return result, True
-        seconds = 0.0  # For which no process should retry.
-        if isinstance(result, CredentialsRefusedError):
-            seconds = self._failure_cooldown
-        elif isinstance(result, TokenEndpointUnavailableError):
-            seconds = min(result.retry_after or 0.0, RETRY_AFTER_LIMIT)
-        if seconds > 0 and isinstance(result, TokenError):
-            sealed = seal_error(self._keyring, record_key, result, seconds, self._unix_clock())
-            publish = partial(self._store.publish_error, record_key.name, lease, sealed, seconds)
-            yield from self._run_command("publish_error", publish)
-        else:
-            yield from self._run_command("release_lease", partial(self._store.release_lease, record_key.name, lease))
-        cut_short = isinstance(result, TokenEndpointUnavailableError) and seconds <= 0 and deadline_at < query.deadline_at
-        return result, not cut_short
+            yield
+        except BaseException:
+            _start_thread(partial(self._store.release_lease, name, lease), "release")
+            raise
 
-    def _run_command(self, operation: OperationName, command: Callable[[], T | Unreachable]) -> Steps[T | Unreachable]:
-        if not self._circuit.allows(self._clock()):
-            return Unreachable("circuit open")
+    def _fetch_as_leader(self, query: TokenQuery, lease: Lease, deadline_at: float) -> Steps[tuple[Outcome, bool]]:
+        """Request a token and publish the result.
+
+        Returns:
+            The outcome, and True if it is final. It is not if only the end of the lease cut the fetch short.
+        """
+        record_key, leased_at = query.record_keys[0], self._clock()
+        with self._releasing_if_cancelled(record_key.name, lease):
+            result = yield from query.request_token(query.endpoint, query.options, deadline_at)
+        if isinstance(result, AccessToken):
+            yield from self._publish_token(query, lease, leased_at, result)
+            return result, True
+        cooldown = 0.0  # Seconds for which no process retries.
+        if isinstance(result, CredentialsRefusedError):
+            cooldown = self._failure_cooldown
+        elif isinstance(result, TokenEndpointUnavailableError):
+            cooldown = min(result.retry_after or 0.0, RETRY_AFTER_LIMIT)
+        if cooldown > 0 and isinstance(result, TokenError):
+            sealed = records.encrypt_error(self._keyring, record_key, result, cooldown, self._unix_clock())
+            yield from self._run_command("publish_error", self._store.publish_error, record_key.name, lease, sealed, cooldown)
+            return result, True
+        yield from self._run_command("release_lease", self._store.release_lease, record_key.name, lease)
+        return result, not (isinstance(result, TokenEndpointUnavailableError) and deadline_at < query.deadline_at)
+
+    def _publish_token(self, query: TokenQuery, lease: Lease, leased_at: float, token: AccessToken) -> Steps[None]:
+        record_key = query.record_keys[0]
+        expires_at = self._unix_clock() + token.expires_at - self._clock()
+        sealed = records.encrypt_token(self._keyring, record_key, token, expires_at, after_rejection=query.after_rejection)
+        # Before the reply, which may be lost although the store has kept the token.
+        self._rejected.record_name(token.token_id, record_key.name)
+        # Other processes use an unchanged token for new calls until the next process requests another.
+        seconds = (token.fresh_until if token.unchanged else token.expires_at) - leased_at
+        is_stored = yield from self._run_command(
+            "publish_token", self._store.publish_token, record_key.name, lease, token.token_id, sealed, seconds
+        )
+        self._report.published += is_stored is True
+        self._report.not_stored += is_stored is False
+
+    def _run_command(
+        self, operation: OperationName, command: Callable[[*Ts], T | Unreachable], *args: *Ts
+    ) -> Steps[T | Unreachable]:
+        """Run a command of the store, unless the circuit breaker forbids it. Record and observe the result."""
         started_at = self._clock()
-        reply: T | Unreachable = yield RunBlocking(command)
+        if not self._circuit.try_acquire(started_at):
+            return Unreachable("circuit open")
+        reply: T | Unreachable = yield RunBlocking(partial(command, *args))
         failure = reply.reason if isinstance(reply, Unreachable) else None
         self._record(failure)
         if self._observe is not None:
-            now = self._clock()
-            self._observe(StoreOperation(operation, now - started_at, failure, self._circuit.state(now)))
+            self._observe(StoreOperation(operation, self._clock() - started_at, failure))
         return reply
 
     def _record(self, failure: str | None) -> None:
@@ -447,10 +411,10 @@ def _start_thread(target: Callable[[], object], name: str) -> None:
         threading.Thread(target=target, name=f"prio_middleware.{name}", daemon=True).start()
 
 
-def _warn(endpoint: TokenEndpoint, key: RecordKey, problem: str) -> None:
+def _warn_of_record(endpoint: TokenEndpoint, record_key: RecordKey, problem: str) -> None:
     log_failure(
         "A record in the shared token store is not used: %s. Its name begins with %s; the next token replaces it.",
-        *(problem, key.name[:8]),
+        *(problem, record_key.name[:8]),
         event="store_record_not_used",
         client=endpoint.client,
     )

@@ -1,4 +1,4 @@
-"""Shared store in a file, for processes of one machine that live too short to keep a token."""
+"""Shared store in a file, for short processes on one machine, such as cron jobs."""
 
 from __future__ import annotations
 
@@ -15,32 +15,23 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from ..._util.safe_body import json_object
 from ...telemetry.logs import log
-from .store import ID_LENGTH, Lease, LeaseReply, StoreEntry, Unreachable
+from .store import ID_LENGTH, Lease, LeaseReply, SharedStore, StoreEntry, Unreachable
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
+# A file with another first line belongs to another program. It is never written.
 FIRST_LINE: Final = b"prio-middleware tokens 1\n"
-"""First line of the file. A file that begins otherwise belongs to another program, and is never written."""
-
-SIZE_LIMIT: Final = 1024 * 1024
-"""Most bytes of the file. The oldest entries make room."""
-
-LOCK_TIMEOUT: Final = 1.0
-"""Seconds to wait for the lock. It is held for a few milliseconds."""
-
-CLOCK_STEP: Final = 1.0
-"""Seconds by which the system's clock may be set back. Entries that are further in the future are not used."""
-
-LAST_MOMENT: Final = 1e11
-"""Latest moment of an entry, in seconds since 1970. Later ones are damage, such as numbers that no float can hold."""
-
+SIZE_LIMIT: Final = 1024 * 1024  # Maximum bytes of the file. If it would be larger, the oldest entries are removed.
+LOCK_TIMEOUT: Final = 1.0  # Seconds to wait for the lock. It is held for a few milliseconds.
+CLOCK_STEP: Final = 1.0  # Seconds by which the system's clock may be set back. Entries further in the future do not count.
+LAST_MOMENT: Final = 1e11  # Unix time, the year 5138. Later moments show that the file is damaged.
 
 T = TypeVar("T")
 
 
 class Entry(NamedTuple):
-    """A value, and the moments of the system's clock between which it counts."""
+    """A value, and the Unix times between which it counts."""
 
     value: str
     since: float
@@ -55,14 +46,14 @@ class ForeignFileError(Exception):
     """The file belongs to another program or user."""
 
 
-class FileStore:
-    """Shared store in one file, which is replaced at each change under a lock beside it.
+class FileStore(SharedStore):
+    """Shared store in one file. Each change replaces it, under a lock in a file beside it.
 
-    No operation raises: the caller can do without the store. A killed process leaves the old file or the new one, and no lock.
+    A killed process leaves the old file or the new one, and no lock.
 
     Args:
         path: the file. It and its directory are created with access for their owner alone.
-        clock: seconds of the system's clock, which processes share.
+        clock: Unix time in seconds, from the system's clock, which all processes share.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
@@ -71,8 +62,6 @@ class FileStore:
         self._warned: set[str] = set()
 
     def read(self, name: str, rejected: Mapping[str, float]) -> StoreEntry | Unreachable:
-        """Return the entry, after dropping the ``rejected`` token ids. Without these it takes no lock."""
-
         def read(entries: Entries, now: float) -> StoreEntry:
             for token_id, seconds in rejected.items():
                 entries.setdefault(f"{name}:dropped:{token_id}", Entry("", now, now + seconds))
@@ -82,11 +71,9 @@ class FileStore:
                 record = None
             return StoreEntry(*_value(record, now), *_value(error, now))
 
-        return self._run(read, locked=bool(rejected))
+        return self._run(read, locked=bool(rejected))  # Without a token id to drop, nothing is written.
 
     def acquire_lease(self, name: str, entry: StoreEntry, lease: Lease) -> LeaseReply | Unreachable:
-        """Take the lease, unless another owner holds it or ``entry`` is no longer current."""
-
         def acquire(entries: Entries, now: float) -> LeaseReply:
             record, error = (_value(entries.get(f"{name}:{kind}"), now)[0] for kind in ("token", "error"))
             if StoreEntry(record).token_id != entry.token_id or error != entry.error:
@@ -100,8 +87,6 @@ class FileStore:
         return self._run(acquire)
 
     def publish_token(self, name: str, lease: Lease, token_id: str, sealed: bytes, seconds: float) -> bool | Unreachable:
-        """Store a token for all, and release the lease. Return False if the lease was lost or the token id was dropped."""
-
         def publish(entries: Entries, now: float) -> bool:
             held = _release(entries, name, lease)
             if held is None or held.since + seconds <= now or f"{name}:dropped:{token_id}" in entries:
@@ -113,8 +98,6 @@ class FileStore:
         return self._run(publish)
 
     def publish_error(self, name: str, lease: Lease, sealed: bytes, seconds: float) -> bool | Unreachable:
-        """Store an error for all, and release the lease. Return False if the lease was lost."""
-
         def publish(entries: Entries, now: float) -> bool:
             if _release(entries, name, lease) is None:
                 return False
@@ -124,11 +107,10 @@ class FileStore:
         return self._run(publish)
 
     def release_lease(self, name: str, lease: Lease) -> bool | Unreachable:
-        """Release the lease. Return False if it was lost."""
         return self._run(lambda entries, _: _release(entries, name, lease) is not None)
 
     def listen(self, dropped: Callable[[str], None]) -> None:
-        """Do nothing: a file announces no changes. A process notices a dropped token when the API rejects it."""
+        """Do nothing: a file announces no changes. A process learns from the API's rejection that a token was dropped."""
 
     def __repr__(self) -> str:
         return f"<FileStore {str(self._path)!r}>"
@@ -146,7 +128,7 @@ class FileStore:
         except ForeignFileError as error:
             self._warn(f"{error} It is neither used nor changed: name another file in the setting token_store.url.")
             return Unreachable("ForeignFileError")
-        except Exception as error:  # noqa: BLE001 - file systems and filelock raise a great many
+        except Exception as error:  # noqa: BLE001 - file systems and filelock raise many types
             return Unreachable(type(error).__name__)
 
     def _lock(self) -> BaseFileLock:
@@ -166,12 +148,12 @@ class FileStore:
         members = json_object(content[len(FIRST_LINE) :]) if len(content) <= SIZE_LIMIT else None
         if members is None and content:
             self._warn(f"The token store's file {self._path} is damaged, and not used. The next token replaces it.")
-        entries = {key: entry for key, value in (members or {}).items() if (entry := _entry(value))}
-        return {key: entry for key, entry in entries.items() if entry.since - CLOCK_STEP <= now < entry.until}
+        entries = {entry_name: _parse_entry(value, now) for entry_name, value in (members or {}).items()}
+        return {entry_name: entry for entry_name, entry in entries.items() if entry}
 
     def _save(self, entries: Entries) -> None:
         while len(content := FIRST_LINE + json.dumps(entries).encode()) > SIZE_LIMIT:
-            entries.pop(min(entries, key=lambda key: entries[key].since))
+            entries.pop(min(entries, key=lambda entry_name: entries[entry_name].since))
         new = self._path.with_name(f"{self._path.name}.new")
         new.unlink(missing_ok=True)  # A killed process may have left it.
         with open(new, "xb", opener=partial(os.open, mode=0o600)) as file:
@@ -185,27 +167,31 @@ class FileStore:
 
 
 def _open_regular(path: str, flags: int) -> int:
-    """Open a file of this user, neither through a link nor waiting for the writer of a pipe."""
+    """Open a regular file of this user. Follow no link, and do not wait for the writer of a pipe.
+
+    Raises:
+        ForeignFileError: the file belongs to another user, or is not a regular file.
+    """
     file = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     status = os.fstat(file)
     if stat.S_ISREG(status.st_mode) and status.st_uid == getattr(os, "getuid", lambda: status.st_uid)():
         return file
     os.close(file)
-    raise ForeignFileError(f"The token store's file {path} belongs to another user, or is no file.")
+    raise ForeignFileError(f"The token store's file {path} belongs to another user, or is not a regular file.")
 
 
-def _entry(value: Any) -> Entry | None:
+def _parse_entry(value: Any, now: float) -> Entry | None:
+    """Return the entry, or None if it is damaged or does not count now."""
     match value:
-        case [str() as text, int() | float() as since, int() | float() as until] if (
-            text.isascii() and 0 <= since <= until <= LAST_MOMENT
-        ):
-            return Entry(text, since, until)
+        case [str() as text, int() | float() as since, int() | float() as until]:
+            is_valid = text.isascii() and 0 <= since <= until <= LAST_MOMENT
+            return Entry(text, since, until) if is_valid and since - CLOCK_STEP <= now < until else None
         case _:
             return None
 
 
 def _value(entry: Entry | None, now: float) -> tuple[bytes | None, float]:
-    """Return the value and its remaining seconds. They never exceed its life, even if the clock was set back."""
+    """Return the value and its remaining seconds. They never exceed its whole life, even if the clock was set back."""
     return (None, 0.0) if entry is None else (entry.value.encode(), min(entry.until - now, entry.until - entry.since))
 
 

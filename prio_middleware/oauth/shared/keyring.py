@@ -1,4 +1,4 @@
-"""Encryption keys and names of the tokens in a shared store."""
+"""Encryption keys of a shared store, and the names of its tokens."""
 
 from __future__ import annotations
 
@@ -21,45 +21,46 @@ _NAME_LENGTH = 40
 _NAMES = b"prio_middleware: names of shared tokens, 1"
 
 HOW_TO_MAKE_ONE = (
-    'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())" makes one; '
-    "the first of several seals, all of them open."
+    'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())" makes one. '
+    "If there are several, the first one encrypts, and each of them decrypts."
 )
 
 
 class Keyring:
-    """Keys for a rotation without downtime: the first one seals, all of them open.
+    """Encryption keys for a rotation without downtime: the first one encrypts, and each of them decrypts.
 
-    Names are HMACs under a subkey of a key: a reader of the store learns neither client nor scope, and cannot test a guess.
+    The names of tokens are HMACs under a subkey of an encryption key. Without that key, a reader of the store learns neither
+    client nor scope from a name, and cannot check whether a guess is right.
 
     Args:
-        keys: at least one, of 32 random bytes each.
+        encryption_keys: at least one, of 32 random bytes each, in URL-safe Base64.
     """
 
-    def __init__(self, keys: tuple[Secret, ...]) -> None:
-        self._keys = keys
+    def __init__(self, encryption_keys: tuple[Secret, ...]) -> None:
+        self._encryption_keys = encryption_keys
         self._fernet: MultiFernet | None = None
 
     @classmethod
     def read(cls, text: Secret) -> Keyring | str:
-        """Return the keys in ``text``, one a line in URL-safe Base64 (Fernet's form), or the problem, without the text."""
+        """Return the encryption keys in ``text``, one a line in URL-safe Base64 (Fernet's form).
+
+        If there is none, or one is malformed, return the problem. It repeats no part of ``text``.
+        """
         lines = tuple(Secret(line) for line in text.reveal().split())
         wrong = [number for number, line in enumerate(lines, 1) if _decoded(line) is None]
         if wrong:
             return f"key {wrong[0]} is not 32 bytes in URL-safe Base64"
         return cls(lines) if lines else "there is no key"
 
-    def __len__(self) -> int:
-        return len(self._keys)
-
     def names(self, endpoint: TokenEndpoint, options: TokenOptions) -> tuple[str, ...]:
-        """Return the token's name under each key: the name to publish under first, then those of keys in rotation.
+        """Return the token's name under each encryption key. It is published under the first.
 
         Names differ for other credentials, another server, another trust (see :class:`TokenEndpoint`), or another request, so
         unrelated tokens never share a name.
         """
         names: list[str] = []
-        for key in self._keys:
-            subkey = hmac.digest(_decoded(key) or b"", _NAMES, "sha256")
+        for encryption_key in self._encryption_keys:
+            subkey = hmac.digest(_decoded(encryption_key) or b"", _NAMES, "sha256")
             auth = endpoint.auth
             parts: list[object] = [endpoint.url, auth.method, auth.client_id, auth.digest(subkey), *options[:4]]
             if endpoint.headers:
@@ -69,33 +70,33 @@ class Keyring:
             names.append(hmac.new(subkey, json.dumps(parts).encode(), "sha256").hexdigest()[:_NAME_LENGTH])
         return tuple(names)
 
-    def seal(self, plain: bytes) -> bytes:
+    def encrypt(self, plain: bytes) -> bytes:
         """Encrypt and authenticate ``plain``."""
-        return self._box().encrypt(plain)
+        return self._load_fernet().encrypt(plain)
 
-    def open(self, sealed: bytes) -> bytes | None:
-        """Return the plain bytes, or None if no key opens ``sealed``."""
+    def decrypt(self, sealed: bytes) -> bytes | None:
+        """Return the plain bytes, or None if no encryption key decrypts ``sealed``."""
         from cryptography.fernet import InvalidToken
 
         try:
-            return self._box().decrypt(sealed)
+            return self._load_fernet().decrypt(sealed)
         except InvalidToken:
             return None
 
     def __repr__(self) -> str:
-        return f"<Keyring of {len(self._keys)} **>"
+        return f"<Keyring of {len(self._encryption_keys)} **>"
 
-    def _box(self) -> MultiFernet:
+    def _load_fernet(self) -> MultiFernet:
         if self._fernet is None:
             from cryptography.fernet import Fernet, MultiFernet
 
-            self._fernet = MultiFernet([Fernet(key.reveal()) for key in self._keys])
+            self._fernet = MultiFernet([Fernet(encryption_key.reveal()) for encryption_key in self._encryption_keys])
         return self._fernet
 
 
-def _decoded(key: Secret) -> bytes | None:
+def _decoded(encryption_key: Secret) -> bytes | None:
     try:
-        raw = base64.b64decode(key.reveal().encode(), altchars=b"-_", validate=True)
+        raw = base64.b64decode(encryption_key.reveal().encode(), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         return None
     return raw if len(raw) == _KEY_BYTES else None

@@ -1,4 +1,4 @@
-"""Sealed records of the shared store, and the lease of a fetch."""
+"""Sealed records of the shared store, and the times of a lease."""
 
 from __future__ import annotations
 
@@ -15,49 +15,41 @@ from ..access_token import AccessToken
 from ..token_response import TOKEN_LIMIT
 from .keyring import Keyring
 from .redis_store import SIZE_LIMIT
-from .store import ID_LENGTH, LONGEST_LEASE
+from .store import ID_LENGTH
 
-MARGIN = 1.0
-"""Seconds of a lease that are kept for publishing: a fetch that used all of its time still holds its lease."""
+MARGIN = 1.0  # Seconds of a lease that are kept for publishing: a fetch that used all of its time still holds its lease.
+RESERVE = 6.0  # Seconds at most that a waiting process keeps for its own token request. By default it outwaits a lease.
+SKEW = 5.0  # Seconds by which the clocks of two hosts may differ: a record counts for so much longer than its sealed time.
 
-RESERVE = 6.0
-"""Most seconds that a waiter keeps to request a token itself. With the default deadline (20 s) it outwaits a lease."""
-
-SKEW = 5.0
-"""Most seconds by which the clocks of two hosts may differ: a record counts for so much longer than its sealed time."""
-
-_FIRST_POLL = 0.05
+_FIRST_POLL = 0.05  # Seconds.
 _LONGEST_POLL = 0.5
 
 
-def lease_seconds(remaining_seconds: float, longest: float = LONGEST_LEASE) -> float:
-    """Return the lease for a fetch of at most ``remaining_seconds``: no longer than needed, to replace a dead leader soon."""
+def lease_seconds(remaining_seconds: float, longest: float) -> float:
+    """Return the length of the lease for a fetch of at most ``remaining_seconds``.
+
+    It is no longer than the fetch needs, so that another process replaces a leader that died soon.
+    """
     return min(remaining_seconds + MARGIN, longest)
 
 
 def lease_deadline_at(requested_at: float, lease: float, deadline_at: float) -> float:
-    """Return the moment at which a fetch under a lease must be over: always before the lease ends.
+    """Return the moment at which a fetch under a lease of ``lease`` seconds must be over: always before the lease ends.
 
-    Args:
-        requested_at: moment before the request for the lease, which is not after its start.
-        lease: length of the lease in seconds.
-        deadline_at: moment at which the fetch would be given up without a lease.
+    ``requested_at`` is a moment before the lease was requested. ``deadline_at`` is the deadline of the whole fetch.
     """
     return min(deadline_at, requested_at + max(lease - MARGIN, lease / 2))
 
 
 def stop_waiting_at(now: float, deadline_at: float) -> float:
-    """Return the moment at which a waiter stops waiting for other processes, and requests a token itself."""
+    """Return the moment at which a process stops waiting for a leader, and requests a token itself."""
     return deadline_at - min(RESERVE, (deadline_at - now) / 2)
 
 
 def poll_pause(polls: int, lease_left_seconds: float, draw: float) -> float:
     """Return the seconds to wait before the next read: growing, jittered, and not much beyond the end of the lease.
 
-    Args:
-        polls: number of pauses so far.
-        lease_left_seconds: remaining time of the lease in the way.
-        draw: a random number from 0 to below 1.
+    ``polls`` is the number of pauses so far, ``draw`` a random number from 0 to below 1.
     """
     jitter = 0.5 + draw / 2
     pause = min(_FIRST_POLL * 1.5 ** min(polls, 10), _LONGEST_POLL) * jitter
@@ -73,53 +65,32 @@ _ERRORS: Final[Mapping[str, type[TokenError]]] = {
 
 
 class RecordKey(NamedTuple):
-    """Key of a record.
-
-    Attributes:
-        name: the token's name in the store.
-        url: the token URL.
-    """
+    """Name of a token in the store, and the token URL. A record counts only for the key that is sealed in it."""
 
     name: str
     url: str
 
 
 class SharedToken(NamedTuple):
-    """A token from a shared store.
-
-    Attributes:
-        value: the token.
-        token_type: its type, or the scheme to present it with.
-        scope: its scope.
-        lifetime: its lifetime in seconds when it was issued.
-        remaining_seconds: seconds until its sealed expiry, and ``SKEW``.
-        token_id: its random id.
-        after_rejection: it was requested because the API had rejected another one.
-        unchanged: it is that other one, which the token endpoint had returned again.
-    """
+    """A token from a shared store."""
 
     value: Secret
-    token_type: str
+    token_type: str  # Its type, or the scheme to present it with.
     scope: str | None
-    lifetime: float
-    remaining_seconds: float
+    lifetime: float  # Seconds, when it was issued.
+    remaining_seconds: float  # Until its sealed expiry and ``SKEW``.
     token_id: str
-    after_rejection: bool
-    unchanged: bool = False
+    after_rejection: bool  # It was requested because the API had rejected another token.
+    unchanged: bool = False  # It is that other token: the token endpoint had returned it again.
 
 
-class SharedError(NamedTuple):
-    """An error of the token endpoint from a shared store, and the seconds for which it still counts."""
-
-    error: TokenError
-    remaining_seconds: float
-
-
-def seal_token(keyring: Keyring, key: RecordKey, token: AccessToken, expires_at: float, *, after_rejection: bool) -> bytes:
-    """Return the record of ``token``, without the token id before it. It expires at the Unix time ``expires_at``."""
-    return _seal(
+def encrypt_token(
+    keyring: Keyring, record_key: RecordKey, token: AccessToken, expires_at: float, *, after_rejection: bool
+) -> bytes:
+    """Return the sealed token, without the token id before it. It expires at the Unix time ``expires_at``."""
+    return _encrypt(
         keyring,
-        key,
+        record_key,
         token_id=token.token_id,
         token=token.value.reveal(),
         type=token.token_type,
@@ -131,12 +102,14 @@ def seal_token(keyring: Keyring, key: RecordKey, token: AccessToken, expires_at:
     )
 
 
-def open_token(keyring: Keyring, key: RecordKey, record: bytes, now: float, scheme: str | None = None) -> SharedToken | str:
-    """Return the token in ``record``, or the reason for which there is none that belongs to ``key``.
+def decrypt_token(
+    keyring: Keyring, record_key: RecordKey, record: bytes, now: float, scheme: str | None = None
+) -> SharedToken | str:
+    """Return the token in ``record``, or the reason why it holds none for ``record_key``.
 
     ``now`` is the Unix time. ``scheme`` is the authentication scheme to present it with. Default: it must be a Bearer token.
     """
-    members = _open(keyring, key, record[ID_LENGTH:])
+    members = _decrypt(keyring, record_key, record[ID_LENGTH:])
     if isinstance(members, str):
         return members
     if str(members.get("token_id")).encode() != record[:ID_LENGTH]:
@@ -144,35 +117,35 @@ def open_token(keyring: Keyring, key: RecordKey, record: bytes, now: float, sche
     seconds = _remaining_seconds(members, now)
     if isinstance(seconds, str):
         return seconds
-    match members:
-        case {"token": str() as value, "type": str() as kind} if seconds:
-            fits = _VISIBLE.fullmatch(value) and (scheme or kind.lower() == "bearer")
-            if fits and isinstance(members.get("scope"), str | None):
-                return SharedToken(
-                    Secret(value),
-                    scheme or kind,
-                    members.get("scope"),
-                    float(members["lifetime"]),
-                    seconds,
-                    members["token_id"],
-                    after_rejection=members.get("after_rejection") is True,
-                    unchanged=members.get("unchanged") is True,
-                )
-        case _:
-            pass
-    return "it holds no token"
+    value, token_type, scope = members.get("token"), members.get("type"), members.get("scope")
+    if (
+        seconds is None
+        or not (isinstance(value, str) and _VISIBLE.fullmatch(value))
+        or not (isinstance(token_type, str) and (scheme or token_type.lower() == "bearer"))
+        or not isinstance(scope, str | None)
+    ):
+        return "it holds no token"
+    return SharedToken(
+        Secret(value),
+        scheme or token_type,
+        scope,
+        float(members["lifetime"]),
+        seconds,
+        members["token_id"],
+        after_rejection=members.get("after_rejection") is True,
+        unchanged=members.get("unchanged") is True,
+    )
 
 
-def seal_error(keyring: Keyring, key: RecordKey, error: TokenError, lifetime: float, now: float) -> bytes:
-    """Return the record of an error, which counts for ``lifetime`` seconds from the Unix time ``now``.
+def encrypt_error(keyring: Keyring, record_key: RecordKey, error: TokenError, lifetime: float, now: float) -> bytes:
+    """Return the sealed error, which counts for ``lifetime`` seconds from the Unix time ``now``.
 
-    It holds no secret; the seal keeps others from inventing one.
+    It holds no secret. It is sealed so that a writer to the store cannot make up errors.
     """
-    kind = next(name for name, kind in _ERRORS.items() if isinstance(error, kind))
-    return _seal(
+    return _encrypt(
         keyring,
-        key,
-        error=kind,
+        record_key,
+        error=next(kind for kind, error_class in _ERRORS.items() if isinstance(error, error_class)),
         lifetime=lifetime,
         expires_at=now + lifetime,
         message=error.message,
@@ -183,40 +156,48 @@ def seal_error(keyring: Keyring, key: RecordKey, error: TokenError, lifetime: fl
     )
 
 
-def open_error(keyring: Keyring, key: RecordKey, record: bytes, now: float) -> SharedError | str:
-    """Return the error in ``record`` at the Unix time ``now``, or the reason why there is none for ``key``."""
-    members = _open(keyring, key, record)
+def decrypt_error(keyring: Keyring, record_key: RecordKey, record: bytes, now: float) -> TokenError | str:
+    """Return the error in ``record``, or the reason why it holds none for ``record_key``.
+
+    ``now`` is the Unix time. The ``retry_after`` of the error is the number of seconds for which it still counts.
+    """
+    members = _decrypt(keyring, record_key, record)
     if isinstance(members, str):
         return members
-    kind, seconds = _ERRORS.get(str(members.get("error"))), _remaining_seconds(members, now)
+    error_class, seconds = _ERRORS.get(str(members.get("error"))), _remaining_seconds(members, now)
     if isinstance(seconds, str):
         return seconds
-    if kind is None or seconds is None:
+    if error_class is None or seconds is None:
         return "it holds no error"
     status = members.get("status_code")
-    error = kind(
+    return error_class(
         str(members.get("message")),
-        url=key.url,
+        url=record_key.url,
         remedy=_text(members, "remedy"),
+        retry_after=seconds,
         code=_text(members, "code"),
         status_code=status if isinstance(status, int) else None,
         error_reference=_text(members, "error_reference"),
     )
-    return SharedError(error, seconds)
 
 
-def _seal(keyring: Keyring, key: RecordKey, **members: object) -> bytes:
-    return keyring.seal(json.dumps({"name": key.name, "url": key.url, **members}).encode())
+def _encrypt(keyring: Keyring, record_key: RecordKey, **members: object) -> bytes:
+    return keyring.encrypt(json.dumps({"name": record_key.name, "url": record_key.url, **members}).encode())
 
 
-def _open(keyring: Keyring, key: RecordKey, sealed: bytes) -> Mapping[str, Any] | str:
-    plain = keyring.open(sealed) if len(sealed) <= SIZE_LIMIT else None
+def _decrypt(keyring: Keyring, record_key: RecordKey, sealed: bytes) -> Mapping[str, Any] | str:
+    plain = keyring.decrypt(sealed) if len(sealed) <= SIZE_LIMIT else None
     if plain is None:
-        return "no configured key opens it"
+        return "no configured encryption key decrypts it"
     members = json_object(plain)
-    if members is None or members.get("name") != key.name or members.get("url") != key.url:
+    if members is None or (members.get("name"), members.get("url")) != record_key:
         return "it was sealed for another token or token endpoint"
     return members
+
+
+def _text(members: Mapping[str, Any], name: str) -> str | None:
+    value = members.get(name)
+    return value if isinstance(value, str) else None
 
 
 def _remaining_seconds(members: Mapping[str, Any], now: float) -> float | str | None:
@@ -234,8 +215,3 @@ def _remaining_seconds(members: Mapping[str, Any], now: float) -> float | str | 
         return min(seconds, float(lifetime))
     problem = "it has expired" if seconds <= 0 else "it was sealed in the future"
     return f"{problem}: an old record was written back, or the clocks of two hosts differ by more than {SKEW:.0f} s"
-
-
-def _text(members: Mapping[str, Any], name: str) -> str | None:
-    value = members.get(name)
-    return value if isinstance(value, str) else None

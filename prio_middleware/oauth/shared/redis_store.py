@@ -10,37 +10,36 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from ..._util.clock import Clock, current_clock
 from .connection import RedisAddress, close, connect
-from .store import Lease, LeaseReply, StoreEntry, Unreachable
+from .store import Lease, LeaseReply, SharedStore, StoreEntry, Unreachable
 from .subscriber import Subscriber
 
 if TYPE_CHECKING:
     from .connection import Client
 
-SIZE_LIMIT: Final = 64 * 1024
-"""Most bytes of a value that are read. All values of this package are shorter."""
+SIZE_LIMIT: Final = 64 * 1024  # Maximum bytes that are read of a value. All values of this package are shorter.
+PREFIX = "prio-middleware"  # Prefix of every Redis key and of the channel.
+CHANNEL = f"{PREFIX}:dropped"  # Channel that announces dropped token ids.
+IDLE_LIMIT = 30.0  # Seconds after which an idle connection is not reused: a firewall may have dropped it silently.
 
-_GET: Final = f"""
+_FUNCTIONS: Final = f"""
 local function get(key)
   local found = redis.pcall('GET', key)
   return type(found) == 'string' and string.sub(found, 1, {SIZE_LIMIT + 1}) or nil
 end
-"""
-
-_DROPPED: Final = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function milliseconds()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
 local function is_dropped(key, token_id)
   local score = redis.pcall('ZSCORE', key, token_id)
-  return type(score) == 'string' and tonumber(score) > now
+  return type(score) == 'string' and tonumber(score) > milliseconds()
 end
 """
+"""Functions of all scripts."""
 
-READ: Final = (
-    _GET
-    + _DROPPED
-    + """
+READ: Final = """
 -- KEYS: record, dropped, error. ARGV: channel, then pairs of a rejected token id and its milliseconds.
-local record = get(KEYS[1])
+local record, now = get(KEYS[1]), milliseconds()
 local token_id = record and string.sub(record, 1, 32)
 for i = 2, #ARGV, 2 do
   local is_new, is_kept = not is_dropped(KEYS[2], ARGV[i]), token_id == ARGV[i]
@@ -67,12 +66,8 @@ if record and is_dropped(KEYS[2], token_id) then
 end
 return {record or false, redis.call('PTTL', KEYS[1]), get(KEYS[3]) or false, redis.call('PTTL', KEYS[3])}
 """
-)
-"""Drop the rejected token ids, then return the entry."""
 
-ACQUIRE_LEASE: Final = (
-    _GET
-    + """
+ACQUIRE_LEASE: Final = """
 -- KEYS: record, lease, error. ARGV: the token id that was read, owner, holder, milliseconds, the error that was read.
 if string.sub(get(KEYS[1]) or '', 1, 32) ~= ARGV[1] or (get(KEYS[3]) or '') ~= ARGV[5] then return {0, 0} end
 local holder = get(KEYS[2])
@@ -81,58 +76,34 @@ if holder and left >= 0 and string.sub(holder, 1, #ARGV[2]) ~= ARGV[2] then retu
 redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
 return {1, 0}
 """
-)
-"""Take the lease, unless another owner holds it, or the record or the error has changed."""
 
-PUBLISH_TOKEN: Final = (
-    _GET
-    + _DROPPED
-    + """
+PUBLISH_TOKEN: Final = """
 -- KEYS: record, lease, dropped, error. ARGV: holder, milliseconds of the lease, token id, sealed, milliseconds of life.
 if get(KEYS[2]) ~= ARGV[1] then return 0 end
-local life = ARGV[5] - math.max(0, ARGV[2] - redis.call('PTTL', KEYS[2]))
+local life = ARGV[5] - math.max(0, ARGV[2] - redis.call('PTTL', KEYS[2]))  -- It counts from the start of the lease.
 redis.call('DEL', KEYS[2])
 if life < 1 or is_dropped(KEYS[3], ARGV[3]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[3] .. ARGV[4], 'PX', string.format('%d', life))
 redis.call('DEL', KEYS[4])
 return 1
 """
-)
-"""Store a token and release the lease, if it is still held. The token's life counts from the start of the lease."""
 
-PUBLISH_ERROR: Final = (
-    _GET
-    + """
+PUBLISH_ERROR: Final = """
 -- KEYS: lease, error. ARGV: holder, sealed, milliseconds.
 if get(KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
 return 1
 """
-)
-"""Store an error and release the lease, if it is still held."""
 
-RELEASE_LEASE: Final = (
-    _GET
-    + """
+RELEASE_LEASE: Final = """
 -- KEYS: lease. ARGV: holder.
 if get(KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
 return 1
 """
-)
-"""Release the lease, if it is still held."""
 
 T = TypeVar("T")
-
-PREFIX = "prio-middleware"
-"""Prefix of every key and of the channel."""
-
-CHANNEL = f"{PREFIX}:dropped"
-"""Channel that announces dropped token ids."""
-
-IDLE_LIMIT = 30.0
-"""Seconds after which an idle connection is not reused: a firewall may have dropped it silently."""
 
 _CODE = re.compile(r"[A-Z]{2,20}\b")
 
@@ -143,16 +114,10 @@ class _Connection(NamedTuple):
     used_at: float
 
 
-class RedisStore:
-    """Shared store in Redis: one script for each operation, on connections of this process.
+class RedisStore(SharedStore):
+    """Shared store in Redis: one script for each operation, on a connection of this process.
 
-    No operation raises, and none is retried: the caller can do without the store. After a failure every connection is replaced,
-    so that a master that has moved is found.
-
-    Args:
-        address: address of the Redis.
-        clock: seconds of a monotonic clock. Default: the package's clock.
-        connect: creates a client for an address.
+    After a failure the connection is replaced, so that a master that has moved is found. ``clock`` counts seconds.
     """
 
     def __init__(self, address: RedisAddress, clock: Clock | None = None, connect: Callable[..., Client] = connect) -> None:
@@ -164,44 +129,38 @@ class RedisStore:
         self._subscriber = Subscriber(lambda: connect(address, health_check_interval=30), CHANNEL)
 
     def read(self, name: str, rejected: Mapping[str, float]) -> StoreEntry | Unreachable:
-        """Return the entry, after dropping the ``rejected`` token ids."""
         pairs = [part for token_id, seconds in rejected.items() for part in (token_id, _milliseconds(seconds))]
-        return self._run_script(READ, _keys(name, "token", "dropped", "error"), [CHANNEL, *pairs], _read_entry)
+        return self._run_script(READ, _redis_keys(name, "token", "dropped", "error"), [CHANNEL, *pairs], _parse_entry)
 
     def acquire_lease(self, name: str, entry: StoreEntry, lease: Lease) -> LeaseReply | Unreachable:
-        """Take the lease, unless another owner holds it or ``entry`` is no longer current."""
         token_id, error = entry.token_id.encode("latin-1"), entry.error or b""
         arguments = [token_id, f"{lease.owner_id}:", lease.holder, _milliseconds(lease.seconds), error]
-        return self._run_script(ACQUIRE_LEASE, _keys(name, "token", "lease", "error"), arguments, _read_lease_reply)
+        return self._run_script(ACQUIRE_LEASE, _redis_keys(name, "token", "lease", "error"), arguments, _parse_lease_reply)
 
     def publish_token(self, name: str, lease: Lease, token_id: str, sealed: bytes, seconds: float) -> bool | Unreachable:
-        """Store a token for all, and release the lease. Return False if the lease was lost or the token id was dropped."""
         arguments = [lease.holder, _milliseconds(lease.seconds), token_id, sealed, int(seconds * 1000)]
-        return self._run_script(PUBLISH_TOKEN, _keys(name, "token", "lease", "dropped", "error"), arguments, _read_bool)
+        return self._run_script(PUBLISH_TOKEN, _redis_keys(name, "token", "lease", "dropped", "error"), arguments, _parse_bool)
 
     def publish_error(self, name: str, lease: Lease, sealed: bytes, seconds: float) -> bool | Unreachable:
-        """Store an error for all, and release the lease. Return False if the lease was lost."""
         arguments = [lease.holder, sealed, _milliseconds(seconds)]
-        return self._run_script(PUBLISH_ERROR, _keys(name, "lease", "error"), arguments, _read_bool)
+        return self._run_script(PUBLISH_ERROR, _redis_keys(name, "lease", "error"), arguments, _parse_bool)
 
     def release_lease(self, name: str, lease: Lease) -> bool | Unreachable:
-        """Release the lease. Return False if it was lost."""
-        return self._run_script(RELEASE_LEASE, _keys(name, "lease"), [lease.holder], _read_bool)
+        return self._run_script(RELEASE_LEASE, _redis_keys(name, "lease"), [lease.holder], _parse_bool)
 
     def listen(self, dropped: Callable[[str], None]) -> None:
-        """Call ``dropped``, a bound method, with each token id that is dropped, as long as its object lives."""
         self._subscriber.listen(dropped)
 
     def __repr__(self) -> str:
         return f"<RedisStore {self._address!r}>"
 
-    def _run_script(self, script: str, keys: list[str], arguments: list[Any], read: Callable[[Any], T]) -> T | Unreachable:
+    def _run_script(self, script: str, redis_keys: list[str], args: list[Any], parse: Callable[[Any], T]) -> T | Unreachable:
         try:
             # The whole script each time: after a restart or a failover, the server does not know its hash.
-            return read(self._client().eval(script, len(keys), *keys, *arguments))
-        except Exception as error:  # noqa: BLE001 - redis-py, sockets, TLS and garbage raise a great many
+            return parse(self._client().eval(_FUNCTIONS + script, len(redis_keys), *redis_keys, *args))
+        except Exception as error:  # noqa: BLE001 - redis-py, sockets, TLS and malformed replies raise many types
             _close(self._connections)
-            # The error's type, and Redis's own code if it has one: the rest of its text may hold anything.
+            # The error's type, and Redis's own code if there is one. The rest of the text may contain anything.
             code = _CODE.match(str(error))
             return Unreachable(f"{type(error).__name__} {code[0]}" if code else type(error).__name__)
 
@@ -209,7 +168,7 @@ class RedisStore:
         now, pid = self._clock(), os.getpid()
         client: Client | None = None
         for connection in self._connections[-1:]:
-            # A parent process's connection is not used, even where no fork hook runs.
+            # The connection of a parent process is not used, even if no fork hook ran.
             if connection.pid == pid and now - connection.used_at < IDLE_LIMIT:
                 client = connection.client
         if client is None:
@@ -220,13 +179,13 @@ class RedisStore:
 
 
 def _close(connections: list[_Connection]) -> None:
-    """Close the connections. A forked child only closes its end of its parent's."""
+    """Close the connections. In a forked child, those of its parent stay open for the parent."""
     while connections:
         close(connections.pop().client)
 
 
-def _keys(name: str, *kinds: str) -> list[str]:
-    # The braces put them into one slot of a cluster: a script may use one slot only.
+def _redis_keys(name: str, *kinds: str) -> list[str]:
+    # The braces put the keys into one slot of a cluster: a script may use one slot only.
     return [f"{PREFIX}:{{{name}}}:{kind}" for kind in kinds]
 
 
@@ -234,18 +193,18 @@ def _milliseconds(seconds: float) -> int:
     return max(1, int(seconds * 1000))
 
 
-def _read_entry(reply: Any) -> StoreEntry:
+def _parse_entry(reply: Any) -> StoreEntry:
     record, record_ms, error, error_ms = reply
     for value in (record, error):
         if value is not None and not isinstance(value, bytes):
-            raise TypeError("neither bytes nor nothing")
+            raise TypeError("neither bytes nor None")
     return StoreEntry(record, int(record_ms) / 1000, error, int(error_ms) / 1000)
 
 
-def _read_lease_reply(reply: Any) -> LeaseReply:
+def _parse_lease_reply(reply: Any) -> LeaseReply:
     granted, wait_ms = reply
     return LeaseReply(int(granted) == 1, int(wait_ms) / 1000)
 
 
-def _read_bool(reply: Any) -> bool:
+def _parse_bool(reply: Any) -> bool:
     return int(reply) == 1

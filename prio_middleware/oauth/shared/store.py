@@ -11,81 +11,59 @@ from ...telemetry.counters import ClientCounters
 from ...telemetry.metrics import telemetry
 from .circuit_breaker import State
 
-LONGEST_LEASE = 10.0
-"""Longest lease in seconds: a leader that died is replaced after it."""
-
-ID_LENGTH = 32
-"""Characters of a token id. It stands in the clear before the ciphertext, for scripts to compare."""
+LONGEST_LEASE = 10.0  # Seconds. When the lease of a leader that died ends, another process replaces it.
+ID_LENGTH = 32  # Characters of a token id. It stands in the clear before the sealed token, for scripts to compare.
 
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """Failure of a store operation.
+    """Failure of a store operation."""
 
-    Attributes:
-        reason: one word, without any text of the store or the network.
-    """
-
-    reason: str
+    reason: str  # The type of the error, and Redis's code if there is one. No text of the store or the network.
 
 
 class StoreEntry(NamedTuple):
-    """The entry of one token. All times are the store's own, in seconds from now.
+    """Entry of one token. Times are seconds from now, by the clock of the store; negative without expiry."""
 
-    Attributes:
-        record: token id and sealed token; None if there is none, or it was dropped.
-        record_seconds: remaining life of the record.
-        error: a sealed error of the token endpoint, if there is one.
-        error_seconds: remaining life of the error.
-    """
-
-    record: bytes | None = None
-    record_seconds: float = 0.0
-    error: bytes | None = None
-    error_seconds: float = 0.0
+    record: bytes | None = None  # Token id and sealed token.
+    record_seconds: float = 0.0  # Remaining life of the record.
+    error: bytes | None = None  # Sealed error of the token endpoint.
+    error_seconds: float = 0.0  # Remaining life of the error.
 
     @property
     def token_id(self) -> str:
-        """Return the id of the token, or an empty string if there is none."""
+        """Id of the token, or an empty string if there is none."""
         return "" if self.record is None else self.record[:ID_LENGTH].decode("latin-1")
 
 
 class LeaseReply(NamedTuple):
-    """Reply to a request for a lease.
+    """Reply to a request for a lease."""
 
-    Attributes:
-        granted: the caller holds the lease, and sends the token request.
-        wait_seconds: seconds after which another owner's lease ends; 0: the entry has changed, read it again.
-    """
-
-    granted: bool
-    wait_seconds: float = 0.0
+    granted: bool  # The caller holds the lease, and sends the token request.
+    wait_seconds: float = 0.0  # Seconds until another owner's lease ends; 0 if the entry has changed: read it again.
 
 
 class Lease(NamedTuple):
-    """A lease that is requested or held.
+    """A lease that is requested or held."""
 
-    Attributes:
-        owner_id: one provider of one process. It may take over its own lease from a fetch that was cancelled.
-        lease_id: identifies the fetch of the owner.
-        seconds: length of the lease.
-    """
-
-    owner_id: str
-    lease_id: str
+    owner_id: str  # Identifies one provider of one process. It may take over its own lease from a fetch that was cancelled.
+    lease_id: str  # Identifies the fetch of the owner.
     seconds: float
 
     @property
     def holder(self) -> str:
-        """Return the stored value of the lease."""
+        """Stored value of the lease."""
         return f"{self.owner_id}:{self.lease_id}"
 
 
 class SharedStore(Protocol):
-    """Store of tokens that processes share. ``name`` is the token's; each operation changes one token's entry atomically."""
+    """Store of tokens that processes share. Each operation changes the entry of the token ``name`` atomically.
+
+    No operation raises, and none is retried: the caller can do without the store.
+    """
 
     def read(self, name: str, rejected: Mapping[str, float]) -> StoreEntry | Unreachable:
-        """Return the entry, after dropping the ``rejected`` token ids, each of which stays dropped for its seconds."""
+        """Drop the ``rejected`` token ids, each for its seconds. Return the entry that is left."""
         ...
 
     def acquire_lease(self, name: str, entry: StoreEntry, lease: Lease) -> LeaseReply | Unreachable:
@@ -93,14 +71,14 @@ class SharedStore(Protocol):
         ...
 
     def publish_token(self, name: str, lease: Lease, token_id: str, sealed: bytes, seconds: float) -> bool | Unreachable:
-        """Store a token for all, and release the lease. Return False if the lease was lost or the token id was dropped.
+        """Store a token for all processes, and release the lease. Return False if the lease was lost or the token dropped.
 
-        ``seconds`` is the remaining life of the token at the start of the lease. The store subtracts the time since.
+        ``seconds`` is the remaining life of the token at the start of the lease. The store subtracts the time since then.
         """
         ...
 
     def publish_error(self, name: str, lease: Lease, sealed: bytes, seconds: float) -> bool | Unreachable:
-        """Store an error for all, and release the lease. Return False if the lease was lost."""
+        """Store an error of the token endpoint for all processes, and release the lease. Return False if the lease was lost."""
         ...
 
     def release_lease(self, name: str, lease: Lease) -> bool | Unreachable:
@@ -108,7 +86,7 @@ class SharedStore(Protocol):
         ...
 
     def listen(self, dropped: Callable[[str], None]) -> None:
-        """Call ``dropped`` with each token id that is dropped, as long as its object lives. Best effort."""
+        """Call ``dropped``, a bound method, with each token id that is dropped, as long as its object lives. Best effort."""
         ...
 
 
@@ -117,19 +95,19 @@ OperationName = Literal["read", "acquire_lease", "publish_token", "publish_error
 
 @dataclass(slots=True)
 class StoreReport:
-    """State of the store that holds the tokens, without I/O. Counts are those of one provider in this process.
+    """State of the store that holds the tokens. Counts are those of one provider in this process.
 
     Attributes:
         kind: ``memory``, or the kind of the shared store: ``redis`` or ``file``.
         reachable: the last operation succeeded; None if there was none yet, or the store is not shared.
-        circuit: ``closed``; ``open`` while a failure keeps callers away; ``half_open`` when a probe is allowed.
+        circuit: ``closed``; ``open`` while a failure keeps callers away; ``half_open`` if a probe is allowed or under way.
         hits: tokens taken from the store, each of which saved a token request.
         published: tokens that the store accepted.
-        rejected: tokens that the store did not accept: the lease was lost, or the API rejected them meanwhile.
+        not_stored: tokens that the store did not accept: the lease was lost, or the API rejected the token meanwhile.
         errors: errors of the token endpoint taken from the store, each of which saved a token request.
         fallbacks: fetches without the store, because it did not answer, or no other process published a token in time.
         failures: operations that failed.
-        last_failure: one word for the last of them.
+        last_failure: type of the last failure, and Redis's code if there is one.
     """
 
     kind: str = "memory"
@@ -137,7 +115,7 @@ class StoreReport:
     circuit: State = "closed"
     hits: int = 0
     published: int = 0
-    rejected: int = 0
+    not_stored: int = 0
     errors: int = 0
     fallbacks: int = 0
     failures: int = 0
@@ -146,19 +124,11 @@ class StoreReport:
 
 @dataclass(frozen=True, slots=True)
 class StoreOperation:
-    """A completed operation of a shared store.
-
-    Attributes:
-        operation: its name.
-        seconds: its duration.
-        failure: one word for its failure, or None.
-        circuit: state of the circuit breaker after it.
-    """
+    """A completed operation of a shared store."""
 
     operation: OperationName
     seconds: float
-    failure: str | None
-    circuit: State
+    failure: str | None  # As in ``Unreachable.reason``; None if it succeeded.
 
 
 _ERROR_TYPES = {
@@ -168,14 +138,14 @@ _ERROR_TYPES = {
 }
 
 StoreObserver = Callable[[StoreOperation], None]
-"""Called after every operation, in the thread of its caller. It does not raise."""
+"""Called after every operation, in the thread or event loop of the fetch. It does not raise."""
 
 
 def store_observer(counters: ClientCounters) -> StoreObserver:
     """Return an observer that records the duration and the failure of each operation for the client of ``counters``."""
 
     def observe(operation: StoreOperation) -> None:
-        # The type alone: a server may make up any code that follows it.
+        # Only the type of the error: a server may invent any code that follows it.
         kind = None if operation.failure is None else operation.failure.partition(" ")[0]
         failed = {} if kind is None else {names.ERROR_TYPE: _ERROR_TYPES.get(kind, names.OTHER_ERROR)}
         labels = {names.STORE_OPERATION: operation.operation, **failed}

@@ -1,19 +1,19 @@
 """Thread that receives the ids of tokens that other processes drop.
 
-Best effort: without it, the API's rejection of such a token is the first notice.
+Best effort: a process that misses an id learns from the API's rejection of the token.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import random
 import threading
 import time
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .circuit_breaker import random_number
 from .connection import close
 from .store import ID_LENGTH
 
@@ -22,29 +22,16 @@ if TYPE_CHECKING:
 
 Dropped = Callable[[str], None]
 
-POLL = 1.0
-"""Seconds between two checks that a listener is left."""
-
-UNANSWERED = 5
-"""Pings without an answer after which a connection counts as lost: a firewall may have dropped it silently."""
-
-BATCH = 100
-"""Messages after which the thread pauses for a poll: a flood of messages must not take the processor from the application."""
-
-LONGEST_PAUSE = 30.0
-"""Longest pause in seconds between two attempts to connect."""
-
-_draw = random.SystemRandom().random
+POLL = 1.0  # Seconds between two checks for live listeners.
+UNANSWERED = 5  # Pings without an answer after which a connection counts as lost: a firewall may have dropped it silently.
+BATCH = 100  # Messages after which the thread pauses for a poll, so that a flood leaves the processor to the application.
+LONGEST_PAUSE = 30.0  # Seconds between two attempts to connect.
 
 
 class Subscriber:
-    """One thread in each process with listeners. It ends when no listener is left.
+    """Subscriber to ``channel``: one thread in each process with listeners. It ends when the last listener is gone.
 
-    Args:
-        connect: creates a client.
-        channel: name of the channel.
-        pause: waits for that number of seconds.
-        poll: seconds between two checks that a listener is left.
+    A listener is a bound method. It is gone when its object is garbage-collected. ``pause`` waits for a number of seconds.
     """
 
     def __init__(
@@ -58,11 +45,11 @@ class Subscriber:
         self._threads: dict[int, threading.Thread] = {}
 
     def listen(self, dropped: Dropped) -> None:
-        """Call ``dropped``, a bound method, with each token id in this process, as long as its object lives."""
+        """Add the listener ``dropped``: the thread calls it with each id. Start the thread if this process has none."""
         self._listeners.setdefault(weakref.WeakMethod(dropped))
         pid = os.getpid()  # A parent process's thread does not run here, even where no fork hook runs.
         thread = threading.Thread(target=self._run, args=(pid,), name="prio_middleware.subscriber", daemon=True)
-        if self._threads.setdefault(pid, thread) is thread:  # One of several concurrent callers starts it.
+        if self._threads.setdefault(pid, thread) is thread:  # Only one of several concurrent callers starts it.
             try:
                 thread.start()
             except RuntimeError:  # No more threads, or the interpreter is shutting down.
@@ -83,18 +70,18 @@ class Subscriber:
                     for message in messages:
                         failures = 0
                         self._notify(message)
-                        received = received + 1 if message else 0  # Nothing for a whole poll ends a batch, too.
+                        received = received + 1 if message else 0  # A poll without a message also ends a batch.
                         if received and received % BATCH == 0:
                             self._pause(self._poll)
-            except Exception:  # noqa: BLE001 - redis-py, sockets and TLS raise a great many; the next attempt may succeed
+            except Exception:  # noqa: BLE001 - redis-py, sockets and TLS raise many types; the next attempt may succeed
                 failures += 1
-                seconds = min(2.0 ** min(failures, 10), LONGEST_PAUSE) * (0.5 + _draw() / 2)
+                seconds = min(2.0 ** min(failures, 10), LONGEST_PAUSE) * (0.5 + random_number() / 2)
                 while seconds > 0 and self._has_listeners():
                     self._pause(min(seconds, self._poll))
                     seconds -= self._poll
 
     def _messages(self) -> Any:
-        """Yield each message, or None now and then, as long as a listener is left."""
+        """Yield each message, or None after a poll without one, until the last listener is gone."""
         client: Any = self._connect()
         try:
             with contextlib.closing(client.pubsub(ignore_subscribe_messages=True)) as channel:

@@ -113,7 +113,7 @@ def error_body(data: bytes) -> None:
     refusal = parse_refusal(answer.status_code, answer.headers or {}, answer.body)
     for code in (refusal.code, refusal.challenge, refusal.error_reference):
         line(code or "", CODE_LIMIT)
-    PRIO_REFUSALS.may_be_about_token(refusal.status_code, refusal.code, refusal.challenge)
+    PRIO_REFUSALS.may_reject_token(refusal.status_code, refusal.code, refusal.challenge)
 
 
 def compressed_body(data: bytes) -> None:

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from prio_middleware.middleware.budget_guard.budget import Allowance, Budget
+from prio_middleware.middleware.budget_guard import Allowance, Budget
 from prio_middleware.sandbox.state import Limits
 from tests.oauth.kit import Clock
 

@@ -1,4 +1,4 @@
-"""Store in a file: what it keeps and for how long, and what it makes of what others left there."""
+"""Store in a file: entries, their lifetimes, and files with foreign or damaged content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys that seal, and names that tell nothing."""
+"""Encryption keys that seal records, and names from which no client or scope can be learned."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_file_of_keys_has_one_a_line(subtests: pytest.Subtests) -> None:
             keys = Keyring.read(Secret(text))
 
             assert isinstance(keys, Keyring)
-            assert len(keys) == len(text.split())
+            assert len(keys.names(endpoint(), DEFAULT_OPTIONS)) == len(text.split())
             assert KEY not in repr(keys)
 
 
@@ -42,20 +42,20 @@ def test_what_is_no_key_is_said_without_it(subtests: pytest.Subtests) -> None:
             assert Keyring.read(Secret(text)) == problem
 
 
-def test_the_first_key_seals_and_all_open() -> None:
-    sealed = keyring(KEY).seal(b"plain")
+def test_the_first_key_encrypts_and_each_key_decrypts() -> None:
+    sealed = keyring(KEY).encrypt(b"plain")
 
-    assert keyring(OTHER_KEY, KEY).open(sealed) == b"plain"
-    assert keyring(OTHER_KEY).open(sealed) is None
-    assert keyring(KEY).open(keyring(KEY, OTHER_KEY).seal(b"plain")) == b"plain"
+    assert keyring(OTHER_KEY, KEY).decrypt(sealed) == b"plain"
+    assert keyring(OTHER_KEY).decrypt(sealed) is None
+    assert keyring(KEY).decrypt(keyring(KEY, OTHER_KEY).encrypt(b"plain")) == b"plain"
 
 
-def test_what_was_changed_does_not_open() -> None:
-    sealed = keyring().seal(b"plain")
+def test_a_changed_record_is_not_decrypted() -> None:
+    sealed = keyring().encrypt(b"plain")
 
-    assert keyring().open(sealed[:-1] + b"A") is None
-    assert keyring().open(b"") is None
-    assert keyring().open(b"\xff\x00") is None
+    assert keyring().decrypt(sealed[:-1] + b"A") is None
+    assert keyring().decrypt(b"") is None
+    assert keyring().decrypt(b"\xff\x00") is None
 
 
 def test_names_are_the_same_in_every_process_and_different_for_everything_else() -> None:
@@ -88,7 +88,7 @@ def test_a_key_may_have_every_character_of_url_safe_base64() -> None:
 
 
 def test_names_stay_the_same_from_version_to_version(subtests: pytest.Subtests) -> None:
-    """Others would be a cold start for a fleet that is upgraded process by process."""
+    """With other names, processes of two versions would not share tokens during an upgrade."""
     rows: list[tuple[type[ClientSecretBasic | ClientSecretPost], str]] = [
         (ClientSecretBasic, "3f5046db5c69010c0a0802589ae4fc2d2935f7e4"),
         (ClientSecretPost, "a0d511a86c3262abf547bb9db0f58e38531f687d"),

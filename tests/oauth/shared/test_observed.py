@@ -1,4 +1,4 @@
-"""Record of a shared store's operations."""
+"""Metrics of a shared store's operations."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_the_time_it_took_is_recorded_with_what_it_was_and_the_kind_of_its_failu
 ) -> None:
     recorder = Recorder()
     with Telemetry(meter_provider=recorder.meter_provider).in_use():
-        store_observer(ClientCounters("observed"))(StoreOperation("read", 0.125, failure, "closed"))
+        store_observer(ClientCounters("observed"))(StoreOperation("read", 0.125, failure))
 
     (point,) = recorder.points(STORE_DURATION.name).values()
     assert dict(point.attributes) == {STORE_OPERATION: "read", **error}

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from prio_middleware.oauth.shared.circuit_breaker import FIRST_PAUSE, LONGEST_PAUSE, PROBE_LIMIT, CircuitBreaker
-from prio_middleware.oauth.shared.coordinator import LONGEST, RejectedTokens
+from prio_middleware.oauth.shared.coordinator import LONGEST_REJECTION, NAMES_LIMIT, REJECTED_LIMIT, RejectedTokens
 from prio_middleware.oauth.shared.records import lease_deadline_at, lease_seconds, poll_pause, stop_waiting_at
 from prio_middleware.oauth.shared.store import LONGEST_LEASE
 
 
 def test_one_failure_opens_the_circuit_for_all_callers() -> None:
     circuit = CircuitBreaker(lambda: 0.5)
-    assert circuit.allows(0)
+    assert circuit.try_acquire(0)
     circuit.record_failure(0)
 
-    assert not circuit.allows(FIRST_PAUSE - 0.01)
+    assert not circuit.try_acquire(FIRST_PAUSE - 0.01)
     assert circuit.state(FIRST_PAUSE - 0.01) == "open"
     assert circuit.state(FIRST_PAUSE) == "half_open"
 
@@ -23,22 +23,22 @@ def test_one_failure_opens_the_circuit_for_all_callers() -> None:
 def test_then_one_at_a_time_may_try() -> None:
     circuit = CircuitBreaker(lambda: 0.5)
     circuit.record_failure(0)
-    assert circuit.allows(FIRST_PAUSE)
+    assert circuit.try_acquire(FIRST_PAUSE)
     assert circuit.state(FIRST_PAUSE) == "half_open"
-    assert not circuit.allows(FIRST_PAUSE)
+    assert not circuit.try_acquire(FIRST_PAUSE)
     circuit.record_success()
 
     assert circuit.state(FIRST_PAUSE) == "closed"
-    assert circuit.allows(FIRST_PAUSE)
+    assert circuit.try_acquire(FIRST_PAUSE)
 
 
 def test_a_probe_that_never_comes_back_is_not_waited_for_for_ever() -> None:
     circuit = CircuitBreaker(lambda: 0.5)
     circuit.record_failure(0)
-    assert circuit.allows(FIRST_PAUSE)
+    assert circuit.try_acquire(FIRST_PAUSE)
 
-    assert not circuit.allows(FIRST_PAUSE + PROBE_LIMIT - 0.01)
-    assert circuit.allows(FIRST_PAUSE + PROBE_LIMIT)
+    assert not circuit.try_acquire(FIRST_PAUSE + PROBE_LIMIT - 0.01)
+    assert circuit.try_acquire(FIRST_PAUSE + PROBE_LIMIT)
 
 
 def test_pauses_grow_to_a_limit_and_differ() -> None:
@@ -54,28 +54,28 @@ def test_pauses_grow_to_a_limit_and_differ() -> None:
     early, late = CircuitBreaker(lambda: 0.0), CircuitBreaker(lambda: 0.99)
     early.record_failure(0)
     late.record_failure(0)
-    assert early.allows(0.75)
-    assert not late.allows(1.2)
+    assert early.try_acquire(0.75)
+    assert not late.try_acquire(1.2)
 
 
 def test_simultaneous_failures_extend_the_pause_once() -> None:
     circuit = CircuitBreaker(lambda: 0.5)
-    assert all(circuit.allows(0) for _ in range(20))
+    assert all(circuit.try_acquire(0) for _ in range(20))
     for _ in range(20):
         circuit.record_failure(0.25)
-    assert circuit.allows(0.25 + FIRST_PAUSE)
+    assert circuit.try_acquire(0.25 + FIRST_PAUSE)
     circuit.record_failure(2)
     circuit.record_failure(2)
 
-    assert not circuit.allows(2 + 2 * FIRST_PAUSE - 0.01)
-    assert circuit.allows(2 + 2 * FIRST_PAUSE)
+    assert not circuit.try_acquire(2 + 2 * FIRST_PAUSE - 0.01)
+    assert circuit.try_acquire(2 + 2 * FIRST_PAUSE)
 
 
 def test_a_lease_is_no_longer_than_its_fetch_needs(subtests: pytest.Subtests) -> None:
     rows: list[tuple[float, float]] = [(30.0, LONGEST_LEASE), (9.0, 10.0), (2.0, 3.0), (0.0, 1.0)]
     for left, expected in rows:
         with subtests.test(left=left, expected=expected):
-            assert lease_seconds(left) == expected
+            assert lease_seconds(left, LONGEST_LEASE) == expected
 
 
 def test_a_fetch_is_always_shorter_than_its_lease(subtests: pytest.Subtests) -> None:
@@ -128,13 +128,21 @@ def test_rejected_token_ids_are_reported_until_their_tokens_would_have_expired()
 
 
 def test_the_newest_rejected_token_ids_are_remembered() -> None:
-    refused = RejectedTokens(limit=2, names_limit=3)
-    for token_id in "abcd":
+    refused = RejectedTokens()
+    token_ids = [str(number) for number in range(REJECTED_LIMIT + 2)]
+    for token_id in token_ids:
         refused.record_name(token_id, "name")
         refused.add(token_id, float("inf"))
 
-    assert refused.remaining("name", 0.0) == {"c": LONGEST, "d": LONGEST}
-    refused.record_name("e", "name")
-    refused.record_name("f", "name")
-    assert "c" not in refused.remaining("name", 0.0)
-    assert "d" in refused.remaining("name", 0.0)
+    assert refused.remaining("name", 0.0) == dict.fromkeys(token_ids[2:], LONGEST_REJECTION)
+
+
+def test_a_rejected_token_is_reported_as_long_as_its_name_is_among_the_newest() -> None:
+    refused = RejectedTokens()
+    for token_id in ("oldest", "next"):
+        refused.record_name(token_id, "name")
+        refused.add(token_id, float("inf"))
+    for number in range(NAMES_LIMIT - 1):
+        refused.record_name(str(number), "other")
+
+    assert refused.remaining("name", 0.0) == {"next": LONGEST_REJECTION}

@@ -7,16 +7,15 @@ from typing import Any
 
 import pytest
 
-from prio_middleware import AccessToken, CredentialsRefusedError, Secret, TokenEndpointUnavailableError
+from prio_middleware import AccessToken, CredentialsRefusedError, Secret, TokenEndpointUnavailableError, TokenError
 from prio_middleware.oauth.shared.records import (
     SKEW,
     RecordKey,
-    SharedError,
     SharedToken,
-    open_error,
-    open_token,
-    seal_error,
-    seal_token,
+    decrypt_error,
+    decrypt_token,
+    encrypt_error,
+    encrypt_token,
 )
 from prio_middleware.oauth.shared.redis_store import SIZE_LIMIT
 from tests.oauth.shared.fleet import OTHER_KEY, keyring
@@ -24,7 +23,7 @@ from tests.oauth.shared.fleet import OTHER_KEY, keyring
 PLACE = RecordKey("a" * 40, "https://auth.example/token")
 TOKEN = AccessToken(Secret("token-1"), "bearer", "booking", lifetime=3600.0)
 NOW = 1000.0
-RECORD = TOKEN.token_id.encode() + seal_token(keyring(), PLACE, TOKEN, NOW + 3600, after_rejection=False)
+RECORD = TOKEN.token_id.encode() + encrypt_token(keyring(), PLACE, TOKEN, NOW + 3600, after_rejection=False)
 MEMBERS = {
     "name": PLACE.name,
     "url": PLACE.url,
@@ -39,20 +38,20 @@ MEMBERS = {
 
 def record(content: object, token_id: str = TOKEN.token_id) -> bytes:
     plain = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return token_id.encode() + keyring().seal(plain)
+    return token_id.encode() + keyring().encrypt(plain)
 
 
 def test_a_token_comes_back_as_it_was() -> None:
     as_it_was = SharedToken(TOKEN.value, "bearer", "booking", 3600.0, 3600.0, TOKEN.token_id, after_rejection=False)
-    assert open_token(keyring(), PLACE, RECORD, NOW) == as_it_was
-    assert isinstance(open_token(keyring(), PLACE, record(MEMBERS), NOW), SharedToken)
+    assert decrypt_token(keyring(), PLACE, RECORD, NOW) == as_it_was
+    assert isinstance(decrypt_token(keyring(), PLACE, record(MEMBERS), NOW), SharedToken)
     assert isinstance(
-        open_token(keyring(), PLACE, record({**MEMBERS, "lifetime": 0.5, "expires_at": NOW + 0.5}), NOW), SharedToken
+        decrypt_token(keyring(), PLACE, record({**MEMBERS, "lifetime": 0.5, "expires_at": NOW + 0.5}), NOW), SharedToken
     )
 
 
 def test_a_scheme_that_is_set_is_how_it_is_presented() -> None:
-    opened = open_token(keyring(), PLACE, record({**MEMBERS, "type": "mac"}), NOW, "JWT")
+    opened = decrypt_token(keyring(), PLACE, record({**MEMBERS, "type": "mac"}), NOW, "JWT")
     assert isinstance(opened, SharedToken)
     assert opened.token_type == "JWT"
 
@@ -60,24 +59,24 @@ def test_a_scheme_that_is_set_is_how_it_is_presented() -> None:
 def test_neither_token_nor_server_can_be_read_without_the_key() -> None:
     assert b"token-1" not in RECORD
     assert b"auth.example" not in RECORD
-    assert open_token(keyring(OTHER_KEY), PLACE, RECORD, NOW) == "no configured key opens it"
+    assert decrypt_token(keyring(OTHER_KEY), PLACE, RECORD, NOW) == "no configured encryption key decrypts it"
 
 
 def test_a_value_that_was_moved_does_not_open(subtests: pytest.Subtests) -> None:
     places: list[RecordKey] = [PLACE._replace(name="b" * 40), PLACE._replace(url="https://elsewhere.example/token")]
     for place in places:
         with subtests.test(place=place):
-            assert open_token(keyring(), place, RECORD, NOW) == "it was sealed for another token or token endpoint"
+            assert decrypt_token(keyring(), place, RECORD, NOW) == "it was sealed for another token or token endpoint"
 
 
 def test_another_token_id_before_it_is_not_dropped_with_it() -> None:
-    assert open_token(keyring(), PLACE, b"f" * 32 + RECORD[32:], NOW) == "its token id does not match"
+    assert decrypt_token(keyring(), PLACE, b"f" * 32 + RECORD[32:], NOW) == "its token id does not match"
 
 
 def test_what_is_no_json_object_does_not_open(subtests: pytest.Subtests) -> None:
     for content in (b"", b"\xff", b"[]", b'"x"', b"{", b"1e999", b"[" * 9999):
         with subtests.test(content=content):
-            assert open_token(keyring(), PLACE, record(content), NOW) == "it was sealed for another token or token endpoint"
+            assert decrypt_token(keyring(), PLACE, record(content), NOW) == "it was sealed for another token or token endpoint"
 
 
 def test_what_is_no_token_does_not_open(subtests: pytest.Subtests) -> None:
@@ -102,39 +101,41 @@ def test_what_is_no_token_does_not_open(subtests: pytest.Subtests) -> None:
     ]
     for change in changes:
         with subtests.test(change=change):
-            assert open_token(keyring(), PLACE, record({**MEMBERS, **change}), NOW) == "it holds no token"
+            assert decrypt_token(keyring(), PLACE, record({**MEMBERS, **change}), NOW) == "it holds no token"
 
 
 def test_what_was_not_sealed_does_not_open(subtests: pytest.Subtests) -> None:
     for raw in (b"", b"x", b"x" * 32, b"\xff" * 100, TOKEN.token_id.encode() + b"x" * (SIZE_LIMIT + 1)):
         with subtests.test(raw=raw):
-            assert open_token(keyring(), PLACE, raw, NOW) == "no configured key opens it"
+            assert decrypt_token(keyring(), PLACE, raw, NOW) == "no configured encryption key decrypts it"
 
 
 def test_what_is_too_large_is_not_even_opened() -> None:
-    assert open_token(keyring(), PLACE, record({**MEMBERS, "more": "x" * SIZE_LIMIT}), NOW) == "no configured key opens it"
+    assert (
+        decrypt_token(keyring(), PLACE, record({**MEMBERS, "more": "x" * SIZE_LIMIT}), NOW)
+        == "no configured encryption key decrypts it"
+    )
 
 
 def test_a_stored_error_is_read_as_it_was_published(subtests: pytest.Subtests) -> None:
     for kind in (CredentialsRefusedError, TokenEndpointUnavailableError):
         with subtests.test(kind=kind):
             error = kind("No.", remedy="Do so.", code="invalid_client", status_code=401, error_reference="ref-1")
-            opened = open_error(keyring(), PLACE, seal_error(keyring(), PLACE, error, 10.0, NOW), NOW)
+            opened = decrypt_error(keyring(), PLACE, encrypt_error(keyring(), PLACE, error, 10.0, NOW), NOW)
 
-            assert isinstance(opened, SharedError)
-            found = opened.error
-            assert isinstance(found, kind)
-            assert opened.remaining_seconds == 10.0
-            assert (found.message, found.remedy, found.code, found.status_code, found.error_reference, found.url) == (
+            assert isinstance(opened, TokenError)
+            assert isinstance(opened, kind)
+            assert opened.retry_after == 10.0
+            assert (opened.message, opened.remedy, opened.code, opened.status_code, opened.error_reference, opened.url) == (
                 "No.", "Do so.", "invalid_client", 401, "ref-1", PLACE.url,
             )  # fmt: skip
 
 
 def test_a_stored_error_without_particulars_has_none() -> None:
-    opened = open_error(keyring(), PLACE, seal_error(keyring(), PLACE, CredentialsRefusedError("No."), 10.0, NOW), NOW)
+    opened = decrypt_error(keyring(), PLACE, encrypt_error(keyring(), PLACE, CredentialsRefusedError("No."), 10.0, NOW), NOW)
 
-    assert isinstance(opened, SharedError)
-    assert (opened.error.code, opened.error.status_code, opened.error.error_reference) == (None, None, None)
+    assert isinstance(opened, TokenError)
+    assert (opened.code, opened.status_code, opened.error_reference) == (None, None, None)
 
 
 REFUSAL = {"name": PLACE.name, "url": PLACE.url, "error": "credentials", "lifetime": 10, "expires_at": 1010, "message": "No."}
@@ -151,43 +152,43 @@ def test_what_is_no_stored_error_does_not_open(subtests: pytest.Subtests) -> Non
     ]
     for change in changes:
         with subtests.test(change=change):
-            assert isinstance(open_error(keyring(), PLACE, record(REFUSAL)[32:], NOW), SharedError)
-            assert open_error(keyring(), PLACE, record({**REFUSAL, **change})[32:], NOW) == "it holds no error"
+            assert isinstance(decrypt_error(keyring(), PLACE, record(REFUSAL)[32:], NOW), TokenError)
+            assert decrypt_error(keyring(), PLACE, record({**REFUSAL, **change})[32:], NOW) == "it holds no error"
 
 
 def test_particulars_of_another_kind_are_none() -> None:
     members = {**REFUSAL, "lifetime": 5, "expires_at": NOW + 5}
     strange = {"remedy": 1, "code": ["a"], "status_code": "401", "error_reference": {}}
-    opened = open_error(keyring(), PLACE, keyring().seal(json.dumps({**members, **strange}).encode()), NOW)
+    opened = decrypt_error(keyring(), PLACE, keyring().encrypt(json.dumps({**members, **strange}).encode()), NOW)
 
-    assert isinstance(opened, SharedError)
-    assert (opened.error.code, opened.error.status_code, opened.error.error_reference) == (None, None, None)
-    assert opened.error.remedy == CredentialsRefusedError("No.").remedy
+    assert isinstance(opened, TokenError)
+    assert (opened.code, opened.status_code, opened.error_reference) == (None, None, None)
+    assert opened.remedy == CredentialsRefusedError("No.").remedy
 
 
 def test_a_token_is_no_stored_error_and_a_stored_error_no_token() -> None:
-    refusal = seal_error(keyring(), PLACE, CredentialsRefusedError("No."), 10.0, NOW)
+    refusal = encrypt_error(keyring(), PLACE, CredentialsRefusedError("No."), 10.0, NOW)
 
-    assert open_error(keyring(), PLACE, RECORD[32:], NOW) == "it holds no error"
-    assert open_error(keyring(), PLACE, b"made up", NOW) == "no configured key opens it"
-    assert open_token(keyring(), PLACE, b"f" * 32 + refusal, NOW) == "its token id does not match"
+    assert decrypt_error(keyring(), PLACE, RECORD[32:], NOW) == "it holds no error"
+    assert decrypt_error(keyring(), PLACE, b"made up", NOW) == "no configured encryption key decrypts it"
+    assert decrypt_token(keyring(), PLACE, b"f" * 32 + refusal, NOW) == "its token id does not match"
 
 
 def test_a_record_counts_until_its_sealed_time_and_the_allowed_skew(subtests: pytest.Subtests) -> None:
-    error = seal_error(keyring(), PLACE, CredentialsRefusedError("No."), 10.0, NOW)
+    error = encrypt_error(keyring(), PLACE, CredentialsRefusedError("No."), 10.0, NOW)
     rows: list[tuple[float, float | str]] = [
         (-SKEW - 0.1, "future"), (-SKEW, 10.0), (0.0, 10.0), (SKEW, 10.0),
         (8.0, 7.0), (14.9, 0.1), (15.0, "expired"), (9e9, "expired"),
     ]  # fmt: skip
     for passed, expected in rows:
         with subtests.test(passed=passed):
-            opened = open_error(keyring(), PLACE, error, NOW + passed)
+            opened = decrypt_error(keyring(), PLACE, error, NOW + passed)
             if isinstance(expected, str):
                 assert isinstance(opened, str)
                 assert expected in opened
             else:
-                assert isinstance(opened, SharedError)
-                assert opened.remaining_seconds == pytest.approx(expected)
-    late = open_token(keyring(), PLACE, RECORD, NOW + 3600 + SKEW)
+                assert isinstance(opened, TokenError)
+                assert opened.retry_after == pytest.approx(expected)
+    late = decrypt_token(keyring(), PLACE, RECORD, NOW + 3600 + SKEW)
     assert isinstance(late, str)
     assert "expired" in late

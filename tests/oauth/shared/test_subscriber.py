@@ -18,7 +18,7 @@ from tests.oauth.kit import PATIENCE, wait_for
 
 
 class Ear:
-    """A listener. It keeps the first letter of each id."""
+    """Listener that keeps the first letter of each id."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -29,7 +29,7 @@ class Ear:
 
 
 class FakeChannel:
-    """Plays messages. An error among them is raised, and a function among them makes the message. At the end it is silent."""
+    """Channel with given messages, then none. It raises an error among them, and calls a function for its message."""
 
     def __init__(self, messages: list[Any], let_go: threading.Event) -> None:
         self.messages = messages
@@ -63,7 +63,7 @@ def message(letter: str) -> dict[str, object]:
 
 
 class Station:
-    """A subscriber and what it hears on each of its connections."""
+    """A subscriber, and the messages of each of its connections."""
 
     def __init__(self, *connections: list[Any] | Callable[[], object]) -> None:
         self.connections: list[Any] = list(connections)
@@ -169,7 +169,7 @@ def test_it_connects_again_with_growing_pauses() -> None:
 
     assert all(0 < pause <= POLL for pause in station.pauses)
     least = sum(min(2**failures, LONGEST_PAUSE) / 2 for failures in range(1, 9))
-    assert least <= sum(station.pauses) <= 2 * least + 2  # after a message, it begins anew
+    assert least <= sum(station.pauses) <= 2 * least + 2  # a message resets the pauses
     assert station.made[0].closed
 
 
@@ -190,7 +190,7 @@ def test_between_two_tries_it_ends_with_its_listeners() -> None:
     ears, is_listening = [Ear()], threading.Event()
 
     def lose_everybody() -> None:
-        assert is_listening.wait(PATIENCE)  # As long as it is an argument, the ear is there.
+        assert is_listening.wait(PATIENCE)  # The argument keeps the listener alive.
         ears.clear()
         gc.collect()
         raise ConnectionError
@@ -217,7 +217,7 @@ def test_of_simultaneous_callers_one_starts_the_thread(monkeypatch: pytest.Monke
     start = threading.Thread.start
 
     def slow(self: threading.Thread) -> None:
-        for ear in ears[1:]:  # The others come while it is being started.
+        for ear in ears[1:]:  # The others are added while the thread starts.
             station.subscriber.listen(ear.dropped)
         start(self)
 

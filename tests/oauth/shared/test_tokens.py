@@ -1,4 +1,4 @@
-"""One token for a fleet, every schedule played by hand."""
+"""Tokens that several processes share, with each schedule of their steps written by hand."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from prio_middleware.oauth.access_token import ExpiryPolicy
 from prio_middleware.oauth.effects import Pause, Post, RunBlocking, no_threads
 from prio_middleware.oauth.shared.circuit_breaker import CircuitBreaker
 from prio_middleware.oauth.shared.coordinator import SharedTokens
-from prio_middleware.oauth.shared.records import SKEW, RecordKey, SharedToken, open_token
+from prio_middleware.oauth.shared.records import SKEW, RecordKey, SharedToken, decrypt_token
 from prio_middleware.oauth.shared.store import LONGEST_LEASE, LeaseReply
 from prio_middleware.oauth.token_request import TokenEndpoint
 from prio_middleware.oauth.token_response import TokenResponse
@@ -64,7 +64,7 @@ def test_each_process_presents_a_shared_token_as_its_own_settings_say() -> None:
 
     assert fleet.requests == 1
     assert (led.token_type, adopted.token_type) == ("JWT", "Token")
-    assert isinstance(third.get(), InvalidTokenResponseError)  # It presents no token in a way that it was not told.
+    assert isinstance(third.get(), InvalidTokenResponseError)  # Without a configured scheme, only Bearer tokens are used.
 
 
 @pytest.mark.pitfall(id="fleet-stampede")
@@ -94,7 +94,7 @@ def test_the_remaining_lifetime_is_that_of_the_store_from_before_the_read() -> N
     fleet.clock.now += 500
     run = second.steps()
     run.until(RunBlocking)
-    fleet.clock.now += 3  # the read takes that long
+    fleet.clock.now += 3  # the duration of the read
     adopted = run.finish()
 
     assert isinstance(adopted, AccessToken)
@@ -138,7 +138,7 @@ def test_what_is_sealed_names_the_token_endpoint_it_is_from() -> None:
     record = fleet.only_slot.record
     assert record is not None
 
-    assert isinstance(open_token(keyring(), RecordKey(name, URL), record.value, fleet.clock.now), SharedToken)
+    assert isinstance(decrypt_token(keyring(), RecordKey(name, URL), record.value, fleet.clock.now), SharedToken)
 
 
 def test_a_token_inside_its_leeway_is_replaced_by_one_process_for_all() -> None:
@@ -201,7 +201,7 @@ def test_a_dropped_token_does_not_come_back_with_a_late_writer() -> None:
     first.tokens.invalidate(old)
     run = first.steps(stale=old)
     run.until(Post)
-    fleet.only_slot.record = record  # a master that was cut off has its way, or a replica did not hear of the drop
+    fleet.only_slot.record = record  # an isolated master returns, or a replica missed the drop
     run.finish()
 
     assert fleet.process().token().value != old.value
@@ -248,7 +248,7 @@ def test_of_tokens_revoked_together_none_replaces_another() -> None:
     b = second.after_rejection_of(own[1])
 
     assert a.value == b.value != shared.value
-    assert new.token().value == a.value  # It has heard of it.
+    assert new.token().value == a.value  # The store announced the dropped token.
     assert fleet.requests == 4
 
 
@@ -276,7 +276,7 @@ def test_a_second_suspect_token_is_replaced_without_another_read() -> None:
     fleet.store.slots.clear()
     first.token()
     run = process.steps(stale=process_has)
-    assert run.step()  # has looked, and doubts
+    assert run.step()  # has read a suspect token
     fleet.store.slots.clear()
     second.token()
     fleet.store.asked.clear()
@@ -339,7 +339,7 @@ def test_before_a_fork_there_is_no_listener() -> None:
 def test_a_leader_that_dies_is_replaced_when_its_lease_runs_out() -> None:
     fleet = Fleet(token(1000), token(1000))
     dead = fleet.process().steps()
-    dead.until(Post)  # ... and never another step
+    dead.until(Post)  # its process dies here
     start = fleet.clock.now
     others = list(in_turn([process.steps() for process in fleet.processes(3)]))
 
@@ -360,7 +360,7 @@ def test_a_leader_that_lost_its_lease_keeps_its_token_to_itself() -> None:
     assert isinstance(own, AccessToken)
     assert own.value != published.value
     assert fleet.process().token().value == published.value
-    assert slow.tokens.store_report().rejected == 1
+    assert slow.tokens.store_report().not_stored == 1
 
 
 def test_the_whole_fetch_is_shorter_than_the_lease() -> None:
@@ -446,7 +446,7 @@ def test_the_lease_of_a_cancelled_caller_is_released() -> None:
     run = fleet.process().steps()
     assert run.step()
     assert isinstance(run.effect, RunBlocking)
-    assert run.effect.operation() == LeaseReply(granted=True)  # Its answer comes too late.
+    assert run.effect.operation() == LeaseReply(granted=True)  # The caller is cancelled before it gets this reply.
     run.cancel()
     for thread in threading.enumerate():
         if thread.name == "prio_middleware.release":
@@ -467,7 +467,7 @@ def test_where_no_thread_can_be_started_the_lease_runs_out_by_itself(monkeypatch
     run.cancel()
 
     assert fleet.only_slot.lease is not None
-    process.token()  # the same process may take its own lease over
+    process.token()  # a process may take over its own lease
     assert fleet.requests == 1
 
 
@@ -496,7 +496,7 @@ def test_a_lease_used_by_another_process_between_read_and_lease_is_noticed() -> 
     fleet = Fleet(token(1000), token(1000))
     slow, quick = fleet.processes(2)
     run = slow.steps()
-    assert run.step()  # has looked, and found nothing
+    assert run.step()  # has read an empty entry
     published = quick.token()
     result = run.finish()
 
@@ -594,7 +594,7 @@ def test_a_child_has_another_owner_id(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fleet.requests == 0
 
 
-# Tokens that cannot be shared
+# Tokens that cannot be shared.
 
 
 def test_a_token_without_a_lifetime_is_shared_for_its_second() -> None:
@@ -674,7 +674,7 @@ def test_an_error_published_between_read_and_lease_is_noticed() -> None:
     fleet = Fleet(refused("invalid_client", 401), refused("invalid_client", 401))
     slow, quick = fleet.processes(2)
     run = slow.steps()
-    assert run.step()  # has looked, and found nothing
+    assert run.step()  # has read an empty entry
     quick.get()
 
     assert isinstance(run.finish(), CredentialsRefusedError)
@@ -789,7 +789,7 @@ def test_what_is_wrong_with_one_request_is_not_told_to_others() -> None:
     assert second.token().source == "endpoint"
 
 
-# What may be wrong with the store
+# Faults of the store.
 
 
 @pytest.mark.pitfall(id="store-down")
@@ -845,7 +845,7 @@ def test_a_circuit_keeps_callers_away_and_sharing_returns(caplog: pytest.LogCapt
 
 
 def probed(process: Process) -> str:
-    """Return the circuit that a report tells, after the end of the probe that the report before may have started."""
+    """Return the state of the circuit in a report, after any probe that an earlier report started."""
     process.tokens.store_report()
     for thread in threading.enumerate():
         if thread.name == "prio_middleware.probe":
@@ -927,11 +927,11 @@ def test_every_operation_is_told_of() -> None:
     fleet.clock.now += 2000
     process.token()
 
-    assert [(seen.operation, seen.failure, seen.circuit) for seen in process.seen] == [
-        ("read", None, "closed"),
-        ("acquire_lease", None, "closed"),
-        ("publish_token", None, "closed"),
-        ("read", "TimeoutError", "open"),
+    assert [(seen.operation, seen.failure) for seen in process.seen] == [
+        ("read", None),
+        ("acquire_lease", None),
+        ("publish_token", None),
+        ("read", "TimeoutError"),
     ]
 
 
@@ -948,8 +948,8 @@ def test_how_long_an_operation_took_is_told() -> None:
 @pytest.mark.parametrize(
     ("kind", "why"),
     [
-        ("poisoned", "no configured key opens it"),
-        ("empty", "no configured key opens it"),
+        ("poisoned", "no configured encryption key decrypts it"),
+        ("empty", "no configured encryption key decrypts it"),
         ("swapped", "it was sealed for another token or token endpoint"),
         ("of another generation", "its token id does not match"),
     ],
@@ -972,7 +972,7 @@ def test_a_value_that_no_key_opens_is_a_miss_and_a_warning(kind: str, why: str, 
     }[kind]
 
     assert fleet.process().token().source == "endpoint"
-    assert fleet.process().token().source == "shared"  # it was replaced
+    assert fleet.process().token().source == "shared"  # the new token replaced the bad record
     (said,) = caplog.records
     assert said.getMessage() == (
         f"A record in the shared token store is not used: {why}. Its name begins with {name[:8]}; the next token replaces it."
@@ -987,7 +987,7 @@ def test_an_error_that_no_key_opens_is_none(caplog: pytest.LogCaptureFixture) ->
     fleet.only_slot.record, fleet.only_slot.error = None, Kept(b"made up", fleet.clock.now + 100)
 
     assert fleet.process().token().source == "endpoint"
-    assert "is not used: no configured key opens it." in caplog.text
+    assert "is not used: no configured encryption key decrypts it." in caplog.text
 
 
 def test_keys_are_replaced_without_a_request_more() -> None:
@@ -1056,11 +1056,11 @@ def test_reports_count() -> None:
         run.finish()
     told, learnt = slow.tokens.store_report(), quick.tokens.store_report()
 
-    assert (told.published, told.rejected, learnt.published, learnt.hits) == (2, 2, 2, 2)
+    assert (told.published, told.not_stored, learnt.published, learnt.hits) == (2, 2, 2, 2)
 
 
 def drive(fleet: Fleet, processes: list[Any], seconds: int, *, dead: str) -> list[int]:
-    """Let each process call once in a second. Return, for each second, how many were sent with the token ``dead``."""
+    """Let each process call once a second. Return the number of calls with the token ``dead`` in each second."""
     refusals = []
     for _ in range(seconds):
         refused = 0

@@ -1,4 +1,4 @@
-"""Failures of a Redis: each is a result, never an exception, and no setting removes the time limits."""
+"""Failures of a Redis server: each is a result, never an exception, and no setting removes the timeouts."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ WELL_ANSWERED: dict[str, tuple[Any, object]] = {
 
 
 class FakeClient:
-    """Answers every script alike. ``answer`` may be an error, which it raises."""
+    """Client with one answer to every script. If ``answer`` is an error, it is raised."""
 
     def __init__(self, answer: object) -> None:
         self.answer = answer
@@ -235,7 +235,7 @@ def test_a_port_without_a_server_is_unreachable(subtests: pytest.Subtests) -> No
             assert isinstance(OPERATIONS["read"](RedisStore(address)), Unreachable)
 
 
-# How clients are made
+# Creation of clients.
 
 
 def options(address: RedisAddress) -> dict[str, Any]:

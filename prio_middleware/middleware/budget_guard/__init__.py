@@ -1,1 +1,0 @@
-"""Budget guard: a limit on 4xx responses."""
