@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from ..errors import TokenError
 from ..telemetry.counters import ClientCounters
-from ..telemetry.spans import FetchContext, FetchObserver, FetchResult, ProviderState
+from ..telemetry.spans import FetchContext, FetchObserver, FetchResult, ProviderState, WaitObserver
 from .access_token import AccessToken
-from .effects import Pause, Post, Steps, Wait, Within
+from .effects import Pause, Post, Steps, Wait
 from .single_flight import InFlightFetch, NoOutcome, Outcome
 from .token_response import TokenResponse
 
@@ -60,7 +60,7 @@ def observe_acquisition(steps: Steps[Result], counters: ClientCounters, client: 
             else:
                 result = yield effect
                 # A caller that starts a fetch and does not wait for it uses its present token.
-                how = "fetched" if isinstance(effect, Wait | Post | Within) else how
+                how = "fetched" if isinstance(effect, Wait | Post) else how
     except StopIteration as stop:
         acquired: Result = stop.value
     except Exception:
@@ -113,9 +113,8 @@ def _count_requests(steps: Steps[Outcome], observer: FetchObserver, counters: Cl
             if isinstance(effect, Pause) and effect.failure:
                 observer.failed(effect.failure, effect.seconds, effect.give_up_seconds)
             if isinstance(effect, Post) and observer.span.is_valid:
-                result = yield Within(effect, observer.context)
-            else:
-                result = yield effect
+                effect = effect._replace(context=observer.context)
+            result = yield effect
             if type(effect) is Post:  # A metadata request is a subclass.
                 response: TokenResponse = result
                 observer.attempts += 1
@@ -128,8 +127,6 @@ def _count_requests(steps: Steps[Outcome], observer: FetchObserver, counters: Cl
 
 
 def _observe_wait(wait: Wait, counters: ClientCounters, client: str) -> Steps[Outcome]:
-    from ..telemetry.spans import WaitObserver
-
     observer = WaitObserver(counters, client)
     wait.fetch.join_span(observer.caller)
     try:

@@ -15,7 +15,7 @@ import pytest
 from opentelemetry import context as otel
 
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
-from prio_middleware.oauth.effects import Background, Pause, Post, RunBlocking, Steps, Within, arun, run
+from prio_middleware.oauth.effects import Background, Pause, Post, RunBlocking, Steps, arun, run
 from prio_middleware.oauth.single_flight import InFlightFetch, NoOutcome, SingleFlight
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
@@ -54,7 +54,7 @@ def test_what_is_sent_is_the_request() -> None:
 
 def test_a_request_within_a_span_is_sent_while_its_context_is_the_current_one() -> None:
     key, seen = otel.create_key("span"), list[object]()
-    effect = Within(Post(REQUEST), otel.set_value(key, "fetch", otel.Context()))
+    effect = Post(REQUEST, otel.set_value(key, "fetch", otel.Context()))
 
     def send(request: TokenRequest) -> TokenResponse:
         seen.append((request, otel.get_value(key)))
