@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import math
@@ -19,6 +20,7 @@ _serials = itertools.count(1)
 
 ROUNDED_LIFETIME: Final = 1.0
 """Lifetime in seconds of a token whose server names 0 or less: it limits token requests to one in a second."""
+
 FIELD_VALUE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 """A header's value (RFC 9110 §5.5) of characters that every server reads alike."""
 
@@ -81,8 +83,8 @@ class Unchanged:
     """Note on a token that the server returned again after the API had rejected it.
 
     Attributes:
-        fresh_until: moment from which a new one would be due if the API had not rejected it.
-        works: the API has accepted it since.
+        fresh_until: moment from which a new token would be due if the API had not rejected this one.
+        works: the API has accepted the token since.
     """
 
     fresh_until: float
@@ -95,15 +97,15 @@ class AccessToken:
 
     Attributes:
         value: the token, masked: printable ASCII characters, without spaces around them.
-        token_type: authentication scheme to present it with, as the server spelt it (RFC 6749 §7.1).
+        token_type: authentication scheme of the ``Authorization`` header (RFC 6749 §7.1).
         scope: the granted scopes, if the server named them.
         expires_at: moment of its expiry, in seconds of ``time.monotonic()``.
-        fresh_until: moment from which a new one is due: ``expires_at`` minus the leeway.
+        fresh_until: moment from which a new token is due: ``expires_at`` minus the leeway.
         lifetime: its lifetime in seconds when it was issued.
         source: ``"endpoint"``: the token endpoint; ``"shared"``: the shared store.
         serial: a number that rises with every token of this process.
         token_id: a random id, by which the processes that share the token refer to it.
-        unchanged: set if the API has rejected this very value before. New calls are sent with it, and not retried.
+        unchanged: set if the API has rejected this value before. New calls are sent with the token, and not retried.
 
     Raises:
         ConfigurationError: the token is no :class:`Secret`, or a header cannot hold it or its type.
@@ -136,7 +138,7 @@ class AccessToken:
         return hashlib.sha256(self.value.reveal().encode("utf-8", "surrogatepass")).digest()
 
     def mark_unchanged(self, fresh_until: float) -> AccessToken:
-        """Return a copy for new calls, because the API has rejected this value. The next fetch is due at ``fresh_until``."""
+        """Return a copy with a note that the API has rejected this value. The next fetch is due at ``fresh_until``."""
         return replace(self, unchanged=Unchanged(self.fresh_until), fresh_until=min(fresh_until, self.expires_at))
 
     def mark_working(self, note: Unchanged) -> AccessToken:
@@ -161,29 +163,15 @@ def _problem(value: object, token_type: object) -> str | None:
 
 _NUMBER = re.compile(r"(-?[0-9]{1,30}(?:\.[0-9]{1,30})?)\s*(?:s|secs?|seconds?)?", re.IGNORECASE)
 
-_draw = random.SystemRandom().random  # It has no state that a fork would copy.
+
+def draw_of_this_process() -> float:
+    """Return a random number from 0 to below 1, constant while the process runs. A forked child draws its own."""
+    return _draw(os.getpid())
 
 
-class ProcessDraw:
-    """A random number for each process, constant while it runs. A forked child draws its own.
-
-    Args:
-        draw: returns a random number from 0 to below 1.
-    """
-
-    def __init__(self, draw: Callable[[], float] = _draw) -> None:
-        self._draw = draw
-        self._pid, self._drawn = 0, 0.0
-
-    def __call__(self) -> float:
-        """Return a number from 0 to below 1."""
-        if self._pid != os.getpid():
-            self._drawn = self._draw()
-            self._pid = os.getpid()
-        return self._drawn
-
-
-draw_of_this_process = ProcessDraw()
+@functools.cache
+def _draw(pid: int) -> float:  # noqa: ARG001 - the cache keeps one number for each process
+    return random.SystemRandom().random()
 
 
 DEFAULT_LIFETIME: Final = 300.0
@@ -257,15 +245,8 @@ class ExpiryPolicy:
 
 
 def _number(value: object) -> int | float | None:
-    match value:
-        case bool():
-            return None
-        case int():
-            return value
-        case float():
-            return value if math.isfinite(value) else None
-        case str():
-            found = _NUMBER.fullmatch(value.strip())
-            return float(found[1]) if found else None
-        case _:
-            return None
+    if isinstance(value, str):
+        found = _NUMBER.fullmatch(value.strip())
+        return float(found[1]) if found else None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and -math.inf < value < math.inf else None

@@ -14,15 +14,15 @@ from ..errors import TokenEndpointUnavailableError, TokenError
 from .retry import Result
 
 CUT_SHORT = 0.01
-"""Seconds before the deadline from which an unanswered attempt failed for lack of time: timers are not exact."""
+"""Seconds before the deadline from which an attempt without a response ran out of time: timers are not exact."""
 
 _backoff = wait_exponential(multiplier=0.2, max=5.0) + wait_random(0.0, 0.2)
 
-REFUSED = 3.0
-"""Seconds for which a refused connection is retried: as long as a restarting server refuses connections."""
+RESTART_SECONDS = 3.0
+"""Seconds for which a refused connection is retried: a server that restarts refuses connections."""
 
 NOT_RETRIED = frozenset({"unknown_host", "untrusted_certificate", "unexpected"})
-"""Causes that a retry does not change."""
+"""Causes of failures that a retry does not help against."""
 
 
 class Attempts:
@@ -76,16 +76,16 @@ class Attempts:
     def record(self, result: Result) -> None:
         """Record the result of an attempt.
 
-        If the deadline cut a retry short, keep the failure before it: that one says why there was a retry.
+        If the deadline cut a retry short, the result is the failure before it: that one tells the reason of the retry.
         """
-        unanswered = isinstance(result, TokenEndpointUnavailableError) and result.status_code is None
-        if self._earlier and unanswered and self._clock() >= self._deadline_at - CUT_SHORT:
+        has_no_response = isinstance(result, TokenEndpointUnavailableError) and result.status_code is None
+        if self._earlier and has_no_response and self._clock() >= self._deadline_at - CUT_SHORT:
             result = self._earlier.copy(retry_after=None)  # That wait is over.
         self._earlier = result if isinstance(result, TokenError) else None
         if _cause(result) != "connection_refused":
             self._refused_until = math.inf
         elif self._refused_until == math.inf:
-            self._refused_until = self._clock() + REFUSED
+            self._refused_until = self._clock() + RESTART_SECONDS
         self.result = result
         self._state.set_result(result)
 

@@ -32,12 +32,12 @@ from .decision import (
     DroppedTokens,
     Failure,
     Fetch,
+    Reason,
     Use,
     UseAndRefresh,
     decide,
     fetch_seconds,
     is_after_rejection,
-    reason_label,
     usable,
 )
 from .discovery import Discovery
@@ -56,22 +56,22 @@ GRACE = 1.0
 """Seconds past its deadline after which a fetch counts as lost."""
 
 STARTING = 1.0
-"""Seconds within which a fetch must run. Its caller may be interrupted (KeyboardInterrupt) before it starts the fetch."""
+"""Seconds within which a fetch must start to run: KeyboardInterrupt may come before its caller has started it."""
 
 WAIT_WITH_TOKEN = 0.1
 """Seconds that a caller with a usable token waits for a new one. The fetch continues after the caller stops waiting."""
 
 FROZEN = 0.6
-"""Seconds past its deadline after which the process must have been stopped: the transport cancels slow fetches earlier."""
+"""Seconds past a deadline from which the process must have been stopped: the transport ends slow requests earlier."""
 
 UNCHANGED_PAUSE = 10.0
-"""Seconds between token requests while the token endpoint returns a token that the API rejected: at most 6 in a minute."""
+"""Seconds between token requests while the token endpoint returns a token that the API rejected."""
 
 REJECTED_LIMIT = 64
-"""Number of rejected tokens whose values are recognised."""
+"""Number of rejected tokens that are recognised by their values."""
 
 CLOSING = 1.0
-"""Seconds that closing a client waits for the end of its fetches."""
+"""Seconds for which the closing of a client waits for the end of each fetch."""
 
 
 class CredentialsSource(Protocol):
@@ -81,7 +81,7 @@ class CredentialsSource(Protocol):
         """Return the endpoint with new credentials, or None if they have not changed.
 
         Args:
-            force: read the source even if it looks unchanged: the token endpoint rejected the present credentials.
+            force: read the source even if it looks unchanged: the token endpoint answered that the credentials are wrong.
         """
         ...
 
@@ -100,7 +100,7 @@ class TokenProvider(Protocol):
 
         Args:
             key: the token's options.
-            stale: the token that the API rejected, if any.
+            stale: the token that the API rejected for this call, if any.
             send: sends a token request for the calling client, and returns the response. It also identifies the client.
             max_wait: longest wait of the caller in seconds. Default: the provider decides.
 
@@ -112,7 +112,7 @@ class TokenProvider(Protocol):
     async def aget_token(
         self, key: TokenOptions, stale: AccessToken | None, send: AsyncSend, /, *, max_wait: float | None = None
     ) -> AccessToken:
-        """Do the same for a task."""
+        """Async version of :meth:`get_token`."""
         ...
 
     def invalidate(self, token: AccessToken, /) -> None:
@@ -123,7 +123,7 @@ class ClientCredentialsProvider:
     """Tokens of the client credentials grant: one token request for each lifetime, for any number of callers.
 
     A fetch belongs to the provider. It runs in a task of its own on an event loop, in a daemon thread of its own for sync
-    callers. Callers join it and leave it; it goes on for the next ones, for at most ``deadline_seconds``.
+    callers. It goes on when a caller stops waiting, for at most ``deadline_seconds``.
 
     Args:
         endpoint: the token endpoint and its credentials.
@@ -135,13 +135,12 @@ class ClientCredentialsProvider:
         loopback_http_hosts: hosts of this machine whose token endpoint may be reached over plain HTTP.
         discovery: finds the token endpoint in the server's metadata; until then, the URL of ``endpoint`` is the issuer.
         credentials_source: source of new credentials. It is called whenever no fresh token is cached, and once more, with
-            ``force``, when the token endpoint rejects the credentials.
-        resolution: credentials from a resolver, for a provider of :class:`Accounts`; until then those of ``endpoint`` do not
-            count.
+            ``force``, when the token endpoint answers that the credentials are wrong.
+        resolution: the resolver's credentials, for a provider of :class:`Accounts`. They replace those of ``endpoint``.
         renewal_params: further parameters of the token requests that follow a rejection by the API.
         cache: the token cache. Default: a new one.
         shared: shares tokens with other processes.
-        counters: the client's counters; its own if left out. A pipeline with a registry replaces them.
+        counters: the client's counters. Default: new ones, which a pipeline with a registry replaces.
         clock: seconds of a monotonic clock. Default: the package's clock.
 
     Raises:
@@ -236,13 +235,13 @@ class ClientCredentialsProvider:
     async def aget_token(
         self, key: TokenOptions, stale: AccessToken | None, send: AsyncSend, /, *, max_wait: float | None = None
     ) -> AccessToken:
-        """Do the same for a task, on asyncio or trio."""
+        """Async version of :meth:`get_token`, on asyncio or trio."""
         if key.account is not None:
             return await self.of_account(key.account).aget_token(key.without_account(), stale, send, max_wait=max_wait)
         return _token_or_raise(await arun(self.acquire(key.over(self.defaults), stale, max_wait), send))
 
     def release(self, send: Hashable, /, *, keep: bool) -> None:
-        """Stop the fetches of a client that closes, and wait at most 1 s for their end.
+        """Stop the fetches of a client that closes, and wait at most 1 s for the end of each.
 
         Its waiting callers get a :class:`ClientClosedError`.
 
@@ -254,13 +253,13 @@ class ClientCredentialsProvider:
             fetch.wait(CLOSING)
 
     async def arelease(self, send: Hashable, /, *, keep: bool) -> None:
-        """Do the same for an async client."""
+        """Async version of :meth:`release`."""
         for fetch in self.stop_fetches(send, keep=keep):
             await fetch.await_(CLOSING, CLOSING)
 
     def invalidate(self, token: AccessToken, /) -> None:
         """Forget ``token`` if it is still the current one of its key: the API rejected it."""
-        if token.unchanged:  # It stays until the endpoint returns another one: dropping it would cost a request for each call.
+        if token.unchanged:  # It stays until the endpoint returns another one. Otherwise each call would send a token request.
             return
         self._newest_rejected = max(self._newest_rejected, token.serial)
         self._remember_rejection(token)
@@ -284,7 +283,7 @@ class ClientCredentialsProvider:
         return self.accounts.provider(name)
 
     def replace_credentials(self, endpoint: TokenEndpoint) -> None:
-        """Use new credentials: drop the tokens and failures of the old ones."""
+        """Use new credentials. Drop the tokens and failures of the old ones."""
         endpoint.recent.add(*self.endpoint.recent)
         self.endpoint = endpoint
         self._single_flight.detach_all()
@@ -295,7 +294,7 @@ class ClientCredentialsProvider:
     def report(self, key: TokenOptions | None = None) -> TokenReport:
         """Return the state of the token for ``key``.
 
-        Default: the client's own token; if all requests have options of their own, the one of them that expires last.
+        Default: the token for the client's own options. If there is none, the token that expires last.
         """
         now = self._clock()
         key = self._main_key() if key is None else key.over(self.defaults)
@@ -320,7 +319,7 @@ class ClientCredentialsProvider:
         run(self._fetch_in_background(), send)
 
     async def astart_fetch(self, send: AsyncSend, /) -> None:
-        """Do the same for a task."""
+        """Async version of :meth:`start_fetch`."""
         await arun(self._fetch_in_background(), send)
 
     def store_report(self) -> StoreReport:
@@ -328,7 +327,7 @@ class ClientCredentialsProvider:
         return self._shared.report() if self._shared else StoreReport()
 
     def listen(self) -> None:
-        """Listen for shared tokens that other processes drop, in a thread of this process. Best effort."""
+        """Drop shared tokens that other processes drop, by a thread of this process. Best effort."""
         if self._shared:
             self._shared.listen(self._drop_id)
 
@@ -390,16 +389,15 @@ class ClientCredentialsProvider:
             self._single_flight.drop(key, fetch)
             fetch.complete(NoOutcome.ABANDONED)
             return NoOutcome.ABANDONED
-        if leads and (done := (yield from self._start(key, stale, fetch, needed.fallback))) is not None:
+        if not leads:
+            outcome = yield from self._wait(key, fetch, needed.fallback, give_up_at, joined=True)
+            if outcome is not NoOutcome.OWN_THREAD:
+                return outcome
+            fetch = InFlightFetch(fetch.lost_at)  # Of this caller alone.
+        done = yield from self._start(key, stale, fetch, needed.fallback)
+        if done is not None:
             return done
-        outcome = yield from self._wait(key, fetch, needed.fallback, give_up_at, joined=not leads)
-        if outcome is NoOutcome.OWN_THREAD:
-            private = InFlightFetch(fetch.lost_at)
-            done = yield from self._start(key, stale, private, needed.fallback)
-            if done is not None:
-                return done
-            return (yield from self._wait(key, private, needed.fallback, give_up_at, joined=False))
-        return outcome
+        return (yield from self._wait(key, fetch, needed.fallback, give_up_at, joined=False))
 
     def _start(
         self, key: TokenOptions, stale: AccessToken | None, fetch: InFlightFetch, fallback: AccessToken | None
@@ -428,15 +426,14 @@ class ClientCredentialsProvider:
         if joined:
             seconds = min(seconds, self._starting_seconds(fetch))
         outcome: Outcome = yield Wait(fetch, max(0.0, seconds), max(0.0, fetch.lost_at - now), joined)
-        waited = self._clock() - now
-        if outcome is not NoOutcome.TIMED_OUT or (now + waited < fetch.lost_at and waited < seconds + FROZEN):
-            return outcome
-        if now + waited >= fetch.lost_at:
+        ended_at = self._clock()
+        if outcome is NoOutcome.TIMED_OUT and ended_at >= fetch.lost_at:
             return self._give_up(key, fetch)
-        return NoOutcome.ABANDONED
+        was_frozen = ended_at - now >= seconds + FROZEN
+        return NoOutcome.ABANDONED if outcome is NoOutcome.TIMED_OUT and was_frozen else outcome
 
     def _give_up(self, key: TokenOptions, fetch: InFlightFetch) -> Outcome:
-        """Abandon a lost fetch. The first time callers retry, because the process may have been suspended; then they fail."""
+        """Abandon a lost fetch. Return an error for its callers if it is not the first one in a row that is lost."""
         if not self._single_flight.drop(key, fetch) or self._failures.may_retry_lost(fetch) or not fetch.is_running():
             return NoOutcome.ABANDONED
         error = TokenEndpointUnavailableError(
@@ -457,7 +454,7 @@ class ClientCredentialsProvider:
         deadline_at: float,
         trigger: Trigger | None = None,
     ) -> Steps[Outcome]:
-        """Fetch a token and complete ``fetch`` in every case, as abandoned if these steps are dropped half way."""
+        """Fetch a token and complete ``fetch`` in every case, as abandoned if these steps are closed before their end."""
         outcome: Outcome = NoOutcome.ABANDONED
         began: float | None = None
         try:
@@ -510,7 +507,9 @@ class ClientCredentialsProvider:
     ) -> Steps[Outcome]:
         dropped, cached = self._dropped.pop(key), self._cache.get(key)
         after_rejection = is_after_rejection(dropped, cached, stale)
-        reason = reason_label(dropped, cached, after_rejection=after_rejection)
+        reason: Reason = "expiring" if cached else dropped or "initial"
+        if after_rejection:
+            reason = "rejected"
         context = FetchContext(self.counters, self.client, self.token_url, reason, trigger)
 
         def provider_state() -> ProviderState:
@@ -532,32 +531,15 @@ class ClientCredentialsProvider:
         endpoint = self.endpoint
         wanted = key.over(self._resolution.options) if self._resolution else key
         self.listen()
-        request: RequestToken = self._request_with_retries
-        if after_rejection and self._renewal_params:
-            request = partial(self._request_with_retries, params=self._renewal_params)
+        request: RequestToken = partial(self._request_with_retries, params=self._renewal_params if after_rejection else ())
         if self._shared:
             has_fallback = usable(self._cache.get(key), stale, self._clock()) is not None
             result = yield from self._shared.fetch(
-                endpoint,
-                wanted,
-                deadline_at,
-                request,
-                has_fallback=has_fallback,
-                after_rejection=after_rejection,
+                endpoint, wanted, deadline_at, request, has_fallback=has_fallback, after_rejection=after_rejection
             )
         else:
             result = yield from request(endpoint, wanted, deadline_at)
-        is_about_client = isinstance(result, CredentialsRefusedError) or getattr(result, "status_code", None) == 401
-        is_rejected = is_about_client and endpoint is self.endpoint
-        # In a worker thread: with force, the source reads its file, which may be a pipe. Otherwise it only looks at its time.
-        reload = partial(self._reload_credentials, force=True)
-        may_reload = may_reload and is_rejected
-        if may_reload and self._resolution:
-            reloaded = (yield from self._resolve(self._resolution, deadline_at, force=True)) is None
-            may_reload = reloaded and self.endpoint is not endpoint
-        elif may_reload:
-            may_reload = self._credentials_source is not None and (yield RunBlocking(reload))
-        if may_reload:
+        if may_reload and (yield from self._replace_wrong_credentials(endpoint, result, deadline_at)):
             return (yield from self._fetch(key, stale, deadline_at, fetch, after_rejection=after_rejection, may_reload=False))
         if endpoint is not self.endpoint or isinstance(result, NoOutcome | Crash):
             return result if isinstance(result, AccessToken) else NoOutcome.ABANDONED
@@ -567,8 +549,23 @@ class ClientCredentialsProvider:
         result = self._mark(result)
         self._remember(key, result)
         if isinstance(result, AccessToken) and result.unchanged:
-            return self._unchanged_error()
+            message = "The token endpoint returned the token that the API rejected."
+            return TokenUnchangedError(message, client=self.client, url=self.token_url)
         return result
+
+    def _replace_wrong_credentials(self, endpoint: TokenEndpoint, result: Outcome, deadline_at: float) -> Steps[bool]:
+        """Reload the credentials if ``result`` is an error about those of ``endpoint``. Return whether there are new ones."""
+        is_about_credentials = isinstance(result, CredentialsRefusedError) or getattr(result, "status_code", None) == 401
+        if endpoint is not self.endpoint or not is_about_credentials:
+            return False
+        if self._resolution:
+            error = yield from self._resolve(self._resolution, deadline_at, force=True)
+            return error is None and endpoint is not self.endpoint
+        if self._credentials_source is None:
+            return False
+        # In a worker thread: with force, the source reads its file, which may be a pipe. Otherwise it only looks at its time.
+        is_new: bool = yield RunBlocking(partial(self._reload_credentials, force=True))
+        return is_new
 
     def _request_with_retries(
         self, endpoint: TokenEndpoint, key: TokenOptions, deadline_at: float, *, params: tuple[tuple[str, str], ...] = ()
@@ -591,7 +588,7 @@ class ClientCredentialsProvider:
         return self._mark(attempts.result)
 
     def _mark(self, result: AccessToken | TokenError) -> AccessToken | TokenError:
-        """Mark a token whose value the API has rejected."""
+        """Return ``result``, marked as unchanged if it is a token whose value the API has rejected."""
         if isinstance(result, TokenError):
             return result
         if result.unchanged:  # Another process may have seen the rejection.
@@ -602,15 +599,9 @@ class ClientCredentialsProvider:
         return result.mark_unchanged(self._clock() + UNCHANGED_PAUSE)
 
     def _resolve(self, resolution: Resolution, deadline_at: float, *, force: bool = False) -> Steps[TokenError | None]:
-        """Ask the resolver for the credentials if they are due, or with ``force``. Return the error if there are none."""
-        while resolution.is_asking():
-            if (left := deadline_at - self._clock()) <= 0:
-                return resolution.still_asking()
-            yield Pause(min(left, 0.05))
-        if not (force or resolution.is_due()):
-            return None
-        found: TokenEndpoint | TokenError = yield from resolution.ask(max(deadline_at - self._clock(), 0.0))
-        if isinstance(found, TokenError):
+        """Use the resolver's present credentials. Return the error if there are none."""
+        found = yield from resolution.resolve(deadline_at, force=force)
+        if not isinstance(found, TokenEndpoint):
             return found
         if not self.is_resolved:
             self.endpoint, self.is_resolved = found, True
@@ -653,11 +644,6 @@ class ClientCredentialsProvider:
         left = max(0.0, failure.retry_at - self._clock())
         message = f"{failure.error.message} Not retried for {left:.1f} s."
         return failure.error.copy(message=message, retry_after=left, cooling_down=True)
-
-    def _unchanged_error(self) -> TokenError:
-        return TokenUnchangedError(
-            "The token endpoint returned the token that the API rejected.", client=self.client, url=self.token_url
-        )
 
     def _timeout_error(self, seconds: float) -> TokenError:
         return TokenEndpointUnavailableError(

@@ -15,14 +15,7 @@ Result = AccessToken | TokenError
 
 
 def request_token(endpoint: TokenEndpoint, key: TokenOptions, deadline_at: float, clock: Callable[[], float]) -> Steps[Result]:
-    """Send one token request and read the response.
-
-    Args:
-        endpoint: the token endpoint and its credentials.
-        key: options of the token.
-        deadline_at: moment of ``clock`` at which the whole fetch is given up.
-        clock: seconds of a monotonic clock.
-    """
+    """Send one token request and read the response. ``deadline_at`` is the moment of ``clock`` that ends the whole fetch."""
     requested_at = clock()
     request = endpoint.request(key, deadline_at, requested_at)
     response: TokenResponse = yield Post(request)
@@ -39,14 +32,14 @@ LONGEST_PAUSE = 10.0
 """Longest such pause in seconds."""
 
 TIMES_LIMIT = 16
-"""Largest count of consecutive failures: the pause has its full length long before."""
+"""Largest count of consecutive failures. The pause reaches its full length long before."""
 
 PACE = 1.0
 """Seconds from the start of an interrupted fetch to the next one. An interruption says nothing about the token endpoint."""
 
 
 class Failures:
-    """The last failure of each key of one provider. Rejected credentials count for every key.
+    """The last failure of each key of one provider. An error about the credentials counts for every key.
 
     Args:
         failure_cooldown: seconds for which a permanent failure is not retried.
@@ -60,6 +53,10 @@ class Failures:
     def __init__(self, failure_cooldown: float, limit: int = 1024) -> None:
         self._failure_cooldown = failure_cooldown
         self._limit = limit
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget every failure: there are new credentials."""
         self._failures: dict[TokenOptions | None, Failure] = {}
         self._interrupted: dict[TokenOptions, float] = {}
         self._lost: object = None
@@ -67,12 +64,12 @@ class Failures:
         self.last_failed = False
 
     def get(self, key: TokenOptions) -> Failure | None:
-        """Return the failure that blocks fetches for ``key`` longest."""
+        """Return the failure that delays fetches for ``key`` longest."""
         known = (self._failures.get(None), self._failures.get(key))
-        return max((failure for failure in known if failure), key=lambda failure: failure.retry_at, default=None)
+        return max(filter(None, known), key=lambda failure: failure.retry_at, default=None)
 
     def has(self, key: TokenOptions) -> bool:
-        """Return whether a failure of this very key is remembered."""
+        """Return whether a failure of this key alone is remembered."""
         return key in self._failures
 
     def record(self, key: TokenOptions, error: TokenError, now: float) -> None:
@@ -92,7 +89,7 @@ class Failures:
             self._failures[about] = Failure(error, now, now + self._failure_cooldown)
 
     def record_interruption(self, key: TokenOptions, began: float) -> None:
-        """Remember that the fetch that began at that moment ended early: with its event loop, or with its client."""
+        """Remember that a fetch ended without an outcome. ``began`` is the moment at which it began."""
         if len(self._interrupted) >= self._limit:
             self._interrupted.clear()
         self._interrupted[key] = began
@@ -103,9 +100,10 @@ class Failures:
         return 0.0 if began is None else began + PACE
 
     def may_retry_lost(self, fetch: object) -> bool:
-        """Return whether a fetch that ran out of time may be retried at once: only the first in a row.
+        """Return whether a fetch that ran past its deadline may be retried at once.
 
-        The first time this process may have been stopped for a while; the second time the token endpoint is at fault.
+        The first one in a row may be: this process may have been stopped for a while. After that the token endpoint is at
+        fault.
         """
         if self._lost is None:
             self._lost = fetch
@@ -116,14 +114,6 @@ class Failures:
         self._failures.pop(key, None)
         self._failures.pop(None, None)
         self._interrupted.pop(key, None)
-        self._lost = None
-        self.may_retry = True
-        self.last_failed = False
-
-    def clear(self) -> None:
-        """Forget every failure: there are new credentials."""
-        self._failures.clear()
-        self._interrupted.clear()
         self._lost = None
         self.may_retry = True
         self.last_failed = False
