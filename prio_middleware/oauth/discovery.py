@@ -24,7 +24,7 @@ from .token_request import TokenEndpoint
 from .token_response import TokenResponse, json_members
 
 TOKEN_URL_LIMIT = 2000
-"""Most characters of a token endpoint's URL."""
+"""Maximum length of a token endpoint's URL, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +43,14 @@ class Issuer:
 
 
 class Unusable(NamedTuple):
-    """Metadata without a usable token endpoint.
-
-    Attributes:
-        problem: the problem; of the server's words, it holds only what an error may repeat.
-        remedy: the remedy, if it is known.
-    """
+    """Metadata without a usable token endpoint. ``problem`` holds no text of the server that an error must not repeat."""
 
     problem: str
     remedy: str | None = None
 
 
 def well_known_urls(issuer: str) -> tuple[str, str]:
-    """Return the URLs to try: those of RFC 8414 §3.1 and of OpenID Connect Discovery 1.0 §4."""
+    """Return the metadata URLs of RFC 8414 §3.1 and of OpenID Connect Discovery 1.0 §4."""
     whole = issuer.removesuffix("/")
     parts = urlsplit(whole)
     origin = f"{parts.scheme}://{parts.netloc}"
@@ -137,9 +132,9 @@ def _token_url(members: Mapping[str, object], issuer: Issuer) -> str | Unusable:
 
 
 REREAD_PAUSE = 10.0
-"""Least seconds between two reads of the metadata, once a token URL is known."""
+"""Minimum seconds between two reads of the metadata when a token URL is known."""
 
-_NOT_THERE = frozenset({404, 405, 410})
+_MOVED = frozenset({404, 405, 410})
 
 
 class Discovery:
@@ -147,9 +142,6 @@ class Discovery:
 
     The metadata are read again after a token request that fails as if the endpoint had moved, at most once in ``REREAD_PAUSE``.
     If that fails, the known token endpoint stays in use.
-
-    Args:
-        issuer: the authorization server.
 
     Attributes:
         token_url: the token endpoint, or None until it is known.
@@ -170,13 +162,9 @@ class Discovery:
     def request_token(
         self, endpoint: TokenEndpoint, key: TokenOptions, deadline_at: float, clock: Callable[[], float]
     ) -> Steps[Result]:
-        """Make one attempt to get a token from the discovered token endpoint.
+        """Make one attempt to get a token from the discovered token endpoint. The URL of ``endpoint`` is the issuer's.
 
-        Args:
-            endpoint: the token endpoint, with the issuer for its URL.
-            key: options of the token.
-            deadline_at: moment of ``clock`` at which the whole fetch is given up.
-            clock: seconds of a monotonic clock.
+        ``deadline_at`` is the moment of ``clock`` at which the whole fetch is given up.
         """
         url = yield from self._locate(endpoint, deadline_at, clock)
         if isinstance(url, TokenError):
@@ -211,8 +199,8 @@ class Discovery:
     ) -> Steps[str | TokenError]:
         """Request each well-known URL until one has usable metadata.
 
-        A 5xx at one URL says nothing about the other: gateways answer so for paths without a server. If the server does not
-        answer, or asks for fewer requests, the other URL is not tried.
+        After a 5xx the other URL is tried: gateways answer so for paths without a server. It is not tried if there was no
+        response, or one that asks for fewer requests.
         """
         failures: list[tuple[str, Unusable]] = []
         unavailable: TokenError | None = None
@@ -222,8 +210,7 @@ class Discovery:
             answer: TokenResponse = yield Get(request)
             hint = request.hint
             if answer.is_unavailable:
-                found_now = request.explain(_unavailable(answer, request.secrets), endpoint.client)
-                unavailable = unavailable or found_now
+                unavailable = unavailable or request.explain(_unavailable(answer, request.secrets), endpoint.client)
                 if answer.status_code < 500:
                     break
                 continue
@@ -240,7 +227,7 @@ def may_have_moved(error: TokenError) -> bool:
     An OAuth error, or a 429, comes from the token endpoint itself.
     """
     if isinstance(error, TokenRequestRefusedError):
-        return error.status_code in _NOT_THERE
+        return error.status_code in _MOVED
     return error.status_code != 429
 
 
@@ -255,10 +242,10 @@ def _unavailable(answer: TokenResponse, secrets: tuple[Secret, ...]) -> TokenErr
 
 
 def _unusable(failures: list[tuple[str, Unusable]], issuer: str, client: str, hint: str | None) -> TokenError:
-    said = "; ".join(f"at {safe_url(url)}, {failure.problem}" for url, failure in failures)
+    problems = "; ".join(f"at {safe_url(url)}, {failure.problem}" for url, failure in failures)
     remedy = next((failure.remedy for _, failure in failures if failure.remedy), DiscoveryError.default_remedy)
     return DiscoveryError(
-        f"The authorization server's metadata name no usable token endpoint: {said}.",
+        f"The authorization server's metadata name no usable token endpoint: {problems}.",
         client=client,
         url=issuer,
         remedy=f"{remedy} {hint}" if hint else remedy,

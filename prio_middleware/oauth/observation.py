@@ -16,17 +16,10 @@ from .token_response import TokenResponse
 
 @dataclass(frozen=True, slots=True)
 class TokenReport:
-    """State of one token, without the token itself and without I/O.
+    """State of one token, as :class:`~prio_middleware.telemetry.providers.TokenState` defines it.
 
     Attributes:
-        expires_in: seconds until the token expires, not positive once it has; None if there is no token.
-        failure: error of the last fetch, unless one has succeeded since.
-        failed_ago: seconds since that failure.
-        cooldown_seconds: seconds for which no fetch is made after that failure, or None.
         fetching: a fetch is in progress.
-        lifetime: lifetime of the token in seconds when it was issued; None if there is no token.
-        without_token: the client has no usable token, for any options, and its last fetch failed.
-        never_tried: no fetch has completed with the present credentials.
     """
 
     expires_in: float | None = None
@@ -40,7 +33,7 @@ class TokenReport:
 
     @property
     def is_usable(self) -> bool:
-        """True if there is a token, and it has not expired."""
+        """True if there is a token that has not expired."""
         return self.expires_in is not None and self.expires_in > 0
 
 
@@ -48,7 +41,7 @@ Result = AccessToken | TokenError
 
 
 def observe_acquisition(steps: Steps[Result], counters: ClientCounters, client: str) -> Steps[Result]:
-    """Yield the same steps, count their outcome, and record the time that the caller waits for another caller's fetch."""
+    """Yield the same effects, count the result, and record the time that the caller waits for another caller's fetch."""
     counters.check_fork()
     how, result = "cached", None
     try:
@@ -77,17 +70,13 @@ def observe_acquisition(steps: Steps[Result], counters: ClientCounters, client: 
 def observe_fetch(
     steps: Steps[Outcome], context: FetchContext, fetch: InFlightFetch, provider_state: Callable[[], ProviderState]
 ) -> Steps[Outcome]:
-    """Yield the same steps, recorded as one fetch, with its requests inside its span.
+    """Yield the same effects, and record them as one fetch. Its requests are children of its span.
 
-    Args:
-        steps: steps of the fetch.
-        context: data about the fetch that is known before it.
-        fetch: the fetch that callers join.
-        provider_state: returns the provider's state, after the fetch.
+    ``provider_state`` is called after the fetch.
     """
     observer = FetchObserver(context)
     fetch.span = observer.span
-    ended = FetchResult()  # Of a fetch that is stopped or abandoned.
+    ended = FetchResult()  # Stopped or abandoned.
     try:
         result = yield from _count_requests(steps, observer, context.counters)
         match result:
@@ -95,8 +84,6 @@ def observe_fetch(
                 ended = FetchResult(source=result.source, lifetime=result.lifetime)
             case TokenError():
                 ended = FetchResult(result)
-            case _:
-                pass
     except Exception as error:
         ended = FetchResult(error)
         raise

@@ -386,7 +386,7 @@ class ClientCredentialsProvider:
         begins = max(self._clock(), needed.not_before)
         fetch, leads = self._single_flight.join(key, begins + self.deadline_seconds + GRACE)
         if not leads and (fetch.outcome is not None or fetch.is_lost or self._starting_seconds(fetch) <= 0):
-            self._single_flight.drop(key, fetch)
+            self._single_flight.remove(key, fetch)
             fetch.complete(NoOutcome.ABANDONED)
             return NoOutcome.ABANDONED
         if not leads:
@@ -434,7 +434,7 @@ class ClientCredentialsProvider:
 
     def _give_up(self, key: TokenOptions, fetch: InFlightFetch) -> Outcome:
         """Abandon a lost fetch. Return an error for its callers if it is not the first one in a row that is lost."""
-        if not self._single_flight.drop(key, fetch) or self._failures.may_retry_lost(fetch) or not fetch.is_running():
+        if not self._single_flight.remove(key, fetch) or self._failures.may_retry_lost(fetch) or not fetch.is_running():
             return NoOutcome.ABANDONED
         error = TokenEndpointUnavailableError(
             f"The token request did not end within {self.deadline_seconds:.0f} s, and could not be cancelled.",
@@ -482,7 +482,7 @@ class ClientCredentialsProvider:
                 self._failures.record_interruption(key, began)
             # The API may have rejected the cached token for another caller before the fetch completes.
             is_rejected = isinstance(outcome, AccessToken) and outcome.serial <= self._newest_rejected
-            self._single_flight.drop(key, fetch)
+            self._single_flight.remove(key, fetch)
             fetch.complete(NoOutcome.ABANDONED if is_rejected else outcome)
         return outcome
 
@@ -490,11 +490,11 @@ class ClientCredentialsProvider:
         now = self._clock()
         fetch, leads = self._single_flight.join(key, now + self.deadline_seconds + GRACE)
         if not leads and (fetch.is_lost or self._starting_seconds(fetch) <= 0):
-            self._single_flight.drop(key, fetch)
+            self._single_flight.remove(key, fetch)
         elif leads:
             started = yield Background(self._lead(key, None, fetch, fetch.lost_at - GRACE, trigger()), fetch)
             if not started:
-                self._single_flight.drop(key, fetch)
+                self._single_flight.remove(key, fetch)
                 fetch.complete(NoOutcome.ABANDONED)
 
     def _observed_fetch(

@@ -33,17 +33,17 @@ class NoOutcome(enum.Enum):
     """The fetch ended before it had an outcome: callers elect another leader."""
 
     TIMED_OUT = enum.auto()
-    """The wait is over, and the fetch has not completed."""
+    """The caller's wait ended before the fetch."""
 
     OWN_THREAD = enum.auto()
-    """The caller's own thread runs the fetch: it cannot complete while the caller blocks the thread."""
+    """The caller's own thread runs the fetch, which cannot complete while the caller blocks the thread."""
 
     CLOSED = enum.auto()
-    """The caller's own client was closed meanwhile."""
+    """The caller's own client was closed."""
 
 
 class Crash(NamedTuple):
-    """Exception that is no error of a token endpoint: each caller raises a copy."""
+    """Exception other than a ``TokenError`` that ended a fetch or a function of the application."""
 
     error: Exception
 
@@ -56,8 +56,8 @@ class InFlightFetch:
     """A fetch in progress.
 
     Attributes:
-        lost_at: moment of the provider's clock, in seconds, from which the fetch counts as lost: a fetch whose event loop was
-            stopped never completes.
+        lost_at: moment of the provider's clock from which the fetch counts as lost: a fetch whose event loop was stopped never
+            completes.
         sender: identifies the client whose transport sends its requests; None: the thread of the caller that started it.
         thread: the thread that runs it; None until that thread has started.
         steps: the generator that completes it; None until a thread or a task runs it.
@@ -83,12 +83,12 @@ class InFlightFetch:
 
     @property
     def outcome(self) -> Outcome | None:
-        """Return the outcome, or None while the fetch is in progress."""
+        """The outcome, or None while the fetch is in progress."""
         return self._completed.result() if self._completed.done() else None
 
     @property
     def is_lost(self) -> bool:
-        """Return whether nothing completes the fetch any more: an interrupt ended its steps, or its event loop was stopped."""
+        """True if nothing completes the fetch any more: an interrupt ended its steps, or its event loop was stopped."""
         has_ended = self.steps is not None and inspect.getgeneratorstate(self.steps) == inspect.GEN_CLOSED
         return not self.is_running() or (has_ended and self.outcome is None)
 
@@ -105,7 +105,7 @@ class InFlightFetch:
         """Block for at most ``seconds``. ``sender`` identifies the caller's client."""
         if self.thread == threading.get_ident() and self.outcome is None:
             return NoOutcome.OWN_THREAD
-        with self._waiters_of(sender).waiting() as future:
+        with self._waiters_of(sender).joined() as future:
             try:
                 return future.result(seconds)
             except TimeoutError:
@@ -121,7 +121,7 @@ class InFlightFetch:
             sender: identifies the caller's client.
         """
         waiters = self._waiters_of(sender)
-        with waiters.waiting() as future:
+        with waiters.joined() as future:
             event = waiters.event(seconds if lost_after_seconds is None else lost_after_seconds)
             if lost_after_seconds is None or seconds >= lost_after_seconds:
                 await event.wait()
@@ -135,7 +135,7 @@ class InFlightFetch:
     def close(self, sender: Hashable) -> bool:
         """Tell the waiting callers of ``sender`` that their client is closed. Return whether callers of other clients wait."""
         _set_outcome(self._waiters_of(sender).future, NoOutcome.CLOSED)
-        return any(waiters.count for other, waiters in list(self._waiters.items()) if other != sender)
+        return any(waiters.waiting for other, waiters in list(self._waiters.items()) if other != sender)
 
     def _waiters_of(self, sender: Hashable) -> _Waiters:
         waiters = self._waiters.get(sender)
@@ -147,36 +147,27 @@ class InFlightFetch:
 
 
 class _Waiters:
-    """The callers of one client that wait for a fetch: they may be answered before those of other clients.
+    """The callers of one client that wait for a fetch. If the client is closed, their outcome comes before that of others."""
 
-    Attributes:
-        future: their answer.
-    """
-
-    __slots__ = ("_events", "_waiting", "future")
+    __slots__ = ("_events", "future", "waiting")
 
     def __init__(self) -> None:
         self._events: dict[Any, anyio.Event] = {}
-        self._waiting: set[object] = set()  # A set's ``add`` and ``discard`` are atomic, a counter's ``+=`` is not.
+        self.waiting: set[object] = set()  # A set's ``add`` and ``discard`` are atomic, a counter's ``+=`` is not.
         self.future: Future[Outcome] = Future()
 
-    @property
-    def count(self) -> int:
-        """Return the number of callers that wait."""
-        return len(self._waiting)
-
     @contextmanager
-    def waiting(self) -> Generator[Future[Outcome]]:
+    def joined(self) -> Generator[Future[Outcome]]:
         """Count a caller as waiting, within ``with``, and give it the future."""
         entry = object()
-        self._waiting.add(entry)
+        self.waiting.add(entry)
         try:
             yield self.future
         finally:
-            self._waiting.discard(entry)
+            self.waiting.discard(entry)
 
     def event(self, seconds: float) -> anyio.Event:
-        """Return the event that wakes all tasks of this event loop at once: at the answer, or after ``seconds``.
+        """Return the event that wakes all tasks of this event loop at once: with the outcome, or after ``seconds``.
 
         ``asyncio.wrap_future`` would not do: one cancelled waiter cancels the future for all.
         """
@@ -209,7 +200,7 @@ class SingleFlight:
     def join(self, key: TokenOptions, lost_at: float) -> tuple[InFlightFetch, bool]:
         """Return the fetch for ``key``, and whether the caller leads it."""
         if self._pid != os.getpid():
-            # The fetches stayed in the parent process. Not every server runs Python's fork hooks, hence this check.
+            # The fetches run in the parent process. Some servers fork without Python's fork hooks, hence this check.
             self._fetches, self._detached, self._pid = {}, set(), os.getpid()
         fetch = self._fetches.get(key)
         if fetch is not None:  # Callers that join need not create a fetch each.
@@ -218,8 +209,8 @@ class SingleFlight:
         fetch = self._fetches.setdefault(key, mine)
         return fetch, fetch is mine
 
-    def drop(self, key: TokenOptions, fetch: InFlightFetch) -> bool:
-        """Forget ``fetch`` if it is still the one for ``key``. Return whether it was."""
+    def remove(self, key: TokenOptions, fetch: InFlightFetch) -> bool:
+        """Let no more callers join ``fetch``. Return whether it was still the one for ``key``."""
         self._detached.discard(fetch)
         found = self._fetches.pop(key, None)
         if found is not None and found is not fetch:
@@ -237,7 +228,7 @@ class SingleFlight:
         self._detached.update(detached.values())
 
     def in_progress(self) -> list[InFlightFetch]:
-        """Return the fetches of this process, those included that no caller can join any more."""
+        """Return the fetches of this process, with those that no caller can join any more."""
         return [*self._fetches.values(), *self._detached] if self._pid == os.getpid() else []
 
 

@@ -143,7 +143,7 @@ def every_caller_fetches(monkeypatch: pytest.MonkeyPatch) -> None:
 def no_second_decision(monkeypatch: pytest.MonkeyPatch) -> None:
     def lead(self: Any, key: Any, stale: Any, fetch: Any, deadline_at: float, trigger: Any = None) -> Any:
         outcome = yield from self._fetch(key, stale, deadline_at, fetch)
-        self._single_flight.drop(key, fetch)
+        self._single_flight.remove(key, fetch)
         fetch.complete(outcome)
         return outcome
 
@@ -158,7 +158,7 @@ def a_fetch_that_ends_early_never_completes(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def a_fetch_is_never_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SingleFlight, "drop", lambda self, key, fetch: None)
+    monkeypatch.setattr(SingleFlight, "remove", lambda self, key, fetch: None)
 
 
 def an_invalid_token_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
