@@ -21,7 +21,7 @@ from ..errors import (
 )
 from ..telemetry.counters import ClientCounters
 from ..telemetry.logs import error_type
-from ..telemetry.metrics import Trigger, trigger
+from ..telemetry.metrics import trigger
 from ..telemetry.spans import FetchContext, ProviderState
 from .access_token import DEFAULT_OPTIONS, AccessToken, TokenOptions
 from .accounts import Accounts, Resolution, unknown_account
@@ -225,8 +225,8 @@ class ClientCredentialsProvider:
         """Return a token newer than ``stale``, cached or new.
 
         Raises:
-            TokenError: there is none within ``max_wait`` or the deadline. If the fetch that the caller waits for is lost (its
-                event loop was stopped, or the process was frozen), the caller waits for a second one.
+            TokenError: there is none within ``max_wait`` or the deadline. If the fetch is lost because its event loop or the
+                process was stopped, the caller waits as long for a second one.
         """
         if key.account is not None:
             return self.of_account(key.account).get_token(key.without_account(), stale, send, max_wait=max_wait)
@@ -385,11 +385,10 @@ class ClientCredentialsProvider:
         """Wait for the fetch of ``key``, and start one if there is none. Return TIMED_OUT if the caller gives up."""
         begins = max(self._clock(), needed.not_before)
         fetch, leads = self._single_flight.join(key, begins + self.deadline_seconds + GRACE)
-        if not leads and (fetch.outcome is not None or fetch.is_lost or self._starting_seconds(fetch) <= 0):
-            self._single_flight.remove(key, fetch)
-            fetch.complete(NoOutcome.ABANDONED)
-            return NoOutcome.ABANDONED
         if not leads:
+            if self._has_ended(fetch):
+                self._abandon(key, fetch)
+                return NoOutcome.ABANDONED
             outcome = yield from self._wait(key, fetch, needed.fallback, give_up_at, joined=True)
             if outcome is not NoOutcome.OWN_THREAD:
                 return outcome
@@ -415,8 +414,15 @@ class ClientCredentialsProvider:
             steps.close()  # An interrupt may come before its first step.
 
     def _starting_seconds(self, fetch: InFlightFetch) -> float:
-        """Return the seconds within which the fetch must run; infinity if it does."""
+        """Return the seconds within which the fetch must start to run; infinity if it has started."""
         return fetch.lost_at - self.deadline_seconds - GRACE + STARTING - self._clock() if fetch.steps is None else math.inf
+
+    def _has_ended(self, fetch: InFlightFetch) -> bool:
+        return fetch.outcome is not None or fetch.is_lost or self._starting_seconds(fetch) <= 0
+
+    def _abandon(self, key: TokenOptions, fetch: InFlightFetch) -> None:
+        self._single_flight.remove(key, fetch)
+        fetch.complete(NoOutcome.ABANDONED)
 
     def _wait(
         self, key: TokenOptions, fetch: InFlightFetch, fallback: AccessToken | None, give_up_at: float, *, joined: bool
@@ -446,14 +452,7 @@ class ClientCredentialsProvider:
         fetch.complete(error)
         return error
 
-    def _lead(
-        self,
-        key: TokenOptions,
-        stale: AccessToken | None,
-        fetch: InFlightFetch,
-        deadline_at: float,
-        trigger: Trigger | None = None,
-    ) -> Steps[Outcome]:
+    def _lead(self, key: TokenOptions, stale: AccessToken | None, fetch: InFlightFetch, deadline_at: float) -> Steps[Outcome]:
         """Fetch a token and complete ``fetch`` in every case, as abandoned if these steps are closed before their end."""
         outcome: Outcome = NoOutcome.ABANDONED
         began: float | None = None
@@ -473,7 +472,7 @@ class ClientCredentialsProvider:
                     self._remember(key, failure)
                     outcome = failure
                 else:
-                    outcome = yield from self._observed_fetch(key, stale, deadline_at, fetch, trigger)
+                    outcome = yield from self._observed_fetch(key, stale, fetch, deadline_at)
                 began = None
         except Exception as error:  # noqa: BLE001 - each caller raises a copy of whatever it is
             outcome, began = Crash(error), None
@@ -487,60 +486,42 @@ class ClientCredentialsProvider:
         return outcome
 
     def _refresh(self, key: TokenOptions) -> Steps[None]:
-        now = self._clock()
-        fetch, leads = self._single_flight.join(key, now + self.deadline_seconds + GRACE)
-        if not leads and (fetch.is_lost or self._starting_seconds(fetch) <= 0):
-            self._single_flight.remove(key, fetch)
+        """Start the fetch of the next token in the background, unless there is one or it cannot be started."""
+        fetch, leads = self._single_flight.join(key, self._clock() + self.deadline_seconds + GRACE)
+        if not leads and self._has_ended(fetch):
+            self._abandon(key, fetch)
         elif leads:
-            started = yield Background(self._lead(key, None, fetch, fetch.lost_at - GRACE, trigger()), fetch)
+            fetch.trigger = trigger()
+            started = yield Background(self._lead(key, None, fetch, fetch.lost_at - GRACE), fetch)
             if not started:
-                self._single_flight.remove(key, fetch)
-                fetch.complete(NoOutcome.ABANDONED)
+                self._abandon(key, fetch)
 
     def _observed_fetch(
-        self,
-        key: TokenOptions,
-        stale: AccessToken | None,
-        deadline_at: float,
-        fetch: InFlightFetch,
-        trigger: Trigger | None = None,
+        self, key: TokenOptions, stale: AccessToken | None, fetch: InFlightFetch, deadline_at: float
     ) -> Steps[Outcome]:
         dropped, cached = self._dropped.pop(key), self._cache.get(key)
         after_rejection = is_after_rejection(dropped, cached, stale)
         reason: Reason = "expiring" if cached else dropped or "initial"
         if after_rejection:
             reason = "rejected"
-        context = FetchContext(self.counters, self.client, self.token_url, reason, trigger)
+        context = FetchContext(self.counters, self.client, self.token_url, reason, fetch.trigger)
 
         def provider_state() -> ProviderState:
             return ProviderState(self.token_url, self.report(key).cooldown_seconds)
 
-        steps = self._fetch(key, stale, deadline_at, fetch, after_rejection=after_rejection)
+        steps = self._fetch(key, stale, fetch, deadline_at, after_rejection=after_rejection)
         return observe_fetch(steps, context, fetch, provider_state)
 
     def _fetch(
-        self,
-        key: TokenOptions,
-        stale: AccessToken | None,
-        deadline_at: float,
-        fetch: InFlightFetch,
-        *,
-        after_rejection: bool = False,
-        may_reload: bool = True,
+        self, key: TokenOptions, stale: AccessToken | None, fetch: InFlightFetch, deadline_at: float, *, after_rejection: bool
     ) -> Steps[Outcome]:
-        endpoint = self.endpoint
-        wanted = key.over(self._resolution.options) if self._resolution else key
+        """Request a token, once more with new credentials if the first ones are wrong, and remember the result."""
         self.listen()
-        request: RequestToken = partial(self._request_with_retries, params=self._renewal_params if after_rejection else ())
-        if self._shared:
-            has_fallback = usable(self._cache.get(key), stale, self._clock()) is not None
-            result = yield from self._shared.fetch(
-                endpoint, wanted, deadline_at, request, has_fallback=has_fallback, after_rejection=after_rejection
-            )
-        else:
-            result = yield from request(endpoint, wanted, deadline_at)
-        if may_reload and (yield from self._replace_wrong_credentials(endpoint, result, deadline_at)):
-            return (yield from self._fetch(key, stale, deadline_at, fetch, after_rejection=after_rejection, may_reload=False))
+        endpoint = self.endpoint
+        result = yield from self._request(endpoint, key, stale, deadline_at, after_rejection=after_rejection)
+        if (yield from self._replace_wrong_credentials(endpoint, result, deadline_at)):
+            endpoint = self.endpoint
+            result = yield from self._request(endpoint, key, stale, deadline_at, after_rejection=after_rejection)
         if endpoint is not self.endpoint or isinstance(result, NoOutcome | Crash):
             return result if isinstance(result, AccessToken) else NoOutcome.ABANDONED
         was_frozen = isinstance(result, TokenEndpointUnavailableError) and self._clock() > deadline_at + FROZEN
@@ -566,6 +547,27 @@ class ClientCredentialsProvider:
         # In a worker thread: with force, the source reads its file, which may be a pipe. Otherwise it only looks at its time.
         is_new: bool = yield RunBlocking(partial(self._reload_credentials, force=True))
         return is_new
+
+    def _request(
+        self,
+        endpoint: TokenEndpoint,
+        key: TokenOptions,
+        stale: AccessToken | None,
+        deadline_at: float,
+        *,
+        after_rejection: bool,
+    ) -> Steps[Outcome]:
+        """Request a token from the shared store, if there is one, or from the token endpoint."""
+        wanted = key.over(self._resolution.options) if self._resolution else key
+        request: RequestToken = partial(self._request_with_retries, params=self._renewal_params if after_rejection else ())
+        if not self._shared:
+            return (yield from request(endpoint, wanted, deadline_at))
+        has_fallback = usable(self._cache.get(key), stale, self._clock()) is not None
+        return (
+            yield from self._shared.fetch(
+                endpoint, wanted, deadline_at, request, has_fallback=has_fallback, after_rejection=after_rejection
+            )
+        )
 
     def _request_with_retries(
         self, endpoint: TokenEndpoint, key: TokenOptions, deadline_at: float, *, params: tuple[tuple[str, str], ...] = ()

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import anyio
     from opentelemetry.trace import SpanContext
 
+    from ..telemetry.metrics import Trigger
+
 JOINED_LIMIT = 100
 """Spans of joined callers that a fetch remembers. The OpenTelemetry SDK keeps 128 links of a span."""
 
@@ -63,11 +65,10 @@ class InFlightFetch:
         steps: the generator that completes it; None until a thread or a task runs it.
         span: the span of the fetch, for joined callers to link to.
         joined: spans of callers that joined, for the fetch's own span to link to.
+        trigger: the call that started the fetch in the background; None if a caller waits for it.
         stop: ends the fetch early, from any thread, without an outcome.
         is_running: returns False once the fetch's event loop was stopped: it may never run again.
     """
-
-    __slots__ = ("_completed", "_waiters", "is_running", "joined", "lost_at", "sender", "span", "steps", "stop", "thread")
 
     def __init__(self, lost_at: float) -> None:
         self._waiters: dict[Hashable, _Waiters] = {}
@@ -76,6 +77,7 @@ class InFlightFetch:
         self.steps: Generator[Any, Any, Any] | None = None
         self.span: SpanContext | None = None
         self.joined: list[SpanContext] = []
+        self.trigger: Trigger | None = None
         self.lost_at = lost_at
         self.thread: int | None = threading.get_ident()
         self.stop: Callable[[], object] = lambda: None

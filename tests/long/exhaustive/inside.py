@@ -21,7 +21,6 @@ from prio_middleware.oauth.decision import Failure, Fetch, Use, decide, usable
 from prio_middleware.oauth.effects import Pause, Steps, Wait
 from prio_middleware.oauth.retry import Failures
 from prio_middleware.oauth.single_flight import InFlightFetch, NoOutcome, Outcome, SingleFlight
-from prio_middleware.telemetry.metrics import Trigger
 from tests.long.exhaustive.scope import NEVER
 
 PAUSE = 1.0
@@ -49,34 +48,22 @@ class PreemptibleProvider(ClientCredentialsProvider):
         return self._acquire(key, stale, max_wait)
 
     def _observed_fetch(
-        self,
-        key: TokenOptions,
-        stale: AccessToken | None,
-        deadline_at: float,
-        fetch: InFlightFetch,
-        trigger: Trigger | None = None,
+        self, key: TokenOptions, stale: AccessToken | None, fetch: InFlightFetch, deadline_at: float
     ) -> Steps[Outcome]:
-        return self._fetch(key, stale, deadline_at, fetch)
+        return self._fetch(key, stale, fetch, deadline_at, after_rejection=False)
 
     def _join(self, key: TokenOptions, stale: AccessToken | None, needed: Fetch, give_up_at: float) -> Steps[Outcome]:
         yield PREEMPTED
         return (yield from super()._join(key, stale, needed, give_up_at))
 
-    def _lead(
-        self,
-        key: TokenOptions,
-        stale: AccessToken | None,
-        fetch: InFlightFetch,
-        deadline_at: float,
-        trigger: Trigger | None = None,
-    ) -> Steps[Outcome]:
+    def _lead(self, key: TokenOptions, stale: AccessToken | None, fetch: InFlightFetch, deadline_at: float) -> Steps[Outcome]:
         yield PREEMPTED
-        return (yield from super()._lead(key, stale, fetch, deadline_at, trigger))
+        return (yield from super()._lead(key, stale, fetch, deadline_at))
 
     def _fetch(
-        self, key: TokenOptions, stale: AccessToken | None, deadline_at: float, fetch: InFlightFetch, **options: bool
+        self, key: TokenOptions, stale: AccessToken | None, fetch: InFlightFetch, deadline_at: float, *, after_rejection: bool
     ) -> Steps[Any]:
-        result = yield from super()._fetch(key, stale, deadline_at, fetch, **options)
+        result = yield from super()._fetch(key, stale, fetch, deadline_at, after_rejection=after_rejection)
         yield PREEMPTED
         return result
 
@@ -141,8 +128,8 @@ def every_caller_fetches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def no_second_decision(monkeypatch: pytest.MonkeyPatch) -> None:
-    def lead(self: Any, key: Any, stale: Any, fetch: Any, deadline_at: float, trigger: Any = None) -> Any:
-        outcome = yield from self._fetch(key, stale, deadline_at, fetch)
+    def lead(self: Any, key: Any, stale: Any, fetch: Any, deadline_at: float) -> Any:
+        outcome = yield from self._fetch(key, stale, fetch, deadline_at, after_rejection=False)
         self._single_flight.remove(key, fetch)
         fetch.complete(outcome)
         return outcome
@@ -193,7 +180,7 @@ def the_cache_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def old_credentials_are_tried_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fetch(self: Any, key: Any, stale: Any, deadline_at: float, fetch: Any, *, may_reload: bool = True) -> Any:
+    def fetch(self: Any, key: Any, stale: Any, fetch: Any, deadline_at: float, *, after_rejection: bool) -> Any:
         endpoint, attempts = self.endpoint, Attempts(deadline_at, self._clock)
         while (pause := attempts.pause_before_next()) is not None:
             if pause:
