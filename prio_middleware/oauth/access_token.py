@@ -248,5 +248,6 @@ def _number(value: object) -> int | float | None:
     if isinstance(value, str):
         found = _NUMBER.fullmatch(value.strip())
         return float(found[1]) if found else None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if is_number and -math.inf < value < math.inf else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if -math.inf < value < math.inf else None

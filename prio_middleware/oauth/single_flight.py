@@ -71,8 +71,12 @@ class InFlightFetch:
     """
 
     def __init__(self, lost_at: float) -> None:
-        self._waiters: dict[Hashable, _Waiters] = {}
         self._completed: Future[Outcome] = Future()
+        self._futures: dict[Hashable, Future[Outcome]] = {}  # One for each client: it may be closed before the others.
+        self._events: dict[tuple[Hashable, Any], anyio.Event] = {}
+        self._waiting: set[tuple[Hashable, object]] = (
+            set()
+        )  # Its ``add`` and ``discard`` are atomic, a counter's ``+=`` is not.
         self.sender: Hashable = None
         self.steps: Generator[Any, Any, Any] | None = None
         self.span: SpanContext | None = None
@@ -107,25 +111,23 @@ class InFlightFetch:
         """Block for at most ``seconds``. ``sender`` identifies the caller's client."""
         if self.thread == threading.get_ident() and self.outcome is None:
             return NoOutcome.OWN_THREAD
-        with self._waiters_of(sender).joined() as future:
+        with self._waiting_for(sender) as future:
             try:
                 return future.result(seconds)
             except TimeoutError:
                 return NoOutcome.TIMED_OUT
 
-    async def await_(self, seconds: float, lost_after_seconds: float | None = None, sender: Hashable = None) -> Outcome:
+    async def await_(self, seconds: float, lost_after_seconds: float, sender: Hashable = None) -> Outcome:
         """Wait in a task, on asyncio or trio, and on any event loop.
 
         Args:
             seconds: longest wait.
             lost_after_seconds: seconds after which the fetch counts as lost for every caller: one timer serves all of them.
-                Default: ``seconds``.
             sender: identifies the caller's client.
         """
-        waiters = self._waiters_of(sender)
-        with waiters.joined() as future:
-            event = waiters.event(seconds if lost_after_seconds is None else lost_after_seconds)
-            if lost_after_seconds is None or seconds >= lost_after_seconds:
+        with self._waiting_for(sender) as future:
+            event = self._event(sender, future, lost_after_seconds)
+            if seconds >= lost_after_seconds:
                 await event.wait()
             else:
                 import anyio
@@ -136,50 +138,39 @@ class InFlightFetch:
 
     def close(self, sender: Hashable) -> bool:
         """Tell the waiting callers of ``sender`` that their client is closed. Return whether callers of other clients wait."""
-        _set_outcome(self._waiters_of(sender).future, NoOutcome.CLOSED)
-        return any(waiters.waiting for other, waiters in list(self._waiters.items()) if other != sender)
+        _set_outcome(self._future(sender), NoOutcome.CLOSED)
+        return any(other != sender for other, _ in list(self._waiting))
 
-    def _waiters_of(self, sender: Hashable) -> _Waiters:
-        waiters = self._waiters.get(sender)
-        if waiters is None:
-            waiters = self._waiters.setdefault(sender, _Waiters())
-            future = waiters.future
+    def _future(self, sender: Hashable) -> Future[Outcome]:
+        """Return the future with the outcome for the callers of ``sender``."""
+        future = self._futures.get(sender)
+        if future is None:
+            future = self._futures.setdefault(sender, Future())
             self._completed.add_done_callback(lambda completed: _set_outcome(future, completed.result()))
-        return waiters
-
-
-class _Waiters:
-    """The callers of one client that wait for a fetch. If the client is closed, their outcome comes before that of others."""
-
-    __slots__ = ("_events", "future", "waiting")
-
-    def __init__(self) -> None:
-        self._events: dict[Any, anyio.Event] = {}
-        self.waiting: set[object] = set()  # A set's ``add`` and ``discard`` are atomic, a counter's ``+=`` is not.
-        self.future: Future[Outcome] = Future()
+        return future
 
     @contextmanager
-    def joined(self) -> Generator[Future[Outcome]]:
-        """Count a caller as waiting, within ``with``, and give it the future."""
-        entry = object()
-        self.waiting.add(entry)
+    def _waiting_for(self, sender: Hashable) -> Generator[Future[Outcome]]:
+        """Count a caller of ``sender`` as waiting, within ``with``, and give it the future."""
+        caller = sender, object()
+        self._waiting.add(caller)
         try:
-            yield self.future
+            yield self._future(sender)
         finally:
-            self.waiting.discard(entry)
+            self._waiting.discard(caller)
 
-    def event(self, seconds: float) -> anyio.Event:
-        """Return the event that wakes all tasks of this event loop at once: with the outcome, or after ``seconds``.
+    def _event(self, sender: Hashable, future: Future[Outcome], seconds: float) -> anyio.Event:
+        """Return the event that wakes the tasks of ``sender`` on this event loop: with the outcome, or after ``seconds``.
 
         ``asyncio.wrap_future`` would not do: one cancelled waiter cancels the future for all.
         """
         from anyio.lowlevel import current_token
 
         loop: Any = current_token().native_token
-        event = self._events.get(loop)
+        event = self._events.get((sender, loop))
         if event is None:  # No other thread gets here with this event loop.
             event, notify = _timed_event(loop, seconds)
-            self._events[loop] = event
+            self._events[sender, loop] = event
             # asyncio's event loop and trio's token name the same method differently.
             call_soon = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
 
@@ -187,7 +178,7 @@ class _Waiters:
                 with suppress(RuntimeError):  # The event loop is closed (trio.RunFinishedError is one too).
                     call_soon(notify)
 
-            self.future.add_done_callback(notify_from_any_thread)
+            future.add_done_callback(notify_from_any_thread)
         return event
 
 

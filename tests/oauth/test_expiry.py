@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -164,4 +165,4 @@ def test_each_process_takes_another_share_of_the_leeway(monkeypatch: pytest.Monk
 def test_the_draw_is_a_fraction_of_the_jitter(subtests: pytest.Subtests) -> None:
     for draw, leeway in ((0.0, 30.0), (0.5, 22.5)):
         with subtests.test(draw=draw):
-            assert ExpiryPolicy(jitter=0.5, draw=lambda draw=draw: draw).leeway(1000) == leeway
+            assert ExpiryPolicy(jitter=0.5, draw=itertools.repeat(draw).__next__).leeway(1000) == leeway
