@@ -116,20 +116,19 @@ Reason = Literal["initial", "expiring", "rejected", "forced"]
 """Reason of a fetch, as telemetry names it."""
 
 
+KEYS_LIMIT = 1024
+"""Number of keys whose failures, or whose dropped tokens, are remembered."""
+
+
 class DroppedTokens:
-    """The reason for which the last token of each key was dropped.
+    """The reason for which the last token of each key was dropped from the cache."""
 
-    Args:
-        limit: number of keys that are remembered.
-    """
-
-    def __init__(self, limit: int = 1024) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
         self._reasons: dict[TokenOptions, Reason] = {}
 
     def record(self, keys: Iterable[TokenOptions], reason: Reason) -> None:
         """Remember that the tokens of ``keys`` were dropped."""
-        if len(self._reasons) >= self._limit:
+        if len(self._reasons) >= KEYS_LIMIT:
             self._reasons.clear()
         self._reasons.update(dict.fromkeys(keys, reason))
 

@@ -373,12 +373,15 @@ class ClientCredentialsProvider:
             if isinstance(outcome, Crash):
                 raise _copy(outcome.error)
             if outcome is NoOutcome.CLOSED:
-                return ClientClosedError(
-                    "The client was closed while this call waited for a token.", client=self.client, url=self.token_url
-                )
+                return self._error(ClientClosedError, "The client was closed while this call waited for a token.")
             if now >= give_up_at:
                 if extended or outcome is NoOutcome.TIMED_OUT:
-                    return self._timeout_error(wait_seconds)
+                    return self._error(
+                        TokenEndpointUnavailableError,
+                        f"No token within {wait_seconds:.1f} s, the longest wait of this call. The fetch may go on.",
+                        "Try again: the next call finds the token if the fetch succeeds. The call's read timeout limits this "
+                        "wait.",
+                    )
                 give_up_at, extended = now + wait_seconds, True
 
     def _join(self, key: TokenOptions, stale: AccessToken | None, needed: Fetch, give_up_at: float) -> Steps[Outcome]:
@@ -442,10 +445,9 @@ class ClientCredentialsProvider:
         """Abandon a lost fetch. Return an error for its callers if it is not the first one in a row that is lost."""
         if not self._single_flight.remove(key, fetch) or self._failures.may_retry_lost(fetch) or not fetch.is_running():
             return NoOutcome.ABANDONED
-        error = TokenEndpointUnavailableError(
+        error = self._error(
+            TokenEndpointUnavailableError,
             f"The token request did not end within {self.deadline_seconds:.0f} s, and could not be cancelled.",
-            client=self.client,
-            url=self.token_url,
         )
         self.counters.failed_requests[error_type(error)] += 1
         self._remember(key, error)
@@ -530,8 +532,7 @@ class ClientCredentialsProvider:
         result = self._mark(result)
         self._remember(key, result)
         if isinstance(result, AccessToken) and result.unchanged:
-            message = "The token endpoint returned the token that the API rejected."
-            return TokenUnchangedError(message, client=self.client, url=self.token_url)
+            return self._error(TokenUnchangedError, "The token endpoint returned the token that the API rejected.")
         return result
 
     def _replace_wrong_credentials(self, endpoint: TokenEndpoint, result: Outcome, deadline_at: float) -> Steps[bool]:
@@ -647,13 +648,8 @@ class ClientCredentialsProvider:
         message = f"{failure.error.message} Not retried for {left:.1f} s."
         return failure.error.copy(message=message, retry_after=left, cooling_down=True)
 
-    def _timeout_error(self, seconds: float) -> TokenError:
-        return TokenEndpointUnavailableError(
-            f"No token within {seconds:.1f} s, the longest wait of this call. The fetch may go on.",
-            client=self.client,
-            url=self.token_url,
-            remedy="Try again: the next call finds the token if the fetch succeeds. The call's read timeout limits this wait.",
-        )
+    def _error(self, kind: type[TokenError], message: str, remedy: str | None = None) -> TokenError:
+        return kind(message, client=self.client, url=self.token_url, remedy=remedy)
 
     def stop_fetches(self, send: Hashable, *, keep: bool) -> list[InFlightFetch]:
         """Stop the fetches of a client that closes, those of its accounts included. Return them. See :meth:`release`."""

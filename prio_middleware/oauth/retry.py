@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..errors import CredentialsRefusedError, TokenEndpointUnavailableError, TokenError
 from .access_token import AccessToken, TokenOptions
-from .decision import Failure
+from .decision import KEYS_LIMIT, Failure
 from .effects import Post, Steps
 from .token_request import TokenEndpoint
 from .token_response import TokenResponse
@@ -43,16 +43,14 @@ class Failures:
 
     Args:
         failure_cooldown: seconds for which a permanent failure is not retried.
-        limit: number of failures that are remembered.
 
     Attributes:
         may_retry: a fetch may retry transient failures. False after a fetch that failed with all its retries.
         last_failed: the last fetch failed, whatever its key.
     """
 
-    def __init__(self, failure_cooldown: float, limit: int = 1024) -> None:
+    def __init__(self, failure_cooldown: float) -> None:
         self._failure_cooldown = failure_cooldown
-        self._limit = limit
         self.clear()
 
     def clear(self) -> None:
@@ -75,7 +73,7 @@ class Failures:
     def record(self, key: TokenOptions, error: TokenError, now: float) -> None:
         """Remember ``error``."""
         self.last_failed = True
-        if len(self._failures) >= self._limit:
+        if len(self._failures) >= KEYS_LIMIT:
             self._failures.clear()
         about = None if isinstance(error, CredentialsRefusedError) else key
         if isinstance(error, TokenEndpointUnavailableError):
@@ -90,7 +88,7 @@ class Failures:
 
     def record_interruption(self, key: TokenOptions, began: float) -> None:
         """Remember that a fetch ended without an outcome. ``began`` is the moment at which it began."""
-        if len(self._interrupted) >= self._limit:
+        if len(self._interrupted) >= KEYS_LIMIT:
             self._interrupted.clear()
         self._interrupted[key] = began
 
