@@ -17,13 +17,13 @@ class Failure:
 
     Attributes:
         retry_at: no fetch begins before this moment.
-        times: number of consecutive transient failures; 0 for a permanent one.
+        pause: seconds that a transient failure adds, without a server's ``Retry-After``; 0 for a permanent failure.
     """
 
     error: TokenError
     failed_at: float
     retry_at: float
-    times: int = 0
+    pause: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

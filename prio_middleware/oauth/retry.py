@@ -26,13 +26,10 @@ RETRY_AFTER_LIMIT = 60.0
 """Longest delay in seconds that a server's ``Retry-After`` may cause: it may be wrong."""
 
 FIRST_PAUSE = 1.0
-"""Seconds without a fetch after one that failed with all its retries. Each further failure doubles them."""
+"""Seconds without a fetch after a transient failure. Each further failure in a row doubles them."""
 
 LONGEST_PAUSE = 10.0
 """Longest such pause in seconds."""
-
-TIMES_LIMIT = 16
-"""Largest count of consecutive failures. The pause reaches its full length long before."""
 
 PACE = 1.0
 """Seconds from the start of an interrupted fetch to the next one. An interruption says nothing about the token endpoint."""
@@ -78,10 +75,9 @@ class Failures:
         about = None if isinstance(error, CredentialsRefusedError) else key
         if isinstance(error, TokenEndpointUnavailableError):
             before = self._failures.get(about)
-            times = min(1 + (before.times if before else 0), TIMES_LIMIT)
-            pause = min(FIRST_PAUSE * 2.0 ** (times - 1), LONGEST_PAUSE)
+            pause = min(max(FIRST_PAUSE, 2 * before.pause if before else 0.0), LONGEST_PAUSE)
             retry_after = min(error.retry_after or 0.0, RETRY_AFTER_LIMIT)
-            self._failures[about] = Failure(error, now, now + max(pause, retry_after), times)
+            self._failures[about] = Failure(error, now, now + max(pause, retry_after), pause)
             self.may_retry = False
         else:
             self._failures[about] = Failure(error, now, now + self._failure_cooldown)

@@ -12,7 +12,7 @@ READ, WRITE = TokenOptions(scope="read"), TokenOptions(scope="write")
 
 
 def test_how_long_a_failure_counts(subtests: pytest.Subtests) -> None:
-    rows: list[tuple[TokenError, float, int]] = [
+    rows: list[tuple[TokenError, float, float]] = [
         (TokenError("no"), 1010.0, 0),
         (CredentialsRefusedError("no"), 1010.0, 0),
         (TokenEndpointUnavailableError("no"), 1001.0, 1),
@@ -21,13 +21,13 @@ def test_how_long_a_failure_counts(subtests: pytest.Subtests) -> None:
         (TokenEndpointUnavailableError("no", retry_after=61.0), 1060.0, 1),
         (TokenError("no", retry_after=25.0), 1010.0, 0),
     ]
-    for error, until, times in rows:
-        with subtests.test(error=error, until=until, times=times):
+    for error, until, pause in rows:
+        with subtests.test(error=error, until=until, pause=pause):
             failures = Failures(10.0)
             failures.record(READ, error, 1000.0)
 
-            assert failures.get(READ) == Failure(error, 1000.0, until, times)
-            assert failures.may_retry == (times == 0)
+            assert failures.get(READ) == Failure(error, 1000.0, until, pause)
+            assert failures.may_retry == (pause == 0)
 
 
 @pytest.mark.pitfall(id="outage-waits")
@@ -81,7 +81,7 @@ def test_what_counts_longer_goes_first() -> None:
     failures.record(READ, CredentialsRefusedError("wrong"), 0.0)
     failures.record(READ, later := TokenEndpointUnavailableError("busy", retry_after=30.0), 0.0)
 
-    assert failures.get(READ) == Failure(later, 0.0, 30.0, times=1)
+    assert failures.get(READ) == Failure(later, 0.0, 30.0, pause=1.0)
 
 
 def test_a_success_says_that_the_credentials_are_right_but_nothing_of_other_keys() -> None:

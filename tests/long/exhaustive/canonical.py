@@ -58,7 +58,7 @@ class _Names:
             AccessToken: self._token,
             Attempts: lambda attempts: (attempt_number(attempts), self.of(getattr(attempts, "result", None))),
             Background: lambda effect: ("background", self.of(effect.fetch)),
-            Failure: lambda failure: (self.of(failure.error), self.of(failure.retry_at), failure.times),
+            Failure: lambda failure: (self.of(failure.error), self.of(failure.retry_at), failure.pause),
             InFlightFetch: self._fetch,
             GeneratorType: self._generator,
             Pause: lambda _: "pause",
