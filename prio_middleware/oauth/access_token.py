@@ -36,7 +36,7 @@ class TokenOptions(NamedTuple):
         audience: the API that the token is for, if the server requires its name.
         resource: the same, as RFC 8707 defines it.
         params: further parameters of the token request, as sorted pairs. ``repr`` masks their values: they may be secrets.
-        account: the account whose token it is; None: the client's own.
+        account: the account whose token it is. Default: the client's own.
     """
 
     scope: str | None = None
@@ -150,7 +150,7 @@ class AccessToken:
 
 
 def _problem(value: object, token_type: object) -> str | None:
-    """Return the reason why a header cannot hold a token: an HTTP library would quote the header that it does not send."""
+    """Return the reason why a header cannot hold the token. An HTTP library would show the token in its own error."""
     text: object = value.reveal() if isinstance(value, Secret) else None
     if not isinstance(text, str):
         return "is no text in a Secret"
@@ -175,7 +175,7 @@ def _draw(pid: int) -> float:  # noqa: ARG001 - the cache keeps one number for e
 
 
 DEFAULT_LIFETIME: Final = 300.0
-"""Lifetime of a token in seconds, if the server names none. This and the next four are defaults of the settings, too."""
+"""Lifetime of a token in seconds, if the server names none. This and the next four are also defaults of the settings."""
 
 MAX_LIFETIME: Final = 86_400.0
 """Maximum lifetime of a token in seconds."""
@@ -192,7 +192,7 @@ LEEWAY_JITTER: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ExpiryPolicy:
-    """The rules that turn ``expires_in`` (RFC 6749 §5.1) into a lifetime and a leeway. All but the fraction are seconds.
+    """Rules that turn ``expires_in`` (RFC 6749 §5.1) into a lifetime and a leeway, in seconds.
 
     Attributes:
         default_lifetime: lifetime if the server names none.
@@ -204,7 +204,7 @@ class ExpiryPolicy:
         draw: returns the part of that fraction that this process omits, from 0 to 1.
 
     Raises:
-        ConfigurationError: a time is not positive and finite (the leeway may be 0), or the fraction is not in 0 to below 1.
+        ConfigurationError: a time is not positive and finite (the leeway may be 0), or a fraction is not in 0 to below 1.
     """
 
     default_lifetime: float = DEFAULT_LIFETIME
@@ -228,9 +228,8 @@ class ExpiryPolicy:
     def lifetime(self, expires_in: object) -> float | None:
         """Return the lifetime in seconds, or None if ``expires_in`` is not a number.
 
-        0 and less mean :data:`ROUNDED_LIFETIME`: some servers round the last second of a cached token down.
-
-        Servers send integers, floats, both as a string (``"3600"``, ``"3600s"``), ``null`` or nothing.
+        Servers send integers, floats, both as a string (``"3600"``, ``"3600s"``), ``null`` or nothing. 0 and less mean
+        :data:`ROUNDED_LIFETIME`: some servers round the last second of a cached token down.
         """
         seconds = self.default_lifetime if expires_in is None else _number(expires_in)
         if seconds is None:
@@ -238,7 +237,7 @@ class ExpiryPolicy:
         return float(min(seconds if seconds > 0 else ROUNDED_LIFETIME, self.max_lifetime))
 
     def leeway(self, lifetime: float) -> float:
-        """Return the seconds before expiry at which a new token is due: less than ``lifetime``; 0 for the rounded one."""
+        """Return the seconds before expiry at which a new token is due: less than ``lifetime``; 0 for a rounded lifetime."""
         if lifetime == ROUNDED_LIFETIME:
             return 0.0
         return min(lifetime * self.leeway_fraction, self.leeway_max) * (1 - self.jitter * self.draw())

@@ -76,24 +76,7 @@ def observe_fetch(
     """
     observer = FetchObserver(context)
     fetch.span = observer.span
-    ended = FetchResult()  # Stopped or abandoned.
-    try:
-        result = yield from _count_requests(steps, observer, context.counters)
-        match result:
-            case AccessToken():
-                ended = FetchResult(source=result.source, lifetime=result.lifetime)
-            case TokenError():
-                ended = FetchResult(result)
-    except Exception as error:
-        ended = FetchResult(error)
-        raise
-    finally:
-        observer.end(ended, provider_state(), fetch.joined)
-    return result
-
-
-def _count_requests(steps: Steps[Outcome], observer: FetchObserver, counters: ClientCounters) -> Steps[Outcome]:
-    result = None
+    ended, result = FetchResult(), None  # Stopped or abandoned, until it has another result.
     try:
         while True:
             effect = steps.send(result)
@@ -105,12 +88,20 @@ def _count_requests(steps: Steps[Outcome], observer: FetchObserver, counters: Cl
             if type(effect) is Post:  # A metadata request is a subclass.
                 response: TokenResponse = result
                 observer.attempts += 1
-                counters.count_client_error(response.status_code)
+                context.counters.count_client_error(response.status_code)
     except StopIteration as stop:
-        fetched: Outcome = stop.value
-        return fetched
+        outcome: Outcome = stop.value
+        if isinstance(outcome, AccessToken):
+            ended = FetchResult(source=outcome.source, lifetime=outcome.lifetime)
+        elif isinstance(outcome, TokenError):
+            ended = FetchResult(outcome)
+        return outcome
+    except Exception as error:
+        ended = FetchResult(error)
+        raise
     finally:
         steps.close()
+        observer.end(ended, provider_state(), fetch.joined)
 
 
 def _observe_wait(wait: Wait, counters: ClientCounters, client: str) -> Steps[Outcome]:
