@@ -66,17 +66,14 @@ def find_token_url(answer: TokenResponse, issuer: Issuer, auth_method: str, secr
         auth_method: method of the client authentication (RFC 7591 §2).
         secrets: values that were sent, and that an error must not repeat if the server echoes them.
     """
-    found = _find(answer, issuer, auth_method)
+    members = _members(answer)
+    if isinstance(members, Unusable):
+        found: str | Unusable = members
+    else:
+        found = _wrong_issuer(members, issuer) or _wrong_method(members, auth_method) or _token_url(members, issuer)
     if isinstance(found, Unusable) and server_text(found.problem, secrets, URL_LIMIT) == WITHHELD:
         return found._replace(problem=WITHHELD)
     return found
-
-
-def _find(answer: TokenResponse, issuer: Issuer, auth_method: str) -> str | Unusable:
-    members = _members(answer)
-    if isinstance(members, Unusable):
-        return members
-    return _wrong_issuer(members, issuer) or _wrong_method(members, auth_method) or _token_url(members, issuer)
 
 
 def _members(answer: TokenResponse) -> Mapping[str, object] | Unusable:
@@ -90,7 +87,7 @@ def _members(answer: TokenResponse) -> Mapping[str, object] | Unusable:
 
 
 def _wrong_issuer(members: Mapping[str, object], issuer: Issuer) -> Unusable | None:
-    """Require the identical issuer, code point by code point (RFC 8414 §3.3), so that no server can impersonate another."""
+    """Require the identical issuer (RFC 8414 §3.3), so that no server can impersonate another."""
     named = members.get("issuer")
     if named == issuer.identifier:
         return None
@@ -103,7 +100,7 @@ def _wrong_issuer(members: Mapping[str, object], issuer: Issuer) -> Unusable | N
 
 
 def _wrong_method(members: Mapping[str, object], auth_method: str) -> Unusable | None:
-    """Accept a missing list: RFC 8414 §2 reads it as client_secret_basic, but servers that support more omit it too."""
+    """Accept a missing list: RFC 8414 §2 reads it as client_secret_basic, but servers that support more omit it, too."""
     offered = members.get("token_endpoint_auth_methods_supported")
     if not isinstance(offered, list) or auth_method in offered:
         return None
