@@ -1,4 +1,4 @@
-"""Effects: steps that a blocking or an awaiting loop carries out, and the threads that run them."""
+"""Effects: the steps of a fetch that do I/O, the loops that carry them out, and the background threads and tasks."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Background(NamedTuple):
     fetch: InFlightFetch
 
     def do(self, send: Send) -> bool:
-        """Start them in a daemon thread: the exit of the process would wait for the threads of an executor."""
+        """Start the steps in a daemon thread. An executor would not do: the exit of the process waits for its threads."""
         if not may_start_threads():
             return False
         stop, self.fetch.thread = Stop(), None
@@ -148,18 +148,18 @@ class Background(NamedTuple):
                 result = await self.steps.send(result).ado(send)
         except StopIteration:
             pass
-        except Exception as error:  # noqa: BLE001 - the same: an exception of a system task would end trio's run
+        except Exception as error:  # noqa: BLE001 - the callers raise it: an exception of a system task would end trio's run
             self.fetch.complete(Crash(error))
         finally:
             self.steps.close()
 
     async def ado(self, send: AsyncSend) -> bool:
-        """Start them in a task of the caller's event loop, outside of any task group."""
+        """Start the steps in a task of the caller's event loop, outside of any task group."""
         from anyio.lowlevel import current_token
 
         try:
             loop: Any = current_token().native_token
-        except RuntimeError:  # Neither asyncio nor trio: the caller fetches itself.
+        except RuntimeError:  # Neither asyncio nor trio: the caller runs the fetch itself.
             return False
         self.fetch.sender = send
         if hasattr(loop, "create_task"):
@@ -174,14 +174,14 @@ _tasks: set[Any] = set()  # asyncio keeps weak references only.
 
 
 def _start_asyncio_task(loop: Any, background: Background, send: AsyncSend) -> None:
-    # A copy: event loops of other threads add and discard meanwhile.
-    for orphan in [task for task in _tasks.copy() if task.get_loop().is_closed()]:  # It can neither go on nor clean up.
+    # The task of a closed event loop can neither go on nor clean up. A copy: other threads change the set.
+    for orphan in [task for task in _tasks.copy() if task.get_loop().is_closed()]:
         _tasks.discard(orphan)
-        with suppress(RuntimeError):  # It wanted to await something, or to leave a scope of its task.
+        with suppress(RuntimeError):  # Its cleanup awaits something, or leaves a scope of its task.
             orphan.get_coro().close()
     fetch = background.fetch
-    task = loop.create_task(background.arun(send))  # Whatever is raised above leaves no coroutine behind.
-    # A loop may be closed without cancelling its tasks: that ends the fetch, and is no mistake of the application.
+    task = loop.create_task(background.arun(send))  # An exception above leaves no coroutine behind.
+    # An event loop may be closed without cancelling its tasks: that ends the fetch, and is no mistake of the application.
     task._log_destroy_pending = False  # noqa: SLF001 - as asyncio's own gather() does; there is no public way
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
@@ -278,7 +278,7 @@ class Call(NamedTuple):
 async def _awaited(result: Awaitable[Any]) -> Any:
     try:
         return await result
-    except Exception as error:  # noqa: BLE001 - the same
+    except Exception as error:  # noqa: BLE001 - the application's function may raise anything
         return Crash(error)
 
 
@@ -318,7 +318,7 @@ _held_off = ContextVar("_held_off", default=False)
 
 @contextmanager
 def no_threads() -> Generator[None]:
-    """Keep this package from starting threads that outlive their task, within ``with``: a server may fork next.
+    """Keep this package from starting background threads, within ``with``: a server may fork next.
 
     Python 3.12 and later warn of a fork beside threads, and a child may inherit a lock that a thread holds.
     """
@@ -332,7 +332,7 @@ def no_threads() -> Generator[None]:
 def may_start_threads() -> bool:
     """Return whether a new thread would run.
 
-    Return False before a fork, at the interpreter's exit, and under uWSGI without threads.
+    Return False within :func:`no_threads`, at the interpreter's exit, and under uWSGI without threads.
     """
     # Before Python 3.12, a thread that is started while the interpreter exits never runs, and its starter blocks for ever.
     return not (_held_off.get() or sys.is_finalizing() or _uwsgi_without_threads())

@@ -69,10 +69,9 @@ def load_signing_key(material: Secret, algorithm: str | None = None, key_id: str
         from joserfc.jwk import RSAKey
 
         key = _import_key(material)
-        is_rsa = isinstance(key, RSAKey)
-        if is_rsa and key.raw_value.key_size < MIN_RSA_BITS:
+        if isinstance(key, RSAKey) and key.raw_value.key_size < MIN_RSA_BITS:
             return _UNUSABLE
-        fitting = _ALGORITHMS["RSA" if is_rsa else key.curve_name]
+        fitting = _ALGORITHMS["RSA" if isinstance(key, RSAKey) else key.curve_name]
         loaded = SigningKey(key, algorithm or key.alg or fitting[0], key_id or key.kid)
         if loaded.algorithm not in fitting:
             return f"The private key cannot sign with that algorithm. It fits {', '.join(fitting)}."
