@@ -45,18 +45,12 @@ from .effects import AsyncSend, Background, Pause, RunBlocking, Send, Steps, Wai
 from .observation import TokenReport, observe_acquisition, observe_fetch
 from .retry import Failures, request_token
 from .shared.store import StoreReport
-from .single_flight import Crash, InFlightFetch, NoOutcome, Outcome, SingleFlight
+from .single_flight import GRACE, Crash, InFlightFetch, NoOutcome, Outcome, SingleFlight
 from .token_request import FAILURE_COOLDOWN, TOKEN_DEADLINE, TokenEndpoint
 
 if TYPE_CHECKING:
     from .._util.secret import Secret
     from .shared.coordinator import RequestToken, SharedTokens
-
-GRACE = 1.0
-"""Seconds past its deadline after which a fetch counts as lost."""
-
-STARTING = 1.0
-"""Seconds within which a fetch must start to run: KeyboardInterrupt may come before its caller has started it."""
 
 WAIT_WITH_TOKEN = 0.1
 """Seconds that a caller with a usable token waits for a new one. The fetch continues after the caller stops waiting."""
@@ -386,12 +380,8 @@ class ClientCredentialsProvider:
 
     def _join(self, key: TokenOptions, stale: AccessToken | None, needed: Fetch, give_up_at: float) -> Steps[Outcome]:
         """Wait for the fetch of ``key``, and start one if there is none. Return TIMED_OUT if the caller gives up."""
-        begins = max(self._clock(), needed.not_before)
-        fetch, leads = self._single_flight.join(key, begins + self.deadline_seconds + GRACE)
+        fetch, leads = self._single_flight.join(key, self._clock(), self.deadline_seconds, needed.not_before)
         if not leads:
-            if self._has_ended(fetch):
-                self._abandon(key, fetch)
-                return NoOutcome.ABANDONED
             outcome = yield from self._wait(key, fetch, needed.fallback, give_up_at, joined=True)
             if outcome is not NoOutcome.OWN_THREAD:
                 return outcome
@@ -416,24 +406,13 @@ class ClientCredentialsProvider:
         finally:
             steps.close()  # An interrupt may come before its first step.
 
-    def _starting_seconds(self, fetch: InFlightFetch) -> float:
-        """Return the seconds within which the fetch must start to run; infinity if it has started."""
-        return fetch.lost_at - self.deadline_seconds - GRACE + STARTING - self._clock() if fetch.steps is None else math.inf
-
-    def _has_ended(self, fetch: InFlightFetch) -> bool:
-        return fetch.outcome is not None or fetch.is_lost or self._starting_seconds(fetch) <= 0
-
-    def _abandon(self, key: TokenOptions, fetch: InFlightFetch) -> None:
-        self._single_flight.remove(key, fetch)
-        fetch.complete(NoOutcome.ABANDONED)
-
     def _wait(
         self, key: TokenOptions, fetch: InFlightFetch, fallback: AccessToken | None, give_up_at: float, *, joined: bool
     ) -> Steps[Outcome]:
         now = self._clock()
         seconds = min(give_up_at - now, WAIT_WITH_TOKEN) if fallback else give_up_at - now
         if joined:
-            seconds = min(seconds, self._starting_seconds(fetch))
+            seconds = min(seconds, fetch.starting_seconds(now))
         outcome: Outcome = yield Wait(fetch, max(0.0, seconds), max(0.0, fetch.lost_at - now), joined)
         ended_at = self._clock()
         if outcome is NoOutcome.TIMED_OUT and ended_at >= fetch.lost_at:
@@ -489,14 +468,12 @@ class ClientCredentialsProvider:
 
     def _refresh(self, key: TokenOptions) -> Steps[None]:
         """Start the fetch of the next token in the background, unless there is one or it cannot be started."""
-        fetch, leads = self._single_flight.join(key, self._clock() + self.deadline_seconds + GRACE)
-        if not leads and self._has_ended(fetch):
-            self._abandon(key, fetch)
-        elif leads:
+        fetch, leads = self._single_flight.join(key, self._clock(), self.deadline_seconds)
+        if leads:
             fetch.trigger = trigger()
             started = yield Background(self._lead(key, None, fetch, fetch.lost_at - GRACE), fetch)
             if not started:
-                self._abandon(key, fetch)
+                self._single_flight.abandon(key, fetch)
 
     def _observed_fetch(
         self, key: TokenOptions, stale: AccessToken | None, fetch: InFlightFetch, deadline_at: float

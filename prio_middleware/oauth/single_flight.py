@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import inspect
+import math
 import os
 import threading
 from collections.abc import Callable, Generator, Hashable
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
 
     from ..telemetry.metrics import Trigger
+
+GRACE = 1.0
+"""Seconds past its deadline after which a fetch counts as lost."""
+
+STARTING = 1.0
+"""Seconds within which a fetch must start to run: KeyboardInterrupt may come before its leader has started it."""
 
 JOINED_LIMIT = 100
 """Spans of joined callers that a fetch remembers. The OpenTelemetry SDK keeps 128 links of a span."""
@@ -60,6 +67,7 @@ class InFlightFetch:
     Attributes:
         lost_at: moment of the provider's clock from which the fetch counts as lost: a fetch whose event loop was stopped never
             completes.
+        start_by: moment of that clock from which it counts as lost if it has not started.
         sender: identifies the client whose transport sends its requests; None: the thread of the caller that started it.
         thread: the thread that runs it; None until that thread has started.
         steps: the generator that completes it; None until a thread or a task runs it.
@@ -70,7 +78,7 @@ class InFlightFetch:
         is_running: returns False once the fetch's event loop was stopped: it may never run again.
     """
 
-    def __init__(self, lost_at: float) -> None:
+    def __init__(self, lost_at: float, start_by: float = math.inf) -> None:
         self._completed: Future[Outcome] = Future()
         self._futures: dict[Hashable, Future[Outcome]] = {}  # One for each client: it may be closed before the others.
         self._events: dict[tuple[Hashable, Any], anyio.Event] = {}
@@ -83,6 +91,7 @@ class InFlightFetch:
         self.joined: list[SpanContext] = []
         self.trigger: Trigger | None = None
         self.lost_at = lost_at
+        self.start_by = start_by
         self.thread: int | None = threading.get_ident()
         self.stop: Callable[[], object] = lambda: None
         self.is_running: Callable[[], bool] = lambda: True
@@ -92,11 +101,17 @@ class InFlightFetch:
         """The outcome, or None while the fetch is in progress."""
         return self._completed.result() if self._completed.done() else None
 
-    @property
-    def is_lost(self) -> bool:
-        """True if nothing completes the fetch any more: an interrupt ended its steps, or its event loop was stopped."""
-        has_ended = self.steps is not None and inspect.getgeneratorstate(self.steps) == inspect.GEN_CLOSED
-        return not self.is_running() or (has_ended and self.outcome is None)
+    def starting_seconds(self, now: float) -> float:
+        """Return the seconds within which the fetch must start; infinity if it has started."""
+        return self.start_by - now if self.steps is None else math.inf
+
+    def has_ended(self, now: float) -> bool:
+        """Return whether the fetch has completed, or never will.
+
+        An interrupt ended its steps or came before their start, or its event loop was stopped.
+        """
+        is_closed = self.steps is not None and inspect.getgeneratorstate(self.steps) == inspect.GEN_CLOSED
+        return is_closed or self.outcome is not None or not self.is_running() or self.starting_seconds(now) <= 0
 
     def complete(self, outcome: Outcome) -> None:
         """Give ``outcome`` to every waiting caller. Only the first outcome counts."""
@@ -190,15 +205,23 @@ class SingleFlight:
         self._fetches: dict[TokenOptions, InFlightFetch] = {}
         self._detached: set[InFlightFetch] = set()
 
-    def join(self, key: TokenOptions, lost_at: float) -> tuple[InFlightFetch, bool]:
-        """Return the fetch for ``key``, and whether the caller leads it."""
+    def join(
+        self, key: TokenOptions, now: float, deadline_seconds: float, not_before: float = 0.0
+    ) -> tuple[InFlightFetch, bool]:
+        """Return the fetch for ``key``, and whether the caller leads it. Replace a fetch that has ended.
+
+        A new fetch may take ``deadline_seconds``, and does not begin before ``not_before``.
+        """
         if self._pid != os.getpid():
             # The fetches run in the parent process. Some servers fork without Python's fork hooks, hence this check.
             self._fetches, self._detached, self._pid = {}, set(), os.getpid()
         fetch = self._fetches.get(key)
-        if fetch is not None:  # Callers that join need not create a fetch each.
+        if fetch is not None and fetch.has_ended(now):
+            self.abandon(key, fetch)
+        elif fetch is not None:  # Callers that join need not create a fetch each.
             return fetch, False
-        mine = InFlightFetch(lost_at)
+        begins_at = max(now, not_before)
+        mine = InFlightFetch(begins_at + deadline_seconds + GRACE, begins_at + STARTING)
         fetch = self._fetches.setdefault(key, mine)
         return fetch, fetch is mine
 
@@ -209,6 +232,11 @@ class SingleFlight:
         if found is not None and found is not fetch:
             self._fetches.setdefault(key, found)
         return found is fetch
+
+    def abandon(self, key: TokenOptions, fetch: InFlightFetch) -> None:
+        """Let the callers of ``fetch`` elect another leader."""
+        self.remove(key, fetch)
+        fetch.complete(NoOutcome.ABANDONED)
 
     def is_in_progress(self, key: TokenOptions) -> bool:
         """Return whether a fetch for ``key`` is in progress in this process."""

@@ -22,7 +22,6 @@ from ..errors import (
 from ..telemetry.logs import log
 from .access_token import AccessToken, ExpiryPolicy
 
-
 RESPONSE_LIMIT = 1024 * 1024
 """Maximum number of bytes of a response that are read, and to which it may decompress."""
 

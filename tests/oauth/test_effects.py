@@ -189,21 +189,21 @@ async def test_the_background_of_a_task_of_asyncio_is_kept_until_it_is_done() ->
 
 def test_dropping_a_fetch_leaves_its_successor() -> None:
     single_flight = SingleFlight()
-    first, _ = single_flight.join(DEFAULT_OPTIONS, 0.0)
+    first, _ = single_flight.join(DEFAULT_OPTIONS, 0.0, 20.0)
     single_flight.remove(DEFAULT_OPTIONS, first)
-    second, _ = single_flight.join(DEFAULT_OPTIONS, 0.0)
+    second, _ = single_flight.join(DEFAULT_OPTIONS, 0.0, 20.0)
     single_flight.remove(DEFAULT_OPTIONS, first)
 
-    assert single_flight.join(DEFAULT_OPTIONS, 0.0) == (second, False)
+    assert single_flight.join(DEFAULT_OPTIONS, 0.0, 20.0) == (second, False)
 
 
 def test_a_forked_child_starts_without_the_parents_fetches(monkeypatch: pytest.MonkeyPatch) -> None:
     single_flight = SingleFlight()
-    single_flight.join(DEFAULT_OPTIONS, 0.0)
+    single_flight.join(DEFAULT_OPTIONS, 0.0, 20.0)
     monkeypatch.setattr("os.getpid", lambda: -1)
 
     assert not single_flight.is_in_progress(DEFAULT_OPTIONS)
-    assert single_flight.join(DEFAULT_OPTIONS, 0.0)[1]
+    assert single_flight.join(DEFAULT_OPTIONS, 0.0, 20.0)[1]
 
 
 def threads_of(number: int) -> Steps[list[int]]:

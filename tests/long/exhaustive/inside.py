@@ -20,7 +20,7 @@ from prio_middleware.oauth.attempts import Attempts
 from prio_middleware.oauth.decision import Failure, Fetch, Use, decide, usable
 from prio_middleware.oauth.effects import Pause, Steps, Wait
 from prio_middleware.oauth.retry import Failures
-from prio_middleware.oauth.single_flight import InFlightFetch, NoOutcome, Outcome, SingleFlight
+from prio_middleware.oauth.single_flight import GRACE, InFlightFetch, NoOutcome, Outcome, SingleFlight
 from tests.long.exhaustive.scope import NEVER
 
 PAUSE = 1.0
@@ -124,7 +124,10 @@ Break = Callable[[pytest.MonkeyPatch], None]
 
 
 def every_caller_fetches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SingleFlight, "join", lambda self, key, lost_at: (InFlightFetch(lost_at), True))
+    def join(self: Any, key: Any, now: float, deadline_seconds: float, not_before: float = 0.0) -> Any:
+        return InFlightFetch(now + deadline_seconds + GRACE), True
+
+    monkeypatch.setattr(SingleFlight, "join", join)
 
 
 def no_second_decision(monkeypatch: pytest.MonkeyPatch) -> None:
