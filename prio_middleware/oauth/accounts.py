@@ -81,13 +81,8 @@ class Resolution:
     The resolver is called again after ``ttl`` seconds, and when the token endpoint answers that the credentials are wrong.
 
     Args:
-        account: the account's name.
-        resolve: the resolver.
         endpoint: returns the token endpoint with the credentials that the resolver returned.
-        client: the configured name of the client, for errors.
         counters: returns the account's counters. It is called when the account is known to exist.
-        ttl: seconds after which the resolver is called again.
-        clock: seconds of the provider's clock.
 
     Attributes:
         options: scope and audience that the resolver returned.

@@ -14,7 +14,7 @@ CACHE_LIMIT: Final = 1024
 class TokenCache:
     """A bounded number of tokens of one provider: approximately those that were used last.
 
-    Every request calls :meth:`lookup`, a plain ``dict.get`` that records nothing. Uses are noticed by an inverted second-chance
+    Every request calls ``lookup``, a plain ``dict.get`` that records nothing. Uses are noticed by an inverted second-chance
     rule (CLOCK). If more than half of the limit are kept, the oldest of the newer half leaves ``lookup`` but stays in ``get``.
     The next use of such a token misses once, finds it by ``get``, and puts it back into ``lookup``. A token that is still out
     of ``lookup`` when its turn to be evicted comes was not used meanwhile.
@@ -101,7 +101,7 @@ class TokenCache:
                 return
 
     def _age(self) -> None:
-        """Take tokens beyond the newer half out of ``lookup``: their next use is a miss, and so is noticed."""
+        """Take tokens beyond the newer half out of ``lookup``: their next use is a miss, and is noticed."""
         while len(self._newer) > max(self._limit // 2, 1) and (key := _pop_first(self._newer)):
             self._older[key] = None
             self._used.pop(key, None)

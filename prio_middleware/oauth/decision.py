@@ -138,13 +138,7 @@ class DroppedTokens:
 
 
 def is_after_rejection(dropped: Reason | None, cached: AccessToken | None, stale: AccessToken | None) -> bool:
-    """Return whether a fetch replaces a token that the API rejected.
-
-    Args:
-        dropped: reason for which the last token was dropped.
-        cached: the token that is cached now.
-        stale: the token that the API rejected for this caller.
-    """
+    """Return whether a fetch replaces a token that the API rejected: for this caller, for others, or by its value."""
     if stale:
         return True
     return cached.unchanged is not None if cached else dropped == "rejected"

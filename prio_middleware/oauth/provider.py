@@ -386,20 +386,10 @@ class ClientCredentialsProvider:
             if outcome is not NoOutcome.OWN_THREAD:
                 return outcome
             fetch = InFlightFetch(fetch.lost_at)  # Of this caller alone.
-        done = yield from self._start(key, stale, fetch, needed.fallback)
-        if done is not None:
-            return done
-        return (yield from self._wait(key, fetch, needed.fallback, give_up_at, joined=False))
-
-    def _start(
-        self, key: TokenOptions, stale: AccessToken | None, fetch: InFlightFetch, fallback: AccessToken | None
-    ) -> Steps[Outcome | None]:
-        """Start the fetch in the background, or run it in the caller's thread or task and return its outcome."""
         if (yield Background(self._lead(key, stale, fetch, fetch.lost_at - GRACE), fetch)):
-            return None
-        now = self._clock()
-        deadline_at = now + fetch_seconds(self.deadline_seconds, fallback, now)
-        steps = self._lead(key, stale, fetch, deadline_at)
+            return (yield from self._wait(key, fetch, needed.fallback, give_up_at, joined=False))
+        now = self._clock()  # It cannot run in the background: run it in the caller's thread or task.
+        steps = self._lead(key, stale, fetch, now + fetch_seconds(self.deadline_seconds, needed.fallback, now))
         try:
             fetch.steps = steps
             return (yield from steps)
@@ -409,6 +399,7 @@ class ClientCredentialsProvider:
     def _wait(
         self, key: TokenOptions, fetch: InFlightFetch, fallback: AccessToken | None, give_up_at: float, *, joined: bool
     ) -> Steps[Outcome]:
+        """Wait for ``fetch``. Return TIMED_OUT if the caller gives up, ABANDONED if the process was stopped meanwhile."""
         now = self._clock()
         seconds = min(give_up_at - now, WAIT_WITH_TOKEN) if fallback else give_up_at - now
         if joined:

@@ -147,7 +147,7 @@ def parse_response(
         requested_at: moment of ``time.monotonic()`` before the request was sent, at which the token's lifetime begins.
         expiry: rules for ``expires_in``.
         secrets: values that were sent, and that an error must not repeat if the server echoes them.
-        scheme: as :attr:`TokenEndpoint.token_scheme`.
+        scheme: the endpoint's ``token_scheme``.
         client: the configured name of the client, for the log.
     """
     content = json_members(answer)
@@ -176,13 +176,7 @@ def json_members(answer: TokenResponse) -> dict[str, object] | str:
 
 
 class _Reading:
-    """A response with its parsed body. Its methods return the results that it may have.
-
-    Args:
-        answer: the response.
-        members: members of the JSON object in its body, or None if there is none.
-        sent: secrets of the request.
-    """
+    """A response with its parsed body, or without ``members`` if that is no JSON object. Its methods return the results."""
 
     def __init__(self, answer: TokenResponse, members: Mapping[str, object] | None, sent: tuple[Secret, ...]) -> None:
         self._is_json = members is not None
