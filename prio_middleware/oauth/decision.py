@@ -17,7 +17,7 @@ class Failure:
 
     Attributes:
         retry_at: no fetch begins before this moment.
-        pause: seconds that a transient failure adds, without a server's ``Retry-After``; 0 for a permanent failure.
+        pause: seconds after a transient failure, apart from the server's ``Retry-After``; 0 for a permanent failure.
     """
 
     error: TokenError

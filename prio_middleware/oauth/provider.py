@@ -439,12 +439,7 @@ class ClientCredentialsProvider:
                 outcome = self._cooldown_error(decision.failure)
             else:
                 began = self._clock()
-                failure = (yield from self._resolve(self._resolution, deadline_at)) if self._resolution else None
-                if failure:
-                    self._remember(key, failure)
-                    outcome = failure
-                else:
-                    outcome = yield from self._observed_fetch(key, stale, fetch, deadline_at)
+                outcome = yield from self._observed_fetch(key, stale, fetch, deadline_at)
                 began = None
         except Exception as error:  # noqa: BLE001 - each caller raises a copy of whatever it is
             outcome, began = Crash(error), None
@@ -469,6 +464,10 @@ class ClientCredentialsProvider:
     def _observed_fetch(
         self, key: TokenOptions, stale: AccessToken | None, fetch: InFlightFetch, deadline_at: float
     ) -> Steps[Outcome]:
+        failure = yield from self._resolve(deadline_at)  # First, because it may replace the counters.
+        if failure:
+            self._remember(key, failure)
+            return failure
         dropped, cached = self._dropped.pop(key), self._cache.get(key)
         after_rejection = is_after_rejection(dropped, cached, stale)
         reason: Reason = "expiring" if cached else dropped or "initial"
@@ -480,7 +479,7 @@ class ClientCredentialsProvider:
             return ProviderState(self.token_url, self.report(key).cooldown_seconds)
 
         steps = self._fetch(key, stale, fetch, deadline_at, after_rejection=after_rejection)
-        return observe_fetch(steps, context, fetch, provider_state)
+        return (yield from observe_fetch(steps, context, fetch, provider_state))
 
     def _fetch(
         self, key: TokenOptions, stale: AccessToken | None, fetch: InFlightFetch, deadline_at: float, *, after_rejection: bool
@@ -509,7 +508,7 @@ class ClientCredentialsProvider:
         if endpoint is not self.endpoint or not is_about_credentials:
             return False
         if self._resolution:
-            error = yield from self._resolve(self._resolution, deadline_at, force=True)
+            error = yield from self._resolve(deadline_at, force=True)
             return error is None and endpoint is not self.endpoint
         if self._credentials_source is None:
             return False
@@ -569,8 +568,11 @@ class ClientCredentialsProvider:
             return result
         return result.mark_unchanged(self._clock() + UNCHANGED_PAUSE)
 
-    def _resolve(self, resolution: Resolution, deadline_at: float, *, force: bool = False) -> Steps[TokenError | None]:
-        """Use the resolver's present credentials. Return the error if there are none."""
+    def _resolve(self, deadline_at: float, *, force: bool = False) -> Steps[TokenError | None]:
+        """Use the resolver's present credentials, if there is a resolver. Return its error if there are none."""
+        resolution = self._resolution
+        if resolution is None:
+            return None
         found = yield from resolution.resolve(deadline_at, force=force)
         if not isinstance(found, TokenEndpoint):
             return found

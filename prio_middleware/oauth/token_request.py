@@ -28,7 +28,7 @@ SHORTEST_SECRET_PARAM = 8
 """Minimum length of a further parameter or header that counts as a secret, in characters: no error repeats it."""
 
 # Parameters with an option of their own.
-_RESERVED = frozenset(
+_RESERVED_PARAMS = frozenset(
     ["grant_type", "scope", "audience", "resource", "client_id", "client_secret", "client_assertion", "client_assertion_type"]
 )
 
@@ -203,7 +203,7 @@ class TokenEndpoint:
             if not (name.isprintable() and value.isprintable()):
                 raise self._mistake(f"The token parameter {name!r} contains a line break or another control character.")
         for name, _ in options.params:
-            if name in _RESERVED:
+            if name in _RESERVED_PARAMS:
                 raise self._mistake(
                     f"The token parameter {name!r} cannot be among the extra parameters.",
                     "Set scope, audience, resource and the client's credentials by their own options.",
