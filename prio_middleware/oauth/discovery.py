@@ -57,16 +57,16 @@ def well_known_urls(issuer: str) -> tuple[str, str]:
     return f"{origin}/.well-known/oauth-authorization-server{parts.path}", f"{whole}/.well-known/openid-configuration"
 
 
-def find_token_url(answer: TokenResponse, issuer: Issuer, auth_method: str, secrets: Iterable[Secret] = ()) -> str | Unusable:
+def find_token_url(response: TokenResponse, issuer: Issuer, auth_method: str, secrets: Iterable[Secret] = ()) -> str | Unusable:
     """Return the token endpoint's URL if the response has valid metadata of exactly this issuer.
 
     Args:
-        answer: response from one of the :func:`well_known_urls`.
+        response: the response from one of the :func:`well_known_urls`.
         issuer: the expected issuer.
         auth_method: method of the client authentication (RFC 7591 §2).
         secrets: values that were sent, and that an error must not repeat if the server echoes them.
     """
-    members = _members(answer)
+    members = _members(response)
     if isinstance(members, Unusable):
         found: str | Unusable = members
     else:
@@ -76,13 +76,13 @@ def find_token_url(answer: TokenResponse, issuer: Issuer, auth_method: str, secr
     return found
 
 
-def _members(answer: TokenResponse) -> Mapping[str, object] | Unusable:
-    if 300 <= answer.status_code < 400:
-        target = safe_url(answer.header("location") or "") or "an unnamed URL"
-        return Unusable(f"a redirect with {answer.status_code} to {target}, which is not followed")
-    if answer.status_code != 200:  # RFC 8414 §3.2
-        return Unusable(f"status {answer.status_code}")
-    members = json_members(answer)
+def _members(response: TokenResponse) -> Mapping[str, object] | Unusable:
+    if 300 <= response.status_code < 400:
+        target = safe_url(response.header("location") or "") or "an unnamed URL"
+        return Unusable(f"a redirect with {response.status_code} to {target}, which is not followed")
+    if response.status_code != 200:  # RFC 8414 §3.2
+        return Unusable(f"status {response.status_code}")
+    members = json_members(response)
     return Unusable(members) if isinstance(members, str) else members
 
 
@@ -204,14 +204,14 @@ class Discovery:
         hint: str | None = None
         for url in well_known_urls(self._issuer.identifier):
             request = endpoint.metadata_request(url, deadline_at - clock())
-            answer: TokenResponse = yield Get(request)
+            response: TokenResponse = yield Get(request)
             hint = request.hint
-            if answer.is_unavailable:
-                unavailable = unavailable or request.explain(_unavailable(answer, request.secrets), endpoint.client)
-                if answer.status_code < 500:
+            if response.is_unavailable:
+                unavailable = unavailable or request.explain(_unavailable(response, request.secrets), endpoint.client)
+                if response.status_code < 500:
                     break
                 continue
-            found = find_token_url(answer, self._issuer, endpoint.auth.method, request.secrets)
+            found = find_token_url(response, self._issuer, endpoint.auth.method, request.secrets)
             if not isinstance(found, Unusable):
                 return found
             failures.append((url, found))
@@ -228,14 +228,14 @@ def may_have_moved(error: TokenError) -> bool:
     return error.status_code != 429
 
 
-def _unavailable(answer: TokenResponse, secrets: tuple[Secret, ...]) -> TokenError:
-    failure = None if answer.failure is None else server_text(answer.failure, secrets) or "unknown reason"
+def _unavailable(response: TokenResponse, secrets: tuple[Secret, ...]) -> TokenError:
+    failure = None if response.failure is None else server_text(response.failure, secrets) or "unknown reason"
     return TokenEndpointUnavailableError(
-        f"The authorization server's metadata are unavailable: {failure or f'status {answer.status_code}'}.",
+        f"The authorization server's metadata are unavailable: {failure or f'status {response.status_code}'}.",
         remedy="Check that this machine can reach the URL, then retry. No restart is needed.",
-        retry_after=retry_after(answer.header("retry-after"), answer.header("date")),
-        status_code=answer.status_code or None,
-    ).copy(cause=answer.cause)
+        retry_after=retry_after(response.header("retry-after"), response.header("date")),
+        status_code=response.status_code or None,
+    ).copy(cause=response.cause)
 
 
 def _unusable(failures: list[tuple[str, Unusable]], issuer: str, client: str, hint: str | None) -> TokenError:

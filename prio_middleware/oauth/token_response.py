@@ -132,7 +132,7 @@ class TokenResponse:
 
 
 def parse_response(
-    answer: TokenResponse,
+    response: TokenResponse,
     requested_at: float,
     expiry: ExpiryPolicy,
     secrets: Iterable[Secret] = (),
@@ -140,20 +140,20 @@ def parse_response(
     scheme: str | None = None,
     client: str = "default",
 ) -> AccessToken | TokenError:
-    """Return the token or the error in ``answer``. The error is not raised, so that no traceback holds the response.
+    """Return the token or the error in ``response``. The error is not raised, so that no traceback holds the response.
 
     Args:
-        answer: the response, or the failure to get one.
+        response: the response, or the failure to get one.
         requested_at: moment of ``time.monotonic()`` before the request was sent, at which the token's lifetime begins.
         expiry: rules for ``expires_in``.
         secrets: values that were sent, and that an error must not repeat if the server echoes them.
         scheme: the endpoint's ``token_scheme``.
         client: the configured name of the client, for the log.
     """
-    content = json_members(answer)
-    reading = _Reading(answer, None if isinstance(content, str) else content, tuple(secrets))
-    status = answer.status_code
-    if answer.is_unavailable or reading.code in _TEMPORARY_CODES:
+    content = json_members(response)
+    reading = _Reading(response, None if isinstance(content, str) else content, tuple(secrets))
+    status = response.status_code
+    if response.is_unavailable or reading.code in _TEMPORARY_CODES:
         return reading.unavailable()
     if 300 <= status < 400:
         return reading.redirected()
@@ -164,11 +164,11 @@ def parse_response(
     return reading.token(requested_at, expiry, scheme, client)
 
 
-def json_members(answer: TokenResponse) -> dict[str, object] | str:
+def json_members(response: TokenResponse) -> dict[str, object] | str:
     """Return the members of the response's JSON object, or the reason for which there are none."""
-    if answer.truncated:
+    if response.truncated:
         return "the body is too long"
-    body = decode(answer.body, answer.header("content-encoding"), RESPONSE_LIMIT)
+    body = decode(response.body, response.header("content-encoding"), RESPONSE_LIMIT)
     if isinstance(body, Undecodable):
         return f"the body is {body.value}"
     members = json_object(body)
@@ -178,12 +178,12 @@ def json_members(answer: TokenResponse) -> dict[str, object] | str:
 class _Reading:
     """A response with its parsed body, or without ``members`` if that is no JSON object. Its methods return the results."""
 
-    def __init__(self, answer: TokenResponse, members: Mapping[str, object] | None, sent: tuple[Secret, ...]) -> None:
+    def __init__(self, response: TokenResponse, members: Mapping[str, object] | None, sent: tuple[Secret, ...]) -> None:
         self._is_json = members is not None
         self.members = members or {}
         tokens = (_header_value(self.members.get(name)) for name in ("access_token", "refresh_token", "id_token"))
         self._secrets = (*sent, *(token for token in tokens if token))
-        self._answer = answer
+        self._response = response
         self.code = server_code(self.members.get("error"), self._secrets)
 
     def token(self, requested_at: float, expiry: ExpiryPolicy, scheme: str | None, client: str) -> AccessToken | TokenError:
@@ -223,26 +223,26 @@ class _Reading:
         return lifetime
 
     def unavailable(self) -> TokenError:
-        answer = self._answer
-        if answer.failure is not None:
-            failure = server_text(answer.failure, self._secrets) or "unknown reason"
+        response = self._response
+        if response.failure is not None:
+            failure = server_text(response.failure, self._secrets) or "unknown reason"
             message = f"The token endpoint gave no answer: {failure}."
-            error = self._error(TokenEndpointUnavailableError, message, _REMEDIES_BY_CAUSE.get(answer.cause))
-            return error.copy(cause=answer.cause)
-        described = f" with {self._described(self._first_words())}" if answer.body and self.code is None else ""
+            error = self._error(TokenEndpointUnavailableError, message, _REMEDIES_BY_CAUSE.get(response.cause))
+            return error.copy(cause=response.cause)
+        described = f" with {self._described(self._first_words())}" if response.body and self.code is None else ""
         return self._error(
             TokenEndpointUnavailableError,
             f"The token endpoint is unavailable: {self._status_and_error()}{described}.",
             "Try again later: nothing needs a restart.",
-            retry_after(answer.header("retry-after"), answer.header("date")),
+            retry_after(response.header("retry-after"), response.header("date")),
         )
 
     def redirected(self) -> TokenError:
-        location = safe_url(self._answer.header("location") or "")
+        location = safe_url(self._response.header("location") or "")
         target = server_text(location, self._secrets, URL_LIMIT) or "an unnamed URL"
         return self._error(
             InvalidTokenResponseError,
-            f"The token endpoint redirects with {self._answer.status_code} to {target}. That is not followed: the credentials "
+            f"The token endpoint redirects with {self._response.status_code} to {target}. That is not followed: the credentials "
             "would go there.",
             "If the server belongs there, make that the token URL.",
         )
@@ -252,31 +252,31 @@ class _Reading:
         if self.code is None:
             message = f"{message} The answer is not an OAuth error: {self._described(self._first_words())}."
         # Other codes may be about this scope or audience only. RFC 6749 §5.2 reserves 401 for the client's credentials.
-        if self.code == "invalid_client" or (self._answer.status_code == 401 and self.code is None):
+        if self.code == "invalid_client" or (self._response.status_code == 401 and self.code is None):
             return self._error(CredentialsRefusedError, message)
-        remedy = _REMEDIES.get(self._answer.status_code)
+        remedy = _REMEDIES.get(self._response.status_code)
         is_foreign = remedy == _BARE_403 or (remedy is None and not self._is_json)
-        if self.code is None and self._answer.body and is_foreign:
+        if self.code is None and self._response.body and is_foreign:
             remedy = _OTHER_SENDER
         return self._error(TokenRequestRefusedError, message, remedy)
 
     def invalid(self, problem: str, remedy: str | None = None) -> TokenError:
-        message = f"The token endpoint answered {self._answer.status_code} with {self._described()}, and no token: {problem}."
+        message = f"The token endpoint answered {self._response.status_code} with {self._described()}, and no token: {problem}."
         return self._error(InvalidTokenResponseError, message, remedy)
 
     def _described(self, words: str | None = None) -> str:
         """Return size and type of the body, and its first words."""
-        answer = self._answer
-        size = f"more than {RESPONSE_LIMIT}" if answer.truncated else len(answer.body)
-        kind = (answer.header("content-type") or "").partition(";")[0]
+        response = self._response
+        size = f"more than {RESPONSE_LIMIT}" if response.truncated else len(response.body)
+        kind = (response.header("content-type") or "").partition(";")[0]
         described = f"{size} bytes of {server_text(kind, self._secrets, CODE_LIMIT) or 'an unnamed type'}"
         return f"{described} {words}" if words else described
 
     def _first_words(self) -> str | None:
         """Return the first words of a page or a text in brackets, up to the first that may be more than a word."""
-        kind = (self._answer.header("content-type") or "").strip().lower()
-        body = decode(self._answer.body, self._answer.header("content-encoding"), RESPONSE_LIMIT)
-        if self._answer.truncated or isinstance(body, Undecodable) or not kind.startswith("text/"):
+        kind = (self._response.header("content-type") or "").strip().lower()
+        body = decode(self._response.body, self._response.header("content-encoding"), RESPONSE_LIMIT)
+        if self._response.truncated or isinstance(body, Undecodable) or not kind.startswith("text/"):
             return None
         text = _MARKUP.sub(" ", _CODE.split(body[:WORDS_WITHIN].decode("utf-8", "replace"), maxsplit=1)[0])
         words = list(itertools.takewhile(_WORD.fullmatch, text.split()[:WORDS_LIMIT]))
@@ -287,7 +287,7 @@ class _Reading:
         """Return status, code, description and URI, as far as they exist and may be repeated."""
         description = self._words("error_description") or self._words("error_message")
         parts = (self.code, description and description.rstrip("."), self._words("error_uri"))
-        return f"{self._answer.status_code} {', '.join(filter(None, parts))}".rstrip()
+        return f"{self._response.status_code} {', '.join(filter(None, parts))}".rstrip()
 
     def _words(self, name: str, limit: int = DESCRIPTION_LIMIT) -> str | None:
         return server_text(self.members.get(name), self._secrets, limit)
@@ -298,7 +298,7 @@ class _Reading:
             remedy=remedy,
             retry_after=wait,
             code=self.code,
-            status_code=self._answer.status_code or None,
+            status_code=self._response.status_code or None,
             error_reference=server_code(self.members.get("error_reference"), self._secrets),
         )
 
