@@ -162,7 +162,7 @@ def _problem(found: object, seconds: float) -> str:
 
 
 class Accounts:
-    """Token providers of a client's accounts, by name. Beyond the limit, the account that was not used longest is forgotten.
+    """Token providers of a client's accounts, by name. Beyond the limit, roughly the least recently used one is removed.
 
     Accounts that no resolver has confirmed are kept apart, so names that a stranger invents displace no real account.
 

@@ -42,10 +42,7 @@ class TokenCache:
         return token
 
     def put(self, key: TokenOptions, token: AccessToken, now: float) -> int:
-        """Keep ``token``, unless a newer one is cached or it is valid for one call only.
-
-        Return the number of evicted tokens.
-        """
+        """Keep ``token``, unless it has expired or a newer one is cached. Return the number of evicted tokens."""
         if token.expires_at <= now:
             return 0
         known = self._tokens.get(key)

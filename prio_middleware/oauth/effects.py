@@ -285,6 +285,7 @@ async def _awaited(result: Awaitable[Any]) -> Any:
 Effect = Post | Wait | Pause | Background | RunBlocking | Call
 
 Steps = Generator[Effect, Any, T]
+"""Yields effects, receives their results, and returns ``T``."""
 
 
 def run(steps: Steps[T], send: Send) -> T:

@@ -10,6 +10,7 @@ from ..telemetry.counters import ClientCounters
 from ..telemetry.spans import FetchContext, FetchObserver, FetchResult, ProviderState, WaitObserver
 from .access_token import AccessToken
 from .effects import Pause, Post, Steps, Wait
+from .retry import Result
 from .single_flight import InFlightFetch, NoOutcome, Outcome
 from .token_response import TokenResponse
 
@@ -35,9 +36,6 @@ class TokenReport:
     def is_usable(self) -> bool:
         """True if there is a token that has not expired."""
         return self.expires_in is not None and self.expires_in > 0
-
-
-Result = AccessToken | TokenError
 
 
 def observe_acquisition(steps: Steps[Result], counters: ClientCounters, client: str) -> Steps[Result]:

@@ -6,12 +6,12 @@ import itertools
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from typing import Literal, NoReturn
+from typing import Literal
 
 from .._util.redaction import CODE_LIMIT, DESCRIPTION_LIMIT, URL_LIMIT, WITHHELD, safe_url, server_code, server_text
 from .._util.retry_after import retry_after
 from .._util.safe_body import Undecodable, decode, json_object
-from .._util.secret import Secret
+from .._util.secret import Secret, Unpicklable
 from ..errors import (
     CredentialsRefusedError,
     InvalidTokenResponseError,
@@ -79,10 +79,10 @@ _REMEDIES_BY_CAUSE: dict[Cause | None, str] = {
 }
 
 
-class TokenResponse:
-    """Response of the token endpoint, or the failure to get one.
+class TokenResponse(Unpicklable):
+    """Response of the token endpoint, or the failure to get one. Its ``repr`` does not show its body.
 
-    Its ``repr`` does not show its body, and it cannot be pickled or dumped as a dataclass.
+    It is no dataclass, so that ``asdict`` cannot reveal the body.
 
     Attributes:
         status_code: the HTTP status; 0 if no response arrived.
@@ -91,9 +91,6 @@ class TokenResponse:
         truncated: the body was longer than that.
         failure: description of the failure (``"ConnectError: ..."``), without secrets, if no complete response arrived.
         cause: its cause, if it is one of :data:`Cause`.
-
-    Raises:
-        TypeError: on pickling.
     """
 
     __slots__ = ("body", "cause", "failure", "headers", "status_code", "truncated")
@@ -123,9 +120,6 @@ class TokenResponse:
     def header(self, name: str) -> str | None:
         """Return a header's value, or None."""
         return None if self.headers is None else self.headers.get(name)
-
-    def __getstate__(self) -> NoReturn:
-        raise TypeError("The token endpoint's response cannot be pickled: the pickle would hold a token unencrypted.")
 
     def __repr__(self) -> str:
         return f"<TokenResponse {self.failure or self.status_code}>"
