@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import itertools
 import math
@@ -163,15 +162,12 @@ def _problem(value: object, token_type: object) -> str | None:
 
 _NUMBER = re.compile(r"(-?[0-9]{1,30}(?:\.[0-9]{1,30})?)\s*(?:s|secs?|seconds?)?", re.IGNORECASE)
 
+_drawn: dict[int, float] = {}  # By process id.
+
 
 def draw_of_this_process() -> float:
     """Return a random number from 0 to below 1, constant while the process runs. A forked child draws its own."""
-    return _draw(os.getpid())
-
-
-@functools.cache
-def _draw(pid: int) -> float:  # noqa: ARG001 - the cache keeps one number for each process
-    return random.SystemRandom().random()
+    return _drawn.setdefault(os.getpid(), random.SystemRandom().random())
 
 
 DEFAULT_LIFETIME: Final = 300.0
