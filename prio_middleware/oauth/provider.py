@@ -43,7 +43,7 @@ from .decision import (
 from .discovery import Discovery
 from .effects import AsyncSend, Background, Pause, RunBlocking, Send, Steps, Wait, arun, run
 from .observation import TokenReport, observe_acquisition, observe_fetch
-from .retry import Attempts, Failures, request_token
+from .retry import Attempts, Failures, Result, request_token
 from .shared.store import StoreReport
 from .single_flight import GRACE, Crash, InFlightFetch, NoOutcome, Outcome, SingleFlight
 from .token_request import FAILURE_COOLDOWN, TOKEN_DEADLINE, TokenEndpoint
@@ -328,9 +328,7 @@ class ClientCredentialsProvider:
     def __repr__(self) -> str:
         return f"<ClientCredentialsProvider {self.endpoint.client!r} {safe_url(self.token_url)}>"
 
-    def acquire(
-        self, key: TokenOptions, stale: AccessToken | None, max_wait: float | None = None
-    ) -> Steps[AccessToken | TokenError]:
+    def acquire(self, key: TokenOptions, stale: AccessToken | None, max_wait: float | None = None) -> Steps[Result]:
         """Return the steps to a token, for :func:`run` or :func:`arun`. They end with a token or an error."""
         return observe_acquisition(self._acquire(key, stale, max_wait), self.counters, self.client)
 
@@ -346,7 +344,7 @@ class ClientCredentialsProvider:
             return self.defaults
         return self._cache.longest_lived() or self.defaults
 
-    def _acquire(self, key: TokenOptions, stale: AccessToken | None, max_wait: float | None) -> Steps[AccessToken | TokenError]:
+    def _acquire(self, key: TokenOptions, stale: AccessToken | None, max_wait: float | None) -> Steps[Result]:
         self._reload_credentials(force=False)
         wait_seconds = min(math.inf if max_wait is None else max_wait, self.deadline_seconds + GRACE)
         give_up_at, extended = self._clock() + wait_seconds, False
@@ -529,12 +527,10 @@ class ClientCredentialsProvider:
         wanted = key.over(self._resolution.options) if self._resolution else key
         request: RequestToken = partial(self._request_with_retries, params=self._renewal_params if after_rejection else ())
         if not self._shared:
-            return (yield from request(endpoint, wanted, deadline_at))
+            return request(endpoint, wanted, deadline_at)
         has_fallback = usable(self._cache.get(key), stale, self._clock()) is not None
-        return (
-            yield from self._shared.fetch(
-                endpoint, wanted, deadline_at, request, has_fallback=has_fallback, after_rejection=after_rejection
-            )
+        return self._shared.fetch(
+            endpoint, wanted, deadline_at, request, has_fallback=has_fallback, after_rejection=after_rejection
         )
 
     def _request_with_retries(
@@ -555,7 +551,7 @@ class ClientCredentialsProvider:
                 return attempts.result if isinstance(attempts.result, AccessToken) else NoOutcome.ABANDONED
         return self._mark(attempts.result)
 
-    def _mark(self, result: AccessToken | TokenError) -> AccessToken | TokenError:
+    def _mark(self, result: Result) -> Result:
         """Return ``result``, marked as unchanged if it is a token whose value the API has rejected."""
         if isinstance(result, TokenError):
             return result
@@ -601,7 +597,7 @@ class ClientCredentialsProvider:
             self._remember(key, cached)
         return decide(cached, stale, self._failures.get(key), self._clock(), ahead=self._ahead, not_before=not_before)
 
-    def _remember(self, key: TokenOptions, result: AccessToken | TokenError) -> None:
+    def _remember(self, key: TokenOptions, result: Result) -> None:
         now = self._clock()
         if isinstance(result, AccessToken):
             self.endpoint.recent.add(result.value)  # It may come from the shared store.
@@ -632,16 +628,14 @@ class ClientCredentialsProvider:
         return stopped
 
 
-def _result_for_caller(
-    outcome: Outcome, stale: AccessToken | None, cached: AccessToken | None, now: float
-) -> AccessToken | TokenError | None:
+def _result_for_caller(outcome: Outcome, stale: AccessToken | None, cached: AccessToken | None, now: float) -> Result | None:
     """Return a caller's token or error after ``outcome``, perhaps from the cache, or None if it has to try again."""
     if isinstance(outcome, AccessToken):
         return outcome if stale is None or outcome.serial > stale.serial else None
     return usable(cached, stale, now) or (outcome if isinstance(outcome, TokenError) else None)
 
 
-def _token_or_raise(result: AccessToken | TokenError) -> AccessToken:
+def _token_or_raise(result: Result) -> AccessToken:
     if isinstance(result, TokenError):
         raise result.copy()  # A copy for each caller: twenty waiters must not share one traceback.
     return result

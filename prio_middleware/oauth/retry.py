@@ -14,6 +14,7 @@ from .token_request import TokenEndpoint
 from .token_response import TokenResponse
 
 Result = AccessToken | TokenError
+"""Result of a token request: a token, or the error for which there is none."""
 
 
 def request_token(endpoint: TokenEndpoint, key: TokenOptions, deadline_at: float, clock: Callable[[], float]) -> Steps[Result]:
