@@ -55,7 +55,7 @@ class TokenCache:
         return self._evict()
 
     def drop(self, token: AccessToken) -> list[TokenOptions]:
-        """Forget ``token`` if it is still the current one of its key. Return the keys that it was for."""
+        """Drop ``token`` if it is still the current one of its key. Return the keys that it was for."""
         dropped: list[TokenOptions] = []
         for key, known in list(self._tokens.items()):
             if known is token:
@@ -67,11 +67,11 @@ class TokenCache:
         return dropped
 
     def drop_id(self, token_id: str) -> list[TokenOptions]:
-        """Forget the token with that id. Return the keys that it was for."""
+        """Drop the token with that id. Return the keys that it was for."""
         return [key for token in list(self._tokens.values()) if token.token_id == token_id for key in self.drop(token)]
 
     def clear(self) -> list[TokenOptions]:
-        """Forget every token. Return the keys that had one."""
+        """Drop every token. Return the keys that had one."""
         keys = list(self._tokens)
         for kept in (self._tokens, self._used, self._newer, self._older):
             kept.clear()

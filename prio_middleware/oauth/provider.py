@@ -110,7 +110,7 @@ class TokenProvider(Protocol):
         ...
 
     def invalidate(self, token: AccessToken, /) -> None:
-        """Forget ``token`` if it is still the current one: the API rejected it."""
+        """Drop ``token`` if it is still the current one: the API rejected it."""
 
 
 class ClientCredentialsProvider:
@@ -252,7 +252,7 @@ class ClientCredentialsProvider:
             await fetch.await_(CLOSING, CLOSING)
 
     def invalidate(self, token: AccessToken, /) -> None:
-        """Forget ``token`` if it is still the current one of its key: the API rejected it."""
+        """Drop ``token`` if it is still the current one of its key: the API rejected it."""
         if token.unchanged:  # It stays until the endpoint returns another one. Otherwise each call would send a token request.
             return
         self._newest_rejected = max(self._newest_rejected, token.serial)
@@ -277,7 +277,7 @@ class ClientCredentialsProvider:
         return self.accounts.provider(name)
 
     def replace_credentials(self, endpoint: TokenEndpoint) -> None:
-        """Use new credentials. Drop the tokens and failures of the old ones."""
+        """Use new credentials. Drop the tokens of the old ones, and forget their failures."""
         endpoint.recent.add(*self.endpoint.recent)
         self.endpoint = endpoint
         self._single_flight.detach_all()
@@ -321,7 +321,7 @@ class ClientCredentialsProvider:
         return self._shared.report() if self._shared else StoreReport()
 
     def listen(self) -> None:
-        """Drop shared tokens that other processes drop, by a thread of this process. Best effort."""
+        """Listen, in a thread of this process, for shared tokens that other processes drop, and drop them. Best effort."""
         if self._shared:
             self._shared.listen(self._drop_id)
 
