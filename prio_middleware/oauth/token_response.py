@@ -236,8 +236,8 @@ class _Reading:
         target = server_text(location, self._secrets, URL_LIMIT) or "an unnamed URL"
         return self._error(
             InvalidTokenResponseError,
-            f"The token endpoint redirects with {self._response.status_code} to {target}. That is not followed: the credentials "
-            "would go there.",
+            f"The token endpoint redirects with {self._response.status_code} to {target}. That is not followed: the "
+            "credentials would go there.",
             "If the server belongs there, make that the token URL.",
         )
 
