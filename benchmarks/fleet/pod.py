@@ -7,7 +7,7 @@ from typing import Any
 
 from prio_middleware import AccessToken, ClientCredentialsProvider, TokenError
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
-from prio_middleware.oauth.effects import Background, Pause, Post, RunBlocking, Steps, Within
+from prio_middleware.oauth.effects import Background, Pause, Post, RunBlocking, Steps
 from prio_middleware.oauth.shared.circuit_breaker import CircuitBreaker
 from prio_middleware.oauth.shared.coordinator import SharedTokens
 from prio_middleware.oauth.shared.store import Lease, LeaseReply, StoreEntry, Unreachable
@@ -148,7 +148,7 @@ class Pod:
             then(stop.value)
             return
         world, conditions = self._world, self._world.conditions
-        match effect.effect if isinstance(effect, Within) else effect:
+        match effect:
             case RunBlocking(operation):
                 world.timeline.after(world.store_takes(), lambda: self._step(steps, operation() if self._alive else None, then))
             case Post():

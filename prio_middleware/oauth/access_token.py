@@ -19,6 +19,7 @@ _serials = itertools.count(1)
 
 ROUNDED_LIFETIME: Final = 1.0
 """Lifetime in seconds of a token whose server names 0 or less: it limits token requests to one in a second."""
+
 FIELD_VALUE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 """A header's value (RFC 9110 §5.5) of characters that every server reads alike."""
 
@@ -34,7 +35,7 @@ class TokenOptions(NamedTuple):
         audience: the API that the token is for, if the server requires its name.
         resource: the same, as RFC 8707 defines it.
         params: further parameters of the token request, as sorted pairs. ``repr`` masks their values: they may be secrets.
-        account: the account whose token it is; None: the client's own.
+        account: the account whose token it is. Default: the client's own.
     """
 
     scope: str | None = None
@@ -81,8 +82,8 @@ class Unchanged:
     """Note on a token that the server returned again after the API had rejected it.
 
     Attributes:
-        fresh_until: moment from which a new one would be due if the API had not rejected it.
-        works: the API has accepted it since.
+        fresh_until: moment from which a new token would be due if the API had not rejected this one.
+        works: the API has accepted the token since.
     """
 
     fresh_until: float
@@ -95,15 +96,15 @@ class AccessToken:
 
     Attributes:
         value: the token, masked: printable ASCII characters, without spaces around them.
-        token_type: authentication scheme to present it with, as the server spelt it (RFC 6749 §7.1).
+        token_type: authentication scheme of the ``Authorization`` header (RFC 6749 §7.1).
         scope: the granted scopes, if the server named them.
         expires_at: moment of its expiry, in seconds of ``time.monotonic()``.
-        fresh_until: moment from which a new one is due: ``expires_at`` minus the leeway.
+        fresh_until: moment from which a new token is due: ``expires_at`` minus the leeway.
         lifetime: its lifetime in seconds when it was issued.
         source: ``"endpoint"``: the token endpoint; ``"shared"``: the shared store.
         serial: a number that rises with every token of this process.
         token_id: a random id, by which the processes that share the token refer to it.
-        unchanged: set if the API has rejected this very value before. New calls are sent with it, and not retried.
+        unchanged: set if the API has rejected this value before. New calls are sent with the token, and not retried.
 
     Raises:
         ConfigurationError: the token is no :class:`Secret`, or a header cannot hold it or its type.
@@ -136,7 +137,7 @@ class AccessToken:
         return hashlib.sha256(self.value.reveal().encode("utf-8", "surrogatepass")).digest()
 
     def mark_unchanged(self, fresh_until: float) -> AccessToken:
-        """Return a copy for new calls, because the API has rejected this value. The next fetch is due at ``fresh_until``."""
+        """Return a copy with a note that the API has rejected this value. The next fetch is due at ``fresh_until``."""
         return replace(self, unchanged=Unchanged(self.fresh_until), fresh_until=min(fresh_until, self.expires_at))
 
     def mark_working(self, note: Unchanged) -> AccessToken:
@@ -148,7 +149,7 @@ class AccessToken:
 
 
 def _problem(value: object, token_type: object) -> str | None:
-    """Return the reason why a header cannot hold a token: an HTTP library would quote the header that it does not send."""
+    """Return the reason why a header cannot hold the token. An HTTP library would show the token in its own error."""
     text: object = value.reveal() if isinstance(value, Secret) else None
     if not isinstance(text, str):
         return "is no text in a Secret"
@@ -161,33 +162,16 @@ def _problem(value: object, token_type: object) -> str | None:
 
 _NUMBER = re.compile(r"(-?[0-9]{1,30}(?:\.[0-9]{1,30})?)\s*(?:s|secs?|seconds?)?", re.IGNORECASE)
 
-_draw = random.SystemRandom().random  # It has no state that a fork would copy.
+_drawn: dict[int, float] = {}  # By process id.
 
 
-class ProcessDraw:
-    """A random number for each process, constant while it runs. A forked child draws its own.
-
-    Args:
-        draw: returns a random number from 0 to below 1.
-    """
-
-    def __init__(self, draw: Callable[[], float] = _draw) -> None:
-        self._draw = draw
-        self._pid, self._drawn = 0, 0.0
-
-    def __call__(self) -> float:
-        """Return a number from 0 to below 1."""
-        if self._pid != os.getpid():
-            self._drawn = self._draw()
-            self._pid = os.getpid()
-        return self._drawn
-
-
-draw_of_this_process = ProcessDraw()
+def draw_of_this_process() -> float:
+    """Return a random number from 0 to below 1, constant while the process runs. A forked child draws its own."""
+    return _drawn.setdefault(os.getpid(), random.SystemRandom().random())
 
 
 DEFAULT_LIFETIME: Final = 300.0
-"""Lifetime of a token in seconds, if the server names none. This and the next four are defaults of the settings, too."""
+"""Lifetime of a token in seconds, if the server names none. This and the next four are also defaults of the settings."""
 
 MAX_LIFETIME: Final = 86_400.0
 """Maximum lifetime of a token in seconds."""
@@ -204,7 +188,7 @@ LEEWAY_JITTER: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ExpiryPolicy:
-    """The rules that turn ``expires_in`` (RFC 6749 §5.1) into a lifetime and a leeway. All but the fraction are seconds.
+    """Rules that turn ``expires_in`` (RFC 6749 §5.1) into a lifetime and a leeway, in seconds.
 
     Attributes:
         default_lifetime: lifetime if the server names none.
@@ -216,7 +200,7 @@ class ExpiryPolicy:
         draw: returns the part of that fraction that this process omits, from 0 to 1.
 
     Raises:
-        ConfigurationError: a time is not positive and finite (the leeway may be 0), or the fraction is not in 0 to below 1.
+        ConfigurationError: a time is not positive and finite (the leeway may be 0), or a fraction is not in 0 to below 1.
     """
 
     default_lifetime: float = DEFAULT_LIFETIME
@@ -240,9 +224,8 @@ class ExpiryPolicy:
     def lifetime(self, expires_in: object) -> float | None:
         """Return the lifetime in seconds, or None if ``expires_in`` is not a number.
 
-        0 and less mean :data:`ROUNDED_LIFETIME`: some servers round the last second of a cached token down.
-
-        Servers send integers, floats, both as a string (``"3600"``, ``"3600s"``), ``null`` or nothing.
+        Servers send integers, floats, both as a string (``"3600"``, ``"3600s"``), ``null`` or nothing. 0 and less mean
+        :data:`ROUNDED_LIFETIME`: some servers round the last second of a cached token down.
         """
         seconds = self.default_lifetime if expires_in is None else _number(expires_in)
         if seconds is None:
@@ -250,22 +233,16 @@ class ExpiryPolicy:
         return float(min(seconds if seconds > 0 else ROUNDED_LIFETIME, self.max_lifetime))
 
     def leeway(self, lifetime: float) -> float:
-        """Return the seconds before expiry at which a new token is due: less than ``lifetime``; 0 for the rounded one."""
+        """Return the seconds before expiry at which a new token is due: less than ``lifetime``; 0 for a rounded lifetime."""
         if lifetime == ROUNDED_LIFETIME:
             return 0.0
         return min(lifetime * self.leeway_fraction, self.leeway_max) * (1 - self.jitter * self.draw())
 
 
 def _number(value: object) -> int | float | None:
-    match value:
-        case bool():
-            return None
-        case int():
-            return value
-        case float():
-            return value if math.isfinite(value) else None
-        case str():
-            found = _NUMBER.fullmatch(value.strip())
-            return float(found[1]) if found else None
-        case _:
-            return None
+    if isinstance(value, str):
+        found = _NUMBER.fullmatch(value.strip())
+        return float(found[1]) if found else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if -math.inf < value < math.inf else None

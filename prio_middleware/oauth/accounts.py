@@ -14,7 +14,7 @@ from .._util.clock import Clock, current_clock
 from .._util.secret import Secret
 from ..errors import ConfigurationError, PrioError, TokenEndpointUnavailableError, TokenError, UnknownAccountError
 from .access_token import DEFAULT_OPTIONS, TokenOptions
-from .effects import Call, Steps
+from .effects import Call, Pause, Steps
 from .single_flight import Crash
 
 if TYPE_CHECKING:
@@ -23,16 +23,19 @@ if TYPE_CHECKING:
     from .token_request import TokenEndpoint
 
 ACCOUNTS_LIMIT: Final = 1024
-"""Maximum accounts that one client keeps: approximately those that were used last."""
+"""Number of accounts that one client keeps: approximately those that were used last."""
 
 ACCOUNTS_TTL: Final = 3600.0
-"""Seconds after which a resolver is asked again for the credentials of an account. Also a default of the settings."""
+"""Seconds after which a resolver is called again for the credentials of an account. Also a default of the settings."""
+
+POLL_SECONDS: Final = 0.05
+"""Seconds between two checks for the end of an earlier call of a resolver."""
 
 NAME_LIMIT: Final = 256
 """Maximum length of an account's name, in characters."""
 
 SHOWN: Final = 40
-"""Characters of a wrong name that an error shows."""
+"""Number of characters of an unknown name that an error shows."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -40,12 +43,12 @@ class AccountCredentials:
     """Credentials of one account, as a resolver returns them. Its ``repr`` does not show the secret.
 
     Attributes:
-        account: the name that the resolver was asked for. Another name is an error, so that a mistake in a query cannot send
+        account: the name that the resolver was called with. Another name is an error, so that a mistake in a query cannot send
             one account's call with the token of another.
         client_id: the client identifier (RFC 6749 §2.2).
         client_secret: the client's secret.
-        scope: the scopes to request; default: the client's.
-        audience: the API that the token is for; default: the client's.
+        scope: the scopes to request. Default: the client's.
+        audience: the API that the token is for. Default: the client's.
 
     Raises:
         TypeError: an attribute is not a text.
@@ -58,10 +61,10 @@ class AccountCredentials:
     audience: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("account", "client_id", "client_secret", "scope", "audience"):
+        required, optional = {"account": str, "client_id": str, "client_secret": str | Secret}, str | None
+        for name, expected in {**required, "scope": optional, "audience": optional}.items():
             value = getattr(self, name)
-            is_text = isinstance(value, str | Secret) if name == "client_secret" else isinstance(value, str)
-            if not is_text and not (value is None and name in {"scope", "audience"}):
+            if not isinstance(value, expected):
                 raise TypeError(f"{name} is a text, not {type(value).__name__}.")
 
     def __repr__(self) -> str:
@@ -73,16 +76,16 @@ AccountResolver = Callable[[str], AccountCredentials | Awaitable[AccountCredenti
 
 
 class Resolution:
-    """Credentials of one account from a resolver: asked for once, after ``ttl`` seconds, and when the server rejects them.
+    """Credentials of one account, from a resolver.
+
+    The resolver is called again after ``ttl`` seconds, and when the token endpoint answers that the credentials are wrong.
 
     Args:
-        account: the account's name.
-        resolve: the resolver.
-        endpoint: returns the token endpoint with these credentials.
-        client: the configured name of the client, for errors.
-        counters: returns the account's counters, once it is known to exist.
-        ttl: seconds for which the credentials count.
-        clock: seconds of a monotonic clock.
+        endpoint: returns the token endpoint with the credentials that the resolver returned.
+        counters: returns the account's counters. It is called when the account is known to exist.
+
+    Attributes:
+        options: scope and audience that the resolver returned.
     """
 
     def __init__(
@@ -105,24 +108,23 @@ class Resolution:
         self._ttl = ttl
         self._clock = clock or current_clock()
         self._resolved_at = float("-inf")
-        self._asking_pid = 0  # A forked child does not inherit the call.
+        self._calling_pid = 0  # A forked child does not inherit the call.
 
-    def is_due(self) -> bool:
-        """Return whether the resolver is to be asked."""
-        return self._clock() >= self._resolved_at + self._ttl
+    def resolve(self, deadline_at: float, *, force: bool) -> Steps[TokenEndpoint | TokenError | None]:
+        """Call the resolver until ``deadline_at`` at most. Return the token endpoint with the credentials, or the error.
 
-    def is_asking(self) -> bool:
-        """Return whether the resolver is working. A thread cannot be stopped, so there is never a second one."""
-        return self._asking_pid == os.getpid()
-
-    def still_asking(self) -> TokenError:
-        """Return the error of a fetch for which an earlier call of the resolver takes too long."""
-        return self._failed("The resolver of accounts has still not answered an earlier call")
-
-    def ask(self, seconds: float) -> Steps[TokenEndpoint | TokenError]:
-        """Ask the resolver, for at most ``seconds``. Return the token endpoint with the credentials, or the error."""
-        self._asking_pid = os.getpid()
-        found = yield Call(self._resolve, self._account, seconds, self._stop_asking)
+        Return None without a call while the credentials are younger than ``ttl``, unless ``force`` is set. A thread cannot be
+        stopped, so a second call waits for the end of the first one.
+        """
+        while self._calling_pid == os.getpid():
+            if (left := deadline_at - self._clock()) <= 0:
+                return self._failed("The resolver of accounts has still not answered an earlier call")
+            yield Pause(min(left, POLL_SECONDS))
+        if not force and self._clock() < self._resolved_at + self._ttl:
+            return None
+        seconds = max(deadline_at - self._clock(), 0.0)
+        self._calling_pid = os.getpid()
+        found = yield Call(self._resolve, self._account, seconds, self._call_ended)
         if found is None:
             return unknown_account(self._account, self._client, "The resolver of accounts does not know it.")
         if not isinstance(found, AccountCredentials) or found.account != self._account:
@@ -135,8 +137,8 @@ class Resolution:
         self._resolved_at = self._clock()
         return endpoint
 
-    def _stop_asking(self) -> None:
-        self._asking_pid = 0
+    def _call_ended(self) -> None:
+        self._calling_pid = 0
 
     def _failed(self, message: str) -> TokenError:
         return TokenEndpointUnavailableError(
@@ -147,7 +149,7 @@ class Resolution:
 
 
 def _problem(found: object, seconds: float) -> str:
-    """Return what is wrong with the result of a resolver, without what it read."""
+    """Return the problem of a resolver's result, without any text of the result."""
     match found:
         case AccountCredentials():
             return "The resolver of accounts returned the credentials of another account"
@@ -160,14 +162,14 @@ def _problem(found: object, seconds: float) -> str:
 
 
 class Accounts:
-    """Token providers of a client's accounts, by name. Bounded: roughly the least recently used account is dropped first.
+    """Token providers of a client's accounts, by name. Beyond the limit, roughly the least recently used one is removed.
 
-    Only an account that exists is kept, so names that a stranger invents displace none.
+    Accounts that no resolver has confirmed are kept apart, so names that a stranger invents displace no real account.
 
     Args:
         find: returns a new provider for an account, or None if no account has that name.
         client: the configured name of the client, for errors.
-        limit: maximum accounts that are kept.
+        limit: number of accounts that are kept.
     """
 
     def __init__(
@@ -199,13 +201,13 @@ class Accounts:
             self._pending.pop(name, None)
             _trim(self._kept, self._limit)
         elif name in self._kept:
-            with contextlib.suppress(KeyError):  # Another thread has just dropped it.
+            with contextlib.suppress(KeyError):  # Another thread has just removed it.
                 self._kept.move_to_end(name)
         return provider
 
     def active(self) -> list[ClientCredentialsProvider]:
         """Return the providers of the accounts in use."""
-        return [*list(self._kept.values()), *list(self._pending.values())]
+        return [*self._kept.values(), *self._pending.values()]
 
 
 def _trim(kept: OrderedDict[str, ClientCredentialsProvider], limit: int) -> None:
@@ -215,7 +217,7 @@ def _trim(kept: OrderedDict[str, ClientCredentialsProvider], limit: int) -> None
 
 
 def name_problem(name: str) -> str | None:
-    """Return what is wrong with an account's name, or None. Names may come from inbound requests."""
+    """Return the problem of an account's name, or None. Names may come from inbound requests."""
     if not name or len(name) > NAME_LIMIT:
         return f"An account's name has 1 to {NAME_LIMIT} characters."
     if not name.isprintable():

@@ -14,7 +14,7 @@ CACHE_LIMIT: Final = 1024
 class TokenCache:
     """A bounded number of tokens of one provider: approximately those that were used last.
 
-    Every request calls :meth:`lookup`, a plain ``dict.get`` that records nothing. Uses are noticed by an inverted second-chance
+    Every request calls ``lookup``, a plain ``dict.get`` that records nothing. Uses are noticed by an inverted second-chance
     rule (CLOCK). If more than half of the limit are kept, the oldest of the newer half leaves ``lookup`` but stays in ``get``.
     The next use of such a token misses once, finds it by ``get``, and puts it back into ``lookup``. A token that is still out
     of ``lookup`` when its turn to be evicted comes was not used meanwhile.
@@ -42,10 +42,7 @@ class TokenCache:
         return token
 
     def put(self, key: TokenOptions, token: AccessToken, now: float) -> int:
-        """Keep ``token``, unless a newer one is cached or it is valid for one call only.
-
-        Return the number of evicted tokens.
-        """
+        """Keep ``token``, unless it has expired or a newer one is cached. Return the number of evicted tokens."""
         if token.expires_at <= now:
             return 0
         known = self._tokens.get(key)
@@ -58,7 +55,7 @@ class TokenCache:
         return self._evict()
 
     def drop(self, token: AccessToken) -> list[TokenOptions]:
-        """Forget ``token`` if it is still the current one of its key. Return the keys that it was for."""
+        """Drop ``token`` if it is still the current one of its key. Return the keys that it was for."""
         dropped: list[TokenOptions] = []
         for key, known in list(self._tokens.items()):
             if known is token:
@@ -70,11 +67,11 @@ class TokenCache:
         return dropped
 
     def drop_id(self, token_id: str) -> list[TokenOptions]:
-        """Forget the token with that id. Return the keys that it was for."""
+        """Drop the token with that id. Return the keys that it was for."""
         return [key for token in list(self._tokens.values()) if token.token_id == token_id for key in self.drop(token)]
 
     def clear(self) -> list[TokenOptions]:
-        """Forget every token. Return the keys that had one."""
+        """Drop every token. Return the keys that had one."""
         keys = list(self._tokens)
         for kept in (self._tokens, self._used, self._newer, self._older):
             kept.clear()
@@ -101,7 +98,7 @@ class TokenCache:
                 return
 
     def _age(self) -> None:
-        """Take tokens beyond the newer half out of ``lookup``: their next use is a miss, and so is noticed."""
+        """Take tokens beyond the newer half out of ``lookup``: their next use is a miss, and is noticed."""
         while len(self._newer) > max(self._limit // 2, 1) and (key := _pop_first(self._newer)):
             self._older[key] = None
             self._used.pop(key, None)

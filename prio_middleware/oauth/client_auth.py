@@ -1,7 +1,7 @@
 """Client authentication at the token endpoint (RFC 6749 §2.3, RFC 7523), by Authlib.
 
-Authlib is imported by the first token request, not with this module: its import takes longer than all of this package. Only a
-client with a private key needs it earlier, to load the key.
+The first token request imports Authlib, because that takes longer than the import of this whole package. Only a client with a
+private key needs Authlib earlier, to load the key.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ import json
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from types import MappingProxyType
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol
 from urllib.parse import parse_qsl, quote_plus
 
 from .._util.secret import Secret, Unpicklable
@@ -22,6 +21,8 @@ from .signing_key import SigningKey, load_signing_key
 
 _FINGERPRINT_KEY = secrets.token_bytes(32)
 
+_ENCODINGS: dict[str, Callable[[str], str]] = {"raw": str, "form": quote_plus}
+
 
 class Credentials(Unpicklable):
     """Headers and parameters that authenticate the client of one token request. Its ``repr`` shows nothing.
@@ -29,7 +30,6 @@ class Credentials(Unpicklable):
     It is no dataclass, so that ``asdict`` of an object that holds it cannot reveal it.
 
     Attributes:
-        headers: headers to add.
         body: parameters to add to the body, before it is encoded.
         secrets: parts that the server might echo, and that no error may repeat.
     """
@@ -46,9 +46,6 @@ class Credentials(Unpicklable):
         self.body = body
         self.secrets = secrets
 
-    def __deepcopy__(self, memo: object) -> Self:
-        return self
-
     def __repr__(self) -> str:
         return "<Credentials **>"
 
@@ -59,8 +56,7 @@ class ClientAuth(Protocol):
     Attributes:
         method: its registered name (RFC 7591 §2, ``token_endpoint_auth_method``).
         client_id: the client identifier (RFC 6749 §2.2).
-        fingerprint: a keyed hash of the credentials. It differs for other credentials, reveals nothing, and is valid in this
-            process only.
+        fingerprint: a keyed hash of the credentials, to tell them from others. It is valid in this process only.
     """
 
     @property
@@ -83,7 +79,7 @@ class ClientAuth(Protocol):
 class ClientSecretBasic:
     """Client id and secret in HTTP Basic.
 
-    RFC 6749 §2.3.1 form-encodes both first (``encoding="form"``); many servers, Prio among them, expect them as they are
+    RFC 6749 §2.3.1 form-encodes both first (``encoding="form"``). Many servers, Prio among them, expect them as they are
     (``"raw"``). Characters beyond ASCII are sent as UTF-8, the one charset of RFC 7617 §2.1.
 
     Raises:
@@ -109,11 +105,14 @@ class ClientSecretBasic:
         object.__setattr__(self, "fingerprint", self.digest(_FINGERPRINT_KEY))
 
     def apply(self, token_url: str) -> Credentials:
-        return self._credentials
+        from authlib.oauth2.auth import ClientAuth as AuthlibAuth
 
-    @cached_property
-    def _credentials(self) -> Credentials:
-        return _basic(self.client_id, self.client_secret, _ENCODINGS[self.encoding])
+        encode = _ENCODINGS[self.encoding]
+        secret = Secret(encode(self.client_secret.reveal()))
+        auth = AuthlibAuth(_as_latin1(encode(self.client_id)), _as_latin1(secret.reveal()), "client_secret_basic")
+        _, headers, _ = auth.prepare("POST", "", {}, "")
+        sent = Secret(headers["Authorization"].removeprefix("Basic "))
+        return Credentials(headers, secrets=(self.client_secret, secret, sent))
 
     def digest(self, key: bytes) -> str:
         return _digest(key, self.method, self.encoding, self.client_id, self.client_secret)
@@ -140,11 +139,11 @@ class ClientSecretPost:
         object.__setattr__(self, "fingerprint", self.digest(_FINGERPRINT_KEY))
 
     def apply(self, token_url: str) -> Credentials:
-        return self._credentials
+        from authlib.oauth2.auth import ClientAuth as AuthlibAuth
 
-    @cached_property
-    def _credentials(self) -> Credentials:
-        return _post(self.client_id, self.client_secret)
+        auth = AuthlibAuth(self.client_id, self.client_secret.reveal(), "client_secret_post")
+        _, _, form = auth.prepare("POST", "", {}, "")  # An empty body: Authlib would parse one in JSON as a form.
+        return Credentials(body=tuple(parse_qsl(form)), secrets=(self.client_secret,))
 
     def digest(self, key: bytes) -> str:
         return _digest(key, self.method, self.client_id, self.client_secret)
@@ -158,7 +157,6 @@ class PrivateKeyJWT:
     """A signed assertion instead of a secret (RFC 7523 §2.2): RS, PS or ES with SHA-256 to -512, or EdDSA.
 
     Attributes:
-        client_id: issuer and subject of the assertion.
         private_key: PEM, or a JWK in JSON; not encrypted.
         algorithm: an algorithm for such a key. Default: the JWK's, else the usual one for such a key.
         key_id: the ``kid`` header, for a server that knows several keys. Default: the JWK's.
@@ -200,23 +198,6 @@ class PrivateKeyJWT:
         return f"<PrivateKeyJWT {self.client_id!r} **>"
 
 
-def _basic(client_id: str, client_secret: Secret, encode: Callable[[str], str]) -> Credentials:
-    from authlib.oauth2.auth import ClientAuth as AuthlibAuth
-
-    sent = Secret(encode(client_secret.reveal()))
-    auth = AuthlibAuth(_as_latin1(encode(client_id)), _as_latin1(sent.reveal()), "client_secret_basic")
-    _, headers, _ = auth.prepare("POST", "", {}, "")
-    return Credentials(headers, secrets=(client_secret, sent, Secret(headers["Authorization"].removeprefix("Basic "))))
-
-
-def _post(client_id: str, client_secret: Secret) -> Credentials:
-    from authlib.oauth2.auth import ClientAuth as AuthlibAuth
-
-    # An empty body: Authlib would parse one in JSON as a form.
-    _, _, form = AuthlibAuth(client_id, client_secret.reveal(), "client_secret_post").prepare("POST", "", {}, "")
-    return Credentials(body=tuple(parse_qsl(form)), secrets=(client_secret,))
-
-
 def _as_latin1(text: str) -> str:
     """Return the text whose latin-1 bytes are the UTF-8 bytes of ``text``: Authlib encodes as latin-1."""
     return text.encode().decode("latin-1")
@@ -240,6 +221,3 @@ def _is_visible(text: str) -> bool:
 def _digest(key: bytes, *parts: str | Secret) -> str:
     clear = [part.reveal() if isinstance(part, Secret) else part for part in parts]
     return hmac.new(key, json.dumps(clear).encode(), "sha256").hexdigest()
-
-
-_ENCODINGS: dict[str, Callable[[str], str]] = {"raw": str, "form": quote_plus}

@@ -1,7 +1,8 @@
-"""Decisions about a token: use it, fetch another, wait, or fail."""
+"""Decisions about a token: use it, fetch another, or fail without a fetch."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -15,16 +16,14 @@ class Failure:
     """The last fetch that failed. Both moments are seconds of the provider's clock.
 
     Attributes:
-        error: the error.
-        failed_at: the moment of the failure.
         retry_at: no fetch begins before this moment.
-        times: number of consecutive transient failures; 0 for a permanent one.
+        pause: seconds after a transient failure, apart from the server's ``Retry-After``; 0 for a permanent failure.
     """
 
     error: TokenError
     failed_at: float
     retry_at: float
-    times: int = 0
+    pause: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class CoolDown:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Lead the fetch of a new token, or join the one in progress.
+    """Start the fetch of a new token, or join the one in progress.
 
     Attributes:
         fallback: a token that still works if the fetch fails.
@@ -80,8 +79,8 @@ def decide(
         stale: the token that the API rejected for this caller, if any: only a newer one helps.
         failure: the last failed fetch, if none succeeded since.
         now: the provider's clock, in seconds.
-        ahead: refresh tokens early, beside the callers, which go on using the present one.
-        not_before: moment before which no fetch begins, because the last one ended early.
+        ahead: fetch the next token in the background when it is due, while callers use the present one.
+        not_before: moment before which no fetch begins, because the last one was interrupted.
     """
     fallback = usable(token, stale, now)
     if fallback and (now < fallback.fresh_until or now < not_before):
@@ -96,7 +95,7 @@ def decide(
 def usable(token: AccessToken | None, stale: AccessToken | None, now: float) -> AccessToken | None:
     """Return ``token`` if it has not expired and is newer than ``stale``, the rejected one.
 
-    A token that the server returned again, though the API rejected it, is usable for new calls only.
+    A token that the server returned again, although the API had rejected it, is usable for new calls only.
     """
     if token is None or token.expires_at <= now:
         return None
@@ -106,11 +105,10 @@ def usable(token: AccessToken | None, stale: AccessToken | None, now: float) -> 
 def fetch_seconds(deadline_seconds: float, fallback: AccessToken | None, now: float) -> float:
     """Return the seconds that a fetch may take in its caller's own thread or task.
 
-    A caller with a usable token waits only half of that token's remaining life: it uses the token if the fetch fails.
+    A caller with a usable token uses it if the fetch fails, so the fetch may take half of the token's remaining life, unless
+    that is less than 1 s.
     """
-    if fallback is None:
-        return deadline_seconds
-    half = (fallback.expires_at - now) / 2
+    half = math.inf if fallback is None else (fallback.expires_at - now) / 2
     return min(deadline_seconds, half) if half >= 1 else deadline_seconds
 
 
@@ -118,20 +116,19 @@ Reason = Literal["initial", "expiring", "rejected", "forced"]
 """Reason of a fetch, as telemetry names it."""
 
 
+KEYS_LIMIT = 1024
+"""Number of keys whose failures, or whose dropped tokens, are remembered."""
+
+
 class DroppedTokens:
-    """The reason for which the last token of each key was dropped.
+    """The reason for which the last token of each key was dropped from the cache."""
 
-    Args:
-        limit: number of keys that are remembered.
-    """
-
-    def __init__(self, limit: int = 1024) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
         self._reasons: dict[TokenOptions, Reason] = {}
 
     def record(self, keys: Iterable[TokenOptions], reason: Reason) -> None:
         """Remember that the tokens of ``keys`` were dropped."""
-        if len(self._reasons) >= self._limit:
+        if len(self._reasons) >= KEYS_LIMIT:
             self._reasons.clear()
         self._reasons.update(dict.fromkeys(keys, reason))
 
@@ -141,20 +138,7 @@ class DroppedTokens:
 
 
 def is_after_rejection(dropped: Reason | None, cached: AccessToken | None, stale: AccessToken | None) -> bool:
-    """Return whether a fetch replaces a token that the API rejected.
-
-    Args:
-        dropped: reason for which the last token was dropped.
-        cached: the token that is cached now.
-        stale: the token that the API rejected for this caller.
-    """
-    if cached is not None and cached.unchanged:
+    """Return whether a fetch replaces a token that the API rejected: for this caller, for others, or by its value."""
+    if stale:
         return True
-    return stale is not None or (cached is None and dropped == "rejected")
-
-
-def reason_label(dropped: Reason | None, cached: AccessToken | None, *, after_rejection: bool) -> Reason:
-    """Return the reason of a fetch for telemetry."""
-    if after_rejection:
-        return "rejected"
-    return "expiring" if cached else dropped or "initial"
+    return cached.unchanged is not None if cached else dropped == "rejected"

@@ -24,7 +24,7 @@ from .token_request import TokenEndpoint
 from .token_response import TokenResponse, json_members
 
 TOKEN_URL_LIMIT = 2000
-"""Most characters of a token endpoint's URL."""
+"""Maximum length of a token endpoint's URL, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,59 +43,51 @@ class Issuer:
 
 
 class Unusable(NamedTuple):
-    """Metadata without a usable token endpoint.
-
-    Attributes:
-        problem: the problem; of the server's words, it holds only what an error may repeat.
-        remedy: the remedy, if it is known.
-    """
+    """Metadata without a usable token endpoint. ``problem`` holds no text of the server that an error must not repeat."""
 
     problem: str
     remedy: str | None = None
 
 
 def well_known_urls(issuer: str) -> tuple[str, str]:
-    """Return the URLs to try: those of RFC 8414 §3.1 and of OpenID Connect Discovery 1.0 §4."""
+    """Return the metadata URLs of RFC 8414 §3.1 and of OpenID Connect Discovery 1.0 §4."""
     whole = issuer.removesuffix("/")
     parts = urlsplit(whole)
     origin = f"{parts.scheme}://{parts.netloc}"
     return f"{origin}/.well-known/oauth-authorization-server{parts.path}", f"{whole}/.well-known/openid-configuration"
 
 
-def find_token_url(answer: TokenResponse, issuer: Issuer, auth_method: str, secrets: Iterable[Secret] = ()) -> str | Unusable:
+def find_token_url(response: TokenResponse, issuer: Issuer, auth_method: str, secrets: Iterable[Secret] = ()) -> str | Unusable:
     """Return the token endpoint's URL if the response has valid metadata of exactly this issuer.
 
     Args:
-        answer: response from one of the :func:`well_known_urls`.
+        response: the response from one of the :func:`well_known_urls`.
         issuer: the expected issuer.
         auth_method: method of the client authentication (RFC 7591 §2).
         secrets: values that were sent, and that an error must not repeat if the server echoes them.
     """
-    found = _find(answer, issuer, auth_method)
+    members = _members(response)
+    if isinstance(members, Unusable):
+        found: str | Unusable = members
+    else:
+        found = _wrong_issuer(members, issuer) or _wrong_method(members, auth_method) or _token_url(members, issuer)
     if isinstance(found, Unusable) and server_text(found.problem, secrets, URL_LIMIT) == WITHHELD:
         return found._replace(problem=WITHHELD)
     return found
 
 
-def _find(answer: TokenResponse, issuer: Issuer, auth_method: str) -> str | Unusable:
-    members = _members(answer)
-    if isinstance(members, Unusable):
-        return members
-    return _wrong_issuer(members, issuer) or _wrong_method(members, auth_method) or _token_url(members, issuer)
-
-
-def _members(answer: TokenResponse) -> Mapping[str, object] | Unusable:
-    if 300 <= answer.status_code < 400:
-        target = safe_url(answer.header("location") or "") or "an unnamed URL"
-        return Unusable(f"a redirect with {answer.status_code} to {target}, which is not followed")
-    if answer.status_code != 200:  # RFC 8414 §3.2
-        return Unusable(f"status {answer.status_code}")
-    members = json_members(answer)
+def _members(response: TokenResponse) -> Mapping[str, object] | Unusable:
+    if 300 <= response.status_code < 400:
+        target = safe_url(response.header("location") or "") or "an unnamed URL"
+        return Unusable(f"a redirect with {response.status_code} to {target}, which is not followed")
+    if response.status_code != 200:  # RFC 8414 §3.2
+        return Unusable(f"status {response.status_code}")
+    members = json_members(response)
     return Unusable(members) if isinstance(members, str) else members
 
 
 def _wrong_issuer(members: Mapping[str, object], issuer: Issuer) -> Unusable | None:
-    """Require the identical issuer, code point by code point (RFC 8414 §3.3), so that no server can impersonate another."""
+    """Require the identical issuer (RFC 8414 §3.3), so that no server can impersonate another."""
     named = members.get("issuer")
     if named == issuer.identifier:
         return None
@@ -108,7 +100,7 @@ def _wrong_issuer(members: Mapping[str, object], issuer: Issuer) -> Unusable | N
 
 
 def _wrong_method(members: Mapping[str, object], auth_method: str) -> Unusable | None:
-    """Accept a missing list: RFC 8414 §2 reads it as client_secret_basic, but servers that support more omit it too."""
+    """Accept a missing list: RFC 8414 §2 reads it as client_secret_basic, but servers that support more omit it, too."""
     offered = members.get("token_endpoint_auth_methods_supported")
     if not isinstance(offered, list) or auth_method in offered:
         return None
@@ -137,9 +129,9 @@ def _token_url(members: Mapping[str, object], issuer: Issuer) -> str | Unusable:
 
 
 REREAD_PAUSE = 10.0
-"""Least seconds between two reads of the metadata, once a token URL is known."""
+"""Minimum seconds between two reads of the metadata when a token URL is known."""
 
-_NOT_THERE = frozenset({404, 405, 410})
+_MOVED = frozenset({404, 405, 410})
 
 
 class Discovery:
@@ -147,9 +139,6 @@ class Discovery:
 
     The metadata are read again after a token request that fails as if the endpoint had moved, at most once in ``REREAD_PAUSE``.
     If that fails, the known token endpoint stays in use.
-
-    Args:
-        issuer: the authorization server.
 
     Attributes:
         token_url: the token endpoint, or None until it is known.
@@ -170,13 +159,9 @@ class Discovery:
     def request_token(
         self, endpoint: TokenEndpoint, key: TokenOptions, deadline_at: float, clock: Callable[[], float]
     ) -> Steps[Result]:
-        """Make one attempt to get a token from the discovered token endpoint.
+        """Make one attempt to get a token from the discovered token endpoint. The URL of ``endpoint`` is the issuer's.
 
-        Args:
-            endpoint: the token endpoint, with the issuer for its URL.
-            key: options of the token.
-            deadline_at: moment of ``clock`` at which the whole fetch is given up.
-            clock: seconds of a monotonic clock.
+        ``deadline_at`` is the moment of ``clock`` at which the whole fetch is given up.
         """
         url = yield from self._locate(endpoint, deadline_at, clock)
         if isinstance(url, TokenError):
@@ -211,23 +196,22 @@ class Discovery:
     ) -> Steps[str | TokenError]:
         """Request each well-known URL until one has usable metadata.
 
-        A 5xx at one URL says nothing about the other: gateways answer so for paths without a server. If the server does not
-        answer, or asks for fewer requests, the other URL is not tried.
+        After a 5xx the other URL is tried: gateways answer so for paths without a server. It is not tried if there was no
+        response, or one that asks for fewer requests.
         """
         failures: list[tuple[str, Unusable]] = []
         unavailable: TokenError | None = None
         hint: str | None = None
         for url in well_known_urls(self._issuer.identifier):
             request = endpoint.metadata_request(url, deadline_at - clock())
-            answer: TokenResponse = yield Get(request)
+            response: TokenResponse = yield Get(request)
             hint = request.hint
-            if answer.is_unavailable:
-                found_now = request.explain(_unavailable(answer, request.secrets), endpoint.client)
-                unavailable = unavailable or found_now
-                if answer.status_code < 500:
+            if response.is_unavailable:
+                unavailable = unavailable or request.explain(_unavailable(response, request.secrets), endpoint.client)
+                if response.status_code < 500:
                     break
                 continue
-            found = find_token_url(answer, self._issuer, endpoint.auth.method, request.secrets)
+            found = find_token_url(response, self._issuer, endpoint.auth.method, request.secrets)
             if not isinstance(found, Unusable):
                 return found
             failures.append((url, found))
@@ -240,25 +224,25 @@ def may_have_moved(error: TokenError) -> bool:
     An OAuth error, or a 429, comes from the token endpoint itself.
     """
     if isinstance(error, TokenRequestRefusedError):
-        return error.status_code in _NOT_THERE
+        return error.status_code in _MOVED
     return error.status_code != 429
 
 
-def _unavailable(answer: TokenResponse, secrets: tuple[Secret, ...]) -> TokenError:
-    failure = None if answer.failure is None else server_text(answer.failure, secrets) or "unknown reason"
+def _unavailable(response: TokenResponse, secrets: tuple[Secret, ...]) -> TokenError:
+    failure = None if response.failure is None else server_text(response.failure, secrets) or "unknown reason"
     return TokenEndpointUnavailableError(
-        f"The authorization server's metadata are unavailable: {failure or f'status {answer.status_code}'}.",
+        f"The authorization server's metadata are unavailable: {failure or f'status {response.status_code}'}.",
         remedy="Check that this machine can reach the URL, then retry. No restart is needed.",
-        retry_after=retry_after(answer.header("retry-after"), answer.header("date")),
-        status_code=answer.status_code or None,
-    ).copy(cause=answer.cause)
+        retry_after=retry_after(response.header("retry-after"), response.header("date")),
+        status_code=response.status_code or None,
+    ).copy(cause=response.cause)
 
 
 def _unusable(failures: list[tuple[str, Unusable]], issuer: str, client: str, hint: str | None) -> TokenError:
-    said = "; ".join(f"at {safe_url(url)}, {failure.problem}" for url, failure in failures)
+    problems = "; ".join(f"at {safe_url(url)}, {failure.problem}" for url, failure in failures)
     remedy = next((failure.remedy for _, failure in failures if failure.remedy), DiscoveryError.default_remedy)
     return DiscoveryError(
-        f"The authorization server's metadata name no usable token endpoint: {said}.",
+        f"The authorization server's metadata name no usable token endpoint: {problems}.",
         client=client,
         url=issuer,
         remedy=f"{remedy} {hint}" if hint else remedy,

@@ -1,15 +1,14 @@
-"""Effects: steps that a blocking or an awaiting loop carries out, and the threads that run them."""
+"""Effects: the steps of a fetch that do I/O, the loops that carry them out, and the background threads and tasks."""
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import inspect
 import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -25,37 +24,41 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Send = Callable[[TokenRequest], TokenResponse]
-"""Sends a token request and returns the response; it does not raise."""
+"""Sends a token request and returns the response. It does not raise."""
 
 AsyncSend = Callable[[TokenRequest], Awaitable[TokenResponse]]
 
 
 class Post(NamedTuple):
-    """Send this token request. The result is the response."""
+    """Send a token request. The result is the response.
+
+    Attributes:
+        context: OpenTelemetry's context during the request: the parent of its HTTP spans. Default: the current one.
+    """
 
     request: TokenRequest
+    context: Context | None = None
 
     def do(self, send: Send) -> TokenResponse:
-        """Block."""
-        return send(self.request)
+        with nullcontext() if self.context is None else attached(self.context):
+            return send(self.request)
 
-    def ado(self, send: AsyncSend) -> Awaitable[TokenResponse]:
-        """Await."""
-        return send(self.request)
+    async def ado(self, send: AsyncSend) -> TokenResponse:
+        with nullcontext() if self.context is None else attached(self.context):
+            return await send(self.request)
 
 
 class Get(Post):
-    """Send this metadata request, with another method but in the same way."""
+    """Send a request for the server's metadata. The result is the response."""
 
 
 class Wait(NamedTuple):
     """Wait for a fetch. The result is its outcome.
 
     Attributes:
-        flight: the flight.
-        seconds: how long the caller waits at most.
-        lost_in: seconds after which the flight counts as lost, for every caller.
-        joined: another caller started it.
+        seconds: longest wait of this caller.
+        lost_after_seconds: seconds after which the fetch counts as lost, for every caller.
+        joined: another caller started the fetch.
     """
 
     fetch: InFlightFetch
@@ -64,11 +67,9 @@ class Wait(NamedTuple):
     joined: bool = True
 
     def do(self, send: Send) -> Outcome:
-        """Blocking."""
         return self.fetch.wait(min(self.seconds, self.lost_after_seconds), send)
 
     def ado(self, send: AsyncSend) -> Awaitable[Outcome]:
-        """Awaiting."""
         return self.fetch.await_(self.seconds, self.lost_after_seconds, send)
 
 
@@ -76,9 +77,8 @@ class Pause(NamedTuple):
     """Pause for ``seconds``.
 
     Attributes:
-        seconds: length of the pause.
         failure: error of the attempt that is repeated after the pause, if there was one.
-        give_up_seconds: seconds until the whole fetch is given up, with a ``failure``.
+        give_up_seconds: seconds until the whole fetch is given up, if there is a ``failure``.
     """
 
     seconds: float
@@ -86,11 +86,9 @@ class Pause(NamedTuple):
     give_up_seconds: float = 0.0
 
     def do(self, send: Send) -> None:
-        """Block."""
         time.sleep(self.seconds)
 
     async def ado(self, send: AsyncSend) -> None:
-        """Await."""
         import anyio
 
         await anyio.sleep(self.seconds)
@@ -103,10 +101,7 @@ class Background(NamedTuple):
     fetch: InFlightFetch
 
     def do(self, send: Send) -> bool:
-        """Start them in a daemon thread of their own.
-
-        An executor would not do: the exit of the process waits for its threads.
-        """
+        """Start the steps in a daemon thread. An executor would not do: the exit of the process waits for its threads."""
         if not may_start_threads():
             return False
         stop, self.fetch.thread = Stop(), None
@@ -134,7 +129,7 @@ class Background(NamedTuple):
                 effect = self.steps.send(result)
                 result = None
                 if isinstance(effect, Pause):
-                    stop.pause(effect.seconds)
+                    stop.wait(effect.seconds)
                 else:
                     result = effect.do(stoppable)
         except StopIteration:
@@ -146,25 +141,25 @@ class Background(NamedTuple):
             self.fetch.complete(NoOutcome.ABANDONED)  # Steps that did not begin complete nothing.
 
     async def arun(self, send: AsyncSend) -> None:
-        """Run the steps in a task of their own. It raises nothing but its cancellation."""
+        """Run the steps in a task of their own, which raises nothing but its cancellation."""
         result: Any = None
         try:
             while True:
                 result = await self.steps.send(result).ado(send)
         except StopIteration:
             pass
-        except Exception as error:  # noqa: BLE001 - the same: an exception of a system task would end trio's run
+        except Exception as error:  # noqa: BLE001 - the callers raise it: an exception of a system task would end trio's run
             self.fetch.complete(Crash(error))
         finally:
             self.steps.close()
 
     async def ado(self, send: AsyncSend) -> bool:
-        """Start them in a task of the caller's event loop, outside of any task group."""
+        """Start the steps in a task of the caller's event loop, outside of any task group."""
         from anyio.lowlevel import current_token
 
         try:
             loop: Any = current_token().native_token
-        except RuntimeError:  # Neither asyncio nor trio: the caller fetches itself.
+        except RuntimeError:  # Neither asyncio nor trio: the caller runs the fetch itself.
             return False
         self.fetch.sender = send
         if hasattr(loop, "create_task"):
@@ -175,15 +170,18 @@ class Background(NamedTuple):
         return True
 
 
+_tasks: set[Any] = set()  # asyncio keeps weak references only.
+
+
 def _start_asyncio_task(loop: Any, background: Background, send: AsyncSend) -> None:
-    # A copy: event loops of other threads add and discard meanwhile.
-    for orphan in [task for task in _tasks.copy() if task.get_loop().is_closed()]:  # It can neither go on nor clean up.
+    # The task of a closed event loop can neither go on nor clean up. A copy: other threads change the set.
+    for orphan in [task for task in _tasks.copy() if task.get_loop().is_closed()]:
         _tasks.discard(orphan)
-        with contextlib.suppress(RuntimeError):  # It wanted to await something, or to leave a scope of its task.
+        with suppress(RuntimeError):  # Its cleanup awaits something, or leaves a scope of its task.
             orphan.get_coro().close()
     fetch = background.fetch
-    task = loop.create_task(background.arun(send))  # Whatever is raised above leaves no coroutine behind.
-    # A loop may be closed without cancelling its tasks: that ends the fetch, and is no mistake of the application.
+    task = loop.create_task(background.arun(send))  # An exception above leaves no coroutine behind.
+    # An event loop may be closed without cancelling its tasks: that ends the fetch, and is no mistake of the application.
     task._log_destroy_pending = False  # noqa: SLF001 - as asyncio's own gather() does; there is no public way
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
@@ -192,7 +190,7 @@ def _start_asyncio_task(loop: Any, background: Background, send: AsyncSend) -> N
     fetch.is_running = loop.is_running
 
     def stop() -> None:
-        with contextlib.suppress(RuntimeError):  # The loop is closed.
+        with suppress(RuntimeError):  # The loop is closed.
             loop.call_soon_threadsafe(task.cancel)
 
     fetch.stop = stop
@@ -208,7 +206,7 @@ def _start_trio_task(token: Any, background: Background, send: AsyncSend) -> Non
             await background.arun(send)
 
     def stop() -> None:
-        with contextlib.suppress(trio.RunFinishedError):
+        with suppress(trio.RunFinishedError):
             token.run_sync_soon(scope.cancel)
 
     background.fetch.stop = stop
@@ -221,7 +219,6 @@ class RunBlocking(NamedTuple):
     operation: Callable[[], Any]
 
     def do(self, send: Send) -> Any:
-        """Run it in the caller's thread."""
         return self.operation()
 
     async def ado(self, send: AsyncSend) -> Any:
@@ -236,8 +233,7 @@ class Call(NamedTuple):
     """Call a function of the application. The result is its return value, or a :class:`Crash` if it raises or takes too long.
 
     Attributes:
-        function: the function, or a coroutine function.
-        argument: its argument.
+        function: it may be a coroutine function, for an awaiting caller.
         seconds: time limit for an awaiting caller. A blocking one waits: its thread belongs to the fetch.
         ended: called when the function has ended, even after the time limit.
     """
@@ -248,7 +244,6 @@ class Call(NamedTuple):
     ended: Callable[[], object]
 
     def do(self, send: Send) -> Any:
-        """Call it in this thread."""
         result = self._call()
         if inspect.isawaitable(result):
             if inspect.iscoroutine(result):
@@ -257,7 +252,7 @@ class Call(NamedTuple):
         return result
 
     async def ado(self, send: AsyncSend) -> Any:
-        """Await it; or call it in a worker thread, which goes on if it takes too long."""
+        """Await a coroutine function. Call any other function in a worker thread, which goes on after the time limit."""
         import anyio.to_thread
 
         with anyio.move_on_after(self.seconds):
@@ -283,32 +278,14 @@ class Call(NamedTuple):
 async def _awaited(result: Awaitable[Any]) -> Any:
     try:
         return await result
-    except Exception as error:  # noqa: BLE001 - the same
+    except Exception as error:  # noqa: BLE001 - the application's function may raise anything
         return Crash(error)
 
 
-class Within(NamedTuple):
-    """Run an effect with OpenTelemetry's ``context`` as the current one: parent of the HTTP spans of a token request."""
-
-    effect: Post
-    context: Context
-
-    def do(self, send: Send) -> Any:
-        """Block."""
-        with attached(self.context):
-            return self.effect.do(send)
-
-    async def ado(self, send: AsyncSend) -> Any:
-        """Await."""
-        with attached(self.context):
-            return await self.effect.ado(send)
-
-
-_tasks: set[Any] = set()  # asyncio keeps weak references only.
-
-Effect = Post | Wait | Pause | Background | RunBlocking | Call | Within
+Effect = Post | Wait | Pause | Background | RunBlocking | Call
 
 Steps = Generator[Effect, Any, T]
+"""Yields effects, receives their results, and returns ``T``."""
 
 
 def run(steps: Steps[T], send: Send) -> T:
@@ -342,7 +319,7 @@ _held_off = ContextVar("_held_off", default=False)
 
 @contextmanager
 def no_threads() -> Generator[None]:
-    """Keep this package from starting threads that outlive their task, within ``with``: a server may fork next.
+    """Keep this package from starting background threads, within ``with``: a server may fork next.
 
     Python 3.12 and later warn of a fork beside threads, and a child may inherit a lock that a thread holds.
     """
@@ -356,7 +333,7 @@ def no_threads() -> Generator[None]:
 def may_start_threads() -> bool:
     """Return whether a new thread would run.
 
-    Return False before a fork, at the interpreter's exit, and under uWSGI without threads.
+    Return False within :func:`no_threads`, at the interpreter's exit, and under uWSGI without threads.
     """
     # Before Python 3.12, a thread that is started while the interpreter exits never runs, and its starter blocks for ever.
     return not (_held_off.get() or sys.is_finalizing() or _uwsgi_without_threads())
@@ -376,26 +353,17 @@ def _uwsgi_without_threads() -> bool:
     return text.lower() in {"", "0", "false", "no", "off", "none"}
 
 
-class Stop:
-    """Early end of one thread's work: wakes its pauses, and cancels its requests."""
+class Stop(threading.Event):
+    """Early end of one thread's work: wakes its pauses, and cancels its requests. Any thread may set it."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        super().__init__()
         self._cuts: list[Callable[[], object]] = []
 
     def set(self) -> None:
-        """End the work. Any thread may call this."""
-        self._event.set()
+        super().set()
         for cut in list(self._cuts):
             cut()
-
-    def is_set(self) -> bool:
-        """Return whether the work must end."""
-        return self._event.is_set()
-
-    def pause(self, seconds: float) -> None:
-        """Block for ``seconds``, or until the work must end."""
-        self._event.wait(seconds)
 
     @contextmanager
     def cutting(self, cut: Callable[[], object]) -> Generator[None]:

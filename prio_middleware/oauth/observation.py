@@ -7,26 +7,20 @@ from dataclasses import dataclass
 
 from ..errors import TokenError
 from ..telemetry.counters import ClientCounters
-from ..telemetry.spans import FetchContext, FetchObserver, FetchResult, ProviderState
+from ..telemetry.spans import FetchContext, FetchObserver, FetchResult, ProviderState, WaitObserver
 from .access_token import AccessToken
-from .effects import Pause, Post, Steps, Wait, Within
+from .effects import Pause, Post, Steps, Wait
+from .retry import Result
 from .single_flight import InFlightFetch, NoOutcome, Outcome
 from .token_response import TokenResponse
 
 
 @dataclass(frozen=True, slots=True)
 class TokenReport:
-    """State of one token, without the token itself and without I/O.
+    """State of one token, as :class:`~prio_middleware.telemetry.providers.TokenState` defines it.
 
     Attributes:
-        expires_in: seconds until the token expires, not positive once it has; None if there is no token.
-        failure: error of the last fetch, unless one has succeeded since.
-        failed_ago: seconds since that failure.
-        cooldown_seconds: seconds for which no fetch is made after that failure, or None.
         fetching: a fetch is in progress.
-        lifetime: lifetime of the token in seconds when it was issued; None if there is no token.
-        without_token: the client has no usable token, for any options, and its last fetch failed.
-        never_tried: no fetch has completed with the present credentials.
     """
 
     expires_in: float | None = None
@@ -40,15 +34,12 @@ class TokenReport:
 
     @property
     def is_usable(self) -> bool:
-        """True if there is a token, and it has not expired."""
+        """True if there is a token that has not expired."""
         return self.expires_in is not None and self.expires_in > 0
 
 
-Result = AccessToken | TokenError
-
-
 def observe_acquisition(steps: Steps[Result], counters: ClientCounters, client: str) -> Steps[Result]:
-    """Yield the same steps, count their outcome, and record the time that the caller waits for another caller's fetch."""
+    """Yield the same effects, count the result, and record the time that the caller waits for another caller's fetch."""
     counters.check_fork()
     how, result = "cached", None
     try:
@@ -60,7 +51,7 @@ def observe_acquisition(steps: Steps[Result], counters: ClientCounters, client: 
             else:
                 result = yield effect
                 # A caller that starts a fetch and does not wait for it uses its present token.
-                how = "fetched" if isinstance(effect, Wait | Post | Within) else how
+                how = "fetched" if isinstance(effect, Wait | Post) else how
     except StopIteration as stop:
         acquired: Result = stop.value
     except Exception:
@@ -77,59 +68,41 @@ def observe_acquisition(steps: Steps[Result], counters: ClientCounters, client: 
 def observe_fetch(
     steps: Steps[Outcome], context: FetchContext, fetch: InFlightFetch, provider_state: Callable[[], ProviderState]
 ) -> Steps[Outcome]:
-    """Yield the same steps, recorded as one fetch, with its requests inside its span.
+    """Yield the same effects, and record them as one fetch. Its requests are children of its span.
 
-    Args:
-        steps: steps of the fetch.
-        context: data about the fetch that is known before it.
-        fetch: the fetch that callers join.
-        provider_state: returns the provider's state, after the fetch.
+    ``provider_state`` is called after the fetch.
     """
     observer = FetchObserver(context)
     fetch.span = observer.span
-    ended = FetchResult()  # Of a fetch that is stopped or abandoned.
-    try:
-        result = yield from _count_requests(steps, observer, context.counters)
-        match result:
-            case AccessToken():
-                ended = FetchResult(source=result.source, lifetime=result.lifetime)
-            case TokenError():
-                ended = FetchResult(result)
-            case _:
-                pass
-    except Exception as error:
-        ended = FetchResult(error)
-        raise
-    finally:
-        observer.end(ended, provider_state(), fetch.joined)
-    return result
-
-
-def _count_requests(steps: Steps[Outcome], observer: FetchObserver, counters: ClientCounters) -> Steps[Outcome]:
-    result = None
+    ended, result = FetchResult(), None  # Stopped or abandoned, until it has another result.
     try:
         while True:
             effect = steps.send(result)
             if isinstance(effect, Pause) and effect.failure:
                 observer.failed(effect.failure, effect.seconds, effect.give_up_seconds)
             if isinstance(effect, Post) and observer.span.is_valid:
-                result = yield Within(effect, observer.context)
-            else:
-                result = yield effect
+                effect = effect._replace(context=observer.context)
+            result = yield effect
             if type(effect) is Post:  # A metadata request is a subclass.
                 response: TokenResponse = result
                 observer.attempts += 1
-                counters.count_client_error(response.status_code)
+                context.counters.count_client_error(response.status_code)
     except StopIteration as stop:
-        fetched: Outcome = stop.value
-        return fetched
+        outcome: Outcome = stop.value
+        if isinstance(outcome, AccessToken):
+            ended = FetchResult(source=outcome.source, lifetime=outcome.lifetime)
+        elif isinstance(outcome, TokenError):
+            ended = FetchResult(outcome)
+        return outcome
+    except Exception as error:
+        ended = FetchResult(error)
+        raise
     finally:
         steps.close()
+        observer.end(ended, provider_state(), fetch.joined)
 
 
 def _observe_wait(wait: Wait, counters: ClientCounters, client: str) -> Steps[Outcome]:
-    from ..telemetry.spans import WaitObserver
-
     observer = WaitObserver(counters, client)
     wait.fetch.join_span(observer.caller)
     try:

@@ -21,7 +21,7 @@ from ..errors import (
 )
 from ..telemetry.counters import ClientCounters
 from ..telemetry.logs import error_type
-from ..telemetry.metrics import Trigger, trigger
+from ..telemetry.metrics import trigger
 from ..telemetry.spans import FetchContext, ProviderState
 from .access_token import DEFAULT_OPTIONS, AccessToken, TokenOptions
 from .accounts import Accounts, Resolution, unknown_account
@@ -32,46 +32,40 @@ from .decision import (
     DroppedTokens,
     Failure,
     Fetch,
+    Reason,
     Use,
     UseAndRefresh,
     decide,
     fetch_seconds,
     is_after_rejection,
-    reason_label,
     usable,
 )
 from .discovery import Discovery
 from .effects import AsyncSend, Background, Pause, RunBlocking, Send, Steps, Wait, arun, run
 from .observation import TokenReport, observe_acquisition, observe_fetch
-from .retry import Failures, request_token
+from .retry import Attempts, Failures, Result, request_token
 from .shared.store import StoreReport
-from .single_flight import Crash, InFlightFetch, NoOutcome, Outcome, SingleFlight
+from .single_flight import GRACE, Crash, InFlightFetch, NoOutcome, Outcome, SingleFlight
 from .token_request import FAILURE_COOLDOWN, TOKEN_DEADLINE, TokenEndpoint
 
 if TYPE_CHECKING:
     from .._util.secret import Secret
     from .shared.coordinator import RequestToken, SharedTokens
 
-GRACE = 1.0
-"""Seconds past its deadline after which a fetch counts as lost."""
-
-STARTING = 1.0
-"""Seconds within which a fetch must run. Its caller may be interrupted (KeyboardInterrupt) before it starts the fetch."""
-
 WAIT_WITH_TOKEN = 0.1
 """Seconds that a caller with a usable token waits for a new one. The fetch continues after the caller stops waiting."""
 
 FROZEN = 0.6
-"""Seconds past its deadline after which the process must have been stopped: the transport cancels slow fetches earlier."""
+"""Seconds past a deadline from which the process must have been stopped: the transport ends slow requests earlier."""
 
 UNCHANGED_PAUSE = 10.0
-"""Seconds between token requests while the token endpoint returns a token that the API rejected: at most 6 in a minute."""
+"""Seconds between token requests while the token endpoint returns a token that the API rejected."""
 
 REJECTED_LIMIT = 64
-"""Number of rejected tokens whose values are recognised."""
+"""Number of rejected tokens that are recognised by their values."""
 
 CLOSING = 1.0
-"""Seconds that closing a client waits for the end of its fetches."""
+"""Seconds for which the closing of a client waits for the end of each fetch."""
 
 
 class CredentialsSource(Protocol):
@@ -81,7 +75,7 @@ class CredentialsSource(Protocol):
         """Return the endpoint with new credentials, or None if they have not changed.
 
         Args:
-            force: read the source even if it looks unchanged: the token endpoint rejected the present credentials.
+            force: read the source even if it looks unchanged: the token endpoint answered that the credentials are wrong.
         """
         ...
 
@@ -100,7 +94,7 @@ class TokenProvider(Protocol):
 
         Args:
             key: the token's options.
-            stale: the token that the API rejected, if any.
+            stale: the token that the API rejected for this call, if any.
             send: sends a token request for the calling client, and returns the response. It also identifies the client.
             max_wait: longest wait of the caller in seconds. Default: the provider decides.
 
@@ -112,18 +106,18 @@ class TokenProvider(Protocol):
     async def aget_token(
         self, key: TokenOptions, stale: AccessToken | None, send: AsyncSend, /, *, max_wait: float | None = None
     ) -> AccessToken:
-        """Do the same for a task."""
+        """Async version of :meth:`get_token`."""
         ...
 
     def invalidate(self, token: AccessToken, /) -> None:
-        """Forget ``token`` if it is still the current one: the API rejected it."""
+        """Drop ``token`` if it is still the current one: the API rejected it."""
 
 
 class ClientCredentialsProvider:
     """Tokens of the client credentials grant: one token request for each lifetime, for any number of callers.
 
     A fetch belongs to the provider. It runs in a task of its own on an event loop, in a daemon thread of its own for sync
-    callers. Callers join it and leave it; it goes on for the next ones, for at most ``deadline_seconds``.
+    callers. It goes on when a caller stops waiting, for at most ``deadline_seconds``.
 
     Args:
         endpoint: the token endpoint and its credentials.
@@ -135,13 +129,12 @@ class ClientCredentialsProvider:
         loopback_http_hosts: hosts of this machine whose token endpoint may be reached over plain HTTP.
         discovery: finds the token endpoint in the server's metadata; until then, the URL of ``endpoint`` is the issuer.
         credentials_source: source of new credentials. It is called whenever no fresh token is cached, and once more, with
-            ``force``, when the token endpoint rejects the credentials.
-        resolution: credentials from a resolver, for a provider of :class:`Accounts`; until then those of ``endpoint`` do not
-            count.
+            ``force``, when the token endpoint answers that the credentials are wrong.
+        resolution: the resolver's credentials, for a provider of :class:`Accounts`. They replace those of ``endpoint``.
         renewal_params: further parameters of the token requests that follow a rejection by the API.
         cache: the token cache. Default: a new one.
         shared: shares tokens with other processes.
-        counters: the client's counters; its own if left out. A pipeline with a registry replaces them.
+        counters: the client's counters. Default: new ones, which a pipeline with a registry replaces.
         clock: seconds of a monotonic clock. Default: the package's clock.
 
     Raises:
@@ -226,8 +219,8 @@ class ClientCredentialsProvider:
         """Return a token newer than ``stale``, cached or new.
 
         Raises:
-            TokenError: there is none within ``max_wait`` or the deadline. If the fetch that the caller waits for is lost (its
-                event loop was stopped, or the process was frozen), the caller waits for a second one.
+            TokenError: there is none within ``max_wait`` or the deadline. If the fetch is lost because its event loop or the
+                process was stopped, the caller waits as long for a second one.
         """
         if key.account is not None:
             return self.of_account(key.account).get_token(key.without_account(), stale, send, max_wait=max_wait)
@@ -236,13 +229,13 @@ class ClientCredentialsProvider:
     async def aget_token(
         self, key: TokenOptions, stale: AccessToken | None, send: AsyncSend, /, *, max_wait: float | None = None
     ) -> AccessToken:
-        """Do the same for a task, on asyncio or trio."""
+        """Async version of :meth:`get_token`, on asyncio or trio."""
         if key.account is not None:
             return await self.of_account(key.account).aget_token(key.without_account(), stale, send, max_wait=max_wait)
         return _token_or_raise(await arun(self.acquire(key.over(self.defaults), stale, max_wait), send))
 
     def release(self, send: Hashable, /, *, keep: bool) -> None:
-        """Stop the fetches of a client that closes, and wait at most 1 s for their end.
+        """Stop the fetches of a client that closes, and wait at most 1 s for the end of each.
 
         Its waiting callers get a :class:`ClientClosedError`.
 
@@ -254,13 +247,13 @@ class ClientCredentialsProvider:
             fetch.wait(CLOSING)
 
     async def arelease(self, send: Hashable, /, *, keep: bool) -> None:
-        """Do the same for an async client."""
+        """Async version of :meth:`release`."""
         for fetch in self.stop_fetches(send, keep=keep):
             await fetch.await_(CLOSING, CLOSING)
 
     def invalidate(self, token: AccessToken, /) -> None:
-        """Forget ``token`` if it is still the current one of its key: the API rejected it."""
-        if token.unchanged:  # It stays until the endpoint returns another one: dropping it would cost a request for each call.
+        """Drop ``token`` if it is still the current one of its key: the API rejected it."""
+        if token.unchanged:  # It stays until the endpoint returns another one. Otherwise each call would send a token request.
             return
         self._newest_rejected = max(self._newest_rejected, token.serial)
         self._remember_rejection(token)
@@ -284,7 +277,7 @@ class ClientCredentialsProvider:
         return self.accounts.provider(name)
 
     def replace_credentials(self, endpoint: TokenEndpoint) -> None:
-        """Use new credentials: drop the tokens and failures of the old ones."""
+        """Use new credentials. Drop the tokens of the old ones, and forget their failures."""
         endpoint.recent.add(*self.endpoint.recent)
         self.endpoint = endpoint
         self._single_flight.detach_all()
@@ -295,7 +288,7 @@ class ClientCredentialsProvider:
     def report(self, key: TokenOptions | None = None) -> TokenReport:
         """Return the state of the token for ``key``.
 
-        Default: the client's own token; if all requests have options of their own, the one of them that expires last.
+        Default: the token for the client's own options. If there is none, the token that expires last.
         """
         now = self._clock()
         key = self._main_key() if key is None else key.over(self.defaults)
@@ -320,7 +313,7 @@ class ClientCredentialsProvider:
         run(self._fetch_in_background(), send)
 
     async def astart_fetch(self, send: AsyncSend, /) -> None:
-        """Do the same for a task."""
+        """Async version of :meth:`start_fetch`."""
         await arun(self._fetch_in_background(), send)
 
     def store_report(self) -> StoreReport:
@@ -328,16 +321,14 @@ class ClientCredentialsProvider:
         return self._shared.report() if self._shared else StoreReport()
 
     def listen(self) -> None:
-        """Listen for shared tokens that other processes drop, in a thread of this process. Best effort."""
+        """Listen, in a thread of this process, for shared tokens that other processes drop, and drop them. Best effort."""
         if self._shared:
             self._shared.listen(self._drop_id)
 
     def __repr__(self) -> str:
         return f"<ClientCredentialsProvider {self.endpoint.client!r} {safe_url(self.token_url)}>"
 
-    def acquire(
-        self, key: TokenOptions, stale: AccessToken | None, max_wait: float | None = None
-    ) -> Steps[AccessToken | TokenError]:
+    def acquire(self, key: TokenOptions, stale: AccessToken | None, max_wait: float | None = None) -> Steps[Result]:
         """Return the steps to a token, for :func:`run` or :func:`arun`. They end with a token or an error."""
         return observe_acquisition(self._acquire(key, stale, max_wait), self.counters, self.client)
 
@@ -353,7 +344,7 @@ class ClientCredentialsProvider:
             return self.defaults
         return self._cache.longest_lived() or self.defaults
 
-    def _acquire(self, key: TokenOptions, stale: AccessToken | None, max_wait: float | None) -> Steps[AccessToken | TokenError]:
+    def _acquire(self, key: TokenOptions, stale: AccessToken | None, max_wait: float | None) -> Steps[Result]:
         self._reload_credentials(force=False)
         wait_seconds = min(math.inf if max_wait is None else max_wait, self.deadline_seconds + GRACE)
         give_up_at, extended = self._clock() + wait_seconds, False
@@ -374,90 +365,65 @@ class ClientCredentialsProvider:
             if isinstance(outcome, Crash):
                 raise _copy(outcome.error)
             if outcome is NoOutcome.CLOSED:
-                return ClientClosedError(
-                    "The client was closed while this call waited for a token.", client=self.client, url=self.token_url
-                )
+                return self._error(ClientClosedError, "The client was closed while this call waited for a token.")
             if now >= give_up_at:
                 if extended or outcome is NoOutcome.TIMED_OUT:
-                    return self._timeout_error(wait_seconds)
+                    return self._error(
+                        TokenEndpointUnavailableError,
+                        f"No token within {wait_seconds:.1f} s, the longest wait of this call. The fetch may go on.",
+                        "Try again: the next call finds the token if the fetch succeeds. The call's read timeout limits this "
+                        "wait.",
+                    )
                 give_up_at, extended = now + wait_seconds, True
 
     def _join(self, key: TokenOptions, stale: AccessToken | None, needed: Fetch, give_up_at: float) -> Steps[Outcome]:
         """Wait for the fetch of ``key``, and start one if there is none. Return TIMED_OUT if the caller gives up."""
-        begins = max(self._clock(), needed.not_before)
-        fetch, leads = self._single_flight.join(key, begins + self.deadline_seconds + GRACE)
-        if not leads and (fetch.outcome is not None or fetch.is_lost or self._starting_seconds(fetch) <= 0):
-            self._single_flight.drop(key, fetch)
-            fetch.complete(NoOutcome.ABANDONED)
-            return NoOutcome.ABANDONED
-        if leads and (done := (yield from self._start(key, stale, fetch, needed.fallback))) is not None:
-            return done
-        outcome = yield from self._wait(key, fetch, needed.fallback, give_up_at, joined=not leads)
-        if outcome is NoOutcome.OWN_THREAD:
-            private = InFlightFetch(fetch.lost_at)
-            done = yield from self._start(key, stale, private, needed.fallback)
-            if done is not None:
-                return done
-            return (yield from self._wait(key, private, needed.fallback, give_up_at, joined=False))
-        return outcome
-
-    def _start(
-        self, key: TokenOptions, stale: AccessToken | None, fetch: InFlightFetch, fallback: AccessToken | None
-    ) -> Steps[Outcome | None]:
-        """Start the fetch in the background, or run it in the caller's thread or task and return its outcome."""
+        fetch, leads = self._single_flight.join(key, self._clock(), self.deadline_seconds, needed.not_before)
+        if not leads:
+            outcome = yield from self._wait(key, fetch, needed.fallback, give_up_at, joined=True)
+            if outcome is not NoOutcome.OWN_THREAD:
+                return outcome
+            fetch = InFlightFetch(fetch.lost_at)  # Of this caller alone.
         if (yield Background(self._lead(key, stale, fetch, fetch.lost_at - GRACE), fetch)):
-            return None
-        now = self._clock()
-        deadline_at = now + fetch_seconds(self.deadline_seconds, fallback, now)
-        steps = self._lead(key, stale, fetch, deadline_at)
+            return (yield from self._wait(key, fetch, needed.fallback, give_up_at, joined=False))
+        now = self._clock()  # It cannot run in the background: run it in the caller's thread or task.
+        steps = self._lead(key, stale, fetch, now + fetch_seconds(self.deadline_seconds, needed.fallback, now))
         try:
             fetch.steps = steps
             return (yield from steps)
         finally:
             steps.close()  # An interrupt may come before its first step.
 
-    def _starting_seconds(self, fetch: InFlightFetch) -> float:
-        """Return the seconds within which the fetch must run; infinity if it does."""
-        return fetch.lost_at - self.deadline_seconds - GRACE + STARTING - self._clock() if fetch.steps is None else math.inf
-
     def _wait(
         self, key: TokenOptions, fetch: InFlightFetch, fallback: AccessToken | None, give_up_at: float, *, joined: bool
     ) -> Steps[Outcome]:
+        """Wait for ``fetch``. Return TIMED_OUT if the caller gives up, ABANDONED if the process was stopped meanwhile."""
         now = self._clock()
         seconds = min(give_up_at - now, WAIT_WITH_TOKEN) if fallback else give_up_at - now
         if joined:
-            seconds = min(seconds, self._starting_seconds(fetch))
+            seconds = min(seconds, fetch.starting_seconds(now))
         outcome: Outcome = yield Wait(fetch, max(0.0, seconds), max(0.0, fetch.lost_at - now), joined)
-        waited = self._clock() - now
-        if outcome is not NoOutcome.TIMED_OUT or (now + waited < fetch.lost_at and waited < seconds + FROZEN):
-            return outcome
-        if now + waited >= fetch.lost_at:
+        ended_at = self._clock()
+        if outcome is NoOutcome.TIMED_OUT and ended_at >= fetch.lost_at:
             return self._give_up(key, fetch)
-        return NoOutcome.ABANDONED
+        was_frozen = ended_at - now >= seconds + FROZEN
+        return NoOutcome.ABANDONED if outcome is NoOutcome.TIMED_OUT and was_frozen else outcome
 
     def _give_up(self, key: TokenOptions, fetch: InFlightFetch) -> Outcome:
-        """Abandon a lost fetch. The first time callers retry, because the process may have been suspended; then they fail."""
-        if not self._single_flight.drop(key, fetch) or self._failures.may_retry_lost(fetch) or not fetch.is_running():
+        """Abandon a lost fetch. Return an error for its callers if it is not the first one in a row that is lost."""
+        if not self._single_flight.remove(key, fetch) or self._failures.may_retry_lost(fetch) or not fetch.is_running():
             return NoOutcome.ABANDONED
-        error = TokenEndpointUnavailableError(
+        error = self._error(
+            TokenEndpointUnavailableError,
             f"The token request did not end within {self.deadline_seconds:.0f} s, and could not be cancelled.",
-            client=self.client,
-            url=self.token_url,
         )
         self.counters.failed_requests[error_type(error)] += 1
         self._remember(key, error)
         fetch.complete(error)
         return error
 
-    def _lead(
-        self,
-        key: TokenOptions,
-        stale: AccessToken | None,
-        fetch: InFlightFetch,
-        deadline_at: float,
-        trigger: Trigger | None = None,
-    ) -> Steps[Outcome]:
-        """Fetch a token and complete ``fetch`` in every case, as abandoned if these steps are dropped half way."""
+    def _lead(self, key: TokenOptions, stale: AccessToken | None, fetch: InFlightFetch, deadline_at: float) -> Steps[Outcome]:
+        """Fetch a token and complete ``fetch`` in every case, as abandoned if these steps are closed before their end."""
         outcome: Outcome = NoOutcome.ABANDONED
         began: float | None = None
         try:
@@ -471,12 +437,7 @@ class ClientCredentialsProvider:
                 outcome = self._cooldown_error(decision.failure)
             else:
                 began = self._clock()
-                failure = (yield from self._resolve(self._resolution, deadline_at)) if self._resolution else None
-                if failure:
-                    self._remember(key, failure)
-                    outcome = failure
-                else:
-                    outcome = yield from self._observed_fetch(key, stale, deadline_at, fetch, trigger)
+                outcome = yield from self._observed_fetch(key, stale, fetch, deadline_at)
                 began = None
         except Exception as error:  # noqa: BLE001 - each caller raises a copy of whatever it is
             outcome, began = Crash(error), None
@@ -485,80 +446,49 @@ class ClientCredentialsProvider:
                 self._failures.record_interruption(key, began)
             # The API may have rejected the cached token for another caller before the fetch completes.
             is_rejected = isinstance(outcome, AccessToken) and outcome.serial <= self._newest_rejected
-            self._single_flight.drop(key, fetch)
+            self._single_flight.remove(key, fetch)
             fetch.complete(NoOutcome.ABANDONED if is_rejected else outcome)
         return outcome
 
     def _refresh(self, key: TokenOptions) -> Steps[None]:
-        now = self._clock()
-        fetch, leads = self._single_flight.join(key, now + self.deadline_seconds + GRACE)
-        if not leads and (fetch.is_lost or self._starting_seconds(fetch) <= 0):
-            self._single_flight.drop(key, fetch)
-        elif leads:
-            started = yield Background(self._lead(key, None, fetch, fetch.lost_at - GRACE, trigger()), fetch)
+        """Start the fetch of the next token in the background, unless there is one or it cannot be started."""
+        fetch, leads = self._single_flight.join(key, self._clock(), self.deadline_seconds)
+        if leads:
+            fetch.trigger = trigger()
+            started = yield Background(self._lead(key, None, fetch, fetch.lost_at - GRACE), fetch)
             if not started:
-                self._single_flight.drop(key, fetch)
-                fetch.complete(NoOutcome.ABANDONED)
+                self._single_flight.abandon(key, fetch)
 
     def _observed_fetch(
-        self,
-        key: TokenOptions,
-        stale: AccessToken | None,
-        deadline_at: float,
-        fetch: InFlightFetch,
-        trigger: Trigger | None = None,
+        self, key: TokenOptions, stale: AccessToken | None, fetch: InFlightFetch, deadline_at: float
     ) -> Steps[Outcome]:
+        failure = yield from self._resolve(deadline_at)  # First, because it may replace the counters.
+        if failure:
+            self._remember(key, failure)
+            return failure
         dropped, cached = self._dropped.pop(key), self._cache.get(key)
         after_rejection = is_after_rejection(dropped, cached, stale)
-        reason = reason_label(dropped, cached, after_rejection=after_rejection)
-        context = FetchContext(self.counters, self.client, self.token_url, reason, trigger)
+        reason: Reason = "expiring" if cached else dropped or "initial"
+        if after_rejection:
+            reason = "rejected"
+        context = FetchContext(self.counters, self.client, self.token_url, reason, fetch.trigger)
 
         def provider_state() -> ProviderState:
             return ProviderState(self.token_url, self.report(key).cooldown_seconds)
 
-        steps = self._fetch(key, stale, deadline_at, fetch, after_rejection=after_rejection)
-        return observe_fetch(steps, context, fetch, provider_state)
+        steps = self._fetch(key, stale, fetch, deadline_at, after_rejection=after_rejection)
+        return (yield from observe_fetch(steps, context, fetch, provider_state))
 
     def _fetch(
-        self,
-        key: TokenOptions,
-        stale: AccessToken | None,
-        deadline_at: float,
-        fetch: InFlightFetch,
-        *,
-        after_rejection: bool = False,
-        may_reload: bool = True,
+        self, key: TokenOptions, stale: AccessToken | None, fetch: InFlightFetch, deadline_at: float, *, after_rejection: bool
     ) -> Steps[Outcome]:
-        endpoint = self.endpoint
-        wanted = key.over(self._resolution.options) if self._resolution else key
+        """Request a token, once more with new credentials if the first ones are wrong, and remember the result."""
         self.listen()
-        request: RequestToken = self._request_with_retries
-        if after_rejection and self._renewal_params:
-            request = partial(self._request_with_retries, params=self._renewal_params)
-        if self._shared:
-            has_fallback = usable(self._cache.get(key), stale, self._clock()) is not None
-            result = yield from self._shared.fetch(
-                endpoint,
-                wanted,
-                deadline_at,
-                request,
-                has_fallback=has_fallback,
-                after_rejection=after_rejection,
-            )
-        else:
-            result = yield from request(endpoint, wanted, deadline_at)
-        is_about_client = isinstance(result, CredentialsRefusedError) or getattr(result, "status_code", None) == 401
-        is_rejected = is_about_client and endpoint is self.endpoint
-        # In a worker thread: with force, the source reads its file, which may be a pipe. Otherwise it only looks at its time.
-        reload = partial(self._reload_credentials, force=True)
-        may_reload = may_reload and is_rejected
-        if may_reload and self._resolution:
-            reloaded = (yield from self._resolve(self._resolution, deadline_at, force=True)) is None
-            may_reload = reloaded and self.endpoint is not endpoint
-        elif may_reload:
-            may_reload = self._credentials_source is not None and (yield RunBlocking(reload))
-        if may_reload:
-            return (yield from self._fetch(key, stale, deadline_at, fetch, after_rejection=after_rejection, may_reload=False))
+        endpoint = self.endpoint
+        result = yield from self._request(endpoint, key, stale, deadline_at, after_rejection=after_rejection)
+        if (yield from self._replace_wrong_credentials(endpoint, result, deadline_at)):
+            endpoint = self.endpoint
+            result = yield from self._request(endpoint, key, stale, deadline_at, after_rejection=after_rejection)
         if endpoint is not self.endpoint or isinstance(result, NoOutcome | Crash):
             return result if isinstance(result, AccessToken) else NoOutcome.ABANDONED
         was_frozen = isinstance(result, TokenEndpointUnavailableError) and self._clock() > deadline_at + FROZEN
@@ -567,14 +497,45 @@ class ClientCredentialsProvider:
         result = self._mark(result)
         self._remember(key, result)
         if isinstance(result, AccessToken) and result.unchanged:
-            return self._unchanged_error()
+            return self._error(TokenUnchangedError, "The token endpoint returned the token that the API rejected.")
         return result
+
+    def _replace_wrong_credentials(self, endpoint: TokenEndpoint, result: Outcome, deadline_at: float) -> Steps[bool]:
+        """Reload the credentials if ``result`` is an error about those of ``endpoint``. Return whether there are new ones."""
+        is_about_credentials = isinstance(result, CredentialsRefusedError) or getattr(result, "status_code", None) == 401
+        if endpoint is not self.endpoint or not is_about_credentials:
+            return False
+        if self._resolution:
+            error = yield from self._resolve(deadline_at, force=True)
+            return error is None and endpoint is not self.endpoint
+        if self._credentials_source is None:
+            return False
+        # In a worker thread: with force, the source reads its file, which may be a pipe. Otherwise it only looks at its time.
+        is_new: bool = yield RunBlocking(partial(self._reload_credentials, force=True))
+        return is_new
+
+    def _request(
+        self,
+        endpoint: TokenEndpoint,
+        key: TokenOptions,
+        stale: AccessToken | None,
+        deadline_at: float,
+        *,
+        after_rejection: bool,
+    ) -> Steps[Outcome]:
+        """Request a token from the shared store, if there is one, or from the token endpoint."""
+        wanted = key.over(self._resolution.options) if self._resolution else key
+        request: RequestToken = partial(self._request_with_retries, params=self._renewal_params if after_rejection else ())
+        if not self._shared:
+            return request(endpoint, wanted, deadline_at)
+        has_fallback = usable(self._cache.get(key), stale, self._clock()) is not None
+        return self._shared.fetch(
+            endpoint, wanted, deadline_at, request, has_fallback=has_fallback, after_rejection=after_rejection
+        )
 
     def _request_with_retries(
         self, endpoint: TokenEndpoint, key: TokenOptions, deadline_at: float, *, params: tuple[tuple[str, str], ...] = ()
     ) -> Steps[Outcome]:
-        from .attempts import Attempts
-
         key = TokenOptions(params=params).over(key) if params else key
         attempts = Attempts(deadline_at, self._clock, may_retry=self._failures.may_retry)
         while (pause := attempts.pause_before_next()) is not None:
@@ -590,8 +551,8 @@ class ClientCredentialsProvider:
                 return attempts.result if isinstance(attempts.result, AccessToken) else NoOutcome.ABANDONED
         return self._mark(attempts.result)
 
-    def _mark(self, result: AccessToken | TokenError) -> AccessToken | TokenError:
-        """Mark a token whose value the API has rejected."""
+    def _mark(self, result: Result) -> Result:
+        """Return ``result``, marked as unchanged if it is a token whose value the API has rejected."""
         if isinstance(result, TokenError):
             return result
         if result.unchanged:  # Another process may have seen the rejection.
@@ -601,16 +562,13 @@ class ClientCredentialsProvider:
             return result
         return result.mark_unchanged(self._clock() + UNCHANGED_PAUSE)
 
-    def _resolve(self, resolution: Resolution, deadline_at: float, *, force: bool = False) -> Steps[TokenError | None]:
-        """Ask the resolver for the credentials if they are due, or with ``force``. Return the error if there are none."""
-        while resolution.is_asking():
-            if (left := deadline_at - self._clock()) <= 0:
-                return resolution.still_asking()
-            yield Pause(min(left, 0.05))
-        if not (force or resolution.is_due()):
+    def _resolve(self, deadline_at: float, *, force: bool = False) -> Steps[TokenError | None]:
+        """Use the resolver's present credentials, if there is a resolver. Return its error if there are none."""
+        resolution = self._resolution
+        if resolution is None:
             return None
-        found: TokenEndpoint | TokenError = yield from resolution.ask(max(deadline_at - self._clock(), 0.0))
-        if isinstance(found, TokenError):
+        found = yield from resolution.resolve(deadline_at, force=force)
+        if not isinstance(found, TokenEndpoint):
             return found
         if not self.is_resolved:
             self.endpoint, self.is_resolved = found, True
@@ -639,7 +597,7 @@ class ClientCredentialsProvider:
             self._remember(key, cached)
         return decide(cached, stale, self._failures.get(key), self._clock(), ahead=self._ahead, not_before=not_before)
 
-    def _remember(self, key: TokenOptions, result: AccessToken | TokenError) -> None:
+    def _remember(self, key: TokenOptions, result: Result) -> None:
         now = self._clock()
         if isinstance(result, AccessToken):
             self.endpoint.recent.add(result.value)  # It may come from the shared store.
@@ -654,18 +612,8 @@ class ClientCredentialsProvider:
         message = f"{failure.error.message} Not retried for {left:.1f} s."
         return failure.error.copy(message=message, retry_after=left, cooling_down=True)
 
-    def _unchanged_error(self) -> TokenError:
-        return TokenUnchangedError(
-            "The token endpoint returned the token that the API rejected.", client=self.client, url=self.token_url
-        )
-
-    def _timeout_error(self, seconds: float) -> TokenError:
-        return TokenEndpointUnavailableError(
-            f"No token within {seconds:.1f} s, the longest wait of this call. The fetch may go on.",
-            client=self.client,
-            url=self.token_url,
-            remedy="Try again: the next call finds the token if the fetch succeeds. The call's read timeout limits this wait.",
-        )
+    def _error(self, kind: type[TokenError], message: str, remedy: str | None = None) -> TokenError:
+        return kind(message, client=self.client, url=self.token_url, remedy=remedy)
 
     def stop_fetches(self, send: Hashable, *, keep: bool) -> list[InFlightFetch]:
         """Stop the fetches of a client that closes, those of its accounts included. Return them. See :meth:`release`."""
@@ -680,16 +628,14 @@ class ClientCredentialsProvider:
         return stopped
 
 
-def _result_for_caller(
-    outcome: Outcome, stale: AccessToken | None, cached: AccessToken | None, now: float
-) -> AccessToken | TokenError | None:
+def _result_for_caller(outcome: Outcome, stale: AccessToken | None, cached: AccessToken | None, now: float) -> Result | None:
     """Return a caller's token or error after ``outcome``, perhaps from the cache, or None if it has to try again."""
     if isinstance(outcome, AccessToken):
         return outcome if stale is None or outcome.serial > stale.serial else None
     return usable(cached, stale, now) or (outcome if isinstance(outcome, TokenError) else None)
 
 
-def _token_or_raise(result: AccessToken | TokenError) -> AccessToken:
+def _token_or_raise(result: Result) -> AccessToken:
     if isinstance(result, TokenError):
         raise result.copy()  # A copy for each caller: twenty waiters must not share one traceback.
     return result

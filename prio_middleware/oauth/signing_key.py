@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     Key = RSAKey | ECKey | OKPKey
 
 ASSERTION_LIFETIME = 60
-"""Lifetime of an assertion in seconds: long enough to arrive, too short to be of use to a thief."""
+"""Lifetime of an assertion in seconds: a stolen one is soon useless."""
 
 MIN_RSA_BITS = 2048
-"""RFC 7518 §3.3."""
+"""Minimum size of an RSA key (RFC 7518 §3.3)."""
 
 # By key type or curve; the first is the default. Servers know EdDSA; RFC 9864 renamed it to Ed25519.
 _ALGORITHMS: dict[str, tuple[str, ...]] = {
@@ -63,15 +63,19 @@ class SigningKey:
 def load_signing_key(material: Secret, algorithm: str | None = None, key_id: str | None = None) -> SigningKey | str:
     """Return the key in ``material``, PEM or a JWK in JSON, or the problem, without any of the material.
 
-    Algorithm and key id default to those of the JWK, the algorithm then to the usual one for such a key.
+    Default of algorithm and key id: those of the JWK. Default of the algorithm of another key: the first that fits it.
     """
     try:
+        from joserfc.jwk import RSAKey
+
         key = _import_key(material)
-        fitting = _ALGORITHMS[_kind(key)]
+        if isinstance(key, RSAKey) and key.raw_value.key_size < MIN_RSA_BITS:
+            return _UNUSABLE
+        fitting = _ALGORITHMS["RSA" if isinstance(key, RSAKey) else key.curve_name]
         loaded = SigningKey(key, algorithm or key.alg or fitting[0], key_id or key.kid)
         if loaded.algorithm not in fitting:
             return f"The private key cannot sign with that algorithm. It fits {', '.join(fitting)}."
-        # Fails here, not in the first request, if the key is public or for another use.
+        # A key that is public, or for another use, fails here and not in the first request.
         loaded.sign("probe", "probe")
     except Exception:  # noqa: BLE001 -- two libraries raise a dozen unrelated classes, some with the key in them
         return _UNUSABLE
@@ -93,11 +97,3 @@ def _import_key(material: Secret) -> Key:
         with contextlib.suppress(InvalidKeyTypeError):
             return key_type.import_key(text)
     raise InvalidKeyTypeError
-
-
-def _kind(key: Key) -> str:
-    from joserfc.jwk import RSAKey
-
-    if not isinstance(key, RSAKey):
-        return key.curve_name
-    return "RSA" if key.raw_value.key_size >= MIN_RSA_BITS else "short RSA"

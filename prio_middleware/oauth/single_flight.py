@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import inspect
+import math
 import os
 import threading
 from collections.abc import Callable, Generator, Hashable
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
     import anyio
     from opentelemetry.trace import SpanContext
 
+    from ..telemetry.metrics import Trigger
+
+GRACE = 1.0
+"""Seconds past its deadline after which a fetch counts as lost."""
+
+STARTING = 1.0
+"""Seconds within which a fetch must start to run: KeyboardInterrupt may come before its leader has started it."""
+
 JOINED_LIMIT = 100
 """Spans of joined callers that a fetch remembers. The OpenTelemetry SDK keeps 128 links of a span."""
 
@@ -33,17 +42,17 @@ class NoOutcome(enum.Enum):
     """The fetch ended before it had an outcome: callers elect another leader."""
 
     TIMED_OUT = enum.auto()
-    """The wait is over, and the fetch has not completed."""
+    """The caller's wait ended before the fetch."""
 
     OWN_THREAD = enum.auto()
-    """The caller's own thread runs the fetch: it cannot complete while the caller blocks the thread."""
+    """The caller's own thread runs the fetch, which cannot complete while the caller blocks the thread."""
 
     CLOSED = enum.auto()
-    """The caller's own client was closed meanwhile."""
+    """The caller's own client was closed."""
 
 
 class Crash(NamedTuple):
-    """Exception that is no error of a token endpoint: each caller raises a copy."""
+    """Exception other than a ``TokenError`` that ended a fetch or a function of the application."""
 
     error: Exception
 
@@ -56,41 +65,53 @@ class InFlightFetch:
     """A fetch in progress.
 
     Attributes:
-        lost_at: moment of the provider's clock, in seconds, from which the fetch counts as lost: a fetch whose event loop was
-            stopped never completes.
+        lost_at: moment of the provider's clock from which the fetch counts as lost: a fetch whose event loop was stopped never
+            completes.
+        start_by: moment of that clock from which it counts as lost if it has not started.
         sender: identifies the client whose transport sends its requests; None: the thread of the caller that started it.
         thread: the thread that runs it; None until that thread has started.
         steps: the generator that completes it; None until a thread or a task runs it.
         span: the span of the fetch, for joined callers to link to.
         joined: spans of callers that joined, for the fetch's own span to link to.
+        trigger: the call that started the fetch in the background; None if a caller waits for it.
         stop: ends the fetch early, from any thread, without an outcome.
         is_running: returns False once the fetch's event loop was stopped: it may never run again.
     """
 
-    __slots__ = ("_completed", "_waiters", "is_running", "joined", "lost_at", "sender", "span", "steps", "stop", "thread")
-
-    def __init__(self, lost_at: float) -> None:
-        self._waiters: dict[Hashable, _Waiters] = {}
+    def __init__(self, lost_at: float, start_by: float = math.inf) -> None:
         self._completed: Future[Outcome] = Future()
+        self._futures: dict[Hashable, Future[Outcome]] = {}  # One for each client: it may be closed before the others.
+        self._events: dict[tuple[Hashable, Any], anyio.Event] = {}
+        self._waiting: set[tuple[Hashable, object]] = (
+            set()
+        )  # Its ``add`` and ``discard`` are atomic, a counter's ``+=`` is not.
         self.sender: Hashable = None
         self.steps: Generator[Any, Any, Any] | None = None
         self.span: SpanContext | None = None
         self.joined: list[SpanContext] = []
+        self.trigger: Trigger | None = None
         self.lost_at = lost_at
+        self.start_by = start_by
         self.thread: int | None = threading.get_ident()
         self.stop: Callable[[], object] = lambda: None
         self.is_running: Callable[[], bool] = lambda: True
 
     @property
     def outcome(self) -> Outcome | None:
-        """Return the outcome, or None while the fetch is in progress."""
+        """The outcome, or None while the fetch is in progress."""
         return self._completed.result() if self._completed.done() else None
 
-    @property
-    def is_lost(self) -> bool:
-        """Return whether nothing completes the fetch any more: an interrupt ended its steps, or its event loop was stopped."""
-        has_ended = self.steps is not None and inspect.getgeneratorstate(self.steps) == inspect.GEN_CLOSED
-        return not self.is_running() or (has_ended and self.outcome is None)
+    def starting_seconds(self, now: float) -> float:
+        """Return the seconds within which the fetch must start; infinity if it has started."""
+        return self.start_by - now if self.steps is None else math.inf
+
+    def has_ended(self, now: float) -> bool:
+        """Return whether the fetch has completed, or never will.
+
+        An interrupt ended its steps or came before their start, or its event loop was stopped.
+        """
+        is_closed = self.steps is not None and inspect.getgeneratorstate(self.steps) == inspect.GEN_CLOSED
+        return is_closed or self.outcome is not None or not self.is_running() or self.starting_seconds(now) <= 0
 
     def complete(self, outcome: Outcome) -> None:
         """Give ``outcome`` to every waiting caller. Only the first outcome counts."""
@@ -105,25 +126,23 @@ class InFlightFetch:
         """Block for at most ``seconds``. ``sender`` identifies the caller's client."""
         if self.thread == threading.get_ident() and self.outcome is None:
             return NoOutcome.OWN_THREAD
-        with self._waiters_of(sender).waiting() as future:
+        with self._waiting_for(sender) as future:
             try:
                 return future.result(seconds)
             except TimeoutError:
                 return NoOutcome.TIMED_OUT
 
-    async def await_(self, seconds: float, lost_after_seconds: float | None = None, sender: Hashable = None) -> Outcome:
+    async def await_(self, seconds: float, lost_after_seconds: float, sender: Hashable = None) -> Outcome:
         """Wait in a task, on asyncio or trio, and on any event loop.
 
         Args:
             seconds: longest wait.
             lost_after_seconds: seconds after which the fetch counts as lost for every caller: one timer serves all of them.
-                Default: ``seconds``.
             sender: identifies the caller's client.
         """
-        waiters = self._waiters_of(sender)
-        with waiters.waiting() as future:
-            event = waiters.event(seconds if lost_after_seconds is None else lost_after_seconds)
-            if lost_after_seconds is None or seconds >= lost_after_seconds:
+        with self._waiting_for(sender) as future:
+            event = self._event(sender, future, lost_after_seconds)
+            if seconds >= lost_after_seconds:
                 await event.wait()
             else:
                 import anyio
@@ -134,59 +153,39 @@ class InFlightFetch:
 
     def close(self, sender: Hashable) -> bool:
         """Tell the waiting callers of ``sender`` that their client is closed. Return whether callers of other clients wait."""
-        _set_outcome(self._waiters_of(sender).future, NoOutcome.CLOSED)
-        return any(waiters.count for other, waiters in list(self._waiters.items()) if other != sender)
+        _set_outcome(self._future(sender), NoOutcome.CLOSED)
+        return any(other != sender for other, _ in list(self._waiting))
 
-    def _waiters_of(self, sender: Hashable) -> _Waiters:
-        waiters = self._waiters.get(sender)
-        if waiters is None:
-            waiters = self._waiters.setdefault(sender, _Waiters())
-            future = waiters.future
+    def _future(self, sender: Hashable) -> Future[Outcome]:
+        """Return the future with the outcome for the callers of ``sender``."""
+        future = self._futures.get(sender)
+        if future is None:
+            future = self._futures.setdefault(sender, Future())
             self._completed.add_done_callback(lambda completed: _set_outcome(future, completed.result()))
-        return waiters
-
-
-class _Waiters:
-    """The callers of one client that wait for a fetch: they may be answered before those of other clients.
-
-    Attributes:
-        future: their answer.
-    """
-
-    __slots__ = ("_events", "_waiting", "future")
-
-    def __init__(self) -> None:
-        self._events: dict[Any, anyio.Event] = {}
-        self._waiting: set[object] = set()  # A set's ``add`` and ``discard`` are atomic, a counter's ``+=`` is not.
-        self.future: Future[Outcome] = Future()
-
-    @property
-    def count(self) -> int:
-        """Return the number of callers that wait."""
-        return len(self._waiting)
+        return future
 
     @contextmanager
-    def waiting(self) -> Generator[Future[Outcome]]:
-        """Count a caller as waiting, within ``with``, and give it the future."""
-        entry = object()
-        self._waiting.add(entry)
+    def _waiting_for(self, sender: Hashable) -> Generator[Future[Outcome]]:
+        """Count a caller of ``sender`` as waiting, within ``with``, and give it the future."""
+        caller = sender, object()
+        self._waiting.add(caller)
         try:
-            yield self.future
+            yield self._future(sender)
         finally:
-            self._waiting.discard(entry)
+            self._waiting.discard(caller)
 
-    def event(self, seconds: float) -> anyio.Event:
-        """Return the event that wakes all tasks of this event loop at once: at the answer, or after ``seconds``.
+    def _event(self, sender: Hashable, future: Future[Outcome], seconds: float) -> anyio.Event:
+        """Return the event that wakes the tasks of ``sender`` on this event loop: with the outcome, or after ``seconds``.
 
         ``asyncio.wrap_future`` would not do: one cancelled waiter cancels the future for all.
         """
         from anyio.lowlevel import current_token
 
         loop: Any = current_token().native_token
-        event = self._events.get(loop)
+        event = self._events.get((sender, loop))
         if event is None:  # No other thread gets here with this event loop.
             event, notify = _timed_event(loop, seconds)
-            self._events[loop] = event
+            self._events[sender, loop] = event
             # asyncio's event loop and trio's token name the same method differently.
             call_soon = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
 
@@ -194,7 +193,7 @@ class _Waiters:
                 with suppress(RuntimeError):  # The event loop is closed (trio.RunFinishedError is one too).
                     call_soon(notify)
 
-            self.future.add_done_callback(notify_from_any_thread)
+            future.add_done_callback(notify_from_any_thread)
         return event
 
 
@@ -206,25 +205,38 @@ class SingleFlight:
         self._fetches: dict[TokenOptions, InFlightFetch] = {}
         self._detached: set[InFlightFetch] = set()
 
-    def join(self, key: TokenOptions, lost_at: float) -> tuple[InFlightFetch, bool]:
-        """Return the fetch for ``key``, and whether the caller leads it."""
+    def join(
+        self, key: TokenOptions, now: float, deadline_seconds: float, not_before: float = 0.0
+    ) -> tuple[InFlightFetch, bool]:
+        """Return the fetch for ``key``, and whether the caller leads it. Replace a fetch that has ended.
+
+        A new fetch may take ``deadline_seconds``, and does not begin before ``not_before``.
+        """
         if self._pid != os.getpid():
-            # The fetches stayed in the parent process. Not every server runs Python's fork hooks, hence this check.
+            # The fetches run in the parent process. Some servers fork without Python's fork hooks, hence this check.
             self._fetches, self._detached, self._pid = {}, set(), os.getpid()
         fetch = self._fetches.get(key)
-        if fetch is not None:  # Callers that join need not create a fetch each.
+        if fetch is not None and fetch.has_ended(now):
+            self.abandon(key, fetch)
+        elif fetch is not None:  # Callers that join need not create a fetch each.
             return fetch, False
-        mine = InFlightFetch(lost_at)
+        begins_at = max(now, not_before)
+        mine = InFlightFetch(begins_at + deadline_seconds + GRACE, begins_at + STARTING)
         fetch = self._fetches.setdefault(key, mine)
         return fetch, fetch is mine
 
-    def drop(self, key: TokenOptions, fetch: InFlightFetch) -> bool:
-        """Forget ``fetch`` if it is still the one for ``key``. Return whether it was."""
+    def remove(self, key: TokenOptions, fetch: InFlightFetch) -> bool:
+        """Let no more callers join ``fetch``. Return whether it was still the one for ``key``."""
         self._detached.discard(fetch)
         found = self._fetches.pop(key, None)
         if found is not None and found is not fetch:
             self._fetches.setdefault(key, found)
         return found is fetch
+
+    def abandon(self, key: TokenOptions, fetch: InFlightFetch) -> None:
+        """Let the callers of ``fetch`` elect another leader."""
+        self.remove(key, fetch)
+        fetch.complete(NoOutcome.ABANDONED)
 
     def is_in_progress(self, key: TokenOptions) -> bool:
         """Return whether a fetch for ``key`` is in progress in this process."""
@@ -237,7 +249,7 @@ class SingleFlight:
         self._detached.update(detached.values())
 
     def in_progress(self) -> list[InFlightFetch]:
-        """Return the fetches of this process, those included that no caller can join any more."""
+        """Return the fetches of this process, with those that no caller can join any more."""
         return [*self._fetches.values(), *self._detached] if self._pid == os.getpid() else []
 
 

@@ -1,4 +1,4 @@
-"""Tokens that are not fetched: a fixed one, one from a file, or none."""
+"""Providers of tokens that are not fetched: a fixed token, the token in a file, or none."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from .access_token import AccessToken, TokenOptions
 from .effects import AsyncSend, Send
 
 LOOK_SECONDS: Final = 1.0
-"""Shortest time in seconds between two looks at a file of static credentials."""
+"""Minimum seconds between two checks of a file with static credentials."""
 
 
 class StaticTokenProvider:
     """Provider of one fixed token that is renewed elsewhere.
 
     Args:
-        token: the token.
-        token_type: the scheme to present it with.
-        changed: returns the present token of a file, or None if it has not changed. Called once in a second at most, and when
-            the API rejects the token.
+        token_type: authentication scheme of the ``Authorization`` header.
+        changed: returns the token in a file if the file has changed, else None. It is called once in a second at most, and
+            when the API has rejected the token.
         client: the configured name of the client, for errors.
         clock: seconds of a monotonic clock.
 
@@ -59,21 +58,21 @@ class StaticTokenProvider:
     def get_token(
         self, key: TokenOptions, stale: AccessToken | None, send: Send, /, *, max_wait: float | None = None
     ) -> AccessToken:
-        """Return the token if it has changed since the API rejected it.
+        """Return the token.
 
         Raises:
-            TokenError: there is no other token.
+            TokenError: the API rejected it, and there is no other.
         """
         return self.current(key, stale) or self._fail()
 
     async def aget_token(
         self, key: TokenOptions, stale: AccessToken | None, send: AsyncSend, /, *, max_wait: float | None = None
     ) -> AccessToken:
-        """Do the same for a task."""
+        """Async version of :meth:`get_token`."""
         return self.current(key, stale) or self._fail()
 
     def invalidate(self, token: AccessToken, /) -> None:
-        """Do nothing: there is no other token."""
+        """Do nothing: :meth:`current` compares the rejected token."""
 
     def _fail(self) -> NoReturn:
         raise TokenError(
@@ -84,10 +83,7 @@ class StaticTokenProvider:
 
 
 class NoTokenProvider(StaticTokenProvider):
-    """Provider of a pipeline whose requests carry no token, because a component of it authenticates them otherwise.
-
-    The guards, telemetry and redirects are as with a token.
-    """
+    """Provider for requests without a token: a component of the pipeline, such as ``StaticHeaders``, authenticates them."""
 
     omits_token: Final = True
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -13,7 +12,7 @@ from urllib.parse import urlencode
 from .._util.redaction import safe_url
 from .._util.secret import RecentSecrets, Secret, Unpicklable
 from ..errors import ConfigurationError, TokenError
-from .access_token import DEFAULT_OPTIONS, FIELD_VALUE, ExpiryPolicy, TokenOptions
+from .access_token import DEFAULT_OPTIONS, FIELD_VALUE, SCHEME, ExpiryPolicy, TokenOptions
 from .client_auth import ClientAuth, ClientSecretBasic, ClientSecretPost
 from .token_response import TokenResponse, parse_response
 
@@ -26,10 +25,10 @@ BodyFormat = Literal["json", "form"]
 _CONTENT_TYPES: dict[BodyFormat, str] = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
 
 SHORTEST_SECRET_PARAM = 8
-"""Shortest value of a further parameter that counts as a secret, in characters: no error repeats it."""
+"""Minimum length of a further parameter or header that counts as a secret, in characters: no error repeats it."""
 
 # Parameters with an option of their own.
-_RESERVED = frozenset(
+_RESERVED_PARAMS = frozenset(
     ["grant_type", "scope", "audience", "resource", "client_id", "client_secret", "client_assertion", "client_assertion_type"]
 )
 
@@ -42,7 +41,6 @@ class TokenRequest(Unpicklable):
     Attributes:
         url: the token URL, or a URL of the server's metadata.
         headers: header names and values, including credentials.
-        body: the encoded body.
         timeout: time limit in seconds for each of connect, read, write and waiting for a connection.
         total_seconds: seconds that the attempt may take as a whole.
         secrets: parts that the server might echo, and that no error may repeat.
@@ -84,13 +82,13 @@ class TokenRequest(Unpicklable):
 
 
 TOKEN_TIMEOUT: Final = 10.0
-"""Timeout of one attempt of a token request, in seconds. This and the next two are defaults of the settings, too."""
+"""Timeout of each step of a token request, in seconds. This and the next two are also defaults of the settings."""
 
 TOKEN_DEADLINE: Final = 20.0
-"""Seconds until a fetch of a token is given up, retries and connecting included."""
+"""Seconds after which a fetch of a token is given up, retries and connecting included."""
 
 FAILURE_COOLDOWN: Final = 10.0
-"""Seconds without a token request after the server rejected the credentials."""
+"""Seconds without a token request after a permanent failure, such as wrong credentials."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -104,11 +102,10 @@ class TokenEndpoint:
         timeout: time limit in seconds for each step of an attempt.
         expiry: rules for ``expires_in``.
         client: the configured name of the client, for errors.
-        token_scheme: authentication scheme to present the token with (RFC 9110 §11.1), for any ``token_type``. Default: the
-            ``token_type`` must be Bearer.
+        token_scheme: authentication scheme of the ``Authorization`` header (RFC 9110 §11.1), for any ``token_type``. Default:
+            Bearer, which must be the ``token_type``.
         headers: further headers of token and metadata requests.
-        trust: the options of the transport that decide which server is believed to be this endpoint. Processes share tokens
-            only if they are equal.
+        trust: the transport's options that decide which server it trusts. Processes share tokens only if these are equal.
         recent: the credentials and tokens of the last exchanges: no error repeats them.
 
     Raises:
@@ -140,10 +137,7 @@ class TokenEndpoint:
     def request(self, options: TokenOptions, deadline_at: float, now: float) -> TokenRequest:
         """Return a request for one attempt, with credentials of its own.
 
-        Args:
-            options: options of the token.
-            deadline_at: moment of ``time.monotonic()`` at which the whole fetch is given up.
-            now: the present moment of that clock.
+        ``deadline_at`` is the moment at which the whole fetch is given up. Both moments are seconds of ``time.monotonic()``.
 
         Raises:
             ConfigurationError: a parameter cannot be sent, or has an option of its own.
@@ -155,14 +149,10 @@ class TokenEndpoint:
         body = json.dumps(dict(parameters)) if self.body_format == "json" else urlencode(parameters)
         # Short values are everyday words: an error may repeat them.
         secret_params = (Secret(value) for _, value in options.params if len(value) >= SHORTEST_SECRET_PARAM)
-        self.recent.add(*credentials.secrets, *secret_params, *self.header_secrets())
+        self.recent.add(*credentials.secrets, *secret_params, *self._header_secrets())
         return TokenRequest(
             self.url,
-            {
-                **self.common_headers(),
-                "Content-Type": _CONTENT_TYPES[self.body_format],
-                **credentials.headers,
-            },
+            {**self._common_headers(), "Content-Type": _CONTENT_TYPES[self.body_format], **credentials.headers},
             body.encode(),
             timeout=min(self.timeout, left),
             total_seconds=left,
@@ -171,23 +161,24 @@ class TokenEndpoint:
 
     def metadata_request(self, url: str, seconds: float) -> TokenRequest:
         """Return a request for the authorization server's metadata, limited to ``seconds``."""
-        total_seconds = max(seconds, 0.0)
+        left = max(seconds, 0.0)
         return TokenRequest(
             url,
-            self.common_headers(),
+            self._common_headers(),
             b"",
-            timeout=min(self.timeout, total_seconds),
-            total_seconds=total_seconds,
-            secrets=(*self.recent, *self.header_secrets()),
+            timeout=min(self.timeout, left),
+            total_seconds=left,
+            secrets=(*self.recent, *self._header_secrets()),
             method="GET",
         )
 
-    def common_headers(self) -> dict[str, str]:
-        """Return the headers that token and metadata requests have in common."""
-        # A few compressed bytes can unfold to gigabytes: hence "identity".
-        return with_headers({"Accept": "application/json", "Accept-Encoding": "identity"}, self.headers)
+    def _common_headers(self) -> dict[str, str]:
+        """Return the headers of token and metadata requests. Configured headers replace others of the same name."""
+        configured = {name: value.reveal() for name, value in self.headers}
+        # "identity", because a few compressed bytes can unfold to gigabytes.
+        return without({"Accept": "application/json", "Accept-Encoding": "identity"}, configured) | configured
 
-    def header_secrets(self) -> tuple[Secret, ...]:
+    def _header_secrets(self) -> tuple[Secret, ...]:
         """Return the values of :attr:`headers` that no error may repeat."""
         return tuple(value for _, value in self.headers if len(value.reveal()) >= SHORTEST_SECRET_PARAM)
 
@@ -197,7 +188,7 @@ class TokenEndpoint:
         Args:
             response: the response to ``request``, or the failure to get one.
             requested_at: moment of ``time.monotonic()`` before the request was sent, at which the token's lifetime begins.
-            request: the request, whose secrets the server may have echoed.
+            request: the request.
         """
         outcome = parse_response(
             response, requested_at, self.expiry, request.secrets, scheme=self.token_scheme, client=self.client
@@ -212,7 +203,7 @@ class TokenEndpoint:
             if not (name.isprintable() and value.isprintable()):
                 raise self._mistake(f"The token parameter {name!r} contains a line break or another control character.")
         for name, _ in options.params:
-            if name in _RESERVED:
+            if name in _RESERVED_PARAMS:
                 raise self._mistake(
                     f"The token parameter {name!r} cannot be among the extra parameters.",
                     "Set scope, audience, resource and the client's credentials by their own options.",
@@ -231,8 +222,8 @@ def _parameters(options: TokenOptions) -> list[tuple[str, str]]:
     return [("grant_type", "client_credentials"), *given, *options.params]
 
 
-# RFC 9110 §5.6.2
-FIELD_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+FIELD_NAME: Final = SCHEME
+"""A header's name. Like a scheme, it is a token of RFC 9110 §5.6.2."""
 
 RESERVED: Final = (
     "Authorization",
@@ -243,14 +234,14 @@ RESERVED: Final = (
     "Transfer-Encoding",
     "Connection",
 )
-"""Headers that belong to the request itself: no setting replaces them."""
+"""Headers that no setting replaces."""
 
 TokenHeaders = tuple[tuple[str, Secret], ...]
-"""Names and values. A value may be a secret, such as the key of a gateway."""
+"""Names and values of headers. A value may be a secret, such as the key of a gateway."""
 
 
 def headers_problem(headers: TokenHeaders, reserved: Iterable[str] = RESERVED) -> str | None:
-    """Return the problem of ``headers``, without any of their text, or None. ``reserved`` are not allowed among them."""
+    """Return the problem of ``headers``, without any of their text, or None. Headers named in ``reserved`` are a problem."""
     not_allowed = {name.lower(): name for name in reserved}
     seen: set[str] = set()
     for name, value in headers:
@@ -264,12 +255,6 @@ def headers_problem(headers: TokenHeaders, reserved: Iterable[str] = RESERVED) -
             return "expected values of printable ASCII, without spaces around them"
         seen.add(name.lower())
     return None
-
-
-def with_headers(own: Mapping[str, str], headers: TokenHeaders) -> dict[str, str]:
-    """Return ``own`` with ``headers`` added. They replace headers of the same name."""
-    added = {name: value.reveal() for name, value in headers}
-    return {**without(own, added), **added}
 
 
 def without(own: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
@@ -303,7 +288,7 @@ def token_extensions(
 
     Args:
         account: the account whose token the request carries. Default: the client's own.
-        scope: the scopes of the token, separated by spaces. This and the next three default to those of the settings.
+        scope: the scopes of the token, separated by spaces. Default of this and the next three: the client's settings.
         audience: the API that the token is for.
         resource: the same, as RFC 8707 defines it.
         params: further parameters of the token request.
@@ -321,7 +306,7 @@ def request_options(extensions: Mapping[str, Any], client: str, url: object, acc
         extensions: the extensions of the request.
         client: the configured name of the client, for errors.
         url: the URL of the request, for errors.
-        account: the account of a request that names none.
+        account: the account, unless ``extensions`` names another.
 
     Raises:
         ConfigurationError: an option is unknown or of the wrong type, or options contradict each other.

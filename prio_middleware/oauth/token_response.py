@@ -6,12 +6,12 @@ import itertools
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from typing import Literal, NoReturn
+from typing import Literal
 
 from .._util.redaction import CODE_LIMIT, DESCRIPTION_LIMIT, URL_LIMIT, WITHHELD, safe_url, server_code, server_text
 from .._util.retry_after import retry_after
 from .._util.safe_body import Undecodable, decode, json_object
-from .._util.secret import Secret
+from .._util.secret import Secret, Unpicklable
 from ..errors import (
     CredentialsRefusedError,
     InvalidTokenResponseError,
@@ -22,29 +22,23 @@ from ..errors import (
 from ..telemetry.logs import log
 from .access_token import AccessToken, ExpiryPolicy
 
-
-def _log_expires_in(problem: str, lifetime: float, client: str) -> None:
-    message = "Client %r got a token whose expires_in %s: %.0f s."
-    log(logging.DEBUG, message, client, problem, lifetime, event="odd_expires_in", client=client)
-
-
 RESPONSE_LIMIT = 1024 * 1024
-"""Most bytes of a response that are read, and that it may decompress to."""
+"""Maximum number of bytes of a response that are read, and to which it may decompress."""
 
 TOKEN_LIMIT = 16 * 1024
-"""Most characters of an access token. Servers accept no longer header."""
+"""Maximum length of an access token, in characters. Servers accept no longer header."""
 
 SCOPE_LIMIT = 4 * 1024
-"""Most characters of the granted scopes that are kept."""
+"""Maximum length of the granted scopes, in characters. Longer ones are not kept."""
 
-_BUSY = frozenset({408, 425, 429})
-_BUSY_CODES = frozenset({"server_error", "temporarily_unavailable"})  # RFC 6749 §4.1.2.1; some send them with a 400
+_TEMPORARY = frozenset({408, 425, 429})
+_TEMPORARY_CODES = frozenset({"server_error", "temporarily_unavailable"})  # RFC 6749 §4.1.2.1; some send them with a 400
 
 WORDS_LIMIT = 12
-"""Most words that an error repeats of a page or a text that is not an OAuth error."""
+"""Maximum number of words that an error repeats of a response that is not an OAuth error."""
 
 WORDS_WITHIN = 4 * 1024
-"""Bytes of such a body that are searched for these words."""
+"""Number of bytes of such a response that are searched for words."""
 
 _WRONG_URL = "Check the token URL: the server does not take token requests there."
 _BARE_403 = (
@@ -68,7 +62,7 @@ _VISIBLE = re.compile(r"[\x21-\x7e]+")
 
 _CODE = re.compile(r"<(?:script|style)\b", re.IGNORECASE)
 _MARKUP = re.compile(r"<[^>]*+>?")
-# A word of a language, or a short number. Anything else may be an identifier or a credential.
+# A word, or a short number. Anything else may be an identifier or a credential.
 _WORD = re.compile(r"[\[({'\"]?(?:[A-Za-z]{1,16}(?:['/-][A-Za-z]{1,16})?|[0-9]{1,4})[\])}'\".,:;!?]{0,2}")
 
 
@@ -85,10 +79,10 @@ _REMEDIES_BY_CAUSE: dict[Cause | None, str] = {
 }
 
 
-class TokenResponse:
-    """Response of the token endpoint, or the failure to get one.
+class TokenResponse(Unpicklable):
+    """Response of the token endpoint, or the failure to get one. Its ``repr`` does not show its body.
 
-    Its ``repr`` does not show its body, and it cannot be pickled or dumped as a dataclass.
+    It is no dataclass, so that ``asdict`` cannot reveal the body.
 
     Attributes:
         status_code: the HTTP status; 0 if no response arrived.
@@ -97,9 +91,6 @@ class TokenResponse:
         truncated: the body was longer than that.
         failure: description of the failure (``"ConnectError: ..."``), without secrets, if no complete response arrived.
         cause: its cause, if it is one of :data:`Cause`.
-
-    Raises:
-        TypeError: on pickling.
     """
 
     __slots__ = ("body", "cause", "failure", "headers", "status_code", "truncated")
@@ -124,21 +115,18 @@ class TokenResponse:
     @property
     def is_unavailable(self) -> bool:
         """True if there is no complete response, or its status is temporary: a later attempt may succeed."""
-        return self.failure is not None or self.status_code in _BUSY or self.status_code >= 500
+        return self.failure is not None or self.status_code in _TEMPORARY or self.status_code >= 500
 
     def header(self, name: str) -> str | None:
         """Return a header's value, or None."""
         return None if self.headers is None else self.headers.get(name)
-
-    def __getstate__(self) -> NoReturn:
-        raise TypeError("The token endpoint's response cannot be pickled: the pickle would hold a token unencrypted.")
 
     def __repr__(self) -> str:
         return f"<TokenResponse {self.failure or self.status_code}>"
 
 
 def parse_response(
-    answer: TokenResponse,
+    response: TokenResponse,
     requested_at: float,
     expiry: ExpiryPolicy,
     secrets: Iterable[Secret] = (),
@@ -146,36 +134,35 @@ def parse_response(
     scheme: str | None = None,
     client: str = "default",
 ) -> AccessToken | TokenError:
-    """Return the token or the error in ``answer``. The error is not raised, so that no traceback holds the response.
+    """Return the token or the error in ``response``. The error is not raised, so that no traceback holds the response.
 
     Args:
-        answer: the response, or the failure to get one.
+        response: the response, or the failure to get one.
         requested_at: moment of ``time.monotonic()`` before the request was sent, at which the token's lifetime begins.
         expiry: rules for ``expires_in``.
         secrets: values that were sent, and that an error must not repeat if the server echoes them.
-        scheme: authentication scheme to present the token with, for any ``token_type``. Default: the ``token_type`` must be
-            Bearer.
+        scheme: the endpoint's ``token_scheme``.
         client: the configured name of the client, for the log.
     """
-    content = json_members(answer)
-    reading = _Reading(answer, None if isinstance(content, str) else content, tuple(secrets))
-    status = answer.status_code
-    if answer.is_unavailable or reading.code in _BUSY_CODES:
+    content = json_members(response)
+    reading = _Reading(response, None if isinstance(content, str) else content, tuple(secrets))
+    status = response.status_code
+    if response.is_unavailable or reading.code in _TEMPORARY_CODES:
         return reading.unavailable()
     if 300 <= status < 400:
         return reading.redirected()
     if status >= 400 or reading.members.get("error"):
-        return reading.refused()
+        return reading.error_response()
     if isinstance(content, str):
         return reading.invalid(content)
     return reading.token(requested_at, expiry, scheme, client)
 
 
-def json_members(answer: TokenResponse) -> dict[str, object] | str:
+def json_members(response: TokenResponse) -> dict[str, object] | str:
     """Return the members of the response's JSON object, or the reason for which there are none."""
-    if answer.truncated:
+    if response.truncated:
         return "the body is too long"
-    body = decode(answer.body, answer.header("content-encoding"), RESPONSE_LIMIT)
+    body = decode(response.body, response.header("content-encoding"), RESPONSE_LIMIT)
     if isinstance(body, Undecodable):
         return f"the body is {body.value}"
     members = json_object(body)
@@ -183,15 +170,15 @@ def json_members(answer: TokenResponse) -> dict[str, object] | str:
 
 
 class _Reading:
-    """A response with its parsed body, and the results that it may have."""
+    """A response with its parsed body, or without ``members`` if that is no JSON object. Its methods return the results."""
 
-    def __init__(self, answer: TokenResponse, members: Mapping[str, object] | None, sent: tuple[Secret, ...]) -> None:
-        self._is_json, members = members is not None, members or {}
-        tokens = (_header_value(members.get(name)) for name in ("access_token", "refresh_token", "id_token"))
-        self._secrets = (*sent, *(token for token in tokens if isinstance(token, Secret)))
-        self._answer = answer
-        self.members = members
-        self.code = server_code(members.get("error"), self._secrets)
+    def __init__(self, response: TokenResponse, members: Mapping[str, object] | None, sent: tuple[Secret, ...]) -> None:
+        self._is_json = members is not None
+        self.members = members or {}
+        tokens = (_header_value(self.members.get(name)) for name in ("access_token", "refresh_token", "id_token"))
+        self._secrets = (*sent, *(token for token in tokens if token))
+        self._response = response
+        self.code = server_code(self.members.get("error"), self._secrets)
 
     def token(self, requested_at: float, expiry: ExpiryPolicy, scheme: str | None, client: str) -> AccessToken | TokenError:
         value = _access_token(self.members)
@@ -206,8 +193,7 @@ class _Reading:
                 'such as "Bearer". Otherwise configure the server to issue Bearer tokens.',
             )
         lifetime = self._lifetime(expiry, client)
-        named = self.members.get("scope")
-        scope = self._words("scope", SCOPE_LIMIT) if isinstance(named, str) and len(named) <= SCOPE_LIMIT else None
+        scope = self._words("scope", SCOPE_LIMIT)  # Other than the server's if it is too long, or echoes a secret.
         return AccessToken(
             value,
             scheme or "Bearer",
@@ -220,81 +206,82 @@ class _Reading:
     def _lifetime(self, expiry: ExpiryPolicy, client: str) -> float:
         """Return the seconds in ``expires_in``, or the default if it cannot be read: the token works all the same."""
         expires_in = self.members.get("expires_in")
-        lifetime = expiry.lifetime(expires_in)
+        lifetime, problem = expiry.lifetime(expires_in), None
         if lifetime is None:
-            lifetime = min(expiry.default_lifetime, expiry.max_lifetime)
-            _log_expires_in("cannot be read, and counts as missing", lifetime, client)
+            lifetime, problem = min(expiry.default_lifetime, expiry.max_lifetime), "cannot be read, and counts as missing"
         elif isinstance(expires_in, str):
-            _log_expires_in("is a text, which is read as a number", lifetime, client)
+            problem = "is a text, which is read as a number"
+        if problem:
+            message = "Client %r got a token whose expires_in %s: %.0f s."
+            log(logging.DEBUG, message, client, problem, lifetime, event="odd_expires_in", client=client)
         return lifetime
 
     def unavailable(self) -> TokenError:
-        answer, error = self._answer, TokenEndpointUnavailableError
-        if answer.failure is not None:
-            failure = server_text(answer.failure, self._secrets) or "unknown reason"
-            gave_none = self._error(
-                error, f"The token endpoint gave no answer: {failure}.", _REMEDIES_BY_CAUSE.get(answer.cause)
-            )
-            return gave_none.copy(cause=answer.cause)
-        described = f" with {self._described(self._first_words())}" if answer.body and self.code is None else ""
+        response = self._response
+        if response.failure is not None:
+            failure = server_text(response.failure, self._secrets) or "unknown reason"
+            message = f"The token endpoint gave no answer: {failure}."
+            error = self._error(TokenEndpointUnavailableError, message, _REMEDIES_BY_CAUSE.get(response.cause))
+            return error.copy(cause=response.cause)
+        described = f" with {self._described(self._first_words())}" if response.body and self.code is None else ""
         return self._error(
-            error,
-            f"The token endpoint is unavailable: {self._said()}{described}.",
+            TokenEndpointUnavailableError,
+            f"The token endpoint is unavailable: {self._status_and_error()}{described}.",
             "Try again later: nothing needs a restart.",
-            retry_after(answer.header("retry-after"), answer.header("date")),
+            retry_after(response.header("retry-after"), response.header("date")),
         )
 
     def redirected(self) -> TokenError:
-        location = safe_url(self._answer.header("location") or "")
+        location = safe_url(self._response.header("location") or "")
         target = server_text(location, self._secrets, URL_LIMIT) or "an unnamed URL"
         return self._error(
             InvalidTokenResponseError,
-            f"The token endpoint redirects with {self._answer.status_code} to {target}. That is not followed: the credentials "
-            "would go there.",
+            f"The token endpoint redirects with {self._response.status_code} to {target}. That is not followed: the "
+            "credentials would go there.",
             "If the server belongs there, make that the token URL.",
         )
 
-    def refused(self) -> TokenError:
-        message = f"The token endpoint answered with an error: {self._said()}."
+    def error_response(self) -> TokenError:
+        message = f"The token endpoint answered with an error: {self._status_and_error()}."
         if self.code is None:
             message = f"{message} The answer is not an OAuth error: {self._described(self._first_words())}."
-        # Any other code may be about this scope or audience only. RFC 6749 §5.2 reserves 401 for the client's credentials.
-        if self.code == "invalid_client" or (self._answer.status_code == 401 and self.code is None):
+        # Other codes may be about this scope or audience only. RFC 6749 §5.2 reserves 401 for the client's credentials.
+        if self.code == "invalid_client" or (self._response.status_code == 401 and self.code is None):
             return self._error(CredentialsRefusedError, message)
-        remedy = _REMEDIES.get(self._answer.status_code)
-        is_bare = self.code is None and bool(self._answer.body)
-        if is_bare and (remedy == _BARE_403 or (remedy is None and not self._is_json)):
+        remedy = _REMEDIES.get(self._response.status_code)
+        is_foreign = remedy == _BARE_403 or (remedy is None and not self._is_json)
+        if self.code is None and self._response.body and is_foreign:
             remedy = _OTHER_SENDER
         return self._error(TokenRequestRefusedError, message, remedy)
 
     def invalid(self, problem: str, remedy: str | None = None) -> TokenError:
-        message = f"The token endpoint answered {self._answer.status_code} with {self._described()}, and no token: {problem}."
+        message = f"The token endpoint answered {self._response.status_code} with {self._described()}, and no token: {problem}."
         return self._error(InvalidTokenResponseError, message, remedy)
 
     def _described(self, words: str | None = None) -> str:
         """Return size and type of the body, and its first words."""
-        answer = self._answer
-        size = f"more than {RESPONSE_LIMIT}" if answer.truncated else len(answer.body)
-        kind = (answer.header("content-type") or "").partition(";")[0]
+        response = self._response
+        size = f"more than {RESPONSE_LIMIT}" if response.truncated else len(response.body)
+        kind = (response.header("content-type") or "").partition(";")[0]
         described = f"{size} bytes of {server_text(kind, self._secrets, CODE_LIMIT) or 'an unnamed type'}"
         return f"{described} {words}" if words else described
 
     def _first_words(self) -> str | None:
         """Return the first words of a page or a text in brackets, up to the first that may be more than a word."""
-        kind = (self._answer.header("content-type") or "").strip().lower()
-        body = decode(self._answer.body, self._answer.header("content-encoding"), RESPONSE_LIMIT)
-        if self._answer.truncated or isinstance(body, Undecodable) or not kind.startswith("text/"):
+        kind = (self._response.header("content-type") or "").strip().lower()
+        body = decode(self._response.body, self._response.header("content-encoding"), RESPONSE_LIMIT)
+        if self._response.truncated or isinstance(body, Undecodable) or not kind.startswith("text/"):
             return None
         text = _MARKUP.sub(" ", _CODE.split(body[:WORDS_WITHIN].decode("utf-8", "replace"), maxsplit=1)[0])
         words = list(itertools.takewhile(_WORD.fullmatch, text.split()[:WORDS_LIMIT]))
         shown = server_text(" ".join(words), self._secrets)
         return f"('{shown}')" if shown and shown != WITHHELD else shown
 
-    def _said(self) -> str:
+    def _status_and_error(self) -> str:
         """Return status, code, description and URI, as far as they exist and may be repeated."""
         description = self._words("error_description") or self._words("error_message")
-        said = [part for part in (self.code, description and description.rstrip("."), self._words("error_uri")) if part]
-        return f"{self._answer.status_code} {', '.join(said)}".rstrip()
+        parts = (self.code, description and description.rstrip("."), self._words("error_uri"))
+        return f"{self._response.status_code} {', '.join(filter(None, parts))}".rstrip()
 
     def _words(self, name: str, limit: int = DESCRIPTION_LIMIT) -> str | None:
         return server_text(self.members.get(name), self._secrets, limit)
@@ -305,7 +292,7 @@ class _Reading:
             remedy=remedy,
             retry_after=wait,
             code=self.code,
-            status_code=self._answer.status_code or None,
+            status_code=self._response.status_code or None,
             error_reference=server_code(self.members.get("error_reference"), self._secrets),
         )
 
@@ -321,7 +308,7 @@ def _access_token(members: Mapping[str, object]) -> Secret | str:
 
 
 def _header_value(value: object) -> Secret | None:
-    """Return a token that a header can hold. No other is sent or searched for."""
+    """Return the token, or None if a header cannot hold it. Such a token is not sent, and not searched for in texts."""
     if isinstance(value, str) and len(value) <= TOKEN_LIMIT and _VISIBLE.fullmatch(value):
         return Secret(value)
     return None

@@ -18,7 +18,7 @@ from anyio.lowlevel import current_token
 from prio_middleware import AccessToken, ClientCredentialsProvider, Secret, TokenError
 from prio_middleware.oauth.access_token import ExpiryPolicy
 from prio_middleware.oauth.client_auth import ClientSecretBasic
-from prio_middleware.oauth.effects import Background, Call, Effect, Pause, Post, RunBlocking, Steps, Wait, Within
+from prio_middleware.oauth.effects import Background, Call, Effect, Pause, Post, RunBlocking, Steps, Wait
 from prio_middleware.oauth.single_flight import NoOutcome, Outcome
 from prio_middleware.oauth.token_request import TokenEndpoint, TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
@@ -194,8 +194,6 @@ def _do(effect: Effect, server: Server, clock: Clock) -> Any:
             return server(request)
         case RunBlocking(operation):
             return operation()
-        case Within(effect):
-            return _do(effect, server, clock)
         case Call():
             raise NotImplementedError
         case Pause(seconds):

@@ -429,7 +429,7 @@ def test_an_answer_prints_itself_without_its_body() -> None:
 def test_an_answer_cannot_be_dumped() -> None:
     answer = TokenResponse(200, {}, b"the token")
     assert not dataclasses.is_dataclass(answer)
-    with pytest.raises(TypeError, match=r"^The token endpoint's response cannot be pickled: .* a token unencrypted\.$"):
+    with pytest.raises(TypeError, match="cannot be pickled"):
         pickle.dumps(answer)
 
 

@@ -15,7 +15,7 @@ DUE = AccessToken(Secret("due"), expires_at=NOW + 5, fresh_until=NOW)
 OVER = AccessToken(Secret("over"), expires_at=NOW, fresh_until=NOW - 10)
 NEWEST = AccessToken(Secret("newest"), expires_at=NOW + 100, fresh_until=NOW + 90)
 PERMANENT = Failure(TokenError("wrong secret"), failed_at=NOW - 9, retry_at=NOW + 1)
-TRANSIENT = Failure(TokenError("no connection"), failed_at=NOW - 9, retry_at=NOW + 1, times=1)
+TRANSIENT = Failure(TokenError("no connection"), failed_at=NOW - 9, retry_at=NOW + 1, pause=1.0)
 PAST = Failure(TokenError("long ago"), failed_at=NOW - 9, retry_at=NOW)
 
 

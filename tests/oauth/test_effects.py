@@ -15,7 +15,7 @@ import pytest
 from opentelemetry import context as otel
 
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
-from prio_middleware.oauth.effects import Background, Pause, Post, RunBlocking, Steps, Within, arun, run
+from prio_middleware.oauth.effects import Background, Pause, Post, RunBlocking, Steps, arun, run
 from prio_middleware.oauth.single_flight import InFlightFetch, NoOutcome, SingleFlight
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
@@ -54,7 +54,7 @@ def test_what_is_sent_is_the_request() -> None:
 
 def test_a_request_within_a_span_is_sent_while_its_context_is_the_current_one() -> None:
     key, seen = otel.create_key("span"), list[object]()
-    effect = Within(Post(REQUEST), otel.set_value(key, "fetch", otel.Context()))
+    effect = Post(REQUEST, otel.set_value(key, "fetch", otel.Context()))
 
     def send(request: TokenRequest) -> TokenResponse:
         seen.append((request, otel.get_value(key)))
@@ -189,21 +189,21 @@ async def test_the_background_of_a_task_of_asyncio_is_kept_until_it_is_done() ->
 
 def test_dropping_a_fetch_leaves_its_successor() -> None:
     single_flight = SingleFlight()
-    first, _ = single_flight.join(DEFAULT_OPTIONS, 0.0)
-    single_flight.drop(DEFAULT_OPTIONS, first)
-    second, _ = single_flight.join(DEFAULT_OPTIONS, 0.0)
-    single_flight.drop(DEFAULT_OPTIONS, first)
+    first, _ = single_flight.join(DEFAULT_OPTIONS, 0.0, 20.0)
+    single_flight.remove(DEFAULT_OPTIONS, first)
+    second, _ = single_flight.join(DEFAULT_OPTIONS, 0.0, 20.0)
+    single_flight.remove(DEFAULT_OPTIONS, first)
 
-    assert single_flight.join(DEFAULT_OPTIONS, 0.0) == (second, False)
+    assert single_flight.join(DEFAULT_OPTIONS, 0.0, 20.0) == (second, False)
 
 
 def test_a_forked_child_starts_without_the_parents_fetches(monkeypatch: pytest.MonkeyPatch) -> None:
     single_flight = SingleFlight()
-    single_flight.join(DEFAULT_OPTIONS, 0.0)
+    single_flight.join(DEFAULT_OPTIONS, 0.0, 20.0)
     monkeypatch.setattr("os.getpid", lambda: -1)
 
     assert not single_flight.is_in_progress(DEFAULT_OPTIONS)
-    assert single_flight.join(DEFAULT_OPTIONS, 0.0)[1]
+    assert single_flight.join(DEFAULT_OPTIONS, 0.0, 20.0)[1]
 
 
 def threads_of(number: int) -> Steps[list[int]]:

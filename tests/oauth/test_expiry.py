@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prio_middleware.errors import ConfigurationError
-from prio_middleware.oauth.access_token import ExpiryPolicy, ProcessDraw
+from prio_middleware.oauth.access_token import ExpiryPolicy
 
 POLICY = ExpiryPolicy(default_lifetime=300, max_lifetime=86_400, leeway_fraction=0.1, leeway_max=30, jitter=0.0)
 
@@ -151,16 +152,17 @@ def test_times_may_be_shorter_than_a_second() -> None:
 
 @pytest.mark.pitfall(id="fleet-stampede")
 def test_each_process_takes_another_share_of_the_leeway(monkeypatch: pytest.MonkeyPatch) -> None:
-    draws = iter([0.0, 0.5])
-    policy = ExpiryPolicy(jitter=0.5, draw=ProcessDraw(lambda: next(draws)))
+    leeways = set()
+    for pid in range(-100, 0):  # Forked children.
+        monkeypatch.setattr("os.getpid", lambda pid=pid: pid)
+        assert ExpiryPolicy().leeway(1000) == ExpiryPolicy().leeway(1000)
+        leeways.add(ExpiryPolicy().leeway(1000))
 
-    assert [policy.leeway(1000), policy.leeway(100)] == [30.0, 10.0]
-    monkeypatch.setattr("os.getpid", lambda: -1)  # a forked child
-    assert [policy.leeway(1000), policy.leeway(100)] == [22.5, 7.5]
+    assert all(15.0 < leeway <= 30.0 for leeway in leeways)
+    assert len(leeways) > 90
 
 
-def test_what_processes_draw_differs() -> None:
-    drawn = [ProcessDraw()() for _ in range(100)]
-
-    assert all(0 <= number < 1 for number in drawn)
-    assert len(set(drawn)) > 1
+def test_the_draw_is_a_fraction_of_the_jitter(subtests: pytest.Subtests) -> None:
+    for draw, leeway in ((0.0, 30.0), (0.5, 22.5)):
+        with subtests.test(draw=draw):
+            assert ExpiryPolicy(jitter=0.5, draw=itertools.repeat(draw).__next__).leeway(1000) == leeway

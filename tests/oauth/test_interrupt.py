@@ -142,7 +142,7 @@ def test_a_caller_that_joins_a_fetch_that_nothing_started_waits_for_a_second_at_
     wait = next(joiner)
 
     assert isinstance(wait, effects.Wait)
-    assert wait.seconds == provider.STARTING
+    assert wait.seconds == single_flight.STARTING
     clock.now += wait.seconds
     assert isinstance(joiner.send(single_flight.NoOutcome.TIMED_OUT), effects.Background)
     joiner.close()

@@ -11,7 +11,7 @@ from opentelemetry.trace import SpanContext, StatusCode, TraceFlags
 
 from prio_middleware import AccessToken, ConfigurationError, CredentialsRefusedError, Secret, TokenError, TokenOptions
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
-from prio_middleware.oauth.effects import Background, Post, Steps, Wait, Within
+from prio_middleware.oauth.effects import Background, Post, Steps, Wait
 from prio_middleware.oauth.observation import observe_acquisition, observe_fetch
 from prio_middleware.oauth.single_flight import InFlightFetch, NoOutcome, Outcome
 from prio_middleware.oauth.token_response import TokenResponse
@@ -211,8 +211,8 @@ def test_requests_are_sent_within_the_span_of_the_fetch_and_everything_else_as_i
         steps.send(None)
     span = recorder.span(FETCH.name)
 
-    assert isinstance(effects[0], Within)
-    assert effects[0].effect == LEADING
+    assert isinstance(effects[0], Post)
+    assert effects[0].request is LEADING.request
     assert effects[0].do(lambda _: TokenResponse(200)).status_code == 200
     assert effects[1] == WAITING
     assert fetch.span == span.get_span_context()
@@ -301,7 +301,7 @@ def test_a_fetch_belongs_to_the_trace_of_the_call_that_began_it_and_links_those_
         waiter = shop.by_hand()
         next(waiter)
     with pytest.raises(StopIteration):
-        fetching.send(shop.server(posting.effect.request))
+        fetching.send(shop.server(posting.request))
     waiter.close()
     fetch = recorder.span(FETCH.name)
 

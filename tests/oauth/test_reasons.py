@@ -1,4 +1,4 @@
-"""Reasons of fetches: dropped tokens, rejections, and the label for telemetry."""
+"""Reasons of fetches: dropped tokens and rejections."""
 
 from __future__ import annotations
 
@@ -6,26 +6,25 @@ import pytest
 
 from prio_middleware import AccessToken, Secret
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS, TokenOptions
-from prio_middleware.oauth.decision import DroppedTokens, Reason, is_after_rejection, reason_label
+from prio_middleware.oauth.decision import DroppedTokens, Reason, is_after_rejection
 
 TOKEN = AccessToken(Secret("t"))
 
 
-def test_reasons(subtests: pytest.Subtests) -> None:
-    rows: list[tuple[Reason | None, AccessToken | None, AccessToken | None, Reason, bool]] = [
-        (None, None, None, "initial", False),
-        (None, TOKEN, None, "expiring", False),
-        (None, None, TOKEN, "rejected", True),
-        (None, TOKEN, TOKEN, "rejected", True),
-        ("rejected", None, None, "rejected", True),
-        ("rejected", TOKEN, None, "expiring", False),
-        ("forced", None, None, "forced", False),
-        ("forced", TOKEN, None, "expiring", False),
+def test_a_fetch_after_a_rejection(subtests: pytest.Subtests) -> None:
+    rows: list[tuple[Reason | None, AccessToken | None, AccessToken | None, bool]] = [
+        (None, None, None, False),
+        (None, TOKEN, None, False),
+        (None, None, TOKEN, True),
+        (None, TOKEN, TOKEN, True),
+        ("rejected", None, None, True),
+        ("rejected", TOKEN, None, False),
+        ("forced", None, None, False),
+        ("forced", TOKEN, None, False),
     ]
-    for dropped, cached, stale, label, after_rejection in rows:
+    for dropped, cached, stale, after_rejection in rows:
         with subtests.test(dropped=dropped, cached=cached, stale=stale):
             assert is_after_rejection(dropped, cached, stale) is after_rejection
-            assert reason_label(dropped, cached, after_rejection=after_rejection) == label
 
 
 def test_a_dropped_token_is_remembered_once() -> None:
@@ -36,10 +35,6 @@ def test_a_dropped_token_is_remembered_once() -> None:
 
 
 def test_the_memory_is_bounded() -> None:
-    assert [remembered(DroppedTokens(limit=10), count) for count in (1, 10, 11, 20, 21)] == [1, 10, 1, 10, 1]
-
-
-def test_the_default_bound_is_1024() -> None:
     assert [remembered(DroppedTokens(), count) for count in (1024, 1025)] == [1024, 1]
 
 

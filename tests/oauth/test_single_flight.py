@@ -576,7 +576,7 @@ def test_a_waiter_whose_loop_is_closed_by_then_disturbs_no_other(caplog: pytest.
 async def test_a_task_waits_no_longer_than_it_was_told_to() -> None:
     fetch = InFlightFetch(lost_at=0.0)
     began = time.monotonic()
-    assert [await fetch.await_(0.05), await fetch.await_(10.0)] == [NoOutcome.TIMED_OUT] * 2
+    assert [await fetch.await_(0.05, 0.05), await fetch.await_(10.0, 10.0)] == [NoOutcome.TIMED_OUT] * 2
     assert 0.05 <= time.monotonic() - began < 10
 
 
@@ -586,7 +586,7 @@ def test_a_hundred_tasks_are_woken_by_one_call_and_need_one_alarm() -> None:
     async def wait_together() -> None:
         loop: Any = asyncio.get_running_loop()
         calls, alarms = noting(loop, "call_soon_threadsafe"), noting(loop, "call_later")
-        waiting = [asyncio.create_task(fetch.await_(10.0)) for _ in range(100)]
+        waiting = [asyncio.create_task(fetch.await_(10.0, 10.0)) for _ in range(100)]
         await anyio.wait_all_tasks_blocked()
         fetch.complete(NoOutcome.ABANDONED)
         assert set(await asyncio.gather(*waiting)) == {NoOutcome.ABANDONED}
@@ -613,7 +613,7 @@ def test_a_task_of_trio_waits_where_trio_is_the_guest_of_asyncio() -> None:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[Any] = loop.create_future()
         trio.lowlevel.start_guest_run(
-            fetch.await_, 10.0, run_sync_soon_threadsafe=loop.call_soon_threadsafe, done_callback=ended.set_result
+            fetch.await_, 10.0, 10.0, run_sync_soon_threadsafe=loop.call_soon_threadsafe, done_callback=ended.set_result
         )
         loop.call_soon(fetch.complete, NoOutcome.ABANDONED)
         return (await ended).unwrap()
@@ -626,7 +626,7 @@ def test_a_task_of_trio_waits_where_trio_runs_within_a_task_of_asyncio() -> None
     fetch = InFlightFetch(lost_at=0.0)
 
     async def run_trio() -> Any:
-        return trio.run(fetch.await_, 10.0)
+        return trio.run(fetch.await_, 10.0, 10.0)
 
     landing = threading.Timer(0.05, fetch.complete, [NoOutcome.ABANDONED])
     landing.start()

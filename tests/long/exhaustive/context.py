@@ -14,9 +14,8 @@ from prio_middleware import AccessToken
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.decision import Failure
 from prio_middleware.oauth.effects import Background, Pause, Post, Steps, Wait
-from prio_middleware.oauth.provider import GRACE
 from prio_middleware.oauth.retry import PACE
-from prio_middleware.oauth.single_flight import NoOutcome, Outcome
+from prio_middleware.oauth.single_flight import GRACE, NoOutcome, Outcome
 from prio_middleware.oauth.token_response import TokenResponse
 from tests.long.exhaustive.inside import PREEMPTED, PreemptibleProvider, inside, number_tokens
 from tests.long.exhaustive.invariants import assert_good_answer, assert_lost, assert_needed, assert_one_fetch

@@ -13,15 +13,13 @@ import pytest
 
 from prio_middleware import AccessToken, ClientCredentialsProvider, TokenError, TokenOptions
 from prio_middleware.oauth import access_token as token_module
-from prio_middleware.oauth import attempts as retrying
 from prio_middleware.oauth import provider as provider_module
+from prio_middleware.oauth import retry as retry_module
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
-from prio_middleware.oauth.attempts import Attempts
 from prio_middleware.oauth.decision import Failure, Fetch, Use, decide, usable
 from prio_middleware.oauth.effects import Pause, Steps, Wait
-from prio_middleware.oauth.retry import Failures
-from prio_middleware.oauth.single_flight import InFlightFetch, NoOutcome, Outcome, SingleFlight
-from prio_middleware.telemetry.metrics import Trigger
+from prio_middleware.oauth.retry import Attempts, Failures
+from prio_middleware.oauth.single_flight import GRACE, InFlightFetch, NoOutcome, Outcome, SingleFlight
 from tests.long.exhaustive.scope import NEVER
 
 PAUSE = 1.0
@@ -49,34 +47,22 @@ class PreemptibleProvider(ClientCredentialsProvider):
         return self._acquire(key, stale, max_wait)
 
     def _observed_fetch(
-        self,
-        key: TokenOptions,
-        stale: AccessToken | None,
-        deadline_at: float,
-        fetch: InFlightFetch,
-        trigger: Trigger | None = None,
+        self, key: TokenOptions, stale: AccessToken | None, fetch: InFlightFetch, deadline_at: float
     ) -> Steps[Outcome]:
-        return self._fetch(key, stale, deadline_at, fetch)
+        return self._fetch(key, stale, fetch, deadline_at, after_rejection=False)
 
     def _join(self, key: TokenOptions, stale: AccessToken | None, needed: Fetch, give_up_at: float) -> Steps[Outcome]:
         yield PREEMPTED
         return (yield from super()._join(key, stale, needed, give_up_at))
 
-    def _lead(
-        self,
-        key: TokenOptions,
-        stale: AccessToken | None,
-        fetch: InFlightFetch,
-        deadline_at: float,
-        trigger: Trigger | None = None,
-    ) -> Steps[Outcome]:
+    def _lead(self, key: TokenOptions, stale: AccessToken | None, fetch: InFlightFetch, deadline_at: float) -> Steps[Outcome]:
         yield PREEMPTED
-        return (yield from super()._lead(key, stale, fetch, deadline_at, trigger))
+        return (yield from super()._lead(key, stale, fetch, deadline_at))
 
     def _fetch(
-        self, key: TokenOptions, stale: AccessToken | None, deadline_at: float, fetch: InFlightFetch, **options: bool
+        self, key: TokenOptions, stale: AccessToken | None, fetch: InFlightFetch, deadline_at: float, *, after_rejection: bool
     ) -> Steps[Any]:
-        result = yield from super()._fetch(key, stale, deadline_at, fetch, **options)
+        result = yield from super()._fetch(key, stale, fetch, deadline_at, after_rejection=after_rejection)
         yield PREEMPTED
         return result
 
@@ -114,15 +100,10 @@ def inside(provider: ClientCredentialsProvider) -> Inside:
     )
 
 
-def attempt_number(attempts: Attempts) -> int:
-    """Return the number of attempts of a fetch."""
-    return attempts._state.attempt_number
-
-
 @contextlib.contextmanager
 def determined() -> Generator[None]:
     """Remove randomness: the same moves lead to the same state."""
-    with mock.patch.object(retrying, "_backoff", return_value=PAUSE), mock.patch.object(token_module, "_serials"):
+    with mock.patch.object(retry_module, "_backoff", return_value=PAUSE), mock.patch.object(token_module, "_serials"):
         yield
 
 
@@ -137,13 +118,16 @@ Break = Callable[[pytest.MonkeyPatch], None]
 
 
 def every_caller_fetches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SingleFlight, "join", lambda self, key, lost_at: (InFlightFetch(lost_at), True))
+    def join(self: Any, key: Any, now: float, deadline_seconds: float, not_before: float = 0.0) -> Any:
+        return InFlightFetch(now + deadline_seconds + GRACE), True
+
+    monkeypatch.setattr(SingleFlight, "join", join)
 
 
 def no_second_decision(monkeypatch: pytest.MonkeyPatch) -> None:
-    def lead(self: Any, key: Any, stale: Any, fetch: Any, deadline_at: float, trigger: Any = None) -> Any:
-        outcome = yield from self._fetch(key, stale, deadline_at, fetch)
-        self._single_flight.drop(key, fetch)
+    def lead(self: Any, key: Any, stale: Any, fetch: Any, deadline_at: float) -> Any:
+        outcome = yield from self._fetch(key, stale, fetch, deadline_at, after_rejection=False)
+        self._single_flight.remove(key, fetch)
         fetch.complete(outcome)
         return outcome
 
@@ -158,7 +142,7 @@ def a_fetch_that_ends_early_never_completes(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def a_fetch_is_never_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SingleFlight, "drop", lambda self, key, fetch: None)
+    monkeypatch.setattr(SingleFlight, "remove", lambda self, key, fetch: None)
 
 
 def an_invalid_token_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +177,7 @@ def the_cache_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def old_credentials_are_tried_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fetch(self: Any, key: Any, stale: Any, deadline_at: float, fetch: Any, *, may_reload: bool = True) -> Any:
+    def fetch(self: Any, key: Any, stale: Any, fetch: Any, deadline_at: float, *, after_rejection: bool) -> Any:
         endpoint, attempts = self.endpoint, Attempts(deadline_at, self._clock)
         while (pause := attempts.pause_before_next()) is not None:
             if pause:

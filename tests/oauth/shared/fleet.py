@@ -9,7 +9,7 @@ from typing import Any
 
 from prio_middleware import AccessToken, ClientCredentialsProvider, Secret, TokenError, TokenOptions
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
-from prio_middleware.oauth.effects import Pause, Post, RunBlocking, Within
+from prio_middleware.oauth.effects import Pause, Post, RunBlocking
 from prio_middleware.oauth.provider import CredentialsSource
 from prio_middleware.oauth.shared.circuit_breaker import CircuitBreaker
 from prio_middleware.oauth.shared.coordinator import SharedTokens
@@ -195,14 +195,14 @@ class Run:
         self.result: AccessToken | TokenError | None = None
         self.effect: Any = None
         try:
-            self.effect = _unwrapped(next(steps))
+            self.effect = next(steps)
         except StopIteration as stop:  # The token was there.
             self.result = stop.value
 
     def step(self) -> bool:
         """Run the present effect. Return False after the last step."""
         try:
-            self.effect = _unwrapped(self.steps.send(self._do()))
+            self.effect = self.steps.send(self._do())
         except StopIteration as stop:
             self.result = stop.value
         return self.result is None
@@ -233,11 +233,6 @@ class Run:
             case other:
                 raise AssertionError(f"unexpected effect: {other}")
         return None
-
-
-def _unwrapped(effect: Any) -> Any:
-    """Return the effect without the span around it."""
-    return effect.effect if isinstance(effect, Within) else effect
 
 
 class Fleet:
