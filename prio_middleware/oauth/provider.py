@@ -43,7 +43,7 @@ from .decision import (
 from .discovery import Discovery
 from .effects import AsyncSend, Background, Pause, RunBlocking, Send, Steps, Wait, arun, run
 from .observation import TokenReport, observe_acquisition, observe_fetch
-from .retry import Attempts, Failures, Result, request_token
+from .retry import Failures, Result, request_token
 from .shared.store import StoreReport
 from .single_flight import GRACE, Crash, InFlightFetch, NoOutcome, Outcome, SingleFlight
 from .token_request import FAILURE_COOLDOWN, TOKEN_DEADLINE, TokenEndpoint
@@ -536,6 +536,8 @@ class ClientCredentialsProvider:
     def _request_with_retries(
         self, endpoint: TokenEndpoint, key: TokenOptions, deadline_at: float, *, params: tuple[tuple[str, str], ...] = ()
     ) -> Steps[Outcome]:
+        from .attempts import Attempts
+
         key = TokenOptions(params=params).over(key) if params else key
         attempts = Attempts(deadline_at, self._clock, may_retry=self._failures.may_retry)
         while (pause := attempts.pause_before_next()) is not None:

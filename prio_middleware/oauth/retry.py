@@ -1,9 +1,7 @@
-"""Retries: the attempts of one fetch, and the pauses between fetches that failed."""
+"""One attempt of a token request, and the memory of failed fetches."""
 
 from __future__ import annotations
 
-import math
-import random
 from collections.abc import Callable
 
 from ..errors import CredentialsRefusedError, TokenEndpointUnavailableError, TokenError
@@ -23,74 +21,6 @@ def request_token(endpoint: TokenEndpoint, key: TokenOptions, deadline_at: float
     request = endpoint.request(key, deadline_at, requested_at)
     response: TokenResponse = yield Post(request)
     return endpoint.read(response, requested_at, request)
-
-
-CUT_SHORT = 0.01
-"""Seconds before the deadline from which an attempt without a response ran out of time: timers are not exact."""
-
-RESTART_SECONDS = 3.0
-"""Seconds for which a refused connection is retried: a server that restarts refuses connections."""
-
-NOT_RETRIED = frozenset({"unknown_host", "untrusted_certificate", "unexpected"})
-"""Causes of failures that a retry does not help against."""
-
-
-class Attempts:
-    """The attempts of one fetch: transient failures are retried, with jitter, until the deadline.
-
-    The caller waits and sends, so one class serves sync and async callers.
-
-    Args:
-        deadline_at: moment of ``clock`` at which the fetch is given up. A pause that would end later, because the server's
-            ``Retry-After`` asks for it, ends the fetch at once.
-        clock: seconds of a monotonic clock.
-        may_retry: False allows one attempt only.
-
-    Attributes:
-        count: number of attempts.
-        result: result of the fetch so far.
-    """
-
-    result: Result
-
-    def __init__(self, deadline_at: float, clock: Callable[[], float], *, may_retry: bool = True) -> None:
-        self.count = 0
-        self._earlier: TokenError | None = None
-        self._deadline_at = deadline_at
-        self._refused_until = math.inf
-        self._clock = clock
-        self._may_retry = may_retry
-
-    def pause_before_next(self) -> float | None:
-        """Return the seconds to wait before the next attempt, or None if there is none and ``result`` is set."""
-        if self.count == 0:
-            return 0.0
-        error = self.result
-        if not self._may_retry or not isinstance(error, TokenEndpointUnavailableError) or error.cause in NOT_RETRIED:
-            return None
-        pause = max(_backoff(self.count), error.retry_after or 0.0)
-        return pause if self._clock() + pause < min(self._deadline_at, self._refused_until) else None
-
-    def record(self, result: Result) -> None:
-        """Record the result of an attempt.
-
-        If the deadline cut a retry short, the result is the failure before it: that one tells the reason of the retry.
-        """
-        error = result if isinstance(result, TokenEndpointUnavailableError) else None
-        if self._earlier and error and error.status_code is None and self._clock() >= self._deadline_at - CUT_SHORT:
-            result = self._earlier.copy(retry_after=None)  # That wait is over.
-        self._earlier = result if isinstance(result, TokenError) else None
-        if error is None or error.cause != "connection_refused":
-            self._refused_until = math.inf
-        elif self._refused_until == math.inf:
-            self._refused_until = self._clock() + RESTART_SECONDS
-        self.count += 1
-        self.result = result
-
-
-def _backoff(attempts: int) -> float:
-    """Return a pause of 0.2 s, doubled by each further attempt up to 5 s, with up to 0.2 s more at random."""
-    return min(0.2 * 2.0 ** min(attempts - 1, 5), 5.0) + random.uniform(0.0, 0.2)  # noqa: S311 - not for security
 
 
 RETRY_AFTER_LIMIT = 60.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prio_middleware import AccessToken, InvalidTokenResponseError, Secret, TokenEndpointUnavailableError, TokenError
-from prio_middleware.oauth.retry import CUT_SHORT, Attempts
+from prio_middleware.oauth.attempts import CUT_SHORT, Attempts
 from tests.oauth.kit import Clock
 
 LOST = TokenEndpointUnavailableError("no answer")
@@ -28,6 +28,7 @@ def pauses(*results: AccessToken | TokenError, seconds: float = 30.0) -> list[fl
             break
         waited.append(pause)
         clock.now += pause
+        assert attempts.pause_before_next() == 0.0
     return waited
 
 
@@ -68,8 +69,10 @@ def test_from_a_hundredth_second_before_the_deadline_on_a_try_was_cut_short() ->
     clock = Clock()
     until = clock.now + 30.0
     attempts = Attempts(until, clock)
+    attempts.pause_before_next()
     busy = TokenEndpointUnavailableError("busy", status_code=503)
     attempts.record(busy)
+    attempts.pause_before_next()
     clock.now = until - CUT_SHORT
     attempts.record(LOST)
 

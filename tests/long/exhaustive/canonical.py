@@ -11,13 +11,13 @@ from types import GeneratorType
 from typing import Any
 
 from prio_middleware import AccessToken, TokenError, TokenOptions
+from prio_middleware.oauth.attempts import Attempts
 from prio_middleware.oauth.decision import Failure
 from prio_middleware.oauth.effects import Background, Pause, Post, Wait
-from prio_middleware.oauth.retry import Attempts
 from prio_middleware.oauth.single_flight import InFlightFetch, NoOutcome
 from prio_middleware.oauth.token_request import TokenEndpoint, TokenRequest
 from tests.long.exhaustive.context import Context
-from tests.long.exhaustive.inside import inside
+from tests.long.exhaustive.inside import attempt_number, inside
 from tests.long.exhaustive.scope import Task
 
 PAST = {"__class__", "now", "pause", "decision", "outcome", "waited"}
@@ -56,7 +56,7 @@ class _Names:
         self._by_type: Mapping[type, Callable[[Any], Hashable]] = {
             float: lambda moment: round(moment - context.clock.now, 6),
             AccessToken: self._token,
-            Attempts: lambda attempts: (attempts.count, self.of(getattr(attempts, "result", None))),
+            Attempts: lambda attempts: (attempt_number(attempts), self.of(getattr(attempts, "result", None))),
             Background: lambda effect: ("background", self.of(effect.fetch)),
             Failure: lambda failure: (self.of(failure.error), self.of(failure.retry_at), failure.pause),
             InFlightFetch: self._fetch,

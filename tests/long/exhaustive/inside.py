@@ -13,12 +13,13 @@ import pytest
 
 from prio_middleware import AccessToken, ClientCredentialsProvider, TokenError, TokenOptions
 from prio_middleware.oauth import access_token as token_module
+from prio_middleware.oauth import attempts as retrying
 from prio_middleware.oauth import provider as provider_module
-from prio_middleware.oauth import retry as retry_module
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
+from prio_middleware.oauth.attempts import Attempts
 from prio_middleware.oauth.decision import Failure, Fetch, Use, decide, usable
 from prio_middleware.oauth.effects import Pause, Steps, Wait
-from prio_middleware.oauth.retry import Attempts, Failures
+from prio_middleware.oauth.retry import Failures
 from prio_middleware.oauth.single_flight import GRACE, InFlightFetch, NoOutcome, Outcome, SingleFlight
 from tests.long.exhaustive.scope import NEVER
 
@@ -100,10 +101,15 @@ def inside(provider: ClientCredentialsProvider) -> Inside:
     )
 
 
+def attempt_number(attempts: Attempts) -> int:
+    """Return the number of attempts of a fetch."""
+    return attempts._state.attempt_number
+
+
 @contextlib.contextmanager
 def determined() -> Generator[None]:
     """Remove randomness: the same moves lead to the same state."""
-    with mock.patch.object(retry_module, "_backoff", return_value=PAUSE), mock.patch.object(token_module, "_serials"):
+    with mock.patch.object(retrying, "_backoff", return_value=PAUSE), mock.patch.object(token_module, "_serials"):
         yield
 
 
