@@ -23,8 +23,7 @@ from ..settings.models import BudgetGuardTable, ConnectionSettings, renewal_rule
 from ..settings.presets import PRESETS
 from ..telemetry import logs
 from ..telemetry.counters import MetricsRegistry
-from ..transports.options import trust_of
-from .client_options import client_options
+from .client_options import client_options, trust_of
 from .token_provider import (
     build_account_provider,
     build_provider,

@@ -1,10 +1,12 @@
-"""Options of HTTP clients from settings."""
+"""Options of HTTP clients: those from settings, and the trust that a caller's options express."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ from .._util.file_stamp import Stamp, file_stamp
 from ..errors import ConfigurationError, PrioError
 from ..settings import ClientSettings
 from ..telemetry.logs import log
+from ..transports.routes import given_transports
 from ..transports.tls import SETTINGS, context_key, shared_tls_context, tls_context
 
 if TYPE_CHECKING:
@@ -142,3 +145,37 @@ def _load_certificates(settings: ClientSettings, library: HTTPLibrary) -> ssl.SS
     if isinstance(context, ConfigurationError):
         raise context.copy(client=settings.name)
     return context
+
+
+def trust_of(options: Mapping[str, Any], configured: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the options that decide which server is believed to be the token endpoint, as text.
+
+    Clients share tokens only if this is equal, in this process and through a store. It is empty if the options leave the
+    decision to the settings. Transports of the caller count as one kind, because a sync and an async one are never equal;
+    those of the library also by their certificate checks. A client certificate inside a context cannot be seen.
+
+    Args:
+        options: the user's options.
+        configured: options from settings.
+    """
+    return tuple(_trust(options, configured))
+
+
+def _trust(options: Mapping[str, Any], configured: Mapping[str, Any]) -> Iterator[str]:
+    contexts = (getattr(getattr(one, "_pool", None), "_ssl_context", None) for one in given_transports(options))
+    yield from sorted({f"transport {_checks(context)}" for context in contexts})
+    verify, cert = options.get("verify", True), options.get("cert")
+    if verify is not True or ("verify" in options and "verify" in configured):
+        yield f"verify {_checks(verify)}"
+    if cert is not None:
+        parts = (cert,) if isinstance(cert, str | os.PathLike) else cert[:2]  # The third part is a password.
+        yield f"cert {' '.join(map(str, parts))}"
+    if (trust_env := options.get("trust_env", True)) != configured.get("trust_env", True):
+        yield f"trust_env {trust_env}"
+
+
+def _checks(verify: object) -> str:
+    if not isinstance(verify, ssl.SSLContext):
+        return str(verify)
+    authorities = hashlib.sha256(b"".join(sorted(verify.get_ca_certs(binary_form=True)))).hexdigest()
+    return f"{verify.verify_mode} {verify.check_hostname} {authorities}"

@@ -26,7 +26,7 @@ from .base import (
     without_init,
 )
 from .bodies import aread_ahead, aread_prefix
-from .cutoff import closing_connections
+from .deadlines import closing_connections
 from .inner import AsyncInner, InnerUse, RequestT, ResponseT, aobserved
 
 if TYPE_CHECKING:

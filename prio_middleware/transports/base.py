@@ -32,9 +32,9 @@ from ..pipeline.protocols import RequestLike
 from ..telemetry.logs import log
 from ..telemetry.metrics import version
 from .bodies import BodyPrefix, is_replayable, replay
+from .deadlines import Timeouts
 from .failure_text import failure_text
 from .inner import HTTPLibrary, InnerUse, RequestT, Response, ResponseT
-from .options import Timeouts
 from .routes import TokenRoute, is_proxied, redirect_problem
 
 if TYPE_CHECKING:
@@ -314,7 +314,7 @@ class BaseAuthTransport(Generic[RequestT, ResponseT]):
     def _keeps_fetches(self) -> bool:
         """Return True if token requests have a connection of their own, and so can continue after this client is closed."""
         url = getattr(self._provider, "token_url", None)
-        return isinstance(url, str) and not self._token_route.find(url).is_given
+        return isinstance(url, str) and self._token_route.find(url).make is not None
 
 
 _transports: WeakSet[BaseAuthTransport[Any, Any]] = WeakSet()

@@ -27,7 +27,7 @@ from .base import (
     without_init,
 )
 from .bodies import read_ahead, read_prefix
-from .cutoff import Cutoff, cutting_off
+from .deadlines import Cutoff, cutting_off
 from .inner import InnerUse, RequestT, ResponseT, SyncInner, observed
 
 if TYPE_CHECKING:

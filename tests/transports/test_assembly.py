@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from prio_middleware import ConfigurationError
-from prio_middleware.transports.options import assemble
+from prio_middleware.transports.client_factory import assemble
 from tests.transports.library_privates import max_connections_of, proxy_of, speaks_http2, tls_context_of
 from tests.transports.matrix import BASE, settings
 
@@ -26,7 +26,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def wrapped(inner: Any, _: Any) -> Any:
+def wrapped(inner: Any, **_: Any) -> Any:
     return ("wrapped", inner)
 
 
