@@ -7,6 +7,7 @@ from typing import ClassVar
 import httpx
 
 from .transports.async_ import BaseAsyncAuthTransport
+from .transports.base import BaseAuthTransport
 from .transports.client_factory import ClientFactory
 from .transports.inner import HTTPLibrary
 from .transports.sync import BaseSyncAuthTransport
@@ -24,13 +25,13 @@ __all__ = [
 
 
 class AuthTransport(BaseSyncAuthTransport[httpx.Request, httpx.Response], httpx.BaseTransport):
-    __doc__ = BaseSyncAuthTransport.__doc__
+    __doc__ = BaseAuthTransport.__doc__
 
     library: ClassVar[HTTPLibrary] = httpx
 
 
 class AsyncAuthTransport(BaseAsyncAuthTransport[httpx.Request, httpx.Response], httpx.AsyncBaseTransport):
-    __doc__ = BaseAsyncAuthTransport.__doc__
+    __doc__ = BaseAuthTransport.__doc__
 
     library: ClassVar[HTTPLibrary] = httpx
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from ._util.extras import needs
 from .transports.async_ import BaseAsyncAuthTransport
+from .transports.base import BaseAuthTransport
 from .transports.client_factory import ClientFactory
 from .transports.inner import HTTPLibrary
 from .transports.sync import BaseSyncAuthTransport
@@ -28,13 +29,13 @@ __all__ = [
 
 
 class AuthTransport(BaseSyncAuthTransport[httpx2.Request, httpx2.Response], httpx2.BaseTransport):
-    __doc__ = BaseSyncAuthTransport.__doc__
+    __doc__ = BaseAuthTransport.__doc__
 
     library: ClassVar[HTTPLibrary] = httpx2
 
 
 class AsyncAuthTransport(BaseAsyncAuthTransport[httpx2.Request, httpx2.Response], httpx2.AsyncBaseTransport):
-    __doc__ = BaseAsyncAuthTransport.__doc__
+    __doc__ = BaseAuthTransport.__doc__
 
     library: ClassVar[HTTPLibrary] = httpx2
 

@@ -67,6 +67,9 @@ class AsyncInner(Protocol[_Sent_contra, _Received_co]):
     async def aclose(self) -> None: ...
 
 
+InnerT = TypeVar("InnerT")
+
+
 class HTTPLibrary(Protocol):
     """Module ``httpx`` or ``httpx2``, with the public names that are needed here."""
 
