@@ -57,13 +57,9 @@ registry = MetricsRegistry()
 
 
 class Plan(NamedTuple):
-    """Parts of a client.
+    """Parts of a client, with the options of the library's client from the settings.
 
-    Attributes:
-        name: the client's name in errors and telemetry.
-        base_url: the API's URL.
-        pipeline: the pipeline. Clients of this process with equal settings and equal trust share it, and so the token.
-        options: options of the library's client from the settings.
+    Clients of this process with equal settings and equal trust share the pipeline, and so the token.
     """
 
     name: str
@@ -80,15 +76,7 @@ def plan(
     accounts: AccountResolver | None = None,
     account: Callable[[], str | None] | None = None,
 ) -> Plan:
-    """Return the parts of the client ``name``, which gets these ``options`` of its own.
-
-    Args:
-        name: the client's name; default: the default client.
-        settings: the settings; default: from the environment and the files.
-        library: the HTTP library of the client.
-        options: the client's own options.
-        accounts: the resolver of the client's accounts; default: that of the settings, if they name one.
-        account: returns the account of a call that names none.
+    """Return the parts of a client. The arguments are those of :meth:`ClientFactory.client`.
 
     Raises:
         ConfigurationError: the settings are incomplete or wrong.
@@ -168,9 +156,9 @@ def pipeline_for(
 
     Args:
         settings: the settings of one client.
-        trust: see :func:`trust_of`. Default: the client has no options of its own.
-        accounts: the resolver of its accounts, if that is given in code.
-        limit: maximum pipelines that are kept. The oldest one is dropped first.
+        trust: see :func:`trust_of`; default: the client has no options of its own.
+        accounts: the resolver of its accounts, if one is given in code.
+        limit: maximum number of pipelines that are kept. The oldest one is dropped first.
     """
     key = settings, trust, accounts
     known = _pipelines.get(key)
@@ -207,17 +195,17 @@ def build_pipeline(settings: ClientSettings, trust: tuple[str, ...] = ()) -> Pip
     else:
         pipeline.counters.client_error_limit = _limits(settings)[0]
         provider = pipeline.provider
+
+        def limiter_of_account(account: str) -> renewal_limiter.ProcessLimiter:
+            """Return the limiter of the account's credentials, which their own client shares."""
+            endpoint = provider.of_account(account).endpoint
+            return renewal_limiter.limiter_of(endpoint.url, endpoint.auth.client_id)
+
         for component in pipeline.components:
             if isinstance(component, RevocationHandler) and isinstance(provider, ClientCredentialsProvider):
-                component.limiter_of_account = partial(_limiter_of_account, provider)
+                component.limiter_of_account = limiter_of_account
         return pipeline
     raise failure.copy(client=settings.name)
-
-
-def _limiter_of_account(provider: ClientCredentialsProvider, account: str) -> renewal_limiter.ProcessLimiter:
-    """Return the limiter of the account's credentials, which their own client shares."""
-    of_account = provider.of_account(account)
-    return renewal_limiter.limiter_of(of_account.endpoint.url, of_account.endpoint.auth.client_id)
 
 
 def _components(settings: ClientSettings, trust: tuple[str, ...]) -> list[Any]:

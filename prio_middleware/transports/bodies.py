@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import math
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -93,23 +92,11 @@ class BodyPrefix(Unpicklable):
         await self.rest.aclose()
 
 
-def read_prefix(stream: Iterable[bytes], limit: int, until: float = math.inf) -> BodyPrefix:
-    """Read ``stream`` until it ends, fails, exceeds ``limit`` bytes, or the monotonic clock passes ``until``."""
-    prefix = _read(stream, limit, until)
-    if not (prefix.complete or prefix.broken or prefix.size > limit):
-        prefix.broken = TimeoutError("no whole answer in time")
-    return prefix
-
-
-def read_ahead(stream: Iterable[bytes], limit: int, seconds: float) -> BodyPrefix:
-    """Read ``stream`` until it ends, fails, exceeds ``limit`` bytes, or yields a chunk after ``seconds``.
+def read_ahead(stream: Iterable[bytes], limit: int, until: float) -> BodyPrefix:
+    """Read ``stream`` until it ends, fails, exceeds ``limit`` bytes, or yields a chunk after ``until`` (monotonic clock).
 
     A blocking read cannot be interrupted without ending the stream, so only its own timeout ends the wait for a chunk.
     """
-    return _read(stream, limit, monotonic() + seconds)
-
-
-def _read(stream: Iterable[bytes], limit: int, until: float) -> BodyPrefix:
     prefix = BodyPrefix()
     prefix.rest = iter(stream)
     try:
@@ -120,6 +107,14 @@ def _read(stream: Iterable[bytes], limit: int, until: float) -> BodyPrefix:
         prefix.broken = error
         return prefix
     prefix.complete = True
+    return prefix
+
+
+def read_prefix(stream: Iterable[bytes], limit: int, until: float) -> BodyPrefix:
+    """Do the same, and count a stream that is not read in time as broken."""
+    prefix = read_ahead(stream, limit, until)
+    if not (prefix.complete or prefix.broken or prefix.size > limit):
+        prefix.broken = TimeoutError("no whole answer in time")
     return prefix
 
 
@@ -210,16 +205,10 @@ class PendingRead:
             self.ended.set()
 
     async def _run(self) -> None:
-        prefix = self._prefix
         try:
-            async for chunk in prefix.rest:
-                if prefix.add(chunk, self._limit) or self._left:
-                    return
-            prefix.complete = True
-        except Exception as error:  # noqa: BLE001 - as above
-            prefix.broken = error
+            await _aread(self._prefix, self._limit, lambda: self._left)
         except BaseException:
-            prefix.broken = RuntimeError("The read of this body was cancelled.")
+            self._prefix.broken = RuntimeError("The read of this body was cancelled.")
             raise
 
 
@@ -230,15 +219,19 @@ async def aread_prefix(stream: Any, limit: int) -> BodyPrefix:
     """Read ``stream`` until it ends, fails, or exceeds ``limit`` bytes."""
     prefix = BodyPrefix()
     prefix.rest = aiter(stream)
+    await _aread(prefix, limit, lambda: False)
+    return prefix
+
+
+async def _aread(prefix: BodyPrefix, limit: int, stops: Callable[[], bool]) -> None:
+    """Read the rest of ``prefix`` until it ends, fails or exceeds ``limit`` bytes, or ``stops`` returns True after a chunk."""
     try:
         async for chunk in prefix.rest:
-            if prefix.add(chunk, limit):
-                return prefix
-    except Exception as error:  # noqa: BLE001 - as above
+            if prefix.add(chunk, limit) or stops():
+                return
+        prefix.complete = True
+    except Exception as error:  # noqa: BLE001 - the reader of the body gets it
         prefix.broken = error
-        return prefix
-    prefix.complete = True
-    return prefix
 
 
 class ReplayStream:

@@ -51,11 +51,7 @@ CONNECTED = ("connect_tcp.complete", "connect_unix_socket.complete")
 
 
 class Cutoff:
-    """Connections of one request. Transports without the ``trace`` extension report none.
-
-    Attributes:
-        is_cut: True after :meth:`cut`.
-    """
+    """Connections of one request. Transports without the ``trace`` extension report none."""
 
     def __init__(self) -> None:
         self.is_cut = False

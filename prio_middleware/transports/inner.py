@@ -73,34 +73,23 @@ InnerT = TypeVar("InnerT")
 class HTTPLibrary(Protocol):
     """Module ``httpx`` or ``httpx2``, with the public names that are needed here."""
 
+    __version__: Any
+    __name__: str
+    Client: Any
+    AsyncClient: Any
+    HTTPTransport: Any
+    AsyncHTTPTransport: Any
+    Request: Any
+    ByteStream: Any
+    SyncByteStream: Any
+    AsyncByteStream: Any
+    Timeout: Any
+    Limits: Any
+    create_ssl_context: Any
+
+    # Properties, because a mutable attribute would have to have exactly this type.
     @property
-    def __version__(self) -> Any: ...
-    @property
-    def __name__(self) -> str: ...
-    @property
-    def Client(self) -> Any: ...  # noqa: N802 - the library's own name
-    @property
-    def AsyncClient(self) -> Any: ...  # noqa: N802
-    @property
-    def HTTPTransport(self) -> Any: ...  # noqa: N802
-    @property
-    def AsyncHTTPTransport(self) -> Any: ...  # noqa: N802
-    @property
-    def Request(self) -> Any: ...  # noqa: N802
-    @property
-    def ByteStream(self) -> Any: ...  # noqa: N802
-    @property
-    def SyncByteStream(self) -> Any: ...  # noqa: N802
-    @property
-    def AsyncByteStream(self) -> Any: ...  # noqa: N802
-    @property
-    def Timeout(self) -> Any: ...  # noqa: N802
-    @property
-    def Limits(self) -> Any: ...  # noqa: N802
-    @property
-    def create_ssl_context(self) -> Any: ...
-    @property
-    def TransportError(self) -> type[Exception]: ...  # noqa: N802
+    def TransportError(self) -> type[Exception]: ...  # noqa: N802 - the library's own name
     @property
     def UnsupportedProtocol(self) -> type[Exception]: ...  # noqa: N802
 

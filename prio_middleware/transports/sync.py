@@ -157,7 +157,7 @@ class BaseSyncAuthTransport(
             return
         stream = response.stream
         seconds = LOOK_AHEAD if self._look_ahead is None else self._look_ahead
-        prefix = read_ahead(stream, BODY_LIMIT, seconds)
+        prefix = read_ahead(stream, BODY_LIMIT, monotonic() + seconds)
         if prefix.complete:
             stream.close()  # Returns the connection to the pool before the wait for a new token.
         exchange.refusal = self._parse_refusal(exchange, prefix, response)

@@ -16,16 +16,10 @@ if TYPE_CHECKING:
 
 
 class CertificateNames(NamedTuple):
-    """Names of certificate options in error messages.
+    """Names in error messages of the options for certificate authorities, for the client certificate, and for its password."""
 
-    Attributes:
-        trusted: the option for certificate authorities.
-        own: the option for the client certificate.
-        password: the option for the password of its key.
-    """
-
-    trusted: str
-    own: str
+    authorities: str
+    certificate: str
     password: str
 
 
@@ -52,10 +46,7 @@ def shared_tls_context(
 
     A forked process makes its own: another thread may hold a lock inside the context at the time of the fork.
 
-    Args:
-        key: everything that the context depends on, see :func:`context_key`.
-        make: makes the context.
-        limit: maximum contexts that are kept. The oldest one is dropped first.
+    At most ``limit`` contexts are kept. The oldest one is dropped first. :func:`context_key` returns the key.
     """
     mine = os.getpid(), *key
     known: ContextT | None = _contexts.get(mine)
@@ -100,19 +91,12 @@ def context_key(
 def tls_context(
     library: HTTPLibrary, verify: Any, cert: Any = None, *, trust_env: bool, names: CertificateNames = OPTIONS
 ) -> ssl.SSLContext | ConfigurationError:
-    """Return the TLS context for all connections of a client.
+    """Return the TLS context for all connections of a client. ``verify`` and ``trust_env`` are as for :func:`context_key`.
 
     OpenSSL's prompt for the password of a key is disabled. A returned error names a setting, an option or a variable, without
     its value.
-
-    Args:
-        library: ``httpx`` or ``httpx2``.
-        verify: the library's option, or the path of a PEM file with certificate authorities.
-        cert: the library's option.
-        trust_env: read ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``.
-        names: option names for errors.
     """
-    name = names.trusted
+    name = names.authorities
     if verify is True and trust_env:
         name = next((variable for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(variable)), name)
     try:
@@ -121,7 +105,7 @@ def tls_context(
         else:
             context = library.create_ssl_context(verify=verify, trust_env=trust_env)
         if cert:
-            name = names.own
+            name = names.certificate
             context.load_cert_chain(*_without_prompt(cert))
     except Warning:
         raise
@@ -138,10 +122,10 @@ def tls_context(
 
 
 def _without_prompt(cert: Any) -> tuple[Any, ...]:
-    own, *more = (cert,) if isinstance(cert, str | Path) else cert
+    certificate, *more = (cert,) if isinstance(cert, str | Path) else cert
     key, password = (*more, None, None)[:2]
 
     def no_password() -> str:
         raise _NoPasswordError
 
-    return own, key, password or no_password
+    return certificate, key, password or no_password
