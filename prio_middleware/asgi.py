@@ -42,21 +42,20 @@ class PrioMiddleware:
     - ``prio_clients["berlin"]`` and ``prio_sync_clients["berlin"]``: named ones.
 
     A client is opened at its first use. The lifespan checks that each can be made, and closes those that were opened. Without a
-    lifespan (in a mounted application, say) the end of the event loop closes them.
+    lifespan, for example in a mounted application, the end of the event loop closes them.
 
     If the application raises a :class:`TokenError` or a :class:`BudgetExceededError` before its response starts, the response
-    is 503 with ``Retry-After``; on a websocket, the close code 1013. For an :class:`UnknownAccountError` it is
-    404, or 1008. The reason is logged, not sent.
+    is 503 with ``Retry-After``, or the close code 1013 on a websocket. For an :class:`UnknownAccountError` it is 404, or 1008.
+    The reason is logged, not sent.
 
     Args:
         app: the application.
-        settings: settings of the clients; from the environment and the files if left out.
+        settings: settings of the clients; default: from the environment and the files.
         warm_up: fetch a token for every client at startup, which fails if the token endpoint answers with an error. An
             unreachable token endpoint is logged, and the application starts.
         retry_after: seconds of ``Retry-After`` of a 503 if the failure does not give them.
-        account: returns the account of a request by its scope, or None for the client's own. It is the default of all calls
-            by the request's clients, and called for each, so it should be quick. Outside a request, a call must name its
-            account.
+        account: returns the account of a request by its scope, or None for the client's own. It is called for each call by the
+            request's clients that names no account, so it should be quick. A call outside a request must name its account.
 
     Raises:
         ConfigurationError: at startup, or without a lifespan at the first request: the settings are wrong.

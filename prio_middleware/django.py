@@ -121,8 +121,8 @@ class PrioMiddleware:
     ``PRIO_WARM_UP = True`` a token is fetched for every client at startup. Sync clients are closed when the process exits,
     async ones when their event loop ends.
 
-    ``PRIO_ACCOUNT`` names a function, as ``"shop.accounts.account_of"``. It gets the request, and returns its account or None
-    for the client's own: the default of all calls by the request's clients. It is called for each call, so it should be quick.
+    ``PRIO_ACCOUNT`` names a function, as ``"shop.accounts.account_of"``. It gets the request, and returns its account, or None
+    for the client's own. It is called for each call by the request's clients that names no account, so it should be quick.
 
     If a view raises a :class:`TokenError` or a :class:`BudgetExceededError`, the response is 503 with ``Retry-After``; for an
     :class:`UnknownAccountError`, 404. The reason is logged, not sent.

@@ -49,12 +49,11 @@ class PrioMiddleware:
 
     Args:
         app: the application.
-        settings: settings of the clients; from the environment and the files if left out.
+        settings: settings of the clients; default: from the environment and the files.
         warm_up: fetch a token for every client now. An unreachable token endpoint is logged.
         retry_after: seconds of ``Retry-After`` of a 503 if the failure does not give them.
-        account: returns the account of a request by its environ, or None for the client's own. It is the default of all calls
-            by the request's clients, and called for each, so it should be quick. Outside a request, a call must name its
-            account.
+        account: returns the account of a request by its environ, or None for the client's own. It is called for each call by
+            the request's clients that names no account, so it should be quick. A call outside a request must name its account.
 
     Raises:
         ConfigurationError: the settings are wrong.

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 import ssl
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -158,20 +158,17 @@ def trust_of(options: Mapping[str, Any], configured: Mapping[str, Any]) -> tuple
         options: the user's options.
         configured: options from settings.
     """
-    return tuple(_trust(options, configured))
-
-
-def _trust(options: Mapping[str, Any], configured: Mapping[str, Any]) -> Iterator[str]:
     contexts = (getattr(getattr(one, "_pool", None), "_ssl_context", None) for one in given_transports(options))
-    yield from sorted({f"transport {_checks(context)}" for context in contexts})
+    trust = sorted({f"transport {_checks(context)}" for context in contexts})
     verify, cert = options.get("verify", True), options.get("cert")
     if verify is not True or ("verify" in options and "verify" in configured):
-        yield f"verify {_checks(verify)}"
+        trust.append(f"verify {_checks(verify)}")
     if cert is not None:
         parts = (cert,) if isinstance(cert, str | os.PathLike) else cert[:2]  # The third part is a password.
-        yield f"cert {' '.join(map(str, parts))}"
+        trust.append(f"cert {' '.join(map(str, parts))}")
     if (trust_env := options.get("trust_env", True)) != configured.get("trust_env", True):
-        yield f"trust_env {trust_env}"
+        trust.append(f"trust_env {trust_env}")
+    return tuple(trust)
 
 
 def _checks(verify: object) -> str:

@@ -62,7 +62,7 @@ class BaseAsyncAuthTransport(
         except RuntimeError as error:
             if str(error) != _LOOP_CLOSED:
                 raise
-            failure = self._failure(self._ended_loop(request), request)
+            failure = self._failure(self._ended_loop_error(request), request)
         raise failure
 
     async def authenticate(self) -> AccessToken:
@@ -139,7 +139,7 @@ class BaseAsyncAuthTransport(
         try:
             response = await self.inner.handle_async_request(sent) if self._is_direct else await self._handle(sent)
         except BaseException as error:
-            self._take_error(exchange, request, sent, error)
+            self._handle_send_error(exchange, request, sent, error)
             raise
         if sent.stream is not body or getattr(response, "_request", None) is sent:
             self._restore_request(request, sent, response)
@@ -160,7 +160,7 @@ class BaseAsyncAuthTransport(
             raise
         return response
 
-    def _ended_loop(self, request: RequestT) -> ConfigurationError:
+    def _ended_loop_error(self, request: RequestT) -> ConfigurationError:
         return ConfigurationError(
             "This client has connections of an event loop that has ended, such as that of an earlier asyncio.run().",
             client=self.name,

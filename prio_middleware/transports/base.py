@@ -228,7 +228,7 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
             request.stream = stream
             request.read()
 
-    def _take_error(self, exchange: Exchange, request: RequestT, sent: RequestT, error: BaseException) -> None:
+    def _handle_send_error(self, exchange: Exchange, request: RequestT, sent: RequestT, error: BaseException) -> None:
         """Hide ``sent`` in the error of a call without a response, and count the call by the type of the error."""
         hide_sent_request(error, request, sent)
         is_network = isinstance(error, (self.library.TransportError, OSError)) and not isinstance(error, PrioError)
@@ -286,7 +286,7 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
         return parse_refusal(response.status_code, response.headers, body, self._secrets(exchange))
 
     def _secrets(self, exchange: Exchange) -> tuple[Secret, ...]:
-        """Return what no error may repeat if the API echoes it: the token, and what the provider used before."""
+        """Return the token and the provider's recent secrets. No error repeats them if the API echoes them."""
         recent: tuple[Secret, ...] = getattr(self._provider, "recent_secrets", ())
         return (*recent, exchange.token.value) if exchange.token else recent
 

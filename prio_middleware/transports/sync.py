@@ -120,7 +120,7 @@ class BaseSyncAuthTransport(
         try:
             response = self.inner.handle_request(sent) if self._is_direct else self._handle(sent)
         except BaseException as error:
-            self._take_error(exchange, request, sent, error)
+            self._handle_send_error(exchange, request, sent, error)
             raise
         if sent.stream is not body or getattr(response, "_request", None) is sent:
             self._restore_request(request, sent, response)
@@ -220,8 +220,6 @@ class BaseSyncAuthTransport(
         finally:
             if is_owned:
                 transport.close()
-        return (
-            self._timed_out_response(request)
-            if prefix.broken and cutoff.is_cut
-            else self._token_response(response, prefix, request)
-        )
+        if prefix.broken and cutoff.is_cut:
+            return self._timed_out_response(request)
+        return self._token_response(response, prefix, request)
