@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Generic, Self
 
 from ..errors import ConfigurationError, PolicyError, PrioError, TokenError, bind
 from ..oauth.access_token import DEFAULT_OPTIONS, AccessToken
+from ..oauth.token_response import RESPONSE_LIMIT, TokenResponse
 from ..pipeline.exchange import REAUTHENTICATE, Exchange
 from ..telemetry.providers import StartsFetch
 from .base import BaseAuthTransport, read_timeout_of, retry_outcome, without_init
@@ -18,7 +19,6 @@ from .inner import AsyncInner, RequestT, ResponseT, aobserved
 
 if TYPE_CHECKING:
     from ..oauth.token_request import TokenRequest
-    from ..oauth.token_response import TokenResponse
 
 
 MARGIN = 0.25
@@ -177,13 +177,11 @@ class BaseAsyncAuthTransport(
         return await self._observed(request)
 
     async def _read_refusal(self, exchange: Exchange, response: ResponseT) -> None:
-        from ..middleware.revocation.refusal import BODY_LIMIT, LOOK_AHEAD
-
         decided = self._refusal_from_header(exchange, response)
         stream = response.stream
-        seconds = LOOK_AHEAD if self._look_ahead is None else self._look_ahead
+        limit, seconds = self._look_ahead_limits()
         # If the header decides, a short read of the body keeps the connection usable.
-        prefix = await aread_ahead(stream, BODY_LIMIT, seconds if decided is None else BUFFERED_READ)
+        prefix = await aread_ahead(stream, limit, seconds if decided is None else BUFFERED_READ)
         if prefix.complete:
             await stream.aclose()  # Returns the connection to the pool before the wait for a new token.
         exchange.refusal = self._parse_refusal(exchange, prefix, response)
@@ -226,16 +224,14 @@ class BaseAsyncAuthTransport(
         try:
             with anyio.move_on_after(request.total_seconds + MARGIN):
                 return await self._post_once(request)
-            return self._timed_out_response(request)
+            return self._failed_response(request, TimeoutError())
         except PrioError:  # Blocked here: the callers raise it.
             raise
         except Exception as error:  # noqa: BLE001 - an inner transport may raise anything
-            return self._failed_response(error, request.timeout)
+            return self._failed_response(request, error)
 
     async def _post_once(self, request: TokenRequest) -> TokenResponse:
         import anyio
-
-        from ..oauth.token_response import RESPONSE_LIMIT
 
         async with closing_connections() as trace:
             transport, is_owned = self._token_route.open(request.url)
@@ -252,4 +248,4 @@ class BaseAsyncAuthTransport(
                 if is_owned:
                     with anyio.CancelScope(shield=True):
                         await transport.aclose()
-            return self._token_response(response, prefix, request)
+            return self._token_response(request, response, prefix)

@@ -25,14 +25,15 @@ from ..errors import (
     bind,
 )
 from ..oauth.token_request import EXTENSION, request_options, without
+from ..oauth.token_response import TokenResponse
 from ..pipeline.exchange import REFERENCE, Exchange
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.protocols import RequestLike
-from ..telemetry.logs import log
-from ..telemetry.metrics import version
+from ..telemetry.logs import Reauthentication, cause_type, count_blocked_request, log
+from ..telemetry.metrics import Telemetry, announce, version
 from .bodies import BodyPrefix, is_replayable, replay
 from .deadlines import Timeouts
-from .failure_text import failure_text
+from .failure_text import cause_of, failure_text
 from .inner import HTTPLibrary, InnerT, InnerUse, RequestT, Response, ResponseT
 from .routes import TokenRoute, is_proxied, redirect_problem
 
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
     from ..oauth.access_token import AccessToken
     from ..oauth.provider import TokenProvider
     from ..oauth.token_request import TokenRequest
-    from ..oauth.token_response import TokenResponse
-    from ..telemetry.logs import Reauthentication
 
 
 without_init: Final = object.__new__
@@ -114,8 +113,6 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
         meter_provider: MeterProvider | None = None,
         look_ahead: float | None = None,
     ) -> None:
-        from ..telemetry.metrics import Telemetry, announce
-
         if (pipeline is None) == (provider is None):
             raise TypeError("Give either pipeline= or provider=, which means the default pipeline around it.")
         problem = redirect_problem((inner, token_transport), name)
@@ -233,15 +230,10 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
         hide_sent_request(error, request, sent)
         is_network = isinstance(error, (self.library.TransportError, OSError)) and not isinstance(error, PrioError)
         if is_network and not exchange.bypassed:
-            from ..telemetry.logs import cause_type
-            from .failure_text import cause_of
-
             self._counters.call_errors[cause_type(cause_of(error))] += 1
 
     def _failure(self, error: PrioError, request: RequestT) -> PrioError:
         """Return the error for the caller. Count and log it if the request was blocked here."""
-        from ..telemetry.logs import count_blocked_request
-
         if isinstance(error, UnknownAccountError):
             error = error.copy(url=safe_url(request.url))
         count_blocked_request(error, self._counters, self.name)
@@ -249,11 +241,15 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
 
     def _reauthentication(self, exchange: Exchange, refused: ResponseT) -> Reauthentication:
         """Return the observer of the retry."""
-        from ..telemetry.logs import Reauthentication
-
         refusal = exchange.refusal
         code = (refusal.challenge or refusal.code) if refusal else None
         return Reauthentication(self._telemetry, self._counters, self.name, refused.status_code, code)
+
+    def _look_ahead_limits(self) -> tuple[int, float]:
+        """Return how much of a refusal's body is read, in bytes and in seconds."""
+        from ..middleware.revocation.refusal import BODY_LIMIT, LOOK_AHEAD  # Most processes see no refusal.
+
+        return BODY_LIMIT, LOOK_AHEAD if self._look_ahead is None else self._look_ahead
 
     def _refusal_from_header(self, exchange: Exchange, response: ResponseT) -> Refusal | None:
         """Return the refusal if the header decides; None if the body is needed, or can be read without a wait."""
@@ -358,39 +354,26 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
         request.hint = self._token_route.hint(request.url)
         return self.library.Request(request.method, request.url, headers=headers, content=request.body, extensions=extensions)
 
-    def _token_response(self, response: ResponseT, prefix: BodyPrefix, request: TokenRequest) -> TokenResponse:
+    def _token_response(self, request: TokenRequest, response: ResponseT, prefix: BodyPrefix) -> TokenResponse:
         """Return the answer of the token endpoint."""
-        from ..oauth.token_response import TokenResponse
-
         if prefix.broken:
-            # TimeoutError means the deadline of the fetch; the HTTP libraries' timeouts have classes of their own.
-            seconds = request.total_seconds if isinstance(prefix.broken, TimeoutError) else request.timeout
-            return self._failed_response(prefix.broken, seconds)
+            return self._failed_response(request, prefix.broken)
         answered = getattr(response, "_request", None)  # Few transports set it.
         if answered is not None and answered.url != type(answered.url)(request.url):
-            place = safe_url(answered.url)
-            failure = f"the transport followed a redirect to {place}, with the credentials"
+            failure = f"the transport followed a redirect to {safe_url(answered.url)}, with the credentials"
             return TokenResponse(failure=failure, cause="unexpected")
         return TokenResponse(response.status_code, response.headers, prefix.content, truncated=not prefix.complete)
 
-    def _failed_response(self, error: Exception, seconds: float) -> TokenResponse:
-        """Return a token response without an answer, because of ``error``. ``seconds`` is the timeout, for its text.
+    def _failed_response(self, request: TokenRequest, error: Exception) -> TokenResponse:
+        """Return a token response without an answer, because of ``error``. A TimeoutError means the deadline of the request.
 
         An error that is neither the library's ``TransportError`` nor an ``OSError`` is a defect in a transport, or comes from a
         test tool that blocks requests: it keeps its own message, and is not retried.
         """
-        from ..oauth.token_response import TokenResponse
-        from .failure_text import cause_of
-
-        if isinstance(error, (self.library.TransportError, OSError)):
-            return TokenResponse(failure=failure_text(error, seconds), cause=cause_of(error))
-        return TokenResponse(failure=f"{type(error).__name__}: {error}", cause="unexpected")
-
-    def _timed_out_response(self, request: TokenRequest) -> TokenResponse:
-        """Return a token response without an answer, because of the deadline."""
-        from ..oauth.token_response import TokenResponse
-
-        return TokenResponse(failure=f"no whole answer within {request.total_seconds:.1f} s", cause="timeout")
+        if not isinstance(error, (self.library.TransportError, OSError)):
+            return TokenResponse(failure=f"{type(error).__name__}: {error}", cause="unexpected")
+        seconds = request.total_seconds if isinstance(error, TimeoutError) else request.timeout
+        return TokenResponse(failure=failure_text(error, seconds), cause=cause_of(error))
 
     def _keeps_fetches(self) -> bool:
         """Return True if token requests have a connection of their own, and so can continue after this client is closed."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, Self
 from .._util.clock import monotonic
 from ..errors import PolicyError, PrioError, TokenError, bind
 from ..oauth.access_token import DEFAULT_OPTIONS, AccessToken
+from ..oauth.token_response import RESPONSE_LIMIT, TokenResponse
 from ..pipeline.exchange import REAUTHENTICATE, Exchange
 from ..telemetry.providers import StartsFetch
 from .base import BaseAuthTransport, read_timeout_of, retry_outcome, without_init
@@ -19,7 +20,6 @@ from .inner import RequestT, ResponseT, SyncInner, observed
 
 if TYPE_CHECKING:
     from ..oauth.token_request import TokenRequest
-    from ..oauth.token_response import TokenResponse
 
 
 class BaseSyncAuthTransport(
@@ -150,14 +150,12 @@ class BaseSyncAuthTransport(
         return self._observed(request)
 
     def _read_refusal(self, exchange: Exchange, response: ResponseT) -> None:
-        from ..middleware.revocation.refusal import BODY_LIMIT, LOOK_AHEAD
-
         exchange.refusal = self._refusal_from_header(exchange, response)
         if exchange.refusal is not None:
             return
         stream = response.stream
-        seconds = LOOK_AHEAD if self._look_ahead is None else self._look_ahead
-        prefix = read_ahead(stream, BODY_LIMIT, monotonic() + seconds)
+        limit, seconds = self._look_ahead_limits()
+        prefix = read_ahead(stream, limit, monotonic() + seconds)
         if prefix.complete:
             stream.close()  # Returns the connection to the pool before the wait for a new token.
         exchange.refusal = self._parse_refusal(exchange, prefix, response)
@@ -200,13 +198,9 @@ class BaseSyncAuthTransport(
             except PrioError:  # Blocked here: the callers raise it.
                 raise
             except Exception as error:  # noqa: BLE001 - an inner transport may raise anything
-                if cutoff.is_cut:
-                    return self._timed_out_response(request)
-                return self._failed_response(error, request.timeout)
+                return self._failed_response(request, TimeoutError() if cutoff.is_cut else error)
 
     def _post_once(self, request: TokenRequest, cutoff: Cutoff, until: float) -> TokenResponse:
-        from ..oauth.token_response import RESPONSE_LIMIT
-
         transport, is_owned = self._token_route.open(request.url)
         try:
             send = observed(transport, self.pipeline.send_observers, for_token=True)
@@ -221,5 +215,5 @@ class BaseSyncAuthTransport(
             if is_owned:
                 transport.close()
         if prefix.broken and cutoff.is_cut:
-            return self._timed_out_response(request)
-        return self._token_response(response, prefix, request)
+            prefix.broken = TimeoutError()
+        return self._token_response(request, response, prefix)
