@@ -152,13 +152,9 @@ def pipeline_for(
     *,
     limit: int = PIPELINES_LIMIT,
 ) -> Pipeline:
-    """Return the pipeline for ``settings`` and ``trust``: one per process.
+    """Return the pipeline of a client: one per process for equal settings, trust and resolver of accounts.
 
-    Args:
-        settings: the settings of one client.
-        trust: see :func:`trust_of`; default: the client has no options of its own.
-        accounts: the resolver of its accounts, if one is given in code.
-        limit: maximum number of pipelines that are kept. The oldest one is dropped first.
+    :func:`trust_of` returns the trust. At most ``limit`` pipelines are kept. The oldest one is dropped first.
     """
     key = settings, trust, accounts
     known = _pipelines.get(key)

@@ -97,10 +97,7 @@ class ReloadingSSLContext(ssl.SSLContext):
 def client_options(settings: ClientSettings, library: HTTPLibrary, own: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the options of the library's client from ``settings``.
 
-    Args:
-        settings: the settings of one client.
-        library: ``httpx`` or ``httpx2``.
-        own: the user's options. Its HTTP versions decide which clients share a TLS context.
+    The HTTP versions among the user's ``own`` options decide which clients share a TLS context.
     """
     timeout = library.Timeout(
         connect=settings.connect_timeout,
@@ -148,15 +145,11 @@ def _load_certificates(settings: ClientSettings, library: HTTPLibrary) -> ssl.SS
 
 
 def trust_of(options: Mapping[str, Any], configured: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the options that decide which server is believed to be the token endpoint, as text.
+    """Return the trust of a client: those of its own options that decide which server is believed to be the token endpoint.
 
-    Clients share tokens only if this is equal, in this process and through a store. It is empty if the options leave the
+    Clients share tokens only if their trust is equal, in this process and through a store. It is empty if the options leave the
     decision to the settings. Transports of the caller count as one kind, because a sync and an async one are never equal;
     those of the library also by their certificate checks. A client certificate inside a context cannot be seen.
-
-    Args:
-        options: the user's options.
-        configured: options from settings.
     """
     contexts = (getattr(getattr(one, "_pool", None), "_ssl_context", None) for one in given_transports(options))
     trust = sorted({f"transport {_checks(context)}" for context in contexts})

@@ -68,11 +68,7 @@ class RotatedFile(Generic[T]):
         return made
 
     def __call__(self, *, force: bool = False) -> T | None:
-        """Return the new credentials if the content has changed, else None.
-
-        Args:
-            force: read the file even if it seems unchanged.
-        """
+        """Return the new credentials if the content has changed, else None. With ``force``, read the file in any case."""
         stamp, before = file_stamp(self._path), self._content
         if not force and (stamp == self._stamp or is_pipe(self._path)):
             return None
@@ -145,14 +141,9 @@ def build_account_provider(
     counters: Callable[[], ClientCounters],
     trust: tuple[str, ...] = (),
 ) -> ClientCredentialsProvider:
-    """Build the token provider of one account, whose credentials ``resolve`` returns at the first fetch.
+    """Build the token provider of one account of the client with these settings. ``resolve`` returns its credentials later.
 
-    Args:
-        settings: the settings of the client that the account is used with.
-        account: the account's name.
-        resolve: the resolver.
-        counters: returns the account's counters.
-        trust: as for the client.
+    ``counters`` returns the account's counters, once it is known to exist.
     """
     name = f"{settings.name}/{account}"
 
@@ -194,13 +185,9 @@ def build_provider(
     trust: tuple[str, ...] = (),
     resolution: Resolution | None = None,
 ) -> ClientCredentialsProvider:
-    """Build a token provider from ``settings`` for clients of that ``trust``.
+    """Build a token provider from ``settings``, for clients of equal ``trust`` (see :func:`trust_of`).
 
-    Args:
-        settings: the settings of one client.
-        counters: its counters.
-        trust: options of the clients that decide whom they trust.
-        resolution: credentials from a resolver, for an account.
+    For an account, ``resolution`` finds the credentials.
 
     Raises:
         ConfigurationError: the credentials cannot be used.

@@ -122,13 +122,7 @@ async def aread_ahead(stream: Any, limit: int, seconds: float, *, pending_limit:
     """Read ``stream`` until it ends, fails, exceeds ``limit`` bytes, or ``seconds`` have passed.
 
     Cancelling a read loses the connection. So the read runs in a task of its own, and continues after ``seconds``: the reader
-    of the whole body gets its chunk.
-
-    Args:
-        stream: the body.
-        limit: maximum size in bytes.
-        seconds: time to read.
-        pending_limit: seconds that a cancelled read may take to end.
+    of the whole body gets its chunk. If that task is cancelled later, it may take ``pending_limit`` seconds to end.
     """
     import anyio
 
@@ -151,13 +145,8 @@ async def aread_ahead(stream: Any, limit: int, seconds: float, *, pending_limit:
 class PendingRead:
     """Task that reads into ``prefix`` until the body ends, or until the current chunk after :meth:`leave`.
 
-    Args:
-        prefix: gets the chunks.
-        limit: bytes after which the task ends.
-        pending_limit: seconds that a cancelled read may take to end.
-
-    Attributes:
-        ended: event, set when the task has ended.
+    It also ends when ``prefix`` exceeds ``limit`` bytes. Then the event ``ended`` is set. A cancelled read may take
+    ``pending_limit`` seconds to end.
     """
 
     def __init__(self, prefix: BodyPrefix, limit: int, pending_limit: float) -> None:

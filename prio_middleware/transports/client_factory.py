@@ -59,13 +59,7 @@ class ClientOptions(TypedDict, total=False):
 
 
 class ClientFactory(Generic[ClientT, AsyncClientT, TransportT, AsyncTransportT]):
-    """Functions of ``prio_middleware.httpx`` and ``prio_middleware.httpx2``. The types are those of the library.
-
-    Args:
-        library: ``httpx`` or ``httpx2``.
-        transport: the class of its sync transports that send through a pipeline.
-        async_transport: that of its async ones.
-    """
+    """Functions of ``prio_middleware.httpx`` and ``prio_middleware.httpx2``, each for its library and with its types."""
 
     def __init__(self, library: HTTPLibrary, transport: type[TransportT], async_transport: type[AsyncTransportT]) -> None:
         self._library = library
@@ -259,7 +253,7 @@ def assemble(
         wrap: puts the pipeline around a transport; its argument ``token_transport`` is the route of the token requests.
         client: the client's name, for errors.
         api: the API's URL.
-        is_async: True for an async client.
+        is_async: True for the library's ``AsyncClient``.
     """
     # Factories of SDKs pass auth=None, proxy=None and base_url="" for options that they were not given.
     options = {

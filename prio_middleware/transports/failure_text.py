@@ -98,10 +98,8 @@ _STATUS: Final = re.compile(r"([1-5][0-9]{2})(?: |$)")
 def failure_text(error: BaseException, seconds: float | None = None) -> str:
     """Return the class name and plain words for ``error``: ``ConnectError: the connection was refused``.
 
-    Args:
-        error: any exception. Its causes are inspected too. An exception that is not from an HTTP library, anyio, ssl or the
-            operating system yields its class name only, because its text may contain a secret.
-        seconds: timeout of the step that timed out, if known.
+    The causes of ``error`` are inspected too. An exception that is not from an HTTP library, anyio, ssl or the operating system
+    yields its class name only, because its text may contain a secret. ``seconds`` is the timeout of the failed step, if known.
     """
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -99,9 +99,6 @@ class InnerUse:
 
     The use begins with this object, and ends with :meth:`leave`, or when the object is garbage-collected. Inner transports are
     compared by identity, so they need not be hashable or weakly referenceable.
-
-    Args:
-        inner: the inner transport, sync or async.
     """
 
     def __init__(self, inner: object) -> None:

@@ -76,12 +76,9 @@ def redirect_problem(transports: Iterable[Any], client: str) -> ConfigurationErr
 
 
 class Route(NamedTuple):
-    """Route to one URL.
+    """Route to one URL: the transport of API calls, and its proxy if the library created it with one.
 
-    Attributes:
-        transport: the transport of API calls to that URL.
-        proxy: the proxy of a transport that the library created; None without one.
-        make: creates an equal transport for one token request; None if the caller provided the transport.
+    ``make`` creates an equal transport for one token request. It is None if the caller provided the transport.
     """
 
     transport: Any
@@ -92,9 +89,7 @@ class Route(NamedTuple):
 class TokenRoute:
     """Route of a client's token and metadata requests: one transport for all, which stays open.
 
-    Args:
-        transport: the transport.
-        api: URLs of the API, if its calls go through the same transport.
+    ``api`` names URLs of the API, if its calls go through the same transport.
     """
 
     def __init__(self, transport: Any, api: Iterable[str] = ()) -> None:
@@ -211,11 +206,9 @@ class Routes(TokenRoute):
 
 
 class ChoosingTransport:
-    """Transport that sends each request through another one. Sync and async: it returns the results of those as they are.
+    """Transport that sends each request through the one that ``choose`` returns for its URL.
 
-    Args:
-        choose: returns the transport for a URL.
-        transports: the transports that are closed with this one.
+    Sync and async: it returns the results of the others as they are. The given ``transports`` are closed with it.
     """
 
     def __init__(self, choose: Callable[[Any], Any], transports: list[Any]) -> None:

@@ -44,9 +44,8 @@ def shared_tls_context(
 ) -> ContextT:
     """Return the context of this process for ``key``, which is made once. An error is not kept.
 
-    A forked process makes its own: another thread may hold a lock inside the context at the time of the fork.
-
-    At most ``limit`` contexts are kept. The oldest one is dropped first. :func:`context_key` returns the key.
+    A forked process makes its own: another thread may hold a lock inside the context at the time of the fork. At most ``limit``
+    contexts are kept. The oldest one is dropped first. :func:`context_key` returns the key.
     """
     mine = os.getpid(), *key
     known: ContextT | None = _contexts.get(mine)
@@ -77,24 +76,17 @@ def context_key(
     files = [Path(file) for file in (*named, verify, *cert[:2]) if isinstance(file, str | os.PathLike)]
     # The functions are part of the key, because packages such as truststore replace them.
     functions = library.create_ssl_context, ssl.SSLContext
-    return (
-        *functions,
-        os.environ.get("SSLKEYLOGFILE"),
-        verify,
-        cert,
-        tuple(named),
-        tuple(map(file_stamp, files)),
-        http_versions,
-    )
+    stamps = tuple(map(file_stamp, files))
+    return (*functions, os.environ.get("SSLKEYLOGFILE"), verify, cert, tuple(named), stamps, http_versions)
 
 
 def tls_context(
     library: HTTPLibrary, verify: Any, cert: Any = None, *, trust_env: bool, names: CertificateNames = OPTIONS
 ) -> ssl.SSLContext | ConfigurationError:
-    """Return the TLS context for all connections of a client. ``verify`` and ``trust_env`` are as for :func:`context_key`.
+    """Return the TLS context for all connections of a client.
 
-    OpenSSL's prompt for the password of a key is disabled. A returned error names a setting, an option or a variable, without
-    its value.
+    ``verify`` and ``trust_env`` are as for :func:`context_key`; ``cert`` is the library's option. OpenSSL's prompt for the
+    password of a key is disabled. A returned error names a setting, an option or a variable, without its value.
     """
     name = names.authorities
     if verify is True and trust_env:
