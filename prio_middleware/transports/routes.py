@@ -206,7 +206,7 @@ class Routes(TokenRoute):
 
 
 class ChoosingTransport:
-    """Transport that sends each request through the one that ``choose`` returns for its URL.
+    """Transport that sends each request through another transport, which ``choose`` returns for its URL.
 
     Sync and async: it returns the results of the others as they are. The given ``transports`` are closed with it.
     """
