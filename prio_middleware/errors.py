@@ -148,8 +148,8 @@ class CallerAuthorizationError(PolicyError):
 class BudgetExceededError(PolicyError):
     """The request could exceed a rate limit of the server, and the budget guard enforces that limit.
 
-    ``retry_after`` is the time until a request may fit again. If other calls reach the limit while this one waits for a token,
-    the token is fetched, but the call is not sent.
+    ``retry_after`` is the time until a request may be within the limit again. If other calls reach the limit while this one
+    waits for a token, the token is fetched, but the call is not sent.
     """
 
     reason = "budget"

@@ -41,7 +41,7 @@ _EXTENSION = "prio"
 class Prio:
     """Flask extension that gives every request authenticated clients.
 
-    ``app.config["PRIO"]`` may hold settings as a dict. They go over those of the environment and the files. One object serves
+    ``app.config["PRIO"]`` may hold settings as a dict. They override those of the environment and the files. One object serves
     any number of applications: :attr:`client` is the client of the application that serves the request.
 
     If a view raises a :class:`TokenError` or a :class:`BudgetExceededError`, the response is 503 with ``Retry-After``; for an
@@ -101,7 +101,7 @@ class Prio:
 
     @property
     def clients(self) -> Clients:
-        """Its clients by name: ``prio.clients["berlin"]``."""
+        """Clients of that application by name: ``prio.clients["berlin"]``."""
         return _clients()
 
 

@@ -97,7 +97,7 @@ class PrioMiddleware:
 
 
 class _Response:
-    """Response to one request. Its head is sent with the body's first part: some servers add to a head that is replaced."""
+    """Response to one request. Status and headers wait for the first part of the body: some servers add to replaced headers."""
 
     def __init__(self, start_response: StartResponse, retry_after: float, method: str) -> None:
         self._start_response = start_response
@@ -135,7 +135,7 @@ class _Response:
 
 
 class _LazyBody:
-    """Body that the application makes while it is read. Its first part may still fail."""
+    """Body that the application makes while the server reads it. The response is replaced if its first part fails."""
 
     def __init__(self, body: Iterable[bytes], response: _Response, serving: Callable[[], AbstractContextManager[None]]) -> None:
         self._chunks = iter(body)

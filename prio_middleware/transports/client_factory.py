@@ -97,11 +97,11 @@ class ClientFactory(Generic[ClientT, AsyncClientT, TransportT, AsyncTransportT])
 
         made = plan(name, settings, self._library, options, accounts, account)
         wrap = _wrapper(self._transport, made, tracer_provider, meter_provider)
-        arguments = assemble(options, made.options, self._library, wrap, client=made.name, api=made.base_url)
+        arguments = assemble(options, made, self._library, wrap)
         del options  # Crash reporters print local variables.
         if isinstance(arguments, ConfigurationError):
             raise arguments
-        client: ClientT = self._library.Client(base_url=made.base_url, **arguments)
+        client: ClientT = self._library.Client(**arguments)
         return client
 
     def async_client(
@@ -120,11 +120,11 @@ class ClientFactory(Generic[ClientT, AsyncClientT, TransportT, AsyncTransportT])
 
         made = plan(name, settings, self._library, options, accounts, account)
         wrap = _wrapper(self._async_transport, made, tracer_provider, meter_provider)
-        arguments = assemble(options, made.options, self._library, wrap, client=made.name, api=made.base_url, is_async=True)
+        arguments = assemble(options, made, self._library, wrap, is_async=True)
         del options  # Crash reporters print local variables.
         if isinstance(arguments, ConfigurationError):
             raise arguments
-        client: AsyncClientT = self._library.AsyncClient(base_url=made.base_url, **arguments)
+        client: AsyncClientT = self._library.AsyncClient(**arguments)
         return client
 
     def transport(
@@ -232,28 +232,13 @@ _TRANSPORT_OPTIONS = INNER_OPTIONS | {"transport", "mounts", "token_transport"}
 
 
 def assemble(
-    options: Mapping[str, Any],
-    configured: Mapping[str, Any],
-    library: HTTPLibrary,
-    wrap: Callable[..., Any],
-    *,
-    client: str,
-    api: str,
-    is_async: bool = False,
+    options: Mapping[str, Any], made: Plan, library: HTTPLibrary, wrap: Callable[..., Any], *, is_async: bool = False
 ) -> dict[str, Any] | ConfigurationError:
-    """Return the arguments of the library's client: ``options`` over ``configured``, with all transports wrapped.
+    """Return the arguments of the library's client: the user's ``options`` over those of ``made``, with all transports wrapped.
 
-    Errors are returned, not raised, because an option may hold a secret. They name an option that would bypass the pipeline, be
-    ignored or not work, or a missing package.
-
-    Args:
-        options: the user's options.
-        configured: options from settings. The user's transport overrides those of the transport.
-        library: ``httpx`` or ``httpx2``.
-        wrap: puts the pipeline around a transport; its argument ``token_transport`` is the route of the token requests.
-        client: the client's name, for errors.
-        api: the API's URL.
-        is_async: True for the library's ``AsyncClient``.
+    The user's transport overrides the settings of a transport. ``wrap`` puts the pipeline around a transport; its argument
+    ``token_transport`` is the route of the token requests. Errors are returned, not raised, because an option may hold a
+    secret. They name an option that would bypass the pipeline, be ignored or not work, or a missing package.
     """
     # Factories of SDKs pass auth=None, proxy=None and base_url="" for options that they were not given.
     options = {
@@ -263,18 +248,18 @@ def assemble(
     }
     for name, remedy in _REMEDIES.items():
         if name in options:
-            return ConfigurationError(f"{name}= is not an option of this client.", client=client, remedy=remedy)
+            return ConfigurationError(f"{name}= is not an option of this client.", client=made.name, remedy=remedy)
     if options.get("transport") is not None and (ignored := _ignored_options(options)):
         return ConfigurationError(
             f"{', '.join(f'{name}=' for name in ignored)} would be ignored, because transport= is given.",
-            client=client,
+            client=made.name,
             remedy="Give these options to that transport, or omit transport=.",
         )
-    together = {**configured, **options}
-    problem = redirect_problem(given_transports(options), client)
+    together = {**made.options, **options}
+    problem = redirect_problem(given_transports(options), made.name)
     if problem:
         return problem
-    routes = find_routes(library, together, client=client, api=api, is_async=is_async)
+    routes = find_routes(library, together, client=made.name, api=made.base_url, is_async=is_async)
     if isinstance(routes, ConfigurationError):
         return routes
     token_transport = together.get("token_transport")
@@ -283,8 +268,8 @@ def assemble(
     try:
         transports = routes.wrapped(functools.partial(wrap, token_transport=token_route))
     except ConfigurationError as error:
-        return error.copy(client=client)
-    return {**outer, **transports, "trust_env": together.get("trust_env", True)}
+        return error.copy(client=made.name)
+    return {**outer, **transports, "base_url": made.base_url, "trust_env": together.get("trust_env", True)}
 
 
 def _ignored_options(options: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from typing import Any
 
 from .._util.clock import monotonic
@@ -83,10 +83,10 @@ class Cutoff:
 def cutting_off(request: TokenRequest) -> Generator[Cutoff]:
     """Shut down the connections of ``request`` at its deadline, or when its fetch is stopped.
 
-    Only if the provider runs the request in a thread of its own: otherwise no thread may be started for the timer.
+    Do neither if the fetch runs in the caller's thread (``request.stop`` is None): a timer needs a thread, and none can be
+    started.
     """
-    cutoff = Cutoff()
-    try:
+    with closing(Cutoff()) as cutoff:
         if request.stop is None:
             yield cutoff
             return
@@ -98,8 +98,6 @@ def cutting_off(request: TokenRequest) -> Generator[Cutoff]:
                 yield cutoff
             finally:
                 alarm.cancel()
-    finally:
-        cutoff.close()
 
 
 @asynccontextmanager

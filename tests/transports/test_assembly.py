@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from prio_middleware import ConfigurationError
+from prio_middleware.build import Plan
 from prio_middleware.transports.client_factory import assemble
 from tests.transports.library_privates import max_connections_of, proxy_of, speaks_http2, tls_context_of
 from tests.transports.matrix import BASE, settings
@@ -30,14 +31,19 @@ def wrapped(inner: Any, **_: Any) -> Any:
     return ("wrapped", inner)
 
 
+def plan(configured: dict[str, Any] | None) -> Plan:
+    pipeline: Any = None
+    return Plan("shop", "https://api.example", pipeline, configured or {})
+
+
 def make(options: dict[str, Any], configured: dict[str, Any] | None = None) -> dict[str, Any]:
-    made = assemble(options, configured or {}, httpx, wrapped, client="shop", api="https://api.example")
+    made = assemble(options, plan(configured), httpx, wrapped)
     assert isinstance(made, dict)
     return made
 
 
 def mistake(options: dict[str, Any], configured: dict[str, Any] | None = None) -> ConfigurationError:
-    made = assemble(options, configured or {}, httpx, wrapped, client="shop", api="https://api.example")
+    made = assemble(options, plan(configured), httpx, wrapped)
     assert isinstance(made, ConfigurationError)
     assert made.client == "shop"
     return made
@@ -130,7 +136,7 @@ def test_what_means_not_given_to_the_library_means_it_here(base_url: Any) -> Non
     assert [proxy_of(transport) for _, transport in own["mounts"].values()] == ["proxy.example"]
     assert [made["transport"] for made in given] == [("wrapped", MINE)] * 2
     for made in (own, *given):
-        assert made.keys() == {"headers", "transport", "mounts", "trust_env"}
+        assert made.keys() == {"base_url", "headers", "transport", "mounts", "trust_env"}
 
 
 @pytest.mark.pitfall(id="placeholder-options")
