@@ -204,8 +204,8 @@ class WSGIStatusPage:
         path, mount = environ.get("PATH_INFO", ""), environ.get("SCRIPT_NAME", "")
         addressed = Addressed(environ.get("HTTP_HOST"), environ.get("REMOTE_ADDR"), self._hosts)
         query = environ.get("QUERY_STRING", "")
-        answer = respond(environ["REQUEST_METHOD"], path, mount, lambda: read_status(settings), addressed, query)
-        return _send(answer, start_response)
+        page = respond(environ["REQUEST_METHOD"], path, mount, lambda: read_status(settings), addressed, query)
+        return _send(page, start_response)
 
 
 def _send(answer: Answer, start_response: StartResponse) -> list[bytes]:

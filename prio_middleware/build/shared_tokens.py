@@ -21,14 +21,14 @@ from ..settings.token_store import TokenStore, address_of
 from ..telemetry.counters import ClientCounters
 
 
-class Shared(NamedTuple):
+class KeptStore(NamedTuple):
     """Store with its circuit breaker, shared by all clients that use it."""
 
     store: SharedStore
     circuit: CircuitBreaker
 
 
-_stores: dict[RedisAddress | Path, Shared] = {}
+_stores: dict[RedisAddress | Path, KeptStore] = {}
 
 
 def build_shared_tokens(settings: ClientSettings, table: TokenStore, counters: ClientCounters) -> SharedTokens:
@@ -51,7 +51,7 @@ def build_shared_tokens(settings: ClientSettings, table: TokenStore, counters: C
     shared = _stores.get(place)
     if shared is None:
         store = FileStore(place) if isinstance(place, Path) else RedisStore(place)
-        shared = _stores.setdefault(place, Shared(store, CircuitBreaker()))
+        shared = _stores.setdefault(place, KeptStore(store, CircuitBreaker()))
     return SharedTokens(
         shared.store,
         keyring,

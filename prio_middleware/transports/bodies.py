@@ -138,15 +138,15 @@ async def aread_ahead(stream: Any, limit: int, seconds: float, *, pending_limit:
     if pending.ended.is_set():
         prefix.pending = None
     else:
-        pending.leave()
+        pending.stop_after_chunk()
     return prefix
 
 
 class PendingRead:
-    """Task that reads into ``prefix`` until the body ends, or until the current chunk after :meth:`leave`.
+    """Task that reads into ``prefix`` until the body ends, or until the current chunk after :meth:`stop_after_chunk`.
 
-    It also ends when ``prefix`` exceeds ``limit`` bytes. Then the event ``ended`` is set. A cancelled read may take
-    ``pending_limit`` seconds to end.
+    It also ends when ``prefix`` exceeds ``limit`` bytes. A cancelled read may take ``pending_limit`` seconds to end. The event
+    ``ended`` is set when the task has ended.
     """
 
     def __init__(self, prefix: BodyPrefix, limit: int, pending_limit: float) -> None:
@@ -157,7 +157,7 @@ class PendingRead:
         self._prefix = prefix
         self._limit = limit
         self._pending_limit = pending_limit
-        self._left = False
+        self._stops = False
         loop: Any = current_token().native_token
         if hasattr(loop, "create_task"):
             task = loop.create_task(self._run())
@@ -172,9 +172,9 @@ class PendingRead:
             self._cancel = scope.cancel
             trio.lowlevel.spawn_system_task(self._run_within, scope)
 
-    def leave(self) -> None:
+    def stop_after_chunk(self) -> None:
         """End after the current chunk."""
-        self._left = True
+        self._stops = True
 
     async def cancel(self) -> bool:
         """Cancel the read. Return True if it has ended."""
@@ -195,7 +195,7 @@ class PendingRead:
 
     async def _run(self) -> None:
         try:
-            await _aread(self._prefix, self._limit, lambda: self._left)
+            await _aread(self._prefix, self._limit, lambda: self._stops)
         except BaseException:
             self._prefix.broken = RuntimeError("The read of this body was cancelled.")
             raise

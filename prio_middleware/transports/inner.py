@@ -6,7 +6,6 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Iterable
 from functools import reduce
-from types import TracebackType
 from typing import Any, Protocol, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
@@ -44,12 +43,7 @@ class SyncInner(Protocol[_Sent_contra, _Received_co]):
 
     def handle_request(self, request: _Sent_contra) -> _Received_co: ...
     def __enter__(self) -> Any: ...
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None: ...
+    def __exit__(self, *args: Any, **kwargs: Any) -> None: ...  # noqa: PYI036 - any signature
     def close(self) -> None: ...
 
 
@@ -58,12 +52,7 @@ class AsyncInner(Protocol[_Sent_contra, _Received_co]):
 
     async def handle_async_request(self, request: _Sent_contra) -> _Received_co: ...
     async def __aenter__(self) -> Any: ...
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None: ...
+    async def __aexit__(self, *args: Any, **kwargs: Any) -> None: ...  # noqa: PYI036 - any signature
     async def aclose(self) -> None: ...
 
 

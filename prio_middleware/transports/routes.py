@@ -128,8 +128,8 @@ class Routes(TokenRoute):
         make: creates a transport of the library with these options, for ``proxy=``.
         proxies: proxies by URL pattern, as the library reads them.
         from_environment: True if the proxies come from the environment.
-        given: patterns of the caller's own mounts.
-        is_given: True if the caller provided the client's transport.
+        own_mounts: URL patterns of the caller's mounts.
+        own_transport: True if the caller provided the client's transport.
         api: the API's URL.
     """
 
@@ -140,8 +140,8 @@ class Routes(TokenRoute):
         proxies: Mapping[str, Any],
         *,
         from_environment: bool,
-        given: Iterable[str],
-        is_given: bool,
+        own_mounts: Iterable[str],
+        own_transport: bool,
         api: str,
     ) -> None:
         super().__init__(transport_of(client), [api] if api else ())
@@ -150,14 +150,14 @@ class Routes(TokenRoute):
         self._make = make
         self._proxies = proxies
         self._from_environment = from_environment
-        self._given = frozenset(given)
-        self._direct = Route(self._transport, make=None if is_given else functools.partial(make, proxy=None))
+        self._own_mounts = frozenset(own_mounts)
+        self._direct = Route(self._transport, make=None if own_transport else functools.partial(make, proxy=None))
 
     def find(self, url: str) -> Route:
         wanted = self._parse(url)
         for pattern, transport in self._mounts.items():
             if pattern.matches(wanted):
-                if transport is not None and pattern.pattern in self._given:
+                if transport is not None and pattern.pattern in self._own_mounts:
                     return Route(transport)
                 if transport is None or (self._from_environment and _is_plain_loopback(url)):
                     return self._direct
@@ -176,7 +176,7 @@ class Routes(TokenRoute):
     def wrapped(self, wrap: Callable[[Any], Any]) -> dict[str, Any]:
         """Return ``transport=`` and ``mounts=`` of a client with the same routes, each transport wrapped by ``wrap``."""
 
-        def around_loopback(proxied: Any) -> Any:
+        def direct_to_loopback(proxied: Any) -> Any:
             def choose(url: Any) -> Any:
                 return self._transport if is_plain_loopback(url.scheme, url.host) else proxied
 
@@ -185,8 +185,8 @@ class Routes(TokenRoute):
         mounts: dict[str, Any] = {}
         for pattern, transport in self._mounts.items():
             inner = transport
-            if self._from_environment and pattern.pattern not in self._given and pattern.scheme != "https":
-                inner = around_loopback(transport)
+            if self._from_environment and pattern.pattern not in self._own_mounts and pattern.scheme != "https":
+                inner = direct_to_loopback(transport)
             mounts[pattern.pattern] = None if transport is None else wrap(inner)
         return {"transport": wrap(self._transport), "mounts": mounts}
 
@@ -269,7 +269,7 @@ def _find_routes(library: HTTPLibrary, options: Mapping[str, Any], *, api: str, 
         proxy = proxy.reveal()
     make_client = library.AsyncClient if is_async else library.Client
     if transport is None:
-        problem = _unusable(library, inner, proxy)
+        problem = _prepare_options(library, inner, proxy)
         if problem:
             return problem
     from_environment = proxy is None and trust_env and transport is None
@@ -280,19 +280,19 @@ def _find_routes(library: HTTPLibrary, options: Mapping[str, Any], *, api: str, 
         raise
     except Exception:  # noqa: BLE001 - it may hold a password, so it becomes a PrioError
         plain = functools.partial(make_client, **{**inner, "trust_env": False})
-        return _explained(plain, proxy, mounts, trust_env=trust_env)
+        return _unusable_option(plain, proxy, mounts, trust_env=trust_env)
     return Routes(
         client,
         functools.partial(library.AsyncHTTPTransport if is_async else library.HTTPTransport, **inner),
         proxies,
         from_environment=from_environment,
-        given=mounts,
-        is_given=transport is not None,
+        own_mounts=mounts,
+        own_transport=transport is not None,
         api=api,
     )
 
 
-def _unusable(library: HTTPLibrary, inner: dict[str, Any], proxy: Any) -> ConfigurationError | None:
+def _prepare_options(library: HTTPLibrary, inner: dict[str, Any], proxy: Any) -> ConfigurationError | None:
     """Put the TLS context into ``inner``, the options of a transport. Return the error of an option that cannot be used."""
     if inner.get("http2") and importlib.util.find_spec("h2") is None:
         # The library's transport would fail at the first connection only, with the token request.
@@ -323,19 +323,19 @@ def _tls_context(library: HTTPLibrary, inner: dict[str, Any]) -> ssl.SSLContext 
     return shared_tls_context(context_key(library, verify, parts, trust_env=trust_env, http_versions=versions), make)
 
 
-def _explained(make_client: Callable[..., Any], proxy: Any, mounts: Any, *, trust_env: bool) -> ConfigurationError:
+def _unusable_option(make_client: Callable[..., Any], proxy: Any, mounts: Any, *, trust_env: bool) -> ConfigurationError:
     """Return the error of the option that the library cannot use: try each one alone."""
-    if error := _failure(make_client):
+    if error := _error_of(make_client):
         kind = type(error).__name__
         return ConfigurationError(f"The HTTP library cannot create a client with these limits=, http1= and http2=: {kind}.")
     for name, url in _named_proxies(proxy, trust_env=trust_env):
-        error = _failure(functools.partial(make_client, proxy=url))
+        error = _error_of(functools.partial(make_client, proxy=url))
         if isinstance(error, ImportError):
             missing = str(error).partition(". ")[0].rstrip(".")
             return ConfigurationError(f"{name} names a proxy that cannot be used: {missing}.", remedy=_INSTALL)
         if error:
             return _unreadable_proxy(name)
-    if _failure(functools.partial(make_client, mounts=mounts)):
+    if _error_of(functools.partial(make_client, mounts=mounts)):
         return ConfigurationError(
             "mounts= contains a pattern that the HTTP library cannot read.",
             remedy="Write patterns as all://, https:// or https://host.example:8443.",
@@ -346,7 +346,7 @@ def _explained(make_client: Callable[..., Any], proxy: Any, mounts: Any, *, trus
     )
 
 
-def _failure(make: Callable[[], Any]) -> Exception | None:
+def _error_of(make: Callable[[], Any]) -> Exception | None:
     try:
         make()
     except Exception as error:  # noqa: BLE001 - the library may raise anything
