@@ -72,7 +72,7 @@ def plan(
     name: str | None,
     settings: Settings | ClientSettings | None,
     library: HTTPLibrary,
-    options: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any],
     accounts: AccountResolver | None = None,
     account: Callable[[], str | None] | None = None,
 ) -> Plan:
@@ -86,8 +86,8 @@ def plan(
         every = settings or Settings()
         settings, others = every.client(name), every.clients
     configured = client_options(settings, library, options)
-    trust = trust_of(options or {}, configured)
-    if (options or {}).get("verify") is False:
+    trust = trust_of(options, configured)
+    if options.get("verify") is False:
         logs.log(
             logging.WARNING,
             "Client %r checks no certificate: neither the API's nor the token endpoint's, which gets the credentials.",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import ssl
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack
 
 from ..errors import ConfigurationError
@@ -93,12 +93,9 @@ class ClientFactory(Generic[ClientT, AsyncClientT, TransportT, AsyncTransportT])
         Raises:
             ConfigurationError: the settings are incomplete or wrong, or an option would bypass the pipeline.
         """
-        from ..build import plan
-
-        made = plan(name, settings, self._library, options, accounts, account)
-        wrap = _wrapper(self._transport, made, tracer_provider, meter_provider)
-        arguments = assemble(options, made, self._library, wrap)
-        del options  # Crash reporters print local variables.
+        wrap = partial(self._transport, tracer_provider=tracer_provider, meter_provider=meter_provider)
+        arguments = self._arguments(wrap, name, settings, options, accounts, account, is_async=False)
+        del options  # It may hold a secret, and crash reporters print local variables.
         if isinstance(arguments, ConfigurationError):
             raise arguments
         client: ClientT = self._library.Client(**arguments)
@@ -116,12 +113,9 @@ class ClientFactory(Generic[ClientT, AsyncClientT, TransportT, AsyncTransportT])
         **options: Unpack[ClientOptions],
     ) -> AsyncClientT:
         """Return the library's ``AsyncClient``, for asyncio and trio. Arguments and errors are those of :meth:`client`."""
-        from ..build import plan
-
-        made = plan(name, settings, self._library, options, accounts, account)
-        wrap = _wrapper(self._async_transport, made, tracer_provider, meter_provider)
-        arguments = assemble(options, made, self._library, wrap, is_async=True)
-        del options  # Crash reporters print local variables.
+        wrap = partial(self._async_transport, tracer_provider=tracer_provider, meter_provider=meter_provider)
+        arguments = self._arguments(wrap, name, settings, options, accounts, account, is_async=True)
+        del options  # It may hold a secret, and crash reporters print local variables.
         if isinstance(arguments, ConfigurationError):
             raise arguments
         client: AsyncClientT = self._library.AsyncClient(**arguments)
@@ -140,7 +134,8 @@ class ClientFactory(Generic[ClientT, AsyncClientT, TransportT, AsyncTransportT])
         It sends as :meth:`client` does, through the proxies of the settings or the environment. Base URL, timeouts and
         redirects are those of the library. Arguments and errors are those of :meth:`client`.
         """
-        return self._single(self._transport, name, settings, tracer_provider, meter_provider, is_async=False)
+        wrap = partial(self._transport, tracer_provider=tracer_provider, meter_provider=meter_provider)
+        return self._single(wrap, name, settings, is_async=False)
 
     def async_transport(
         self,
@@ -151,7 +146,8 @@ class ClientFactory(Generic[ClientT, AsyncClientT, TransportT, AsyncTransportT])
         meter_provider: MeterProvider | None = None,
     ) -> AsyncTransportT:
         """Return the async transport of a configured client. See :meth:`transport`."""
-        return self._single(self._async_transport, name, settings, tracer_provider, meter_provider, is_async=True)
+        wrap = partial(self._async_transport, tracer_provider=tracer_provider, meter_provider=meter_provider)
+        return self._single(wrap, name, settings, is_async=True)
 
     def token(self, name: str | None = None, *, settings: Settings | ClientSettings | None = None) -> AccessToken:
         """Return a fresh token of a configured client, for a tool that sends the header itself: ``token().authorization()``.
@@ -187,35 +183,41 @@ class ClientFactory(Generic[ClientT, AsyncClientT, TransportT, AsyncTransportT])
                 token = await transport_of(client).authenticate()
         return token
 
-    def _single(
+    def _arguments(
         self,
-        transport: Callable[..., AnyTransportT],
+        wrap: Callable[..., Any],
         name: str | None,
         settings: Settings | ClientSettings | None,
-        tracer_provider: TracerProvider | None,
-        meter_provider: MeterProvider | None,
+        options: Mapping[str, Any],
+        accounts: AccountResolver | None,
+        account: Callable[[], str | None] | None,
+        *,
+        is_async: bool,
+    ) -> dict[str, Any] | ConfigurationError:
+        """Return the arguments of the library's client, or the error: raised here, its traceback would show ``options``."""
+        from ..build import plan
+
+        try:
+            made = plan(name, settings, self._library, options, accounts, account)
+        except ConfigurationError as error:
+            return error.copy()
+        return assemble(options, made, self._library, wrap, is_async=is_async)
+
+    def _single(
+        self,
+        wrap: Callable[..., AnyTransportT],
+        name: str | None,
+        settings: Settings | ClientSettings | None,
         *,
         is_async: bool,
     ) -> AnyTransportT:
         from ..build import plan
 
-        made = plan(name, settings, self._library)
+        made = plan(name, settings, self._library, {})
         routes = find_routes(self._library, made.options, client=made.name, api=made.base_url, is_async=is_async)
         if isinstance(routes, ConfigurationError):
             raise routes
-        return _wrapper(transport, made, tracer_provider, meter_provider)(routes.single(), token_transport=routes)
-
-
-def _wrapper(
-    transport: Callable[..., AnyTransportT],
-    made: Plan,
-    tracer_provider: TracerProvider | None,
-    meter_provider: MeterProvider | None,
-) -> Callable[..., AnyTransportT]:
-    """Return a function that puts the pipeline of a client around an inner transport."""
-    return functools.partial(
-        transport, pipeline=made.pipeline, name=made.name, tracer_provider=tracer_provider, meter_provider=meter_provider
-    )
+        return wrap(routes.single(), token_transport=routes, pipeline=made.pipeline, name=made.name)
 
 
 _REMEDIES = {
@@ -236,9 +238,9 @@ def assemble(
 ) -> dict[str, Any] | ConfigurationError:
     """Return the arguments of the library's client: the user's ``options`` over those of ``made``, with all transports wrapped.
 
-    The user's transport overrides the settings of a transport. ``wrap`` puts the pipeline around a transport; its argument
-    ``token_transport`` is the route of the token requests. Errors are returned, not raised, because an option may hold a
-    secret. They name an option that would bypass the pipeline, be ignored or not work, or a missing package.
+    The user's transport overrides the settings of a transport. ``wrap`` puts a pipeline around a transport; ``token_transport``
+    is the route of its token requests. Errors are returned, not raised, because an option may hold a secret. They name an
+    option that would bypass the pipeline, be ignored or not work, or a missing package.
     """
     # Factories of SDKs pass auth=None, proxy=None and base_url="" for options that they were not given.
     options = {
@@ -266,7 +268,7 @@ def assemble(
     token_route = routes if token_transport is None else TokenRoute(token_transport)
     outer = {name: value for name, value in together.items() if name not in _TRANSPORT_OPTIONS}
     try:
-        transports = routes.wrapped(functools.partial(wrap, token_transport=token_route))
+        transports = routes.wrapped(partial(wrap, token_transport=token_route, pipeline=made.pipeline, name=made.name))
     except ConfigurationError as error:
         return error.copy(client=made.name)
     return {**outer, **transports, "base_url": made.base_url, "trust_env": together.get("trust_env", True)}
