@@ -88,13 +88,8 @@ def plan(
     configured = client_options(settings, library, options)
     trust = trust_of(options, configured)
     if options.get("verify") is False:
-        logs.log(
-            logging.WARNING,
-            "Client %r checks no certificate: neither the API's nor the token endpoint's, which gets the credentials.",
-            settings.name,
-            event="certificates_not_checked",
-            client=settings.name,
-        )
+        message = "Client %r checks no certificate: neither the API's nor the token endpoint's, which gets the credentials."
+        logs.log(logging.WARNING, message, settings.name, event="certificates_not_checked", client=settings.name)
     del options  # It may hold a secret, and crash reporters print local variables.
     pipeline = pipeline_for(settings, trust, accounts)
     if isinstance(pipeline.provider, ClientCredentialsProvider):

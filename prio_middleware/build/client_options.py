@@ -73,24 +73,16 @@ class ReloadingSSLContext(ssl.SSLContext):
         except (OSError, PrioError) as error:
             if stamps != self._warned_of:
                 problem = getattr(error, "strerror", None) or error
-                log(
-                    logging.WARNING,
-                    "The client %r, and others with its files, keep the old certificates: the new ones cannot be loaded: %s.",
-                    *(self._client, problem),
-                    event="certificates_kept",
-                    client=self._client,
+                message = (
+                    "The client %r, and others with its files, keep the old certificates: the new ones cannot be loaded: %s."
                 )
+                log(logging.WARNING, message, self._client, problem, event="certificates_kept", client=self._client)
             self._warned_of = stamps
             return self._made
         made.set_alpn_protocols(self._alpn_protocols)
         self._made, self._stamps = made, stamps
-        log(
-            logging.INFO,
-            "The client %r, and others with its files, use new certificates.",
-            self._client,
-            event="certificates_loaded",
-            client=self._client,
-        )
+        message = "The client %r, and others with its files, use new certificates."
+        log(logging.INFO, message, self._client, event="certificates_loaded", client=self._client)
         return made
 
 

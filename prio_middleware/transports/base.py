@@ -388,7 +388,7 @@ _transports: WeakSet[BaseAuthTransport[Any, Any, Any]] = WeakSet()
 def mark_inherited() -> None:
     """Let each transport with open connections warn at its next call. Called in a forked child."""
     for transport in list(_transports):
-        pool = getattr(getattr(transport, "inner", None), "_pool", None)
+        pool = getattr(transport.inner, "_pool", None)
         if getattr(pool, "connections", None):
             transport.mark_inherited()
 
