@@ -286,11 +286,15 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
         recent: tuple[Secret, ...] = getattr(self._provider, "recent_secrets", ())
         return (*recent, exchange.token.value) if exchange.token else recent
 
+    def _provider_of(self, exchange: Exchange) -> TokenProvider:
+        """Return the token provider of the account that the request names; default: the client's own."""
+        account = exchange.options and exchange.options.account
+        provider: TokenProvider = self._provider if account is None else self.pipeline.provider.of_account(account)
+        return provider
+
     def _prepare_retry(self, exchange: Exchange, request: RequestT, refused: ResponseT, stale: AccessToken) -> bool:
         """Forget ``stale``, which the API rejected. Return False if the request cannot be sent again."""
-        account = exchange.options and exchange.options.account
-        provider = self._provider if account is None else self.pipeline.provider.of_account(account)
-        provider.invalidate(stale)
+        self._provider_of(exchange).invalidate(stale)
         if stale.unchanged:
             message = "The server rejected the token, which the token endpoint had returned again after an earlier rejection."
             self._return_refusal(exchange, refused, TokenUnchangedError, message)
