@@ -293,7 +293,7 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
         return provider
 
     def _prepare_retry(self, exchange: Exchange, request: RequestT, refused: ResponseT, stale: AccessToken) -> bool:
-        """Forget ``stale``, which the API rejected. Return False if the request cannot be sent again."""
+        """Forget ``stale``, which the API rejected. Return False if the caller gets the refusal: a retry is not possible."""
         self._provider_of(exchange).invalidate(stale)
         if stale.unchanged:
             message = "The server rejected the token, which the token endpoint had returned again after an earlier rejection."
@@ -336,14 +336,13 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
     ) -> ResponseT:
         """Return the refusal to the caller, with the reason why there is no retry."""
         refusal = exchange.refusal
-        code, reference = (refusal.challenge or refusal.code, refusal.error_reference) if refusal else (None, None)
         reason = kind(
             message,
             client=self.name,
             url=exchange.request.url,
             status_code=refused.status_code,
-            code=code,
-            error_reference=reference,
+            code=(refusal.challenge or refusal.code) if refusal else None,
+            error_reference=refusal.error_reference if refusal else None,
             retry_after=retry_after,
         )
         note_reference(reason, exchange.headers)
