@@ -146,24 +146,23 @@ class Routes(TokenRoute):
     ) -> None:
         super().__init__(transport_of(client), [api] if api else ())
         self._mounts: Mapping[Any, Any] = client._mounts  # noqa: SLF001 - there is no public name
+        self._choose: Callable[[Any], Any] = client._transport_for_url  # noqa: SLF001 - as above
         self._parse: Callable[[str], Any] = type(client.base_url)
-        self._make = make
-        self._proxies = proxies
         self._from_environment = from_environment
         self._own_mounts = frozenset(own_mounts)
         self._direct = Route(self._transport, make=None if own_transport else functools.partial(make, proxy=None))
+        self._proxied: dict[int, Route] = {}
+        for pattern, transport in self._mounts.items():
+            if transport is not None and pattern.pattern not in self._own_mounts:
+                proxy = proxies[pattern.pattern]
+                self._proxied[id(transport)] = Route(transport, proxy, functools.partial(make, proxy=proxy))
 
     def find(self, url: str) -> Route:
-        wanted = self._parse(url)
-        for pattern, transport in self._mounts.items():
-            if pattern.matches(wanted):
-                if transport is not None and pattern.pattern in self._own_mounts:
-                    return Route(transport)
-                if transport is None or (self._from_environment and _is_plain_loopback(url)):
-                    return self._direct
-                proxy = self._proxies[pattern.pattern]
-                return Route(transport, proxy, functools.partial(self._make, proxy=proxy))
-        return self._direct
+        transport = self._choose(self._parse(url))
+        route = self._proxied.get(id(transport))
+        if route is None:
+            return self._direct if transport is self._transport else Route(transport)
+        return self._direct if self._from_environment and _is_plain_loopback(url) else route
 
     def hint(self, url: str) -> str | None:
         route = self.find(url)
