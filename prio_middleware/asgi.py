@@ -42,21 +42,20 @@ class PrioMiddleware:
     - ``prio_clients["berlin"]`` and ``prio_sync_clients["berlin"]``: named ones.
 
     A client is opened at its first use. The lifespan checks that each can be made, and closes those that were opened. Without a
-    lifespan (in a mounted application, say) the end of the event loop closes them.
+    lifespan, for example in a mounted application, the end of the event loop closes them.
 
     If the application raises a :class:`TokenError` or a :class:`BudgetExceededError` before its response starts, the response
-    is 503 with ``Retry-After``; on a websocket, the close code 1013. For an :class:`UnknownAccountError` it is
-    404, or 1008. The reason is logged, not sent.
+    is 503 with ``Retry-After``, or the close code 1013 on a websocket. For an :class:`UnknownAccountError` it is 404, or 1008.
+    The reason is logged, not sent.
 
     Args:
         app: the application.
-        settings: settings of the clients; from the environment and the files if left out.
+        settings: settings of the clients; default: from the environment and the files.
         warm_up: fetch a token for every client at startup, which fails if the token endpoint answers with an error. An
             unreachable token endpoint is logged, and the application starts.
         retry_after: seconds of ``Retry-After`` of a 503 if the failure does not give them.
-        account: returns the account of a request by its scope, or None for the client's own. It is the default of all calls
-            by the request's clients, and called for each, so it should be quick. Outside a request, a call must name its
-            account.
+        account: returns the account of a request by its scope, or None for the client's own. It is called for each call by the
+            request's clients that names no account, so it should be quick. A call outside a request must name its account.
 
     Raises:
         ConfigurationError: at startup, or without a lifespan at the first request: the settings are wrong.
@@ -85,7 +84,7 @@ class PrioMiddleware:
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
         elif scope["type"] in {"http", "websocket"}:
-            self._equip(scope, *(self._clients or await self._make_clients()))
+            self._add_clients(scope, *(self._clients or await self._make_clients()))
             with serving(self._account, scope):
                 await self._serve(scope, receive, send)
         else:
@@ -97,15 +96,15 @@ class PrioMiddleware:
         self._clients = self._clients or (AsyncClients(settings, self._account), Clients(settings, self._account))
         return self._clients
 
-    def _equip(self, scope: Scope, on_loop: AsyncClients, on_threads: Clients) -> None:
+    def _add_clients(self, scope: Scope, on_loop: AsyncClients, on_threads: Clients) -> None:
         here = on_loop.here()
-        given: dict[str, Any] = {"prio_clients": here, "prio_sync_clients": on_threads}
+        clients: dict[str, Any] = {"prio_clients": here, "prio_sync_clients": on_threads}
         if DEFAULT in here:
-            given |= {"prio": here[DEFAULT], "prio_sync": on_threads[DEFAULT]}
+            clients |= {"prio": here[DEFAULT], "prio_sync": on_threads[DEFAULT]}
         state = scope.get("state")
         if state is None or state is self._lifespan_state:
             state = scope["state"] = dict(state or {})
-        state.update(given)
+        state.update(clients)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         response, failure = _Response(receive, send), None
@@ -117,9 +116,9 @@ class PrioMiddleware:
                 raise
             failure = failure.copy()
         if failure:
-            answer = unavailable(failure, retry_after=self._retry_after)
-            close = WebSocketClose(CLOSE_CODES[answer.status], HTTPStatus(answer.status).phrase)
-            await (close if scope["type"] == "websocket" else Response(*answer.to(scope["method"])))(scope, receive, send)
+            reply = unavailable(failure, retry_after=self._retry_after)
+            close = WebSocketClose(CLOSE_CODES[reply.status], HTTPStatus(reply.status).phrase)
+            await (close if scope["type"] == "websocket" else Response(*reply.to(scope["method"])))(scope, receive, send)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -214,8 +213,8 @@ class StatusPage:
             host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), None)
             addressed = Addressed(host, (scope.get("server") or (None,))[0], self._hosts)
             query = scope.get("query_string", b"").decode("latin-1")
-            answer = respond(scope["method"], *route(scope), lambda: read_status(settings), addressed, query)
-            await Response(*answer)(scope, receive, send)
+            page = respond(scope["method"], *route(scope), lambda: read_status(settings), addressed, query)
+            await Response(*page)(scope, receive, send)
 
 
 def clients_of(scope: Scope, key: Literal["prio_clients", "prio_sync_clients"] = "prio_clients") -> Any:

@@ -1,7 +1,7 @@
 """Django middleware.
 
 >>> MIDDLEWARE = ["prio_middleware.django.PrioMiddleware", ...]
->>> PRIO = {"environment": "sandbox"}                            # optional; over the settings of the environment
+>>> PRIO = {"environment": "sandbox"}                            # optional; overrides the environment
 
 In a view, ``request.prio.get("/products")`` carries a token, and so does ``await request.prio.get("/products")`` in an async
 one.
@@ -117,12 +117,12 @@ class PrioMiddleware:
     - ``request.prio``: the default client, async in an async view, else sync;
     - ``request.prio_clients["berlin"]``: a named client, likewise.
 
-    ``PRIO`` in Django's settings may hold settings as a dict. They go over those of the environment and the files. With
+    ``PRIO`` in Django's settings may hold settings as a dict. They override those of the environment and the files. With
     ``PRIO_WARM_UP = True`` a token is fetched for every client at startup. Sync clients are closed when the process exits,
     async ones when their event loop ends.
 
-    ``PRIO_ACCOUNT`` names a function, as ``"shop.accounts.account_of"``. It gets the request, and returns its account or None
-    for the client's own: the default of all calls by the request's clients. It is called for each call, so it should be quick.
+    ``PRIO_ACCOUNT`` names a function, as ``"shop.accounts.account_of"``. It gets the request, and returns its account, or None
+    for the client's own. It is called for each call by the request's clients that names no account, so it should be quick.
 
     If a view raises a :class:`TokenError` or a :class:`BudgetExceededError`, the response is 503 with ``Retry-After``; for an
     :class:`UnknownAccountError`, 404. The reason is logged, not sent.
@@ -209,7 +209,7 @@ def status_page(request: HttpRequest, path: str | None = None) -> HttpResponse:
 
     ``re_path(r"^status(?P<path>/.*)?$", staff_member_required(status_page))``
     """
-    request.get_host()  # Raises DisallowedHost: a name that was made to point to this machine reads nothing.
+    request.get_host()  # Raises DisallowedHost, against DNS rebinding.
     below = path or ""
     mount = request.path.removesuffix(below)
     settings = _clients_of(request).settings
@@ -246,7 +246,7 @@ def _request_account() -> RequestAccount[HttpRequest] | None:
 
 
 def _keep_account(response: Any, request: HttpRequest, account: RequestAccount[HttpRequest]) -> Any:
-    """Serve the request also while its body is streamed, after the view has returned."""
+    """Keep the request's account while the body is streamed, after the view has returned."""
     if response.streaming and getattr(response, "file_to_stream", None) is None:
         body = response.streaming_content
         response.streaming_content = (aparts if response.is_async else parts)(account, request, body)

@@ -88,10 +88,9 @@ class PrioError(Exception):
 
     def copy(self, **changes: Any) -> Self:
         """Return a copy with ``changes`` to its attributes, so that each caller raises an object of its own."""
-        neutral, base = _origin(type(self))
-        twin = _rebuild(neutral, base, self.args)
+        twin = type(self).__new__(type(self), *self.args)
         twin.__dict__.update(self.__dict__, **changes)
-        return cast("Self", twin)
+        return twin
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (*_origin(type(self)), self.args), dict(self.__dict__)
@@ -149,8 +148,8 @@ class CallerAuthorizationError(PolicyError):
 class BudgetExceededError(PolicyError):
     """The request could exceed a rate limit of the server, and the budget guard enforces that limit.
 
-    ``retry_after`` is the time until a request may fit again. If other calls reach the limit while this one waits for a token,
-    the token is fetched, but the call is not sent.
+    ``retry_after`` is the time until a request may be within the limit again. If other calls reach the limit while this one
+    waits for a token, the token is fetched, but the call is not sent.
     """
 
     reason = "budget"

@@ -41,20 +41,19 @@ _EXTENSION = "prio"
 class Prio:
     """Flask extension that gives every request authenticated clients.
 
-    ``app.config["PRIO"]`` may hold settings as a dict. They go over those of the environment and the files. One object serves
+    ``app.config["PRIO"]`` may hold settings as a dict. They override those of the environment and the files. One object serves
     any number of applications: :attr:`client` is the client of the application that serves the request.
 
     If a view raises a :class:`TokenError` or a :class:`BudgetExceededError`, the response is 503 with ``Retry-After``; for an
-    :class:`UnknownAccountError`, 404. The reason is logged, not sent. Register an error handler of your own
-    later to replace it.
+    :class:`UnknownAccountError`, 404. The reason is logged, not sent. An error handler that you register later replaces this
+    one.
 
     Args:
-        app: the application; give it to :meth:`init_app` later if left out.
+        app: the application; default: :meth:`init_app` gets it later.
         warm_up: fetch a token for every client now. An unreachable token endpoint is logged.
         retry_after: seconds of ``Retry-After`` of a 503 if the failure does not give them.
-        account: returns the account of a request, or None for the client's own. It is the default of all calls
-            by the request's clients, and called for each, so it should be quick. Outside a request, a call must name its
-            account.
+        account: returns the account of a request, or None for the client's own. It is called for each call by the request's
+            clients that names no account, so it should be quick. A call outside a request must name its account.
 
     Raises:
         ConfigurationError: the settings are wrong.
@@ -102,7 +101,7 @@ class Prio:
 
     @property
     def clients(self) -> Clients:
-        """Its clients by name: ``prio.clients["berlin"]``."""
+        """Clients of that application by name: ``prio.clients["berlin"]``."""
         return _clients()
 
 

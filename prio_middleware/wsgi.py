@@ -49,12 +49,11 @@ class PrioMiddleware:
 
     Args:
         app: the application.
-        settings: settings of the clients; from the environment and the files if left out.
+        settings: settings of the clients; default: from the environment and the files.
         warm_up: fetch a token for every client now. An unreachable token endpoint is logged.
         retry_after: seconds of ``Retry-After`` of a 503 if the failure does not give them.
-        account: returns the account of a request by its environ, or None for the client's own. It is the default of all calls
-            by the request's clients, and called for each, so it should be quick. Outside a request, a call must name its
-            account.
+        account: returns the account of a request by its environ, or None for the client's own. It is called for each call by
+            the request's clients that names no account, so it should be quick. A call outside a request must name its account.
 
     Raises:
         ConfigurationError: the settings are wrong.
@@ -98,7 +97,7 @@ class PrioMiddleware:
 
 
 class _Response:
-    """Response to one request. Its head is sent with the body's first part: some servers add to a head that is replaced."""
+    """Response to one request. Status and headers wait for the first part of the body: some servers add to replaced headers."""
 
     def __init__(self, start_response: StartResponse, retry_after: float, method: str) -> None:
         self._start_response = start_response
@@ -136,7 +135,7 @@ class _Response:
 
 
 class _LazyBody:
-    """Body that the application makes while it is read. Its first part may still fail."""
+    """Body that the application makes while the server reads it. The response is replaced if its first part fails."""
 
     def __init__(self, body: Iterable[bytes], response: _Response, serving: Callable[[], AbstractContextManager[None]]) -> None:
         self._chunks = iter(body)
@@ -205,8 +204,8 @@ class WSGIStatusPage:
         path, mount = environ.get("PATH_INFO", ""), environ.get("SCRIPT_NAME", "")
         addressed = Addressed(environ.get("HTTP_HOST"), environ.get("REMOTE_ADDR"), self._hosts)
         query = environ.get("QUERY_STRING", "")
-        answer = respond(environ["REQUEST_METHOD"], path, mount, lambda: read_status(settings), addressed, query)
-        return _send(answer, start_response)
+        page = respond(environ["REQUEST_METHOD"], path, mount, lambda: read_status(settings), addressed, query)
+        return _send(page, start_response)
 
 
 def _send(answer: Answer, start_response: StartResponse) -> list[bytes]:

@@ -24,7 +24,8 @@ class Docstrings(Extension):
         for module in pkg.modules.values():
             for cls in module.classes.values():
                 if not cls.is_alias and "__doc__" in cls.members:
-                    cls.docstring = cls.resolved_bases[0].docstring
+                    named = str(cls.attributes["__doc__"].value).removesuffix(".__doc__")
+                    cls.docstring = next(base for base in cls.mro() if base.name == named).docstring
 
 
 def as_markdown(docstring: str) -> str:

@@ -43,6 +43,7 @@ LAYERS = [
     ["transports"],
     ["settings"],
     ["build"],
+    ["transports.client_factory"],
     ["", "httpx", "httpx2"],
     ["web.clients", "web.responses"],
     ["web.event_loops", "web.readiness"],

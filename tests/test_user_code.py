@@ -9,8 +9,10 @@ import hmac
 import logging
 from collections.abc import Iterable
 from pathlib import Path
+from typing import assert_type
 
 import httpx
+import httpx2
 import pytest
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
@@ -70,6 +72,8 @@ from prio_middleware import (
     URLLike,
     Verdict,
 )
+from prio_middleware import httpx as prio_httpx
+from prio_middleware import httpx2 as prio_httpx2
 from prio_middleware.django import AsyncPrioRequest, PrioRequest
 from prio_middleware.httpx import AsyncAuthTransport, AuthTransport, async_token, async_transport, token, transport
 from prio_middleware.web import Answer, AsyncClients, Clients, unavailable
@@ -248,6 +252,18 @@ async def bare_headers() -> list[str]:
     inner: AsyncAuthTransport = async_transport()
     await inner.aclose()
     return [token("berlin").authorization(), (await async_token()).authorization()]
+
+
+def exact_types() -> None:
+    """Create each kind of client and transport. For the type checkers only."""
+    assert_type(prio_httpx.client("berlin", verify=False), httpx.Client)
+    assert_type(prio_httpx.async_client(), httpx.AsyncClient)
+    assert_type(prio_httpx2.client("berlin", verify=False), httpx2.Client)
+    assert_type(prio_httpx2.async_client(), httpx2.AsyncClient)
+    assert_type(prio_httpx2.transport(), prio_httpx2.AuthTransport)
+    assert_type(prio_httpx2.async_transport(), prio_httpx2.AsyncAuthTransport)
+    assert_type(prio_httpx2.token(), AccessToken)
+    prio_httpx.client(nonsense=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
 def error_handler(error: TokenError) -> tuple[bytes, int, dict[str, str]]:

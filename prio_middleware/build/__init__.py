@@ -23,8 +23,7 @@ from ..settings.models import BudgetGuardTable, ConnectionSettings, renewal_rule
 from ..settings.presets import PRESETS
 from ..telemetry import logs
 from ..telemetry.counters import MetricsRegistry
-from ..transports.options import trust_of
-from .client_options import client_options
+from .client_options import client_options, trust_of
 from .token_provider import (
     build_account_provider,
     build_provider,
@@ -58,13 +57,9 @@ registry = MetricsRegistry()
 
 
 class Plan(NamedTuple):
-    """Parts of a client.
+    """Parts of a client, with the options of the library's client from the settings.
 
-    Attributes:
-        name: the client's name in errors and telemetry.
-        base_url: the API's URL.
-        pipeline: the pipeline. Clients of this process with equal settings and equal trust share it, and so the token.
-        options: options of the library's client from the settings.
+    Clients of this process with equal settings and equal trust share the pipeline, and so the token.
     """
 
     name: str
@@ -77,19 +72,11 @@ def plan(
     name: str | None,
     settings: Settings | ClientSettings | None,
     library: HTTPLibrary,
-    options: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any],
     accounts: AccountResolver | None = None,
     account: Callable[[], str | None] | None = None,
 ) -> Plan:
-    """Return the parts of the client ``name``, which gets these ``options`` of its own.
-
-    Args:
-        name: the client's name; default: the default client.
-        settings: the settings; default: from the environment and the files.
-        library: the HTTP library of the client.
-        options: the client's own options.
-        accounts: the resolver of the client's accounts; default: that of the settings, if they name one.
-        account: returns the account of a call that names none.
+    """Return the parts of a client. The arguments are those of :meth:`ClientFactory.client`.
 
     Raises:
         ConfigurationError: the settings are incomplete or wrong.
@@ -99,15 +86,10 @@ def plan(
         every = settings or Settings()
         settings, others = every.client(name), every.clients
     configured = client_options(settings, library, options)
-    trust = trust_of(options or {}, configured)
-    if (options or {}).get("verify") is False:
-        logs.log(
-            logging.WARNING,
-            "Client %r checks no certificate: neither the API's nor the token endpoint's, which gets the credentials.",
-            settings.name,
-            event="certificates_not_checked",
-            client=settings.name,
-        )
+    trust = trust_of(options, configured)
+    if options.get("verify") is False:
+        message = "Client %r checks no certificate: neither the API's nor the token endpoint's, which gets the credentials."
+        logs.log(logging.WARNING, message, settings.name, event="certificates_not_checked", client=settings.name)
     del options  # It may hold a secret, and crash reporters print local variables.
     pipeline = pipeline_for(settings, trust, accounts)
     if isinstance(pipeline.provider, ClientCredentialsProvider):
@@ -165,13 +147,9 @@ def pipeline_for(
     *,
     limit: int = PIPELINES_LIMIT,
 ) -> Pipeline:
-    """Return the pipeline for ``settings`` and ``trust``: one per process.
+    """Return the pipeline of a client: one per process for equal settings, trust and resolver of accounts.
 
-    Args:
-        settings: the settings of one client.
-        trust: see :func:`trust_of`. Default: the client has no options of its own.
-        accounts: the resolver of its accounts, if that is given in code.
-        limit: maximum pipelines that are kept. The oldest one is dropped first.
+    :func:`trust_of` returns the trust. At most ``limit`` pipelines are kept. The oldest one is dropped first.
     """
     key = settings, trust, accounts
     known = _pipelines.get(key)
@@ -208,17 +186,17 @@ def build_pipeline(settings: ClientSettings, trust: tuple[str, ...] = ()) -> Pip
     else:
         pipeline.counters.client_error_limit = _limits(settings)[0]
         provider = pipeline.provider
+
+        def limiter_of_account(account: str) -> renewal_limiter.ProcessLimiter:
+            """Return the limiter of the account's credentials, which their own client shares."""
+            endpoint = provider.of_account(account).endpoint
+            return renewal_limiter.limiter_of(endpoint.url, endpoint.auth.client_id)
+
         for component in pipeline.components:
             if isinstance(component, RevocationHandler) and isinstance(provider, ClientCredentialsProvider):
-                component.limiter_of_account = partial(_limiter_of_account, provider)
+                component.limiter_of_account = limiter_of_account
         return pipeline
     raise failure.copy(client=settings.name)
-
-
-def _limiter_of_account(provider: ClientCredentialsProvider, account: str) -> renewal_limiter.ProcessLimiter:
-    """Return the limiter of the account's credentials, which their own client shares."""
-    of_account = provider.of_account(account)
-    return renewal_limiter.limiter_of(of_account.endpoint.url, of_account.endpoint.auth.client_id)
 
 
 def _components(settings: ClientSettings, trust: tuple[str, ...]) -> list[Any]:

@@ -1,8 +1,10 @@
-"""Options of HTTP clients from settings."""
+"""Options of HTTP clients: those from settings, and the trust that a caller's options express."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -13,6 +15,7 @@ from .._util.file_stamp import Stamp, file_stamp
 from ..errors import ConfigurationError, PrioError
 from ..settings import ClientSettings
 from ..telemetry.logs import log
+from ..transports.routes import given_transports
 from ..transports.tls import SETTINGS, context_key, shared_tls_context, tls_context
 
 if TYPE_CHECKING:
@@ -70,34 +73,23 @@ class ReloadingSSLContext(ssl.SSLContext):
         except (OSError, PrioError) as error:
             if stamps != self._warned_of:
                 problem = getattr(error, "strerror", None) or error
-                log(
-                    logging.WARNING,
-                    "The client %r, and others with its files, keep the old certificates: the new ones cannot be loaded: %s.",
-                    *(self._client, problem),
-                    event="certificates_kept",
-                    client=self._client,
+                message = (
+                    "The client %r, and others with its files, keep the old certificates: the new ones cannot be loaded: %s."
                 )
+                log(logging.WARNING, message, self._client, problem, event="certificates_kept", client=self._client)
             self._warned_of = stamps
             return self._made
         made.set_alpn_protocols(self._alpn_protocols)
         self._made, self._stamps = made, stamps
-        log(
-            logging.INFO,
-            "The client %r, and others with its files, use new certificates.",
-            self._client,
-            event="certificates_loaded",
-            client=self._client,
-        )
+        message = "The client %r, and others with its files, use new certificates."
+        log(logging.INFO, message, self._client, event="certificates_loaded", client=self._client)
         return made
 
 
 def client_options(settings: ClientSettings, library: HTTPLibrary, own: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the options of the library's client from ``settings``.
 
-    Args:
-        settings: the settings of one client.
-        library: ``httpx`` or ``httpx2``.
-        own: the user's options. Its HTTP versions decide which clients share a TLS context.
+    The HTTP versions among the user's ``own`` options decide which clients share a TLS context.
     """
     timeout = library.Timeout(
         connect=settings.connect_timeout,
@@ -142,3 +134,30 @@ def _load_certificates(settings: ClientSettings, library: HTTPLibrary) -> ssl.SS
     if isinstance(context, ConfigurationError):
         raise context.copy(client=settings.name)
     return context
+
+
+def trust_of(options: Mapping[str, Any], configured: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the trust of a client: those of its own options that decide which server is believed to be the token endpoint.
+
+    Clients share tokens only if their trust is equal, in this process and through a store. It is empty if the options leave the
+    decision to the settings. Transports of the caller count as one kind, because a sync and an async one are never equal;
+    those of the library also by their certificate checks. A client certificate inside a context cannot be seen.
+    """
+    contexts = (getattr(getattr(one, "_pool", None), "_ssl_context", None) for one in given_transports(options))
+    trust = sorted({f"transport {_checks(context)}" for context in contexts})
+    verify, cert = options.get("verify", True), options.get("cert")
+    if verify is not True or ("verify" in options and "verify" in configured):
+        trust.append(f"verify {_checks(verify)}")
+    if cert is not None:
+        parts = (cert,) if isinstance(cert, str | os.PathLike) else cert[:2]  # The third part is a password.
+        trust.append(f"cert {' '.join(map(str, parts))}")
+    if (trust_env := options.get("trust_env", True)) != configured.get("trust_env", True):
+        trust.append(f"trust_env {trust_env}")
+    return tuple(trust)
+
+
+def _checks(verify: object) -> str:
+    if not isinstance(verify, ssl.SSLContext):
+        return str(verify)
+    authorities = hashlib.sha256(b"".join(sorted(verify.get_ca_certs(binary_form=True)))).hexdigest()
+    return f"{verify.verify_mode} {verify.check_hostname} {authorities}"

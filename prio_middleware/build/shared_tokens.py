@@ -21,14 +21,14 @@ from ..settings.token_store import TokenStore, address_of
 from ..telemetry.counters import ClientCounters
 
 
-class Shared(NamedTuple):
+class KeptStore(NamedTuple):
     """Store with its circuit breaker, shared by all clients that use it."""
 
     store: SharedStore
     circuit: CircuitBreaker
 
 
-_stores: dict[RedisAddress | Path, Shared] = {}
+_stores: dict[RedisAddress | Path, KeptStore] = {}
 
 
 def build_shared_tokens(settings: ClientSettings, table: TokenStore, counters: ClientCounters) -> SharedTokens:
@@ -40,7 +40,18 @@ def build_shared_tokens(settings: ClientSettings, table: TokenStore, counters: C
     require_packages(table.kind, settings.name)
     keyring = Keyring.read(table.encryption_key or Secret(""))
     assert isinstance(keyring, Keyring)  # noqa: S101 - the settings were checked
-    shared = _shared(table.path or _address(table))
+    place = table.path or RedisAddress(
+        table.url or Secret(""),
+        table.mode,
+        tuple(map(address_of, table.nodes)),
+        table.service,
+        table.ca_file,
+        table.insecure_hosts,
+    )
+    shared = _stores.get(place)
+    if shared is None:
+        store = FileStore(place) if isinstance(place, Path) else RedisStore(place)
+        shared = _stores.setdefault(place, KeptStore(store, CircuitBreaker()))
     return SharedTokens(
         shared.store,
         keyring,
@@ -56,22 +67,3 @@ def build_shared_tokens(settings: ClientSettings, table: TokenStore, counters: C
 def forget() -> None:
     """Drop the kept connections, for tests."""
     _stores.clear()
-
-
-def _shared(place: RedisAddress | Path) -> Shared:
-    known = _stores.get(place)
-    if known is not None:
-        return known
-    store = FileStore(place) if isinstance(place, Path) else RedisStore(place)
-    return _stores.setdefault(place, Shared(store, CircuitBreaker()))
-
-
-def _address(table: TokenStore) -> RedisAddress:
-    return RedisAddress(
-        table.url or Secret(""),
-        table.mode,
-        tuple(map(address_of, table.nodes)),
-        table.service,
-        table.ca_file,
-        table.insecure_hosts,
-    )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .._util.file_stamp import file_stamp
 from .._util.secret import Secret
@@ -29,54 +30,63 @@ if TYPE_CHECKING:
     from ..oauth.shared.coordinator import SharedTokens
 
 
-def _log_loaded(client: str) -> None:
-    log(logging.INFO, "The client %r loaded new credentials.", client, event="credentials_loaded", client=client)
-
-
 T = TypeVar("T")
 
 
-class RotatingCredentials:
-    """Credentials source that reads a secret file again when it has changed.
+class RotatedFile(Generic[T]):
+    """Credentials from a file, which is read again when it has changed.
 
-    Each call costs one ``stat``. If the file cannot be used, because it is being written for example, the credentials stay in
-    use, and the next call tries again. A pipe does not show a change, and reading it may block, so it is read with ``force``
-    only.
+    Each look costs one ``stat``. If the new content cannot be used, because it is being written for example, the credentials
+    stay in use, and the next look tries again. A pipe does not show a change, and reading it may block, so it is read with
+    ``force`` only.
 
     Args:
-        path: the file with the secret or key, or a link to it.
-        load: returns an endpoint with the current content of the file, or an error.
-        endpoint: the current endpoint.
+        path: the file, or a link to it.
+        make: returns the credentials for the file's content. It raises a :class:`ConfigurationError` if it cannot be used.
+        client: the configured name of the client, for errors and logs.
+        content: the content that is in use; default: it is still to be read.
     """
 
-    def __init__(self, path: Path, load: Callable[[], TokenEndpoint | ConfigurationError], endpoint: TokenEndpoint) -> None:
+    def __init__(self, path: Path, make: Callable[[Secret], T], client: str, content: Secret | None = None) -> None:
         self._path = path
-        self._load = load
-        self._fingerprint = endpoint.auth.fingerprint
+        self._make = make
+        self._client = client
+        self._content = content
         self._stamp = file_stamp(path)
 
-    def __call__(self, *, force: bool) -> TokenEndpoint | None:
-        """Return an endpoint with new credentials if the file has changed, else None.
+    def read(self) -> T:
+        """Return the credentials in the file.
 
-        Args:
-            force: read the file even if it seems unchanged.
+        Raises:
+            ConfigurationError: the file cannot be read, or its content cannot be used.
         """
-        stamp = file_stamp(self._path)
+        content = read_secret_file(self._path)
+        if isinstance(content, str):
+            raise ConfigurationError(content, client=self._client)
+        made = self._make(content)
+        self._content = content
+        return made
+
+    def __call__(self, *, force: bool = False) -> T | None:
+        """Return the new credentials if the content has changed, else None. With ``force``, read the file in any case."""
+        stamp, before = file_stamp(self._path), self._content
         if not force and (stamp == self._stamp or is_pipe(self._path)):
             return None
-        loaded = self._load()
-        if isinstance(loaded, ConfigurationError):
-            if loaded.remedy == loaded.default_remedy:
-                loaded = loaded.copy(remedy="Correct the file: it is read again at the next fetch, without a restart.")
+        try:
+            made = self.read()
+        except ConfigurationError as error:
+            problem = error.copy(client=self._client)
+            if problem.remedy == problem.default_remedy:
+                problem = problem.copy(remedy="Correct the file: it is read again without a restart.")
             message = "The credentials are kept: the new ones cannot be loaded: %s"
-            log_failure(message, loaded, event="credentials_kept", client=loaded.client)
+            log_failure(message, problem, event="credentials_kept", client=self._client)
             return None
         self._stamp = stamp
-        if loaded.auth.fingerprint == self._fingerprint:
+        if self._content == before:
             return None
-        self._fingerprint = loaded.auth.fingerprint
-        _log_loaded(loaded.client)
-        return loaded
+        message = "The client %r loaded new credentials."
+        log(logging.INFO, message, self._client, event="credentials_loaded", client=self._client)
+        return made
 
 
 def build_token_source(
@@ -93,17 +103,15 @@ def build_token_source(
         return build_provider(settings, counters, trust)
     path = settings.token_file
 
-    def read() -> Secret | str:
-        token = read_secret_file(path)
-        if isinstance(token, Secret) and not FIELD_VALUE.fullmatch(token.reveal()):
-            return f"{path} contains characters that no header can hold; expected a file that contains only the token"
+    def make(token: Secret) -> Secret:
+        if not FIELD_VALUE.fullmatch(token.reveal()):
+            raise ConfigurationError(
+                f"{path} contains characters that no header can hold; expected a file that contains only the token"
+            )
         return token
 
-    token = read()
-    if isinstance(token, str):
-        raise ConfigurationError(token, client=settings.name)
-    scheme = settings.token_scheme or "Bearer"
-    return StaticTokenProvider(token, scheme, changed=_changes(path, read, settings.name), client=settings.name)
+    file = RotatedFile(path, make, settings.name)
+    return StaticTokenProvider(file.read(), settings.token_scheme or "Bearer", changed=file, client=settings.name)
 
 
 def build_static_headers(settings: ClientSettings) -> StaticHeaders:
@@ -112,38 +120,18 @@ def build_static_headers(settings: ClientSettings) -> StaticHeaders:
     Raises:
         ConfigurationError: their file cannot be used.
     """
-    if (path := settings.headers_file) is None:
+    path = settings.headers_file
+    if path is None:
         return StaticHeaders(settings.headers, client=settings.name)
 
-    def read() -> HeaderPairs | str:
-        secret = read_secret_file(path)
-        parsed = secret if isinstance(secret, str) else parse_headers(secret.reveal())
-        return f"{path}: {parsed}" if isinstance(parsed, str) and isinstance(secret, Secret) else parsed
+    def make(content: Secret) -> HeaderPairs:
+        headers = parse_headers(content.reveal())
+        if isinstance(headers, str):
+            raise ConfigurationError(f"{path}: {headers}")
+        return headers
 
-    headers = read()
-    if isinstance(headers, str):
-        raise ConfigurationError(headers, client=settings.name)
-    return StaticHeaders(headers, changed=_changes(path, read, settings.name), client=settings.name)
-
-
-def _changes(path: Path, read: Callable[[], T | str], client: str) -> Callable[[], T | None]:
-    """Return a function that returns what ``read`` does whenever the file has changed, else None."""
-    seen = [file_stamp(path)]
-
-    def changed() -> T | None:
-        stamp = file_stamp(path)
-        if stamp == seen[0] or is_pipe(path):
-            return None
-        found = read()
-        if isinstance(found, str):
-            message = "The client %r keeps its credentials: the new ones cannot be loaded: %s"
-            log_failure(message, client, found, event="credentials_kept", client=client)
-            return None
-        seen[0] = stamp
-        _log_loaded(client)
-        return found
-
-    return changed
+    file = RotatedFile(path, make, settings.name)
+    return StaticHeaders(file.read(), changed=file, client=settings.name)
 
 
 def build_account_provider(
@@ -153,14 +141,9 @@ def build_account_provider(
     counters: Callable[[], ClientCounters],
     trust: tuple[str, ...] = (),
 ) -> ClientCredentialsProvider:
-    """Build the token provider of one account, whose credentials ``resolve`` returns at the first fetch.
+    """Build the token provider of one account of the client with these settings. ``resolve`` returns its credentials later.
 
-    Args:
-        settings: the settings of the client that the account is used with.
-        account: the account's name.
-        resolve: the resolver.
-        counters: returns the account's counters.
-        trust: as for the client.
+    ``counters`` returns the account's counters, once it is known to exist.
     """
     name = f"{settings.name}/{account}"
 
@@ -202,45 +185,46 @@ def build_provider(
     trust: tuple[str, ...] = (),
     resolution: Resolution | None = None,
 ) -> ClientCredentialsProvider:
-    """Build a token provider from ``settings`` for clients of that ``trust``.
+    """Build a token provider from ``settings``, for clients of equal ``trust`` (see :func:`trust_of`).
 
-    Args:
-        settings: the settings of one client.
-        counters: its counters.
-        trust: options of the clients that decide whom they trust.
-        resolution: credentials from a resolver, for an account.
+    For an account, ``resolution`` finds the credentials.
 
     Raises:
         ConfigurationError: the credentials cannot be used.
     """
     files = {"ca_file": settings.ca_file, "cert_file": settings.cert_file}
     trust = (*trust, *(f"{key} {path}" for key, path in files.items() if path))
-    endpoint = _endpoint(settings, settings.private_key or settings.client_secret or Secret(""), trust)
-    params = tuple((name, value.reveal()) for name, value in settings.params)
+    secret = settings.private_key or settings.client_secret or Secret("")
+    secret_file = settings.private_key_file or settings.client_secret_file
+    endpoint_of = partial(_endpoint, settings, trust=trust)
     counters = counters or ClientCounters(settings.name)
+    discovery: Discovery | None = None
+    if settings.issuer and settings.discovery:
+        discovery = Discovery(Issuer(settings.issuer, settings.allowed_token_origins, settings.loopback_http_hosts))
+    shared: SharedTokens | None = None
+    if settings.token_store is not None:
+        from .shared_tokens import build_shared_tokens  # Most clients have no store.
+
+        shared = build_shared_tokens(settings, settings.token_store, counters)
     return ClientCredentialsProvider(
-        endpoint,
-        defaults=TokenOptions(settings.scope, settings.audience, settings.resource, params),
+        endpoint_of(secret),
+        defaults=TokenOptions(settings.scope, settings.audience, settings.resource, _revealed(settings.params)),
         refresh=settings.refresh,
         deadline_seconds=settings.token_deadline,
         failure_cooldown=settings.failure_cooldown,
         loopback_http_hosts=settings.loopback_http_hosts,
-        discovery=_discovery(settings),
-        credentials_source=_credentials_source(settings, endpoint),
+        discovery=discovery,
+        credentials_source=RotatedFile(secret_file, endpoint_of, settings.name, secret) if secret_file else None,
         resolution=resolution,
-        renewal_params=tuple((name, value.reveal()) for name, value in settings.renewal_params),
+        renewal_params=_revealed(settings.renewal_params),
         cache=TokenCache(settings.token_cache_size),
-        shared=_shared_tokens(settings, counters),
+        shared=shared,
         counters=counters,
     )
 
 
-def _shared_tokens(settings: ClientSettings, counters: ClientCounters) -> SharedTokens | None:
-    if settings.token_store is None:
-        return None
-    from .shared_tokens import build_shared_tokens  # Most clients have no store.
-
-    return build_shared_tokens(settings, settings.token_store, counters)
+def _revealed(params: Iterable[tuple[str, Secret]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value.reveal()) for name, value in params)
 
 
 def _endpoint(settings: ClientSettings, secret: Secret, trust: tuple[str, ...]) -> TokenEndpoint:
@@ -270,26 +254,3 @@ def _client_auth(settings: ClientSettings, secret: Secret) -> ClientAuth:
     if settings.client_auth == "client_secret_post":
         return ClientSecretPost(settings.client_id, secret)
     return ClientSecretBasic(settings.client_id, secret, settings.basic_encoding)
-
-
-def _discovery(settings: ClientSettings) -> Discovery | None:
-    if settings.issuer is None or not settings.discovery:
-        return None
-    return Discovery(Issuer(settings.issuer, settings.allowed_token_origins, settings.loopback_http_hosts))
-
-
-def _credentials_source(settings: ClientSettings, endpoint: TokenEndpoint) -> RotatingCredentials | None:
-    path = settings.private_key_file or settings.client_secret_file
-    if path is None:
-        return None
-
-    def load() -> TokenEndpoint | ConfigurationError:
-        secret = read_secret_file(path)
-        if isinstance(secret, str):
-            return ConfigurationError(secret, client=settings.name)
-        try:
-            return _endpoint(settings, secret, endpoint.trust)
-        except ConfigurationError as error:
-            return error.copy(client=settings.name)
-
-    return RotatingCredentials(path, load, endpoint)

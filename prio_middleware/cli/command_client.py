@@ -6,8 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ..build import client_options
-from ..transports.options import routes_for
-from ..transports.routes import Routes, transport_of
+from ..transports.routes import Routes, find_routes, transport_of
 from ..web.clients import library_module, open_client
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class CommandClient:
         self._transport: Any = transport_of(self.client)
         self.library: Any = library_module(settings).AuthTransport.library
         options = client_options(settings, self.library)
-        routes = routes_for(options, self.library, client=settings.name, api=settings.base_url)
+        routes = find_routes(self.library, options, client=settings.name, api=settings.base_url)
         assert isinstance(routes, Routes)  # noqa: S101 - open_client() accepted the same options.
         self.routes = routes
         transports = routes.wrapped(lambda transport: transport)

@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Generic, Self
 
 from ..errors import ConfigurationError, PolicyError, PrioError, TokenError, bind
 from ..oauth.access_token import DEFAULT_OPTIONS, AccessToken
+from ..oauth.token_response import RESPONSE_LIMIT, TokenResponse
 from ..pipeline.exchange import REAUTHENTICATE, Exchange
-from ..pipeline.pipeline import Pipeline
 from ..telemetry.providers import StartsFetch
-from .base import (
-    BaseAuthTransport,
-    failed_response,
-    hide_sent_request,
-    read_timeout_of,
-    restore_request,
-    retry_once,
-    retry_outcome,
-    return_refusal_retry_blocked,
-    return_refusal_without_token,
-    timed_out_response,
-    token_response,
-    without_init,
-)
+from .base import BaseAuthTransport, read_timeout_of, retry_outcome, without_init
 from .bodies import aread_ahead, aread_prefix
-from .cutoff import closing_connections
-from .inner import AsyncInner, InnerUse, RequestT, ResponseT, aobserved
+from .deadlines import closing_connections
+from .inner import AsyncInner, RequestT, ResponseT, aobserved
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import MeterProvider
-    from opentelemetry.trace import TracerProvider
-
-    from ..oauth.provider import TokenProvider
     from ..oauth.token_request import TokenRequest
-    from ..oauth.token_response import TokenResponse
-    from .routes import TokenRoute
 
 
 MARGIN = 0.25
@@ -52,48 +34,10 @@ _LOOP_CLOSED: Final = "Event loop is closed"
 """Message of asyncio's RuntimeError if a connection of an ended event loop is used again."""
 
 
-class BaseAsyncAuthTransport(BaseAuthTransport[RequestT, ResponseT], Generic[RequestT, ResponseT]):
-    """Transport that sends each request through a pipeline. The public modules derive one class for each HTTP library.
-
-    Args:
-        inner: the transport that sends. Closed with this one, or with the last one that shares it.
-        token_transport: the transport for token requests; default: ``inner``. The caller closes it.
-        pipeline: the components, with a token provider among them.
-        provider: a token provider, to be put into the default pipeline. Give this or ``pipeline``.
-        origins: with ``provider``: the origins that get the token; default: the origin of the token endpoint.
-        name: the client's name in errors and telemetry.
-        tracer_provider: OpenTelemetry tracer provider; default: the global one, which may be set later.
-        meter_provider: OpenTelemetry meter provider; default: the global one.
-        look_ahead: seconds for which a refusal's body is read; default: 1 s.
-    """
-
-    def __init__(
-        self,
-        inner: AsyncInner[RequestT, ResponseT],
-        *,
-        token_transport: AsyncInner[RequestT, ResponseT] | TokenRoute | None = None,
-        pipeline: Pipeline | None = None,
-        provider: TokenProvider | None = None,
-        origins: Iterable[str] = (),
-        name: str = "default",
-        tracer_provider: TracerProvider | None = None,
-        meter_provider: MeterProvider | None = None,
-        look_ahead: float | None = None,
-    ) -> None:
-        super().__init__(
-            inner,
-            token_transport,
-            pipeline=pipeline,
-            provider=provider,
-            origins=origins,
-            name=name,
-            tracer_provider=tracer_provider,
-            meter_provider=meter_provider,
-            look_ahead=look_ahead,
-        )
-        self.inner = inner
-        self._use = InnerUse(inner)
-        self._observed = aobserved(inner, self.pipeline.send_observers)
+class BaseAsyncAuthTransport(
+    BaseAuthTransport[RequestT, ResponseT, AsyncInner[RequestT, ResponseT]], Generic[RequestT, ResponseT]
+):
+    """Base of the async transports of both HTTP libraries."""
 
     async def handle_async_request(self, request: RequestT) -> ResponseT:
         """Send ``request`` through the pipeline.
@@ -114,11 +58,11 @@ class BaseAsyncAuthTransport(BaseAuthTransport[RequestT, ResponseT], Generic[Req
             stale = exchange.rejected_token
             return response if stale is None else await self._reauthenticate(exchange, request, response, stale)
         except PrioError as error:
-            failure = self._failure(error)
+            failure = self._failure(error, request)
         except RuntimeError as error:
             if str(error) != _LOOP_CLOSED:
                 raise
-            failure = self._failure(self._ended_loop(request))
+            failure = self._failure(self._ended_loop_error(request), request)
         raise failure
 
     async def authenticate(self) -> AccessToken:
@@ -155,30 +99,34 @@ class BaseAsyncAuthTransport(BaseAuthTransport[RequestT, ResponseT], Generic[Req
         exc_value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        is_last = self._leave()
-        try:
-            await self._arelease()
-        finally:
-            if is_last:
-                await self.inner.__aexit__(exc_type, exc_value, traceback)
+        await self._end(lambda: self.inner.__aexit__(exc_type, exc_value, traceback))
 
     async def aclose(self) -> None:
-        """Stop the token fetches that only this client's calls wait for, and close the inner transport.
+        """Stop this client's token fetches, and close the inner transport.
 
-        The inner transport stays open while another open transport of this package uses it.
+        A fetch goes on if other clients wait for it and it does not need this client's connections. The inner transport stays
+        open while another open transport of this package uses it.
         """
+        await self._end(self.inner.aclose)
+
+    async def _end(self, close: Callable[[], Awaitable[None]]) -> None:
         is_last = self._leave()
+        release = getattr(self._provider, "arelease", None)
         try:
-            await self._arelease()
+            if release is not None and self._closed:
+                import anyio
+
+                with anyio.CancelScope(shield=True):  # Takes a second at most, and the inner transport is still to be closed.
+                    await release(self._post, keep=self._keeps_fetches())
         finally:
             if is_last:
-                await self.inner.aclose()
+                await close()
 
     async def _fetch(self, exchange: Exchange, stale: AccessToken | None) -> AccessToken:
         self._reopen()
         with self._telemetry.in_use():
-            provider, options = self._provider_of(exchange)
-            return await provider.aget_token(options, stale, self._post, max_wait=read_timeout_of(exchange.request))
+            options = exchange.options or DEFAULT_OPTIONS
+            return await self._provider.aget_token(options, stale, self._post, max_wait=read_timeout_of(exchange.request))
 
     async def _send(self, exchange: Exchange, request: RequestT) -> ResponseT:
         if not exchange.bypassed:
@@ -191,11 +139,10 @@ class BaseAsyncAuthTransport(BaseAuthTransport[RequestT, ResponseT], Generic[Req
         try:
             response = await self.inner.handle_async_request(sent) if self._is_direct else await self._handle(sent)
         except BaseException as error:
-            hide_sent_request(error, request, sent)
-            self._count_call_error(exchange, error)
+            self._handle_send_error(exchange, request, sent, error)
             raise
         if sent.stream is not body or getattr(response, "_request", None) is sent:
-            restore_request(request, sent, response, self.library)
+            self._restore_request(request, sent, response)
         stream = response.stream
         try:
             status = response.status_code
@@ -213,7 +160,7 @@ class BaseAsyncAuthTransport(BaseAuthTransport[RequestT, ResponseT], Generic[Req
             raise
         return response
 
-    def _ended_loop(self, request: RequestT) -> ConfigurationError:
+    def _ended_loop_error(self, request: RequestT) -> ConfigurationError:
         return ConfigurationError(
             "This client has connections of an event loop that has ended, such as that of an earlier asyncio.run().",
             client=self.name,
@@ -221,18 +168,20 @@ class BaseAsyncAuthTransport(BaseAuthTransport[RequestT, ResponseT], Generic[Req
             remedy="Make one client for each event loop: async with async_client() as client, inside the coroutine.",
         )
 
+    @cached_property
+    def _observed(self) -> Callable[[RequestT], Awaitable[ResponseT]]:
+        return aobserved(self.inner, self.pipeline.send_observers)
+
     async def _handle(self, request: RequestT) -> ResponseT:
         self._reopen()
         return await self._observed(request)
 
     async def _read_refusal(self, exchange: Exchange, response: ResponseT) -> None:
-        from ..middleware.revocation.refusal import BODY_LIMIT, LOOK_AHEAD
-
         decided = self._refusal_from_header(exchange, response)
         stream = response.stream
-        seconds = LOOK_AHEAD if self._look_ahead is None else self._look_ahead
+        limit, seconds = self._look_ahead_limits()
         # If the header decides, a short read of the body keeps the connection usable.
-        prefix = await aread_ahead(stream, BODY_LIMIT, seconds if decided is None else BUFFERED_READ)
+        prefix = await aread_ahead(stream, limit, seconds if decided is None else BUFFERED_READ)
         if prefix.complete:
             await stream.aclose()  # Returns the connection to the pool before the wait for a new token.
         exchange.refusal = self._parse_refusal(exchange, prefix, response)
@@ -247,8 +196,7 @@ class BaseAsyncAuthTransport(BaseAuthTransport[RequestT, ResponseT], Generic[Req
         import anyio
         from tenacity import AsyncRetrying
 
-        self._provider_of(exchange)[0].invalidate(stale)
-        if not self._prepare_retry(exchange, request, refused):
+        if not self._prepare_retry(exchange, request, refused, stale):
             return refused
         if (stream := self._truncate(refused)) is not None:
             await stream.aclose()
@@ -260,23 +208,15 @@ class BaseAsyncAuthTransport(BaseAuthTransport[RequestT, ResponseT], Generic[Req
             try:
                 token = await self._fetch(exchange, stale)
             except TokenError as error:
-                return return_refusal_without_token(exchange, refused, error)
+                return self._return_refusal_after(exchange, refused, error)
             exchange.start_retry(token)
             try:
                 return await self._send(exchange, request)
             except PolicyError as error:
-                return return_refusal_retry_blocked(exchange, refused, error)
+                return self._return_refusal_after(exchange, refused, error)
 
-        response: ResponseT = await retry_once(AsyncRetrying, exchange, sleep=anyio.sleep)(attempt)
+        response: ResponseT = await self._retry_once(AsyncRetrying, exchange, sleep=anyio.sleep)(attempt)
         return response
-
-    async def _arelease(self) -> None:
-        release = getattr(self._provider, "arelease", None)
-        if release is not None and self._closed:
-            import anyio
-
-            with anyio.CancelScope(shield=True):  # Takes a second at most, and the inner transport is still to be closed.
-                await release(self._post, keep=self._keeps_fetches())
 
     async def _post(self, request: TokenRequest) -> TokenResponse:
         import anyio
@@ -284,16 +224,14 @@ class BaseAsyncAuthTransport(BaseAuthTransport[RequestT, ResponseT], Generic[Req
         try:
             with anyio.move_on_after(request.total_seconds + MARGIN):
                 return await self._post_once(request)
-            return timed_out_response(request.total_seconds)
+            return self._failed_response(request, TimeoutError())
         except PrioError:  # Blocked here: the callers raise it.
             raise
         except Exception as error:  # noqa: BLE001 - an inner transport may raise anything
-            return failed_response(error, request.timeout, self.library)
+            return self._failed_response(request, error)
 
     async def _post_once(self, request: TokenRequest) -> TokenResponse:
         import anyio
-
-        from ..oauth.token_response import RESPONSE_LIMIT
 
         async with closing_connections() as trace:
             transport, is_owned = self._token_route.open(request.url)
@@ -310,4 +248,4 @@ class BaseAsyncAuthTransport(BaseAuthTransport[RequestT, ResponseT], Generic[Req
                 if is_owned:
                     with anyio.CancelScope(shield=True):
                         await transport.aclose()
-            return token_response(response, prefix, request, self.library)
+            return self._token_response(request, response, prefix)

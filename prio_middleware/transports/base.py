@@ -24,17 +24,17 @@ from ..errors import (
     UnknownAccountError,
     bind,
 )
-from ..oauth.access_token import DEFAULT_OPTIONS
 from ..oauth.token_request import EXTENSION, request_options, without
+from ..oauth.token_response import TokenResponse
 from ..pipeline.exchange import REFERENCE, Exchange
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.protocols import RequestLike
-from ..telemetry.logs import log
-from ..telemetry.metrics import version
+from ..telemetry.logs import Reauthentication, cause_type, count_blocked_request, log
+from ..telemetry.metrics import Telemetry, announce, version
 from .bodies import BodyPrefix, is_replayable, replay
-from .failure_text import failure_text
-from .inner import HTTPLibrary, InnerUse, RequestT, Response, ResponseT
-from .options import Timeouts
+from .deadlines import Timeouts
+from .failure_text import cause_of, failure_text
+from .inner import HTTPLibrary, InnerT, InnerUse, RequestT, Response, ResponseT
 from .routes import TokenRoute, is_proxied, redirect_problem
 
 if TYPE_CHECKING:
@@ -43,27 +43,13 @@ if TYPE_CHECKING:
 
     from .._util.secret import Secret
     from ..middleware.revocation.refusal import Refusal
-    from ..oauth.access_token import TokenOptions
+    from ..oauth.access_token import AccessToken
     from ..oauth.provider import TokenProvider
     from ..oauth.token_request import TokenRequest
-    from ..oauth.token_response import TokenResponse
-    from ..telemetry.logs import Reauthentication
 
 
 without_init: Final = object.__new__
 """Creates an object without the ``__init__`` of its class. That of a request would encode the body again."""
-
-
-def restore_request(request: RequestT, sent: RequestT, response: Response, library: HTTPLibrary) -> None:
-    """Set ``response.request`` to the caller's request, and copy the body to it if the inner transport read it into memory.
-
-    Transports for tests do both. Their body stream is exhausted, so a redirect must send the copy.
-    """
-    response.request = request
-    stream: Any = sent.stream
-    if stream is not request.stream and isinstance(stream, library.ByteStream):
-        request.stream = stream
-        request.read()
 
 
 def note_reference(error: BaseException, headers: Mapping[str, str]) -> None:
@@ -92,8 +78,19 @@ REASON = "prio_middleware.reason"
 """Key in ``response.extensions`` of the :class:`ReauthenticationError` that explains a returned refusal."""
 
 
-class BaseAuthTransport(Generic[RequestT, ResponseT]):
-    """Base of the sync and async transports: all that does no I/O.
+class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
+    """Transport that sends each request through a pipeline. The public modules derive one class for each HTTP library.
+
+    Args:
+        inner: the transport that sends. Closed with this one, or with the last one that shares it.
+        token_transport: the transport for token requests; default: ``inner``. The caller closes it.
+        pipeline: the components, with a token provider among them.
+        provider: a token provider, to be put into the default pipeline. Give this or ``pipeline``.
+        origins: with ``provider``: the origins that get the token; default: the origin of the token endpoint.
+        name: the client's name in errors and telemetry.
+        tracer_provider: OpenTelemetry tracer provider; default: the global one, which may be set later.
+        meter_provider: OpenTelemetry meter provider; default: the global one.
+        look_ahead: seconds for which a refusal's body is read; default: 1 s.
 
     Raises:
         TypeError: both a pipeline and a provider are given, or neither.
@@ -102,13 +99,12 @@ class BaseAuthTransport(Generic[RequestT, ResponseT]):
     """
 
     library: ClassVar[HTTPLibrary]
-    _use: InnerUse
 
     def __init__(
         self,
-        inner: Any,
-        token_transport: Any,
+        inner: InnerT,
         *,
+        token_transport: InnerT | TokenRoute | None = None,
         pipeline: Pipeline | None = None,
         provider: TokenProvider | None = None,
         origins: Iterable[str] = (),
@@ -117,19 +113,21 @@ class BaseAuthTransport(Generic[RequestT, ResponseT]):
         meter_provider: MeterProvider | None = None,
         look_ahead: float | None = None,
     ) -> None:
-        from ..telemetry.metrics import Telemetry, announce
-
         if (pipeline is None) == (provider is None):
             raise TypeError("Give either pipeline= or provider=, which means the default pipeline around it.")
         problem = redirect_problem((inner, token_transport), name)
         if problem:
             raise problem
         origins = tuple(origins)
+        self.inner = inner
         self.pipeline = pipeline or default_pipeline(provider, origins)
         self.name = name
         self._provider: TokenProvider = self.pipeline.provider
         self._has_accounts = hasattr(self._provider, "of_account")
-        self._token_route = token_route(inner, token_transport, origins)
+        if isinstance(token_transport, TokenRoute):
+            self._token_route = token_transport
+        else:
+            self._token_route = TokenRoute(inner, origins) if token_transport is None else TokenRoute(token_transport)
         self._is_proxied = is_proxied(inner)
         url = getattr(self._provider, "token_url", None)
         if isinstance(url, str) and self._token_route.leaks(url):
@@ -147,6 +145,7 @@ class BaseAuthTransport(Generic[RequestT, ResponseT]):
         _transports.add(self)
         self._look_ahead = look_ahead
         self._is_direct = not self.pipeline.send_observers
+        self._use = InnerUse(inner)
 
     def _admit(self, request: RequestT) -> Exchange:
         """Run the components before the provider, and read the token options of the request."""
@@ -166,35 +165,16 @@ class BaseAuthTransport(Generic[RequestT, ResponseT]):
             exchange.options = None
         elif EXTENSION in request.extensions and exchange.options is not None:
             exchange.options = request_options(request.extensions, self.name, request.url, exchange.options.account)
-            if exchange.options and exchange.options.account is not None and not self._has_accounts:
-                self._provider_of(exchange)
-        if self._checks_caller_authorization and exchange.options is not None:
-            self.pipeline.check_caller_authorization(exchange)
-        return exchange
-
-    def _provider_of(self, exchange: Exchange) -> tuple[TokenProvider, TokenOptions]:
-        """Return the token provider of the account that the request names, by default the client's own, and its options.
-
-        Raises:
-            UnknownAccountError: the client has no such account.
-            ConfigurationError: the pipeline's token provider has no accounts.
-        """
-        options = exchange.options or DEFAULT_OPTIONS
-        if options.account is None:
-            return self._provider, options
-        of_account = getattr(self._provider, "of_account", None)
-        if of_account is None:
+        if not self._has_accounts and exchange.options is not None and exchange.options.account is not None:
             raise ConfigurationError(
                 f"The token provider {type(self._provider).__name__} has no accounts.",
                 client=self.name,
-                url=exchange.request.url,
+                url=request.url,
                 remedy="Remove account from the options of this request.",
             )
-        try:
-            return of_account(options.account), options.without_account()
-        except UnknownAccountError as error:
-            problem = error.copy(url=safe_url(exchange.request.url))
-        raise problem
+        if self._checks_caller_authorization and exchange.options is not None:
+            self.pipeline.check_caller_authorization(exchange)
+        return exchange
 
     def _leave(self) -> bool:
         """End the use of the inner transport. Return True if it is to be closed."""
@@ -234,29 +214,42 @@ class BaseAuthTransport(Generic[RequestT, ResponseT]):
         if not exchange.bypassed:
             self._counters.count_other_response(status)
 
-    def _count_call_error(self, exchange: Exchange, error: BaseException) -> None:
-        """Count a call that ends without a response, by the type of its error."""
+    def _restore_request(self, request: RequestT, sent: RequestT, response: ResponseT) -> None:
+        """Set ``response.request`` to the caller's request, and copy the body to it if the inner transport read it into memory.
+
+        Transports for tests do both. Their body stream is exhausted, so a redirect must send the copy.
+        """
+        response.request = request
+        stream: Any = sent.stream
+        if stream is not request.stream and isinstance(stream, self.library.ByteStream):
+            request.stream = stream
+            request.read()
+
+    def _handle_send_error(self, exchange: Exchange, request: RequestT, sent: RequestT, error: BaseException) -> None:
+        """Hide ``sent`` in the error of a call without a response, and count the call by the type of the error."""
+        hide_sent_request(error, request, sent)
         is_network = isinstance(error, (self.library.TransportError, OSError)) and not isinstance(error, PrioError)
         if is_network and not exchange.bypassed:
-            from ..telemetry.logs import cause_type
-            from .failure_text import cause_of
-
             self._counters.call_errors[cause_type(cause_of(error))] += 1
 
-    def _failure(self, error: PrioError) -> PrioError:
+    def _failure(self, error: PrioError, request: RequestT) -> PrioError:
         """Return the error for the caller. Count and log it if the request was blocked here."""
-        from ..telemetry.logs import count_blocked_request
-
+        if isinstance(error, UnknownAccountError):
+            error = error.copy(url=safe_url(request.url))
         count_blocked_request(error, self._counters, self.name)
         return bind(error, getattr(self.library, error.library_error))
 
     def _reauthentication(self, exchange: Exchange, refused: ResponseT) -> Reauthentication:
         """Return the observer of the retry."""
-        from ..telemetry.logs import Reauthentication
-
         refusal = exchange.refusal
         code = (refusal.challenge or refusal.code) if refusal else None
         return Reauthentication(self._telemetry, self._counters, self.name, refused.status_code, code)
+
+    def _look_ahead_limits(self) -> tuple[int, float]:
+        """Return how much of a refusal's body is read, in bytes and in seconds."""
+        from ..middleware.revocation.refusal import BODY_LIMIT, LOOK_AHEAD  # Most processes see no refusal.
+
+        return BODY_LIMIT, LOOK_AHEAD if self._look_ahead is None else self._look_ahead
 
     def _refusal_from_header(self, exchange: Exchange, response: ResponseT) -> Refusal | None:
         """Return the refusal if the header decides; None if the body is needed, or can be read without a wait."""
@@ -289,20 +282,73 @@ class BaseAuthTransport(Generic[RequestT, ResponseT]):
         return parse_refusal(response.status_code, response.headers, body, self._secrets(exchange))
 
     def _secrets(self, exchange: Exchange) -> tuple[Secret, ...]:
-        """Return what no error may repeat if the API echoes it: the token, and what the provider used before."""
+        """Return the token and the provider's recent secrets. No error repeats them if the API echoes them."""
         recent: tuple[Secret, ...] = getattr(self._provider, "recent_secrets", ())
         return (*recent, exchange.token.value) if exchange.token else recent
 
-    def _prepare_retry(self, exchange: Exchange, request: RequestT, refused: ResponseT) -> bool:
-        if exchange.token and exchange.token.unchanged:
+    def _provider_of(self, exchange: Exchange) -> TokenProvider:
+        """Return the token provider of the account that the request names; default: the client's own."""
+        account = exchange.options and exchange.options.account
+        provider: TokenProvider = self._provider if account is None else self.pipeline.provider.of_account(account)
+        return provider
+
+    def _prepare_retry(self, exchange: Exchange, request: RequestT, refused: ResponseT, stale: AccessToken) -> bool:
+        """Forget ``stale``, which the API rejected. Return False if the caller gets the refusal: a retry is not possible."""
+        self._provider_of(exchange).invalidate(stale)
+        if stale.unchanged:
             message = "The server rejected the token, which the token endpoint had returned again after an earlier rejection."
-            return_refusal(exchange, refused, TokenUnchangedError(message, **_facts(exchange)))
+            self._return_refusal(exchange, refused, TokenUnchangedError, message)
             return False
         if is_replayable(request.stream, self.library):
             return True
         message = "The server rejected the token, and the request's body cannot be sent again."
-        return_refusal(exchange, refused, BodyNotReplayableError(message, **_facts(exchange)))
+        self._return_refusal(exchange, refused, BodyNotReplayableError, message)
         return False
+
+    def _retry_once(self, retrying: Callable[..., Any], exchange: Exchange, **options: Any) -> Any:
+        """Return tenacity's controller for one retry. The refusal counts as its first attempt."""
+        from tenacity import retry_if_result, stop_after_attempt, wait_none
+
+        return retrying(
+            stop=stop_after_attempt(2),
+            wait=wait_none(),
+            retry=retry_if_result(lambda _: exchange.rejected_token is not None),
+            retry_error_callback=lambda state: state.outcome.result(),
+            **options,
+        )
+
+    def _return_refusal_after(self, exchange: Exchange, refused: ResponseT, error: TokenError | PolicyError) -> ResponseT:
+        """Return the refusal to the caller, because no new token could be fetched, or the retry was blocked here."""
+        if isinstance(error, PolicyError):
+            message = f"The server rejected the token, and the retry was blocked. {error.message}"
+            return self._return_refusal(exchange, refused, RetryBlockedError, message, error.retry_after)
+        kind = TokenUnchangedError if isinstance(error, TokenUnchangedError) else NewTokenUnavailableError
+        message = f"The server rejected the token, and no new one could be fetched. {error}"
+        return self._return_refusal(exchange, refused, kind, message, error.retry_after)
+
+    def _return_refusal(
+        self,
+        exchange: Exchange,
+        refused: ResponseT,
+        kind: type[ReauthenticationError],
+        message: str,
+        retry_after: float | None = None,
+    ) -> ResponseT:
+        """Return the refusal to the caller, with the reason why there is no retry."""
+        refusal = exchange.refusal
+        reason = kind(
+            message,
+            client=self.name,
+            url=exchange.request.url,
+            status_code=refused.status_code,
+            code=(refusal.challenge or refusal.code) if refusal else None,
+            error_reference=refusal.error_reference if refusal else None,
+            retry_after=retry_after,
+        )
+        note_reference(reason, exchange.headers)
+        exchange.rejected_token = None
+        refused.extensions[REASON] = reason
+        return refused
 
     def _token_request(self, request: TokenRequest, trace: Callable[..., Any]) -> Any:
         # Requests that bypass the library's client get no default timeout.
@@ -311,32 +357,46 @@ class BaseAuthTransport(Generic[RequestT, ResponseT]):
         request.hint = self._token_route.hint(request.url)
         return self.library.Request(request.method, request.url, headers=headers, content=request.body, extensions=extensions)
 
+    def _token_response(self, request: TokenRequest, response: ResponseT, prefix: BodyPrefix) -> TokenResponse:
+        """Return the answer of the token endpoint."""
+        if prefix.broken:
+            return self._failed_response(request, prefix.broken)
+        answered = getattr(response, "_request", None)  # Few transports set it.
+        if answered is not None and answered.url != type(answered.url)(request.url):
+            failure = f"the transport followed a redirect to {safe_url(answered.url)}, with the credentials"
+            return TokenResponse(failure=failure, cause="unexpected")
+        return TokenResponse(response.status_code, response.headers, prefix.content, truncated=not prefix.complete)
+
+    def _failed_response(self, request: TokenRequest, error: Exception) -> TokenResponse:
+        """Return a token response without an answer, because of ``error``. A TimeoutError means the deadline of the request.
+
+        An error that is neither the library's ``TransportError`` nor an ``OSError`` is a defect in a transport, or comes from a
+        test tool that blocks requests: it keeps its own message, and is not retried.
+        """
+        if not isinstance(error, (self.library.TransportError, OSError)):
+            return TokenResponse(failure=f"{type(error).__name__}: {error}", cause="unexpected")
+        seconds = request.total_seconds if isinstance(error, TimeoutError) else request.timeout
+        return TokenResponse(failure=failure_text(error, seconds), cause=cause_of(error))
+
     def _keeps_fetches(self) -> bool:
         """Return True if token requests have a connection of their own, and so can continue after this client is closed."""
         url = getattr(self._provider, "token_url", None)
-        return isinstance(url, str) and not self._token_route.find(url).is_given
+        return isinstance(url, str) and self._token_route.find(url).make is not None
 
 
-_transports: WeakSet[BaseAuthTransport[Any, Any]] = WeakSet()
+_transports: WeakSet[BaseAuthTransport[Any, Any, Any]] = WeakSet()
 """The transports of this process, for the fork hook only: a call checks no process id."""
 
 
 def mark_inherited() -> None:
     """Let each transport with open connections warn at its next call. Called in a forked child."""
     for transport in list(_transports):
-        pool = getattr(getattr(transport, "inner", None), "_pool", None)
+        pool = getattr(transport.inner, "_pool", None)
         if getattr(pool, "connections", None):
             transport.mark_inherited()
 
 
 getattr(os, "register_at_fork", dict)(after_in_child=mark_inherited)  # Platforms without fork have no such hook.
-
-
-def token_route(inner: Any, token_transport: Any, origins: tuple[str, ...]) -> TokenRoute:
-    """Return the route of token requests: the given one, or that of the API's calls."""
-    if isinstance(token_transport, TokenRoute):
-        return token_transport
-    return TokenRoute(inner, origins) if token_transport is None else TokenRoute(token_transport)
 
 
 def user_agent(library: HTTPLibrary) -> str:
@@ -363,19 +423,6 @@ def default_pipeline(provider: Any, origins: Iterable[str]) -> Pipeline:
     return Pipeline([HTTPSEnforcer(), OriginGuard(allowed), handler, provider, HeaderInjector()])
 
 
-def retry_once(retrying: Callable[..., Any], exchange: Exchange, **options: Any) -> Any:
-    """Return tenacity's controller for one retry. The refusal counts as its first attempt, so it sends once more at most."""
-    from tenacity import retry_if_result, stop_after_attempt, wait_none
-
-    return retrying(
-        stop=stop_after_attempt(2),
-        wait=wait_none(),
-        retry=retry_if_result(lambda _: exchange.rejected_token is not None),
-        retry_error_callback=lambda state: state.outcome.result(),
-        **options,
-    )
-
-
 def retry_outcome(exchange: Exchange, response: Response) -> str:
     """Return the outcome of a retry, for telemetry."""
     reason: ReauthenticationError | None = response.extensions.get(REASON)
@@ -384,81 +431,7 @@ def retry_outcome(exchange: Exchange, response: Response) -> str:
     return "rejected" if exchange.refusal else "succeeded"
 
 
-def return_refusal(exchange: Exchange, refused: ResponseT, reason: ReauthenticationError) -> ResponseT:
-    """Return the refusal to the caller, with the reason why there is no retry."""
-    note_reference(reason, exchange.headers)
-    exchange.rejected_token = None
-    refused.extensions[REASON] = reason
-    return refused
-
-
-def return_refusal_without_token(exchange: Exchange, refused: ResponseT, error: TokenError) -> ResponseT:
-    """Return the refusal to the caller, because no new token could be fetched."""
-    reason = TokenUnchangedError if isinstance(error, TokenUnchangedError) else NewTokenUnavailableError
-    message = f"The server rejected the token, and no new one could be fetched. {error}"
-    return return_refusal(exchange, refused, reason(message, **_facts(exchange), retry_after=error.retry_after))
-
-
-def return_refusal_retry_blocked(exchange: Exchange, refused: ResponseT, error: PolicyError) -> ResponseT:
-    """Return the refusal to the caller, because the retry was blocked here."""
-    reason = RetryBlockedError(
-        f"The server rejected the token, and the retry was blocked. {error.message}",
-        client=exchange.client,
-        url=exchange.request.url,
-        status_code=refused.status_code,
-        retry_after=error.retry_after,
-    )
-    return return_refusal(exchange, refused, reason)
-
-
 def read_timeout_of(request: RequestLike) -> float | None:
     """Return the read timeout in seconds, which also limits the wait for a token. None if there is no timeout."""
     timeouts: Mapping[str, float | None] = request.extensions.get("timeout") or {}
     return timeouts.get("read")
-
-
-def failed_response(error: Exception, seconds: float, library: HTTPLibrary) -> TokenResponse:
-    """Return a token response without an answer, because of ``error``. ``seconds`` is the timeout, for its text.
-
-    An error that is neither the library's ``TransportError`` nor an ``OSError`` is a defect in a transport, or comes from a
-    test tool that blocks requests: it keeps its own message, and is not retried.
-    """
-    from ..oauth.token_response import TokenResponse
-    from .failure_text import cause_of
-
-    if isinstance(error, (library.TransportError, OSError)):
-        return TokenResponse(failure=failure_text(error, seconds), cause=cause_of(error))
-    return TokenResponse(failure=f"{type(error).__name__}: {error}", cause="unexpected")
-
-
-def timed_out_response(seconds: float) -> TokenResponse:
-    """Return a token response without an answer, because of the deadline."""
-    from ..oauth.token_response import TokenResponse
-
-    return TokenResponse(failure=f"no whole answer within {seconds:.1f} s", cause="timeout")
-
-
-def token_response(response: Response, prefix: BodyPrefix, request: TokenRequest, library: HTTPLibrary) -> TokenResponse:
-    """Return the answer of the token endpoint."""
-    from ..oauth.token_response import TokenResponse
-
-    if prefix.broken:
-        # TimeoutError means the deadline of the fetch; the HTTP libraries' timeouts have classes of their own.
-        seconds = request.total_seconds if isinstance(prefix.broken, TimeoutError) else request.timeout
-        return failed_response(prefix.broken, seconds, library)
-    answered = getattr(response, "_request", None)  # Few transports set it.
-    if answered is not None and answered.url != type(answered.url)(request.url):
-        place = safe_url(answered.url)
-        return TokenResponse(failure=f"the transport followed a redirect to {place}, with the credentials", cause="unexpected")
-    return TokenResponse(response.status_code, response.headers, prefix.content, truncated=not prefix.complete)
-
-
-def _facts(exchange: Exchange) -> dict[str, Any]:
-    refusal = exchange.refusal
-    return {
-        "client": exchange.client,
-        "url": exchange.request.url,
-        "status_code": refusal and refusal.status_code,
-        "code": refusal and (refusal.challenge or refusal.code),
-        "error_reference": refusal and refusal.error_reference,
-    }

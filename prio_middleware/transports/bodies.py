@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import math
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -93,23 +92,11 @@ class BodyPrefix(Unpicklable):
         await self.rest.aclose()
 
 
-def read_prefix(stream: Iterable[bytes], limit: int, until: float = math.inf) -> BodyPrefix:
-    """Read ``stream`` until it ends, fails, exceeds ``limit`` bytes, or the monotonic clock passes ``until``."""
-    prefix = _read(stream, limit, until)
-    if not (prefix.complete or prefix.broken or prefix.size > limit):
-        prefix.broken = TimeoutError("no whole answer in time")
-    return prefix
-
-
-def read_ahead(stream: Iterable[bytes], limit: int, seconds: float) -> BodyPrefix:
-    """Read ``stream`` until it ends, fails, exceeds ``limit`` bytes, or yields a chunk after ``seconds``.
+def read_ahead(stream: Iterable[bytes], limit: int, until: float) -> BodyPrefix:
+    """Read ``stream`` until it ends, fails, exceeds ``limit`` bytes, or yields a chunk after ``until`` (monotonic clock).
 
     A blocking read cannot be interrupted without ending the stream, so only its own timeout ends the wait for a chunk.
     """
-    return _read(stream, limit, monotonic() + seconds)
-
-
-def _read(stream: Iterable[bytes], limit: int, until: float) -> BodyPrefix:
     prefix = BodyPrefix()
     prefix.rest = iter(stream)
     try:
@@ -123,17 +110,19 @@ def _read(stream: Iterable[bytes], limit: int, until: float) -> BodyPrefix:
     return prefix
 
 
+def read_prefix(stream: Iterable[bytes], limit: int, until: float) -> BodyPrefix:
+    """Do the same, and count a stream that is not read in time as broken."""
+    prefix = read_ahead(stream, limit, until)
+    if not (prefix.complete or prefix.broken or prefix.size > limit):
+        prefix.broken = TimeoutError("no whole answer in time")
+    return prefix
+
+
 async def aread_ahead(stream: Any, limit: int, seconds: float, *, pending_limit: float = PENDING_READ_LIMIT) -> BodyPrefix:
     """Read ``stream`` until it ends, fails, exceeds ``limit`` bytes, or ``seconds`` have passed.
 
     Cancelling a read loses the connection. So the read runs in a task of its own, and continues after ``seconds``: the reader
-    of the whole body gets its chunk.
-
-    Args:
-        stream: the body.
-        limit: maximum size in bytes.
-        seconds: time to read.
-        pending_limit: seconds that a cancelled read may take to end.
+    of the whole body gets its chunk. If that task is cancelled later, it may take ``pending_limit`` seconds to end.
     """
     import anyio
 
@@ -149,20 +138,15 @@ async def aread_ahead(stream: Any, limit: int, seconds: float, *, pending_limit:
     if pending.ended.is_set():
         prefix.pending = None
     else:
-        pending.leave()
+        pending.stop_after_chunk()
     return prefix
 
 
 class PendingRead:
-    """Task that reads into ``prefix`` until the body ends, or until the current chunk after :meth:`leave`.
+    """Task that reads into ``prefix`` until the body ends, or until the current chunk after :meth:`stop_after_chunk`.
 
-    Args:
-        prefix: gets the chunks.
-        limit: bytes after which the task ends.
-        pending_limit: seconds that a cancelled read may take to end.
-
-    Attributes:
-        ended: event, set when the task has ended.
+    It also ends when ``prefix`` exceeds ``limit`` bytes. A cancelled read may take ``pending_limit`` seconds to end. The event
+    ``ended`` is set when the task has ended.
     """
 
     def __init__(self, prefix: BodyPrefix, limit: int, pending_limit: float) -> None:
@@ -173,7 +157,7 @@ class PendingRead:
         self._prefix = prefix
         self._limit = limit
         self._pending_limit = pending_limit
-        self._left = False
+        self._stops = False
         loop: Any = current_token().native_token
         if hasattr(loop, "create_task"):
             task = loop.create_task(self._run())
@@ -188,9 +172,9 @@ class PendingRead:
             self._cancel = scope.cancel
             trio.lowlevel.spawn_system_task(self._run_within, scope)
 
-    def leave(self) -> None:
+    def stop_after_chunk(self) -> None:
         """End after the current chunk."""
-        self._left = True
+        self._stops = True
 
     async def cancel(self) -> bool:
         """Cancel the read. Return True if it has ended."""
@@ -210,16 +194,10 @@ class PendingRead:
             self.ended.set()
 
     async def _run(self) -> None:
-        prefix = self._prefix
         try:
-            async for chunk in prefix.rest:
-                if prefix.add(chunk, self._limit) or self._left:
-                    return
-            prefix.complete = True
-        except Exception as error:  # noqa: BLE001 - as above
-            prefix.broken = error
+            await _aread(self._prefix, self._limit, lambda: self._stops)
         except BaseException:
-            prefix.broken = RuntimeError("The read of this body was cancelled.")
+            self._prefix.broken = RuntimeError("The read of this body was cancelled.")
             raise
 
 
@@ -230,15 +208,19 @@ async def aread_prefix(stream: Any, limit: int) -> BodyPrefix:
     """Read ``stream`` until it ends, fails, or exceeds ``limit`` bytes."""
     prefix = BodyPrefix()
     prefix.rest = aiter(stream)
+    await _aread(prefix, limit, lambda: False)
+    return prefix
+
+
+async def _aread(prefix: BodyPrefix, limit: int, stops: Callable[[], bool]) -> None:
+    """Read the rest of ``prefix`` until it ends, fails or exceeds ``limit`` bytes, or ``stops`` returns True after a chunk."""
     try:
         async for chunk in prefix.rest:
-            if prefix.add(chunk, limit):
-                return prefix
-    except Exception as error:  # noqa: BLE001 - as above
+            if prefix.add(chunk, limit) or stops():
+                return
+        prefix.complete = True
+    except Exception as error:  # noqa: BLE001 - the reader of the body gets it
         prefix.broken = error
-        return prefix
-    prefix.complete = True
-    return prefix
 
 
 class ReplayStream:

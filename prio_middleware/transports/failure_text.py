@@ -98,47 +98,45 @@ _STATUS: Final = re.compile(r"([1-5][0-9]{2})(?: |$)")
 def failure_text(error: BaseException, seconds: float | None = None) -> str:
     """Return the class name and plain words for ``error``: ``ConnectError: the connection was refused``.
 
-    Args:
-        error: any exception. Its causes are inspected too. An exception that is not from an HTTP library, anyio, ssl or the
-            operating system yields its class name only, because its text may contain a secret.
-        seconds: timeout of the step that timed out, if known.
+    The causes of ``error`` are inspected too. An exception that is not from an HTTP library, anyio, ssl or the operating system
+    yields its class name only, because its text may contain a secret. ``seconds`` is the timeout of the failed step, if known.
     """
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     name = type(error).__name__
     own = error.message.rstrip(".") if isinstance(error, PrioError) else None
-    words = own or _wait(error, seconds) or _cause(error, seconds) or _meaning(error)
-    return f"{name}: {words}" if words else name
+    text = own or _timeout_text(error, seconds) or _cause_text(error, seconds) or _other_text(error)
+    return f"{name}: {text}" if text else name
 
 
-def _wait(error: BaseException, seconds: float | None) -> str | None:
-    """Return the text of a timeout. Not of one of the operating system: ``seconds`` is not its timeout."""
+def _timeout_text(error: BaseException, seconds: float | None) -> str | None:
+    """Return the text of a timeout, or None. A timeout of the operating system has another text."""
     awaited = _by_name(error, _WAITS)
     if awaited is None or getattr(error, "errno", None) in _BY_ERRNO:
         return None
     return f"{awaited} in time" if seconds is None else f"{awaited} within {seconds:.1f} s"
 
 
-def _cause(error: BaseException, seconds: float | None) -> str | None:
+def _cause_text(error: BaseException, seconds: float | None) -> str | None:
     """Return the text of the first cause that ssl or the operating system raised."""
-    found = (_system_words(cause) or (None if cause is error else _wait(cause, seconds)) for cause in _causes(error))
-    return next((words for words in found if words), None)
+    texts = (_system_text(cause) or (None if cause is error else _timeout_text(cause, seconds)) for cause in _causes(error))
+    return next(filter(None, texts), None)
 
 
-def _system_words(error: BaseException) -> str | None:
+def _system_text(error: BaseException) -> str | None:
     match error:
         case ssl.SSLError():
-            return _tls(error)
+            return _tls_text(error)
         case socket.gaierror():
-            again = error.errno == socket.EAI_AGAIN
-            return "the host name cannot be resolved at present" if again else "the host name cannot be resolved"
+            text = "the host name cannot be resolved"
+            return f"{text} at present" if error.errno == socket.EAI_AGAIN else text
         case OSError() if error.errno is not None:
             return _BY_ERRNO.get(error.errno) or f"the operating system reports {errno.errorcode.get(error.errno, 'an error')}"
         case _:
             return None
 
 
-def _tls(error: ssl.SSLError) -> str:
+def _tls_text(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the server's certificate {_CERTIFICATE.get(error.verify_code, 'cannot be verified')}"
     reason = str(getattr(error, "reason", None) or "")
@@ -155,11 +153,11 @@ def _tls(error: ssl.SSLError) -> str:
     return f"TLS failed ({reason.lower().replace('_', ' ')})" if reason else "TLS failed"
 
 
-def _meaning(error: BaseException) -> str | None:
-    said = str(error)
-    if _is_named(error, "RemoteProtocolError") and said.startswith(_HUNG_UP):
+def _other_text(error: BaseException) -> str | None:
+    text = str(error)
+    if _is_named(error, "RemoteProtocolError") and text.startswith(_HUNG_UP):
         return "the server closed the connection before the whole answer was there"
-    if _is_named(error, "ProxyError") and (status := _STATUS.match(said)):
+    if _is_named(error, "ProxyError") and (status := _STATUS.match(text)):
         return f"the proxy answered {status[1]}"
     return _by_name(error, _WORDS) or ("the operating system reports an error" if isinstance(error, OSError) else None)
 
@@ -168,9 +166,9 @@ def _is_named(error: BaseException, name: str) -> bool:
     return any(cls.__name__ == name for cls in type(error).__mro__)
 
 
-def _by_name(error: BaseException, words: dict[str, str]) -> str | None:
+def _by_name(error: BaseException, texts: dict[str, str]) -> str | None:
     """Return the text for the class or its nearest base. Names, because each HTTP library has its own classes."""
-    return next((words[cls.__name__] for cls in type(error).__mro__ if cls.__name__ in words), None)
+    return next((texts[cls.__name__] for cls in type(error).__mro__ if cls.__name__ in texts), None)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

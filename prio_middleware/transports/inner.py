@@ -6,7 +6,6 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Iterable
 from functools import reduce
-from types import TracebackType
 from typing import Any, Protocol, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
@@ -44,12 +43,7 @@ class SyncInner(Protocol[_Sent_contra, _Received_co]):
 
     def handle_request(self, request: _Sent_contra) -> _Received_co: ...
     def __enter__(self) -> Any: ...
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None: ...
+    def __exit__(self, *args: Any, **kwargs: Any) -> None: ...  # noqa: PYI036 - any signature
     def close(self) -> None: ...
 
 
@@ -58,46 +52,33 @@ class AsyncInner(Protocol[_Sent_contra, _Received_co]):
 
     async def handle_async_request(self, request: _Sent_contra) -> _Received_co: ...
     async def __aenter__(self) -> Any: ...
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None: ...
+    async def __aexit__(self, *args: Any, **kwargs: Any) -> None: ...  # noqa: PYI036 - any signature
     async def aclose(self) -> None: ...
+
+
+InnerT = TypeVar("InnerT")
 
 
 class HTTPLibrary(Protocol):
     """Module ``httpx`` or ``httpx2``, with the public names that are needed here."""
 
+    __version__: Any
+    __name__: str
+    Client: Any
+    AsyncClient: Any
+    HTTPTransport: Any
+    AsyncHTTPTransport: Any
+    Request: Any
+    ByteStream: Any
+    SyncByteStream: Any
+    AsyncByteStream: Any
+    Timeout: Any
+    Limits: Any
+    create_ssl_context: Any
+
+    # Properties, because a mutable attribute would have to have exactly this type.
     @property
-    def __version__(self) -> Any: ...
-    @property
-    def __name__(self) -> str: ...
-    @property
-    def Client(self) -> Any: ...  # noqa: N802 - the library's own name
-    @property
-    def AsyncClient(self) -> Any: ...  # noqa: N802
-    @property
-    def HTTPTransport(self) -> Any: ...  # noqa: N802
-    @property
-    def AsyncHTTPTransport(self) -> Any: ...  # noqa: N802
-    @property
-    def Request(self) -> Any: ...  # noqa: N802
-    @property
-    def ByteStream(self) -> Any: ...  # noqa: N802
-    @property
-    def SyncByteStream(self) -> Any: ...  # noqa: N802
-    @property
-    def AsyncByteStream(self) -> Any: ...  # noqa: N802
-    @property
-    def Timeout(self) -> Any: ...  # noqa: N802
-    @property
-    def Limits(self) -> Any: ...  # noqa: N802
-    @property
-    def create_ssl_context(self) -> Any: ...
-    @property
-    def TransportError(self) -> type[Exception]: ...  # noqa: N802
+    def TransportError(self) -> type[Exception]: ...  # noqa: N802 - the library's own name
     @property
     def UnsupportedProtocol(self) -> type[Exception]: ...  # noqa: N802
 
@@ -107,9 +88,6 @@ class InnerUse:
 
     The use begins with this object, and ends with :meth:`leave`, or when the object is garbage-collected. Inner transports are
     compared by identity, so they need not be hashable or weakly referenceable.
-
-    Args:
-        inner: the inner transport, sync or async.
     """
 
     def __init__(self, inner: object) -> None:

@@ -7,6 +7,7 @@ them. Its tests compare it with the lowest supported and the newest version of t
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -50,6 +51,12 @@ def is_proxied(transport: Any) -> bool:
     return getattr(pool, "_proxy_url", None) is not None or getattr(pool, "_proxy", None) is not None
 
 
+def given_transports(options: Mapping[str, Any]) -> list[Any]:
+    """Return the transports of the caller among the options of a client."""
+    given = (options.get("transport"), options.get("token_transport"), *dict(options.get("mounts") or {}).values())
+    return [transport for transport in given if transport is not None]
+
+
 def redirect_problem(transports: Iterable[Any], client: str) -> ConfigurationError | None:
     """Return the error of a transport that follows redirects itself, or None.
 
@@ -69,25 +76,20 @@ def redirect_problem(transports: Iterable[Any], client: str) -> ConfigurationErr
 
 
 class Route(NamedTuple):
-    """Route to one URL.
+    """Route to one URL: the transport of API calls, and its proxy if the library created it with one.
 
-    Attributes:
-        transport: the transport of API calls to that URL.
-        is_given: True if the caller provided the transport.
-        proxy: the proxy of a transport that the library created; None without one.
+    ``make`` creates an equal transport for one token request. It is None if the caller provided the transport.
     """
 
     transport: Any
-    is_given: bool = True
     proxy: Any = None
+    make: Callable[[], Any] | None = None
 
 
 class TokenRoute:
     """Route of a client's token and metadata requests: one transport for all, which stays open.
 
-    Args:
-        transport: the transport.
-        api: URLs of the API, if its calls go through the same transport.
+    ``api`` names URLs of the API, if its calls go through the same transport.
     """
 
     def __init__(self, transport: Any, api: Iterable[str] = ()) -> None:
@@ -104,21 +106,18 @@ class TokenRoute:
         Raises:
             InsecureTransportError: a request over plain HTTP to this machine would go through a proxy.
         """
-        route = self.find(url)
-        if _leaks(route, url):
+        if self.leaks(url):
             raise proxied_loopback(url, None)
-        return self._open(route)
+        route = self.find(url)
+        return (route.make(), True) if route.make else (route.transport, False)
 
     def leaks(self, url: str) -> bool:
         """Return True if a request to ``url`` is plain HTTP to this machine and would go through a proxy."""
-        return _leaks(self.find(url), url)
+        return _is_plain_loopback(url) and is_proxied(self.find(url).transport)
 
     def hint(self, url: str) -> str | None:
         """Return advice for a failed request to ``url``, if its route may be the cause."""
         return _HINT if self._api and parse_origin(url) not in self._api else None
-
-    def _open(self, route: Route) -> tuple[Any, bool]:
-        return route.transport, False
 
 
 class Routes(TokenRoute):
@@ -126,12 +125,11 @@ class Routes(TokenRoute):
 
     Args:
         client: a client of the library with the same options. Only its transports are used.
-        make: the library's transport class.
-        inner: options of a transport, without its proxy.
+        make: creates a transport of the library with these options, for ``proxy=``.
         proxies: proxies by URL pattern, as the library reads them.
         from_environment: True if the proxies come from the environment.
-        given: patterns of the caller's own mounts.
-        is_given: True if the caller provided the client's transport.
+        own_mounts: URL patterns of the caller's mounts.
+        own_transport: True if the caller provided the client's transport.
         api: the API's URL.
     """
 
@@ -139,34 +137,32 @@ class Routes(TokenRoute):
         self,
         client: Any,
         make: Callable[..., Any],
-        inner: Mapping[str, Any],
         proxies: Mapping[str, Any],
         *,
         from_environment: bool,
-        given: Iterable[str],
-        is_given: bool,
+        own_mounts: Iterable[str],
+        own_transport: bool,
         api: str,
     ) -> None:
         super().__init__(transport_of(client), [api] if api else ())
         self._mounts: Mapping[Any, Any] = client._mounts  # noqa: SLF001 - there is no public name
+        self._choose: Callable[[Any], Any] = client._transport_for_url  # noqa: SLF001 - as above
         self._parse: Callable[[str], Any] = type(client.base_url)
-        self._make = make
-        self._inner = inner
-        self._proxies = proxies
         self._from_environment = from_environment
-        self._given = frozenset(given)
-        self._direct = Route(self._transport, is_given)
+        self._own_mounts = frozenset(own_mounts)
+        self._direct = Route(self._transport, make=None if own_transport else functools.partial(make, proxy=None))
+        self._proxied: dict[int, Route] = {}
+        for pattern, transport in self._mounts.items():
+            if transport is not None and pattern.pattern not in self._own_mounts:
+                proxy = proxies[pattern.pattern]
+                self._proxied[id(transport)] = Route(transport, proxy, functools.partial(make, proxy=proxy))
 
     def find(self, url: str) -> Route:
-        wanted = self._parse(url)
-        for pattern, transport in self._mounts.items():
-            if pattern.matches(wanted):
-                if transport is not None and pattern.pattern in self._given:
-                    return Route(transport)
-                if transport is None or (self._from_environment and _is_plain_loopback(url)):
-                    return self._direct
-                return Route(transport, is_given=False, proxy=self._proxies[pattern.pattern])
-        return self._direct
+        transport = self._choose(self._parse(url))
+        route = self._proxied.get(id(transport))
+        if route is None:
+            return self._direct if transport is self._transport else Route(transport)
+        return self._direct if self._from_environment and _is_plain_loopback(url) else route
 
     def hint(self, url: str) -> str | None:
         route = self.find(url)
@@ -174,89 +170,62 @@ class Routes(TokenRoute):
             named_by = "the environment" if self._from_environment else "the option or setting proxy"
             proxy = safe_url(route.proxy.url)
             return f"The request went through the proxy {proxy}, from {named_by}: check that it can be reached."
-        return super().hint(url) if route is self._direct and route.is_given else None
+        return super().hint(url) if route is self._direct and route.make is None else None
 
     def wrapped(self, wrap: Callable[[Any], Any]) -> dict[str, Any]:
         """Return ``transport=`` and ``mounts=`` of a client with the same routes, each transport wrapped by ``wrap``."""
+
+        def direct_to_loopback(proxied: Any) -> Any:
+            def choose(url: Any) -> Any:
+                return self._transport if is_plain_loopback(url.scheme, url.host) else proxied
+
+            return ChoosingTransport(choose, [proxied])
+
         mounts: dict[str, Any] = {}
         for pattern, transport in self._mounts.items():
             inner = transport
-            if self._from_environment and pattern.pattern not in self._given and pattern.scheme != "https":
-                inner = _DirectToLoopback(transport, self._transport)
+            if self._from_environment and pattern.pattern not in self._own_mounts and pattern.scheme != "https":
+                inner = direct_to_loopback(transport)
             mounts[pattern.pattern] = None if transport is None else wrap(inner)
         return {"transport": wrap(self._transport), "mounts": mounts}
 
     def single(self) -> Any:
         """Return one transport that sends each request by its route."""
-        return _ByRoute(self, self._transport, self._mounts.values()) if self._mounts else self._transport
+        if not self._mounts:
+            return self._transport
 
-    def _open(self, route: Route) -> tuple[Any, bool]:
-        return (route.transport, False) if route.is_given else (self._make(**self._inner, proxy=route.proxy), True)
+        def choose(url: Any) -> Any:
+            text = str(url)
+            if self.leaks(text):
+                raise proxied_loopback(url, None)
+            return self.find(text).transport
+
+        mounted = [transport for transport in self._mounts.values() if transport is not None]
+        return ChoosingTransport(choose, [self._transport, *mounted])
 
 
-class _DirectToLoopback:
-    """Transport through a proxy of the environment, except for plain HTTP to this machine, which goes directly.
+class ChoosingTransport:
+    """Transport that sends each request through another transport, which ``choose`` returns for its URL.
 
-    Sync and async: it returns the results of the transports as they are.
+    Sync and async: it returns the results of the others as they are. The given ``transports`` are closed with it.
     """
 
-    def __init__(self, proxied: Any, direct: Any) -> None:
-        self.proxied = proxied
-        self._direct = direct
+    def __init__(self, choose: Callable[[Any], Any], transports: list[Any]) -> None:
+        self._choose = choose
+        self.transports = transports
 
     def handle_request(self, request: Any) -> Any:
-        return self._for(request.url).handle_request(request)
+        return self._choose(request.url).handle_request(request)
 
     def handle_async_request(self, request: Any) -> Any:
-        return self._for(request.url).handle_async_request(request)
-
-    def close(self) -> Any:
-        return self.proxied.close()
-
-    def aclose(self) -> Any:
-        return self.proxied.aclose()
-
-    def __enter__(self) -> Any:
-        return self.proxied.__enter__()
-
-    def __exit__(self, *error: object) -> Any:
-        return self.proxied.__exit__(*error)
-
-    def __aenter__(self) -> Any:
-        return self.proxied.__aenter__()
-
-    def __aexit__(self, *error: object) -> Any:
-        return self.proxied.__aexit__(*error)
-
-    def _for(self, url: Any) -> Any:
-        return self._direct if is_plain_loopback(url.scheme, url.host) else self.proxied
-
-
-class _ByRoute:
-    """Transport that sends each request through the transport that its client would choose. Sync and async.
-
-    Args:
-        routes: the client's routes.
-        transport: its transport for URLs without a mount.
-        mounted: those of its mounts, None for no proxy.
-    """
-
-    def __init__(self, routes: Routes, transport: Any, mounted: Iterable[Any]) -> None:
-        self._routes = routes
-        self._transports = [transport, *(each for each in mounted if each is not None)]
-
-    def handle_request(self, request: Any) -> Any:
-        return self._for(request.url).handle_request(request)
-
-    def handle_async_request(self, request: Any) -> Any:
-        return self._for(request.url).handle_async_request(request)
+        return self._choose(request.url).handle_async_request(request)
 
     def close(self) -> None:
-        for transport in self._transports:
+        for transport in self.transports:
             transport.close()
 
     async def aclose(self) -> None:
-        for transport in self._transports:
+        for transport in self.transports:
             await transport.aclose()
 
     def __enter__(self) -> Any:
@@ -271,42 +240,37 @@ class _ByRoute:
     async def __aexit__(self, *error: object) -> None:
         await self.aclose()
 
-    def _for(self, url: Any) -> Any:
-        text = str(url)
-        if self._routes.leaks(text):
-            raise proxied_loopback(url, None)
-        return self._routes.find(text).transport
-
 
 def find_routes(
-    library: HTTPLibrary, options: Mapping[str, Any], *, is_async: bool = False, api: str = ""
+    library: HTTPLibrary, options: Mapping[str, Any], *, client: str | None = None, api: str = "", is_async: bool = False
 ) -> Routes | ConfigurationError:
     """Let the library choose the routes of a client with these options.
 
-    A returned error names the option, setting or variable that cannot be used, without its value.
+    A returned error names a missing package, or the option, setting or variable that cannot be used, without its value.
 
     Args:
         library: ``httpx`` or ``httpx2``.
-        options: ``INNER_OPTIONS``, ``transport`` and ``mounts``. A proxy may be a :class:`Secret`.
-        is_async: True for an async client.
+        options: ``INNER_OPTIONS``, ``transport`` and ``mounts``; others are ignored. A proxy may be a :class:`Secret`.
+        client: the client's name, for errors.
         api: the API's URL.
+        is_async: True for an async client.
     """
-    inner = {name: value for name, value in options.items() if name in INNER_OPTIONS}
+    routes = _find_routes(library, options, api=api, is_async=is_async)
+    return routes.copy(client=client) if isinstance(routes, ConfigurationError) else routes
+
+
+def _find_routes(library: HTTPLibrary, options: Mapping[str, Any], *, api: str, is_async: bool) -> Routes | ConfigurationError:
     transport, mounts = options.get("transport"), dict(options.get("mounts") or {})
+    used = INNER_OPTIONS if transport is None else {"trust_env"}
+    inner = {name: value for name, value in options.items() if name in used}
     proxy, trust_env = inner.pop("proxy", None), inner.get("trust_env", True)
     if isinstance(proxy, Secret):
         proxy = proxy.reveal()
     make_client = library.AsyncClient if is_async else library.Client
-    make = library.AsyncHTTPTransport if is_async else library.HTTPTransport
     if transport is None:
-        context = _tls_context(library, inner)
-        if isinstance(context, ConfigurationError):
-            return context
-        inner["verify"] = context
-        for name, url in _named_proxies(proxy, trust_env=trust_env):
-            # A "/" in a password may leave a URL that parses, but has another host.
-            if isinstance(url, str) and cuts_password(url):
-                return _unreadable_proxy(name)
+        problem = _prepare_options(library, inner, proxy)
+        if problem:
+            return problem
     from_environment = proxy is None and trust_env and transport is None
     try:
         client = make_client(**inner, proxy=proxy, transport=transport, mounts=mounts)
@@ -315,17 +279,35 @@ def find_routes(
         raise
     except Exception:  # noqa: BLE001 - it may hold a password, so it becomes a PrioError
         plain = functools.partial(make_client, **{**inner, "trust_env": False})
-        return _explained(plain, proxy, mounts, trust_env=trust_env)
+        return _unusable_option(plain, proxy, mounts, trust_env=trust_env)
     return Routes(
         client,
-        make,
-        inner,
+        functools.partial(library.AsyncHTTPTransport if is_async else library.HTTPTransport, **inner),
         proxies,
         from_environment=from_environment,
-        given=mounts,
-        is_given=transport is not None,
+        own_mounts=mounts,
+        own_transport=transport is not None,
         api=api,
     )
+
+
+def _prepare_options(library: HTTPLibrary, inner: dict[str, Any], proxy: Any) -> ConfigurationError | None:
+    """Put the TLS context into ``inner``, the options of a transport. Return the error of an option that cannot be used."""
+    if inner.get("http2") and importlib.util.find_spec("h2") is None:
+        # The library's transport would fail at the first connection only, with the token request.
+        return ConfigurationError(
+            "http2 is on, and the package h2 is not installed.",
+            remedy="Install it with pip install h2, or set http2 to false.",
+        )
+    context = _tls_context(library, inner)
+    if isinstance(context, ConfigurationError):
+        return context
+    inner["verify"] = context
+    for name, url in _named_proxies(proxy, trust_env=inner.get("trust_env", True)):
+        # A "/" in a password may leave a URL that parses, but has another host.
+        if isinstance(url, str) and cuts_password(url):
+            return _unreadable_proxy(name)
+    return None
 
 
 def _tls_context(library: HTTPLibrary, inner: dict[str, Any]) -> ssl.SSLContext | ConfigurationError:
@@ -340,19 +322,19 @@ def _tls_context(library: HTTPLibrary, inner: dict[str, Any]) -> ssl.SSLContext 
     return shared_tls_context(context_key(library, verify, parts, trust_env=trust_env, http_versions=versions), make)
 
 
-def _explained(make_client: Callable[..., Any], proxy: Any, mounts: Any, *, trust_env: bool) -> ConfigurationError:
+def _unusable_option(make_client: Callable[..., Any], proxy: Any, mounts: Any, *, trust_env: bool) -> ConfigurationError:
     """Return the error of the option that the library cannot use: try each one alone."""
-    if error := _failure(make_client):
+    if error := _error_of(make_client):
         kind = type(error).__name__
         return ConfigurationError(f"The HTTP library cannot create a client with these limits=, http1= and http2=: {kind}.")
     for name, url in _named_proxies(proxy, trust_env=trust_env):
-        error = _failure(functools.partial(make_client, proxy=url))
+        error = _error_of(functools.partial(make_client, proxy=url))
         if isinstance(error, ImportError):
             missing = str(error).partition(". ")[0].rstrip(".")
             return ConfigurationError(f"{name} names a proxy that cannot be used: {missing}.", remedy=_INSTALL)
         if error:
             return _unreadable_proxy(name)
-    if _failure(functools.partial(make_client, mounts=mounts)):
+    if _error_of(functools.partial(make_client, mounts=mounts)):
         return ConfigurationError(
             "mounts= contains a pattern that the HTTP library cannot read.",
             remedy="Write patterns as all://, https:// or https://host.example:8443.",
@@ -363,7 +345,7 @@ def _explained(make_client: Callable[..., Any], proxy: Any, mounts: Any, *, trus
     )
 
 
-def _failure(make: Callable[[], Any]) -> Exception | None:
+def _error_of(make: Callable[[], Any]) -> Exception | None:
     try:
         make()
     except Exception as error:  # noqa: BLE001 - the library may raise anything
@@ -391,10 +373,6 @@ def _variable(scheme: str) -> str:
     """Return the name of the proxy variable. If both spellings are set, the lower-case one counts."""
     name = f"{scheme}_proxy"
     return name if os.environ.get(name) else name.upper()
-
-
-def _leaks(route: Route, url: str) -> bool:
-    return _is_plain_loopback(url) and is_proxied(route.transport)
 
 
 def _is_plain_loopback(url: str) -> bool:

@@ -16,16 +16,10 @@ if TYPE_CHECKING:
 
 
 class CertificateNames(NamedTuple):
-    """Names of certificate options in error messages.
+    """Names in error messages of the options for certificate authorities, for the client certificate, and for its password."""
 
-    Attributes:
-        trusted: the option for certificate authorities.
-        own: the option for the client certificate.
-        password: the option for the password of its key.
-    """
-
-    trusted: str
-    own: str
+    authorities: str
+    certificate: str
     password: str
 
 
@@ -50,12 +44,8 @@ def shared_tls_context(
 ) -> ContextT:
     """Return the context of this process for ``key``, which is made once. An error is not kept.
 
-    A forked process makes its own: another thread may hold a lock inside the context at the time of the fork.
-
-    Args:
-        key: everything that the context depends on, see :func:`context_key`.
-        make: makes the context.
-        limit: maximum contexts that are kept. The oldest one is dropped first.
+    A forked process makes its own: another thread may hold a lock inside the context at the time of the fork. At most ``limit``
+    contexts are kept. The oldest one is dropped first. :func:`context_key` returns the key.
     """
     mine = os.getpid(), *key
     known: ContextT | None = _contexts.get(mine)
@@ -86,15 +76,8 @@ def context_key(
     files = [Path(file) for file in (*named, verify, *cert[:2]) if isinstance(file, str | os.PathLike)]
     # The functions are part of the key, because packages such as truststore replace them.
     functions = library.create_ssl_context, ssl.SSLContext
-    return (
-        *functions,
-        os.environ.get("SSLKEYLOGFILE"),
-        verify,
-        cert,
-        tuple(named),
-        tuple(map(file_stamp, files)),
-        http_versions,
-    )
+    stamps = tuple(map(file_stamp, files))
+    return (*functions, os.environ.get("SSLKEYLOGFILE"), verify, cert, tuple(named), stamps, http_versions)
 
 
 def tls_context(
@@ -102,17 +85,10 @@ def tls_context(
 ) -> ssl.SSLContext | ConfigurationError:
     """Return the TLS context for all connections of a client.
 
-    OpenSSL's prompt for the password of a key is disabled. A returned error names a setting, an option or a variable, without
-    its value.
-
-    Args:
-        library: ``httpx`` or ``httpx2``.
-        verify: the library's option, or the path of a PEM file with certificate authorities.
-        cert: the library's option.
-        trust_env: read ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``.
-        names: option names for errors.
+    ``verify`` and ``trust_env`` are as for :func:`context_key`; ``cert`` is the library's option. OpenSSL's prompt for the
+    password of a key is disabled. A returned error names a setting, an option or a variable, without its value.
     """
-    name = names.trusted
+    name = names.authorities
     if verify is True and trust_env:
         name = next((variable for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(variable)), name)
     try:
@@ -121,7 +97,7 @@ def tls_context(
         else:
             context = library.create_ssl_context(verify=verify, trust_env=trust_env)
         if cert:
-            name = names.own
+            name = names.certificate
             context.load_cert_chain(*_without_prompt(cert))
     except Warning:
         raise
@@ -138,10 +114,10 @@ def tls_context(
 
 
 def _without_prompt(cert: Any) -> tuple[Any, ...]:
-    own, *more = (cert,) if isinstance(cert, str | Path) else cert
+    certificate, *more = (cert,) if isinstance(cert, str | Path) else cert
     key, password = (*more, None, None)[:2]
 
     def no_password() -> str:
         raise _NoPasswordError
 
-    return own, key, password or no_password
+    return certificate, key, password or no_password

@@ -98,10 +98,10 @@ def test_what_cannot_be_built_names_the_client(changes: dict[str, Any], message:
 def test_a_plan_takes_the_settings_of_one_client_or_looks_it_up() -> None:
     given = Settings.from_values(client_id="a", client_secret="b", clients={"berlin": {"client_id": "c", "client_secret": "d"}})
 
-    assert build.plan("berlin", given, httpx).name == "berlin"
-    assert build.plan(None, given, httpx).name == "default"
-    assert build.plan(None, settings(name="x"), httpx).name == "x"
-    assert build.plan(None, settings(), httpx).base_url == "https://sandbox-distributor-api.prioticket.com/v3.8/distributor"
+    assert build.plan("berlin", given, httpx, {}).name == "berlin"
+    assert build.plan(None, given, httpx, {}).name == "default"
+    assert build.plan(None, settings(name="x"), httpx, {}).name == "x"
+    assert build.plan(None, settings(), httpx, {}).base_url == "https://sandbox-distributor-api.prioticket.com/v3.8/distributor"
 
 
 def test_without_settings_the_environment_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_without_settings_the_environment_is_read(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PRIO_CLIENT_ID", "from the environment")
     monkeypatch.setenv("PRIO_CLIENT_SECRET", "s3cret")
 
-    assert build.plan(None, None, httpx).pipeline.provider.endpoint.auth.client_id == "from the environment"
+    assert build.plan(None, None, httpx, {}).pipeline.provider.endpoint.auth.client_id == "from the environment"
 
 
 def test_timeouts_limits_and_proxy_become_the_librarys() -> None:

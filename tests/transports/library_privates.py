@@ -48,5 +48,5 @@ def chosen_proxy(client: Any, library: Any, url: str) -> str | None:
     """Return the proxy that ``client`` chooses for ``url``, through every transport that wraps the library's own."""
     transport = client._transport_for_url(library.URL(url))
     while not hasattr(transport, "_pool"):
-        transport = getattr(transport, "proxied", None) or transport.inner
+        transport = getattr(transport, "transports", [None])[0] or transport.inner
     return proxy_of(transport)

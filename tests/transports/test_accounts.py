@@ -311,10 +311,21 @@ async def test_another_token_provider_has_no_accounts(matrix: MatrixClient, bank
         await matrix.caller(transport).get("/products", **of("berlin"))
 
 
+async def test_no_token_is_sent_for_the_account_of_a_function_if_the_provider_has_none(
+    matrix: MatrixClient, bank: Bank
+) -> None:
+    inner = matrix.library.MockTransport(bank)
+    plain = matrix.transport(inner, provider=StaticTokenProvider("t"), origins=[BASE]).pipeline
+    transport = matrix.transport(inner, pipeline=plain.with_account(lambda: "berlin"))
+    with pytest.raises(ConfigurationError, match="no accounts"):
+        await matrix.caller(transport).get("/products")
+
+
 async def test_a_hand_built_provider_has_no_accounts_of_its_own(matrix: MatrixClient, bank: Bank) -> None:
     caller = matrix.client(bank, settings=own())
-    with pytest.raises(UnknownAccountError):
+    with pytest.raises(UnknownAccountError) as caught:
         await caller.get("/products", **of("berlin"))
+    assert caught.value.url == f"{BASE}/products"
 
 
 def test_a_resolver_from_the_settings(matrix: MatrixClient, bank: Bank) -> None:

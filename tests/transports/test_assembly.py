@@ -10,11 +10,16 @@ import httpx
 import pytest
 
 from prio_middleware import ConfigurationError
-from prio_middleware.transports.options import assemble
+from prio_middleware.build import Plan
+from prio_middleware.settings import Settings
+from prio_middleware.transports.client_factory import assemble
+from tests.long.e2e.leak import assert_silent
 from tests.transports.library_privates import max_connections_of, proxy_of, speaks_http2, tls_context_of
 from tests.transports.matrix import BASE, settings
 
 MINE = httpx.MockTransport(lambda _: httpx.Response(200))
+
+CANARY = "kanarie-of-an-option"
 
 PROXY_VARIABLES = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"]
 
@@ -26,18 +31,23 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def wrapped(inner: Any, _: Any) -> Any:
+def wrapped(inner: Any, **_: Any) -> Any:
     return ("wrapped", inner)
 
 
+def plan(configured: dict[str, Any] | None) -> Plan:
+    pipeline: Any = None
+    return Plan("shop", "https://api.example", pipeline, configured or {})
+
+
 def make(options: dict[str, Any], configured: dict[str, Any] | None = None) -> dict[str, Any]:
-    made = assemble(options, configured or {}, httpx, wrapped, client="shop", api="https://api.example")
+    made = assemble(options, plan(configured), httpx, wrapped)
     assert isinstance(made, dict)
     return made
 
 
 def mistake(options: dict[str, Any], configured: dict[str, Any] | None = None) -> ConfigurationError:
-    made = assemble(options, configured or {}, httpx, wrapped, client="shop", api="https://api.example")
+    made = assemble(options, plan(configured), httpx, wrapped)
     assert isinstance(made, ConfigurationError)
     assert made.client == "shop"
     return made
@@ -130,7 +140,7 @@ def test_what_means_not_given_to_the_library_means_it_here(base_url: Any) -> Non
     assert [proxy_of(transport) for _, transport in own["mounts"].values()] == ["proxy.example"]
     assert [made["transport"] for made in given] == [("wrapped", MINE)] * 2
     for made in (own, *given):
-        assert made.keys() == {"headers", "transport", "mounts", "trust_env"}
+        assert made.keys() == {"base_url", "headers", "transport", "mounts", "trust_env"}
 
 
 @pytest.mark.pitfall(id="placeholder-options")
@@ -143,6 +153,16 @@ def test_a_factory_that_passes_on_what_it_was_not_given_makes_a_client(library_n
         return getattr(face, make_client)(settings=settings(), headers=headers, timeout=timeout, auth=auth, base_url="")
 
     assert str(factory(headers={"x": "y"}, timeout=3.0, auth=None).base_url) == f"{BASE}/"
+
+
+@pytest.mark.parametrize("make_client", ["client", "async_client"])
+def test_an_error_of_the_settings_shows_no_option(library_name: str, make_client: str) -> None:
+    face = importlib.import_module(f"prio_middleware.{library_name}")
+    configured = Settings.from_values(client_id="shop", client_secret="s3cret", environment="sandbox")
+    with pytest.raises(ConfigurationError, match="berlin") as caught:
+        getattr(face, make_client)("berlin", settings=configured, headers={"X-Key": CANARY})
+
+    assert_silent(caught.value, [CANARY])
 
 
 @pytest.mark.parametrize(("options", "configured"), [({"http2": True}, {}), ({}, {"http2": True})])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from typing import Self
@@ -227,7 +228,7 @@ async def test_closing_waits_for_a_read_that_will_not_end_but_not_for_ever(matri
 
 def test_a_blocking_look_ahead_ends_with_the_first_chunk_after_its_time() -> None:
     chunks = iter([b"1", b"2", b"3"])
-    prefix = read_ahead(chunks, 100, -1.0)
+    prefix = read_ahead(chunks, 100, 0.0)
 
     assert (prefix.content, prefix.complete, prefix.broken) == (b"1", False, None)
     assert list(prefix.rest) == [b"2", b"3"]
@@ -235,7 +236,7 @@ def test_a_blocking_look_ahead_ends_with_the_first_chunk_after_its_time() -> Non
 
 @pytest.mark.parametrize(("limit", "content", "complete"), [(3, b"123", True), (1, b"12", False)])
 def test_or_with_its_limit(limit: int, content: bytes, *, complete: bool) -> None:
-    prefix = read_ahead([b"1", b"2", b"3"], limit, 20.0)
+    prefix = read_ahead([b"1", b"2", b"3"], limit, math.inf)
     assert (prefix.content, prefix.complete) == (content, complete)
 
 
@@ -244,6 +245,6 @@ def test_or_with_the_body() -> None:
         yield b"1"
         raise ZeroDivisionError
 
-    prefix = read_ahead(breaking(), 100, 20.0)
+    prefix = read_ahead(breaking(), 100, math.inf)
     assert prefix.content == b"1"
     assert isinstance(prefix.broken, ZeroDivisionError)

@@ -11,7 +11,7 @@ import pytest
 
 from prio_middleware.oauth.effects import Stop
 from prio_middleware.oauth.token_request import TokenRequest
-from prio_middleware.transports.cutoff import closing_connections, cutting_off
+from prio_middleware.transports.deadlines import closing_connections, cutting_off
 
 
 class Stream:

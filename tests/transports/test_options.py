@@ -9,7 +9,7 @@ import httpx
 import httpx2
 import pytest
 
-from prio_middleware.transports.options import ClientOptions
+from prio_middleware.transports.client_factory import ClientOptions
 
 
 @pytest.mark.parametrize("client", [httpx.Client, httpx.AsyncClient, httpx2.Client, httpx2.AsyncClient])

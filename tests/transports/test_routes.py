@@ -258,6 +258,15 @@ async def test_a_proxy_of_the_environment_is_left_out_for_this_machine_alone(
     assert sent == [("localhost", False), ("api.example", True)]
 
 
+def test_a_mount_of_the_caller_for_this_machine_counts_beside_a_proxy_of_the_environment(
+    library: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://proxy.example")
+    mounted = library.MockTransport(library.Response)
+
+    assert routes(library, mounts={"http://localhost": mounted}).find("http://localhost:9/").transport is mounted
+
+
 def test_what_is_proxied_is_seen_of_the_librarys_own_transports(library: Any) -> None:
     assert is_proxied(library.HTTPTransport(proxy="https://proxy.example", verify=CONTEXT))
     assert not is_proxied(library.HTTPTransport(uds="/nowhere", verify=CONTEXT))

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from prio_middleware import build
-from prio_middleware.transports.options import MINIMUM_TIMEOUT, STEPS, Timeouts
+from prio_middleware.transports.deadlines import MINIMUM_TIMEOUT, STEPS, Timeouts
 from tests.transports.matrix import MatrixClient, Server
 
 

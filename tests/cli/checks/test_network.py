@@ -12,8 +12,7 @@ from prio_middleware import ClientSettings
 from prio_middleware._util.origins import Origin
 from prio_middleware.build import client_options
 from prio_middleware.cli.check_probes import CheckStatus, Hop, connect, first_hop, resolve
-from prio_middleware.transports.options import routes_for
-from prio_middleware.transports.routes import Route, Routes
+from prio_middleware.transports.routes import Route, Routes, find_routes
 
 API = Origin("https", "api.example", None)
 
@@ -27,7 +26,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def routes(**values: Any) -> Routes:
     settings = ClientSettings(**{"client_id": "shop", "client_secret": "s3cret", **values})
-    found = routes_for(client_options(settings, httpx), httpx, client="shop", api=settings.base_url)
+    found = find_routes(httpx, client_options(settings, httpx), client="shop", api=settings.base_url)
     assert isinstance(found, Routes)
     return found
 

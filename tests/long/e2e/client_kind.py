@@ -11,9 +11,9 @@ import anyio
 import pytest
 
 from prio_middleware import TokenError, build
+from prio_middleware.build.client_options import trust_of
 from prio_middleware.sandbox import Account, Sandbox, SandboxApp
 from prio_middleware.settings import ClientSettings
-from prio_middleware.transports.options import trust_of
 from tests.kinds import CLIENT_KINDS
 from tests.long.e2e.leak import assert_silent
 from tests.transports.library_privates import transport_of

@@ -21,7 +21,7 @@ RUNS, AT_ONCE, KILLS = 100, 8, 40
 
 CALLS = """
 import os, sys
-import prio_middleware.build, prio_middleware.transports.options
+import prio_middleware.build
 from prio_middleware.httpx import client
 
 def wait():

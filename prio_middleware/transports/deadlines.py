@@ -1,4 +1,4 @@
-"""Hard deadline for token requests: shut down their connections, whatever the server sends.
+"""Deadlines of token requests: the timeouts of their steps, and the end of their connections, whatever the server sends.
 
 The timeouts of an HTTP library limit each wait for bytes, not their sum: slow headers, endless 1xx responses or chunk
 extensions pass them. Shutting a socket down wakes a thread that reads from it; closing it from another thread does not.
@@ -9,21 +9,49 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from typing import Any
 
+from .._util.clock import monotonic
 from ..oauth.token_request import TokenRequest
+
+STEPS = ("connect", "read", "write", "pool")
+"""Steps of a request that have a timeout of their own."""
+
+MINIMUM_TIMEOUT = 0.001
+"""Seconds. A socket takes 0 for "do not wait", which raises another error than a timeout."""
+
+
+class Timeouts(dict[str, float]):
+    """Timeouts with a common deadline, for ``request.extensions["timeout"]``. The library reads it at the start of each step.
+
+    Waiting for the pool, the connection and the response are separate steps with separate timeouts. Each step gets the time
+    that the earlier ones left, so that all end at the deadline.
+
+    Args:
+        each: maximum seconds of one step.
+        total: maximum seconds of all steps, from now.
+        clock: monotonic clock, in seconds.
+    """
+
+    def __init__(self, each: float, total: float, clock: Callable[[], float] = monotonic) -> None:
+        super().__init__(dict.fromkeys(STEPS, each))
+        self._until = clock() + total
+        self._clock = clock
+
+    def get(self, step: str, default: Any = None, /) -> Any:
+        """Return the timeout of ``step`` in seconds, if it starts now."""
+        if step not in self:
+            return default
+        return max(MINIMUM_TIMEOUT, min(self[step], self._until - self._clock()))
+
 
 CONNECTED = ("connect_tcp.complete", "connect_unix_socket.complete")
 """Events of httpcore's ``trace`` extension that carry a new connection (https://www.encode.io/httpcore/extensions/#trace)."""
 
 
 class Cutoff:
-    """Connections of one request. Transports without the ``trace`` extension report none.
-
-    Attributes:
-        is_cut: True after :meth:`cut`.
-    """
+    """Connections of one request. Transports without the ``trace`` extension report none."""
 
     def __init__(self) -> None:
         self.is_cut = False
@@ -55,10 +83,10 @@ class Cutoff:
 def cutting_off(request: TokenRequest) -> Generator[Cutoff]:
     """Shut down the connections of ``request`` at its deadline, or when its fetch is stopped.
 
-    Only if the provider runs the request in a thread of its own: otherwise no thread may be started for the timer.
+    Do neither if the fetch runs in the caller's thread (``request.stop`` is None): a timer needs a thread, and none can be
+    started.
     """
-    cutoff = Cutoff()
-    try:
+    with closing(Cutoff()) as cutoff:
         if request.stop is None:
             yield cutoff
             return
@@ -70,8 +98,6 @@ def cutting_off(request: TokenRequest) -> Generator[Cutoff]:
                 yield cutoff
             finally:
                 alarm.cancel()
-    finally:
-        cutoff.close()
 
 
 @asynccontextmanager
