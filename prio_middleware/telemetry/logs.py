@@ -21,6 +21,7 @@ from ..errors import (
     TokenEndpointUnavailableError,
     TokenError,
     TokenRequestRefusedError,
+    TokenUnchangedError,
 )
 from . import names
 from .counters import IGNORED_403_LOG_SECONDS, NAMES_LIMIT
@@ -53,12 +54,12 @@ _BY_CAUSE: Final = {
     "connection": "connection_error",
 }
 
-
 _BY_CLASS: Final = {
     CredentialsRefusedError: "invalid_client",
     TokenRequestRefusedError: "4xx",
     InvalidTokenResponseError: "invalid_response",
     DiscoveryError: "invalid_response",
+    TokenUnchangedError: names.UNCHANGED_TOKEN,
 }
 
 
