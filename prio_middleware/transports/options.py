@@ -191,7 +191,8 @@ def _trust(options: Mapping[str, Any], configured: Mapping[str, Any]) -> Iterato
     if cert is not None:
         parts = (cert,) if isinstance(cert, str | os.PathLike) else cert[:2]  # The third part is a password.
         yield f"cert {' '.join(map(str, parts))}"
-    if (trust_env := options.get("trust_env", True)) != configured.get("trust_env", True):
+    of_settings = configured.get("trust_env", True)
+    if (trust_env := options.get("trust_env", of_settings)) != of_settings:
         yield f"trust_env {trust_env}"
 
 
