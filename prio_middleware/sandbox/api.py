@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import json
 import math
@@ -18,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .admin import Admin, AdminEndpoint, Operations, perform
+from .admin import Admin, AdminEndpoint
 from .api_errors import ApiError, bad_request, forbidden
 from .authentication import Grant, OAuthError, authorize
 from .booking import PRODUCTS as CATALOGUE
@@ -241,10 +240,9 @@ class SandboxApp(Starlette):
         self.options = options or SandboxOptions()
         self.base_path = f"/{self.options.version}/distributor"
         self.sandbox_state = State(self.options, clock or Clock())
-        self.operations = Operations(self.sandbox_state)
-        self.admin = Admin(functools.partial(perform, self.operations))
+        self.admin = Admin(self.sandbox_state)
         super().__init__(
-            routes=_routes(self.operations, self.sandbox_state, self.base_path),
+            routes=_routes(self.admin, self.sandbox_state, self.base_path),
             middleware=[Middleware(Gate, state=self.sandbox_state, base=self.base_path)],
             exception_handlers={HTTPException: self._answer_error, ApiError: self._answer_error},
         )
@@ -258,12 +256,12 @@ class SandboxApp(Starlette):
         return cast("ApiError", error).response(challenges=self.sandbox_state.options.challenges)
 
 
-def _routes(operations: Operations, state: State, base: str) -> list[Route | Mount]:
+def _routes(admin: Admin, state: State, base: str) -> list[Route | Mount]:
     token = Route(TOKEN_ROUTE, SandboxTokenEndpoint(state).answer, methods=["POST"])
     return [
         *MetadataEndpoint(state, base).routes(),
         Mount(base, routes=[token, *DistributorApi(state).routes()]),
         Route("/echo", open_echo, methods=_METHODS),
         Route("/redirect", redirect, methods=_METHODS),
-        Route(f"{ADMIN}{{operation}}", AdminEndpoint(operations, state.admin_key).answer, methods=["POST"]),
+        Route(f"{ADMIN}{{operation}}", AdminEndpoint(admin, state.admin_key).answer, methods=["POST"]),
     ]

@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import Counter, deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 TOKEN_ROUTE = "/oauth2/token"
 """The token endpoint's path below the API's root."""
@@ -109,18 +107,6 @@ class Counts:
     max_per_second: int = 0
     blocked: int = 0
     refusals_last_minute: int = 0
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Counts:
-        """Return the counts from a JSON document, whose keys are all text."""
-        values = dict(document)
-        values["calls_by_status"] = _by_status(values["calls_by_status"])
-        values["calls_by_route"] = {route: _by_status(statuses) for route, statuses in values["calls_by_route"].items()}
-        return cls(**values)
-
-
-def _by_status(document: Mapping[str, int]) -> dict[int, int]:
-    return {int(status): count for status, count in document.items()}
 
 
 class _Gauge:

@@ -156,7 +156,6 @@ class ServerThread:
         self.url = listen.url(sock.getsockname()[1])
         self.ca_pem = tls.ca_pem if tls else None
         self.admin = app.admin
-        self.operations = app.operations
         self.admin_key = app.sandbox_state.admin_key
         self._pauses = app.sandbox_state.pauses
         self._listener = Listener(app, sock, tls.context if tls else None)

@@ -251,26 +251,9 @@ class SandboxOptions:
                 raise unknown("option", name, names)
         return dataclasses.replace(self, **changes)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the options as JSON values, with the sandbox's secrets."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> SandboxOptions:
-        """Return the options from a document of :meth:`to_json`."""
-        accounts = tuple(account_from_json(account) for account in document["accounts"])
-        values: dict[str, Any] = {**document, "accounts": accounts}
-        return cls(**values)
-
 
 def _fits(value: object, annotation: str) -> bool:
     """Return True if ``value`` has the type ``annotation``, or the annotation is not in ``_TYPES``."""
     if isinstance(value, bool):
         return annotation == "bool"
     return isinstance(value, _TYPES.get(annotation, object))
-
-
-def account_from_json(document: Mapping[str, Any]) -> Account:
-    """Return an account from a document with its attributes."""
-    values: dict[str, Any] = {**document, "scopes": tuple(document["scopes"])}
-    return Account(**values)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import importlib.util
-import json
 import os
+import pickle
 import ssl
 import stat
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, Self, cast
 
 from ..errors import ConfigurationError
-from .admin import Admin, answer, error_document
+from .admin import Admin
 from .counts import TOKEN_ROUTE
 from .sandbox_options import Certificate, Listen, SandboxOptions
 
@@ -38,6 +37,14 @@ class SandboxServer(Protocol):
 
     def stop(self) -> None:
         """Stop serving within seconds, even if clients keep connections open."""
+
+
+class _Reached(NamedTuple):
+    """Facts about a server in another process."""
+
+    url: str
+    ca_pem: bytes | None
+    admin_key: str
 
 
 class _Running(NamedTuple):
@@ -266,15 +273,12 @@ class ServerProcess:
         )
         self._lock = threading.Lock()
         self.pid = self._process.pid
-        self.admin = Admin(self._perform)
+        self.admin = cast("Admin", _RemoteAdmin(self._call))
         try:
-            reached = self._exchange({"options": options.to_json(), "listen": dataclasses.asdict(listen)})
+            self.url, self.ca_pem, self.admin_key = self._call((options, listen))
         except BaseException:
             self.stop()
             raise
-        self.url: str = reached["url"]
-        self.ca_pem: bytes | None = reached["ca_pem"].encode() if reached["ca_pem"] else None
-        self.admin_key: str = reached["admin_key"]
 
     def stop(self) -> None:
         """Ask the process to end, and kill it after the timeout."""
@@ -287,54 +291,54 @@ class ServerProcess:
             self._process.wait()
         _pipe(self._process.stdout).close()
 
-    def _perform(self, name: str, arguments: Mapping[str, Any]) -> Any:
-        return self._exchange({"name": name, "arguments": arguments})
+    def _call(self, message: object) -> Any:
+        """Send a message, and return the process's reply or raise its error."""
+        commands, replies = _pipe(self._process.stdin), _pipe(self._process.stdout)
+        try:
+            with self._lock:
+                pickle.dump(message, commands)
+                commands.flush()
+                reply = pickle.load(replies)  # noqa: S301 - from a process that runs this module
+        except (OSError, EOFError, pickle.UnpicklingError):
+            raise ConfigurationError("The sandbox's process has ended.", remedy="Read its standard error output.") from None
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
 
-    def _exchange(self, message: Mapping[str, Any]) -> Any:
-        with self._lock:
-            reply = _request_reply(self._process, json.dumps(message).encode())
-        if reply is None:
-            raise ConfigurationError("The sandbox's process has ended.", remedy="Read its standard error output.")
-        if "result" not in reply:
-            raise ConfigurationError(reply["message"], remedy=reply["remedy"])
-        return reply["result"]
+
+class _RemoteAdmin:
+    """:class:`Admin` of another process, to which it sends the calls of all methods."""
+
+    def __init__(self, call: Callable[[object], Any]) -> None:
+        self._call = call
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        getattr(Admin, name)  # An unknown name raises AttributeError here, too.
+        return lambda *args, **kwargs: self._call((name, args, kwargs))
 
 
-def run_commands(commands: IO[str], replies: IO[str]) -> None:
-    """Run the child process: serve as the first line says, then perform the operation of each further line."""
-    reply, served = _serve(json.loads(commands.readline()))
-    _write(replies, reply)
-    if served is None:
+def run_commands(commands: IO[bytes], replies: IO[bytes]) -> None:
+    """Run the child process: serve as the first message says, then call the method of :class:`Admin` in each further one."""
+    try:
+        served = start_thread(*pickle.load(commands))  # noqa: S301 - from the parent process
+    except ConfigurationError as error:
+        _reply(replies, error)
         return
-    for line in commands:
-        command = json.loads(line)
-        _write(replies, answer(served.operations, command["name"], command["arguments"]))
+    _reply(replies, _Reached(served.url, served.ca_pem, served.admin_key))
+    with contextlib.suppress(EOFError):  # The parent closes the pipe.
+        while True:
+            name, args, kwargs = pickle.load(commands)  # noqa: S301
+            try:
+                result = getattr(served.admin, name)(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - the parent raises it
+                result = error
+            _reply(replies, result)
     served.stop()
 
 
-def _serve(order: Mapping[str, Any]) -> tuple[dict[str, Any], ServerThread | None]:
-    try:
-        served = start_thread(SandboxOptions.from_json(order["options"]), Listen(**order["listen"]))
-    except ConfigurationError as error:
-        return error_document(error), None
-    ca_pem = served.ca_pem.decode() if served.ca_pem else None
-    return {"result": {"url": served.url, "ca_pem": ca_pem, "admin_key": served.admin_key}}, served
-
-
-def _write(replies: IO[str], document: Mapping[str, Any]) -> None:
-    replies.write(json.dumps(document) + "\n")
+def _reply(replies: IO[bytes], result: object) -> None:
+    pickle.dump(result, replies)
     replies.flush()
-
-
-def _request_reply(process: subprocess.Popen[bytes], line: bytes) -> Mapping[str, Any] | None:
-    """Send ``line`` and return the reply. Return None if the process has ended or its reply is not JSON."""
-    try:
-        _pipe(process.stdin).write(line + b"\n")
-        _pipe(process.stdin).flush()
-        reply: Mapping[str, Any] = json.loads(_pipe(process.stdout).readline())
-    except (OSError, ValueError):
-        return None
-    return reply
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:

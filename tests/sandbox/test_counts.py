@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import anyio
 import pytest
 
@@ -39,13 +37,6 @@ async def test_what_is_counted(caller: Caller, app: SandboxApp) -> None:
         max_per_second=8,
         refusals_last_minute=3,
     )
-
-
-async def test_counts_survive_the_way_through_json(caller: Caller, app: SandboxApp) -> None:
-    await caller.call("GET", "/products")
-    document = app.operations.counts()
-
-    assert Counts.from_json(json.loads(json.dumps(document))) == app.admin.counts()
 
 
 async def test_requests_are_kept_with_what_they_carried(caller: Caller, app: SandboxApp) -> None:
