@@ -23,7 +23,6 @@ from .authentication import Grant, OAuthError, authorize
 from .booking import PRODUCTS as CATALOGUE
 from .booking import find_product, read_date
 from .counts import TOKEN_ROUTE, SeenRequest
-from .faults import Replaced
 from .sandbox_options import ALL_SCOPES, BOOKING, BOOKING_DETAILS, BOOKINGS, PRODUCTS, RESERVATIONS, SandboxOptions
 from .state import Clock, State
 from .token_endpoint import MetadataEndpoint, SandboxTokenEndpoint, error_response
@@ -64,7 +63,7 @@ class Gate:
                     state.limits.refused(caller, state.clock(), enforced=state.options.limits)
             await send(message)
 
-        state.counters.arrived(seen, state.clock())
+        state.counters.arrived(seen)
         try:
             # A client that disconnects in the middle of its request gets no response.
             with contextlib.suppress(ClientDisconnect):
@@ -87,7 +86,7 @@ class Gate:
             return self._app
         app = Stall(state.pauses, options.api_delay, self._app) if options.api_delay else self._app
         fault = state.api_faults.next(seen.route)
-        return app if fault is None else state.api_faults.replace(fault[0], Replaced(fault[1], state.pauses, app))
+        return app if fault is None else fault.replace(state.pauses, app)
 
 
 def see(scope: Scope, base: str) -> SeenRequest:

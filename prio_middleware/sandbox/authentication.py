@@ -162,7 +162,8 @@ def _decode(assertion: str, key: Key, algorithms: tuple[str, ...]) -> Mapping[st
 
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-_SKEW = 5.0
+_ASSERTION_LIFETIME, _SKEW = 60.0, 5.0
+"""Longest lifetime of an assertion, and tolerance of its times, in seconds."""
 
 
 @dataclass(eq=False)
@@ -259,7 +260,7 @@ class Authenticator:
     """Verifier of credentials.
 
     Attributes:
-        options: accepted methods and lifetimes.
+        options: accepted methods.
         accounts: accounts by client id.
         audiences: accepted values of an assertion's ``aud``: the token URL, and the issuer.
         assertions: used assertions.
@@ -305,7 +306,7 @@ class Authenticator:
             return "iss"
         if claims.get("aud") not in self.audiences:
             return "aud"
-        if not self.now < expires_at <= self.now + self.options.assertion_lifetime + _SKEW:
+        if not self.now < expires_at <= self.now + _ASSERTION_LIFETIME + _SKEW:
             return "exp"
         jti = claims.get("jti")
         if not isinstance(jti, str) or not self.assertions.use(client_id, jti, expires_at, self.now):

@@ -57,7 +57,6 @@ class SeenTokenRequest:
         client_id: the client id in its credentials, valid or not; empty without credentials.
         method: the client authentication method (``client_secret_basic`` ...); empty without one.
         content_type: the ``Content-Type`` header.
-        accept_encoding: the ``Accept-Encoding`` header.
         parameters: the parameters of the body, without secret and assertion.
         error: the error code of the response; None for a token.
         fault: the fault that replaced the response; None without a fault.
@@ -66,7 +65,6 @@ class SeenTokenRequest:
     client_id: str
     method: str
     content_type: str
-    accept_encoding: str
     parameters: dict[str, str]
     error: str | None
     fault: str | None = None
@@ -78,17 +76,15 @@ class Counts:
 
     Attributes:
         token_requests: requests that reached the token endpoint.
-        tokens_issued: those answered with a token, without a fault.
-        token_refusals: those answered with an OAuth error.
-        token_faults: those whose response a fault replaced.
-        token_requests_by_client: by client id.
-        max_concurrent_token_requests: the most in progress at one time.
+        tokens_issued: token requests answered with a token, without a fault.
+        token_refusals: token requests answered with an OAuth error.
+        token_faults: token requests whose response a fault replaced.
+        token_requests_by_client: token requests by client id.
         calls: all other requests.
-        calls_by_status: by the status of the response.
-        calls_by_route: by path and status.
+        calls_by_status: calls by the status of the response.
+        calls_by_route: calls by path and status.
         calls_without_token: calls without ``Authorization``, but for ``system/*`` and metadata.
-        max_concurrent_calls: the most in progress at one time.
-        max_per_second: the most requests of any kind that arrived within one second.
+        max_concurrent_calls: the most calls in progress at one time.
         blocked: requests of any kind answered 429 because a limit was exceeded.
         refusals_last_minute: responses 4xx that count towards the limit now.
     """
@@ -98,27 +94,13 @@ class Counts:
     token_refusals: int = 0
     token_faults: int = 0
     token_requests_by_client: dict[str, int] = field(default_factory=dict)
-    max_concurrent_token_requests: int = 0
     calls: int = 0
     calls_by_status: dict[int, int] = field(default_factory=dict)
     calls_by_route: dict[str, dict[int, int]] = field(default_factory=dict)
     calls_without_token: int = 0
     max_concurrent_calls: int = 0
-    max_per_second: int = 0
     blocked: int = 0
     refusals_last_minute: int = 0
-
-
-class _Gauge:
-    """Number in progress now, and its maximum."""
-
-    def __init__(self) -> None:
-        self.now = 0
-        self.peak = 0
-
-    def enter(self) -> None:
-        self.now += 1
-        self.peak = max(self.peak, self.now)
 
 
 class Counters:
@@ -131,8 +113,7 @@ class Counters:
     def __init__(self, *, paths: int = PATHS) -> None:
         self._paths = paths
         self._lock = threading.Lock()
-        self._tokens_under_way = _Gauge()
-        self._calls_under_way = _Gauge()
+        self._calls_in_progress = 0
         self.reset()
 
     def reset(self) -> None:
@@ -144,23 +125,20 @@ class Counters:
             self._clients: Counter[str] = Counter()
             self._statuses: Counter[int] = Counter()
             self._routes: dict[str, Counter[int]] = {}
-            self._last_second: deque[float] = deque()
-            self._max_per_second = 0
-            for gauge in (self._tokens_under_way, self._calls_under_way):
-                gauge.peak = gauge.now
+            self._max_concurrent_calls = self._calls_in_progress
 
-    def arrived(self, seen: SeenRequest, now: float) -> None:
+    def arrived(self, seen: SeenRequest) -> None:
         """Count a request that arrived."""
         with self._lock:
             self._requests.append(seen)
-            self._total["token_requests" if seen.token_request else "calls"] += 1
-            if not seen.token_request and seen.authorization is None and not seen.route.startswith(_OPEN):
+            if seen.token_request:
+                self._total["token_requests"] += 1
+                return
+            self._total["calls"] += 1
+            if seen.authorization is None and not seen.route.startswith(_OPEN):
                 self._total["calls_without_token"] += 1
-            self._gauge(seen).enter()
-            self._last_second.append(now)
-            while self._last_second[0] <= now - 1:
-                self._last_second.popleft()
-            self._max_per_second = max(self._max_per_second, len(self._last_second))
+            self._calls_in_progress += 1
+            self._max_concurrent_calls = max(self._max_concurrent_calls, self._calls_in_progress)
 
     def answered(self, seen: SeenRequest, status: int) -> None:
         """Count a response that is about to be sent."""
@@ -174,7 +152,7 @@ class Counters:
     def left(self, seen: SeenRequest) -> None:
         """Record the end of a request, answered or not."""
         with self._lock:
-            self._gauge(seen).now -= 1
+            self._calls_in_progress -= not seen.token_request
 
     def blocked(self) -> None:
         """Count a request that exceeded a limit."""
@@ -205,13 +183,8 @@ class Counters:
             return Counts(
                 **self._total,
                 token_requests_by_client=dict(self._clients),
-                max_concurrent_token_requests=self._tokens_under_way.peak,
                 calls_by_status=dict(self._statuses),
                 calls_by_route={route: dict(statuses) for route, statuses in self._routes.items()},
-                max_concurrent_calls=self._calls_under_way.peak,
-                max_per_second=self._max_per_second,
+                max_concurrent_calls=self._max_concurrent_calls,
                 refusals_last_minute=refusals_last_minute,
             )
-
-    def _gauge(self, seen: SeenRequest) -> _Gauge:
-        return self._tokens_under_way if seen.token_request else self._calls_under_way

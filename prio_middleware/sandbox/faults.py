@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
@@ -47,19 +47,26 @@ class Replaced:
     options: FaultOptions
     pauses: Pauses
     app: ASGIApp
-    document: Mapping[str, Any] = field(default_factory=dict)
-    secret: str = ""
+    document: Mapping[str, Any]
+    secret: str
 
 
 Fault = Callable[[Replaced], ASGIApp]
 
 
 @dataclass(slots=True)
-class _Due:
+class PlannedFault:
+    """Fault of the next ``times`` responses at routes that begin with ``path``; of all responses if ``times`` is None."""
+
     name: str
+    fault: Fault
     options: FaultOptions
     times: int | None
     path: str
+
+    def replace(self, pauses: Pauses, app: ASGIApp, document: Mapping[str, Any] | None = None, secret: str = "") -> ASGIApp:
+        """Return the response that replaces ``app``. The arguments are attributes of :class:`Replaced`."""
+        return self.fault(Replaced(self.options, pauses, app, document or {}, secret))
 
 
 class FaultPlan:
@@ -72,49 +79,33 @@ class FaultPlan:
     def __init__(self, table: Mapping[str, Fault]) -> None:
         self._table = table
         self._lock = threading.Lock()
-        self._due: list[_Due] = []
+        self._due: list[PlannedFault] = []
 
     def add(self, name: str, options: FaultOptions, times: int | None = 1, path: str = "") -> None:
-        """Replace the next ``times`` responses under ``path``, or all if ``times`` is None.
-
-        Raises:
-            ConfigurationError: there is no such fault.
-        """
+        """Plan the fault ``name``. Raise ConfigurationError if there is none."""
         if name not in self._table:
             raise unknown("fault", name, self._table)
         with self._lock:
-            self._due.append(_Due(name, options, times, path))
+            self._due.append(PlannedFault(name, self._table[name], options, times, path))
 
     def clear(self) -> None:
         """Drop every planned fault."""
         with self._lock:
             self._due.clear()
 
-    def next(self, route: str) -> tuple[str, FaultOptions] | None:
-        """Return the name and options of the fault for the next response at ``route``, if one is planned."""
-        if not self._due:
-            return None
+    def next(self, route: str) -> PlannedFault | None:
+        """Return the fault of the next response at ``route``, if one is planned."""
         with self._lock:
             due = next((due for due in self._due if route.startswith(due.path)), None)
-            if due is None:
-                return None
-            if due.times is not None:
+            if due is not None and due.times is not None:
                 due.times -= 1
                 if due.times <= 0:
                     self._due.remove(due)
-            return due.name, due.options
+            return due
 
-    def replace(self, name: str, replaced: Replaced) -> ASGIApp:
-        """Return the response of the fault ``name``."""
-        return self._table[name](replaced)
-
-
-_HTML = "<!doctype html><title>Gateway</title><h1>Something is wrong</h1>"
 
 _JSON = {"content-type": "application/json"}
-
 _GZIP = {**_JSON, "content-encoding": "gzip"}
-
 _MIB = 1024 * 1024
 
 
@@ -138,7 +129,7 @@ def _fixed(app: ASGIApp) -> Fault:
 
 
 def _html(status: int) -> Fault:
-    return _fixed(HTMLResponse(_HTML, status))
+    return _fixed(HTMLResponse("<!doctype html><title>Gateway</title><h1>Something is wrong</h1>", status))
 
 
 def _json_text(text: str | bytes) -> Fault:

@@ -17,17 +17,11 @@ from .api_errors import unknown
 _PREFIX = "https://www.prioticketapis.com/auth/distributor"
 
 BOOKING = f"{_PREFIX}.booking"
-
 PRODUCTS = f"{_PREFIX}.products.readonly"
-
 RESERVATIONS = f"{_PREFIX}.reservations"
-
 BOOKINGS = f"{_PREFIX}.bookings"
-
 BOOKING_DETAILS = f"{_PREFIX}.bookings.details"
-
 REPORTING = f"{_PREFIX}/reporting"
-
 ALL_SCOPES = (BOOKING, PRODUCTS, RESERVATIONS, BOOKINGS, BOOKING_DETAILS, REPORTING)
 
 
@@ -155,7 +149,6 @@ class SandboxOptions:
         basic_encodings: accepted encodings of Basic credentials: ``raw`` (RFC 7617), ``form`` (RFC 6749 §2.3.1).
         client_auth_methods: accepted methods: ``client_secret_basic``, ``client_secret_post``, ``private_key_jwt``.
         issuer: the issuer identifier, which assertions may name as ``aud`` besides the token URL; None for the API's root.
-        assertion_lifetime: the longest lifetime of an assertion, in seconds.
         refuse_credentials: True to answer every token request with ``invalid_client``.
         limits: True to block a caller after more than 60 responses 4xx or 1,000 requests in a minute.
         token_delay: the delay of every response of the token endpoint, in seconds.
@@ -181,7 +174,6 @@ class SandboxOptions:
     basic_encodings: tuple[str, ...] = ("raw",)
     client_auth_methods: tuple[str, ...] = ("client_secret_basic",)
     issuer: str | None = None
-    assertion_lifetime: float = 60
     refuse_credentials: bool = False
     limits: bool = True
     token_delay: float = 0

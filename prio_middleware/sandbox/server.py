@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, Self, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from ..errors import ConfigurationError
 from .admin import Admin
@@ -27,18 +27,6 @@ if TYPE_CHECKING:
     from .state import Clock
 
 
-class SandboxServer(Protocol):
-    """Sandbox served by a thread or a process."""
-
-    url: str
-    ca_pem: bytes | None
-    admin: Admin
-    admin_key: str
-
-    def stop(self) -> None:
-        """Stop serving within seconds, even if clients keep connections open."""
-
-
 class _Reached(NamedTuple):
     """Facts about a server in another process."""
 
@@ -48,7 +36,7 @@ class _Reached(NamedTuple):
 
 
 class _Running(NamedTuple):
-    served: SandboxServer
+    served: ServerThread | ServerProcess
     folder: tempfile.TemporaryDirectory[str]
 
 
@@ -129,7 +117,11 @@ class Sandbox:
         if self._running:
             raise ConfigurationError("This sandbox is already running.", remedy="Create a second one to run two.")
         directory = _own_directory()
-        served = self._serve()
+        served = (
+            ServerProcess(self.options, self._listen)
+            if self._process
+            else start_thread(self.options, self._listen, self._clock)
+        )
         self._running = _Running(served, tempfile.TemporaryDirectory(prefix="sandbox-", dir=directory))
         if served.ca_pem:
             self._ca_path().write_bytes(served.ca_pem)
@@ -208,11 +200,6 @@ class Sandbox:
         """Return the settings of a client of this sandbox as environment variables."""
         return {f"PRIO_{name.upper()}": value for name, value in self.client_settings().items()}
 
-    def _serve(self) -> SandboxServer:
-        if self._process:
-            return ServerProcess(self.options, self._listen)
-        return start_thread(self.options, self._listen, self._clock)
-
     def _reached(self) -> _Running:
         if self._running is None:
             raise ConfigurationError("This sandbox is not running.", remedy="Call start(), or use it in a with statement.")
@@ -271,6 +258,7 @@ class ServerProcess:
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
         )
+        self._commands, self._replies = (cast("IO[bytes]", pipe) for pipe in (self._process.stdin, self._process.stdout))
         self._lock = threading.Lock()
         self.pid = self._process.pid
         self.admin = cast("Admin", _RemoteAdmin(self._call))
@@ -283,22 +271,20 @@ class ServerProcess:
     def stop(self) -> None:
         """Ask the process to end, and kill it after the timeout."""
         with contextlib.suppress(OSError):
-            _pipe(self._process.stdin).close()
+            self._commands.close()
         try:
             self._process.wait(self._stop_timeout)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        _pipe(self._process.stdout).close()
+        self._replies.close()
 
     def _call(self, message: object) -> Any:
         """Send a message, and return the process's reply or raise its error."""
-        commands, replies = _pipe(self._process.stdin), _pipe(self._process.stdout)
         try:
             with self._lock:
-                pickle.dump(message, commands)
-                commands.flush()
-                reply = pickle.load(replies)  # noqa: S301 - from a process that runs this module
+                _send(self._commands, message)
+                reply = pickle.load(self._replies)  # noqa: S301 - from a process that runs this module
         except (OSError, EOFError, pickle.UnpicklingError):
             raise ConfigurationError("The sandbox's process has ended.", remedy="Read its standard error output.") from None
         if isinstance(reply, Exception):
@@ -322,9 +308,9 @@ def run_commands(commands: IO[bytes], replies: IO[bytes]) -> None:
     try:
         served = start_thread(*pickle.load(commands))  # noqa: S301 - from the parent process
     except ConfigurationError as error:
-        _reply(replies, error)
+        _send(replies, error)
         return
-    _reply(replies, _Reached(served.url, served.ca_pem, served.admin_key))
+    _send(replies, _Reached(served.url, served.ca_pem, served.admin_key))
     with contextlib.suppress(EOFError):  # The parent closes the pipe.
         while True:
             name, args, kwargs = pickle.load(commands)  # noqa: S301
@@ -332,14 +318,10 @@ def run_commands(commands: IO[bytes], replies: IO[bytes]) -> None:
                 result = getattr(served.admin, name)(*args, **kwargs)
             except Exception as error:  # noqa: BLE001 - the parent raises it
                 result = error
-            _reply(replies, result)
+            _send(replies, result)
     served.stop()
 
 
-def _reply(replies: IO[bytes], result: object) -> None:
-    pickle.dump(result, replies)
-    replies.flush()
-
-
-def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
-    return cast("IO[bytes]", pipe)
+def _send(pipe: IO[bytes], message: object) -> None:
+    pickle.dump(message, pipe)
+    pipe.flush()

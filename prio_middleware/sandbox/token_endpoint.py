@@ -14,7 +14,6 @@ from starlette.types import ASGIApp
 
 from .authentication import Authenticator, Grant, OAuthError, Presented, presented
 from .counts import METADATA_ROUTE, TOKEN_ROUTE, SeenTokenRequest
-from .faults import Replaced
 from .sandbox_options import ALL_SCOPES, Account
 from .state import State
 
@@ -85,10 +84,7 @@ class MetadataEndpoint:
         document = self._document(f"{request.url.scheme}://{request.url.netloc}{self._base}")
         fault = self._state.metadata_faults.next(request.url.path.removeprefix(self._base))
         app = JSONResponse(document)
-        if fault is None:
-            return app
-        name, how = fault
-        return self._state.metadata_faults.replace(name, Replaced(how, self._state.pauses, app, document))
+        return app if fault is None else fault.replace(self._state.pauses, app, document)
 
     def _document(self, base_url: str) -> Mapping[str, object]:
         options = self._state.options
@@ -136,10 +132,9 @@ class SandboxTokenEndpoint:
                 client_id=credentials.client_id,
                 method=credentials.method,
                 content_type=request.headers.get("content-type", ""),
-                accept_encoding=request.headers.get("accept-encoding", ""),
                 parameters={name: value for name, value in parameters.items() if name not in _CONFIDENTIAL},
                 error=outcome.code if isinstance(outcome, OAuthError) else None,
-                fault=fault[0] if fault else None,
+                fault=fault.name if fault else None,
             )
         )
         await state.pauses.sleep(options.token_delay)
@@ -152,10 +147,7 @@ class SandboxTokenEndpoint:
             if expires_in:  # as text, because it may be a number that Python cannot hold
                 text = f'{text[:-1]}, "expires_in": {expires_in}}}'
             app = Response(text, headers={**_NO_STORE, "Content-Type": "application/json"})
-        if fault is None:
-            return app
-        name, how = fault
-        return state.token_faults.replace(name, Replaced(how, state.pauses, app, json.loads(text), credentials.secret))
+        return app if fault is None else fault.replace(state.pauses, app, json.loads(text), credentials.secret)
 
 
 def error_response(error: OAuthError) -> Response:
