@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ..errors import TokenError
 from ..telemetry.counters import ClientCounters
@@ -12,37 +11,6 @@ from .access_token import AccessToken
 from .effects import Pause, Post, Steps, Wait, Within
 from .single_flight import InFlightFetch, NoOutcome, Outcome
 from .token_response import TokenResponse
-
-
-@dataclass(frozen=True, slots=True)
-class TokenReport:
-    """State of one token, without the token itself and without I/O.
-
-    Attributes:
-        expires_in: seconds until the token expires, not positive once it has; None if there is no token.
-        failure: error of the last fetch, unless one has succeeded since.
-        failed_ago: seconds since that failure.
-        cooldown_seconds: seconds for which no fetch is made after that failure, or None.
-        fetching: a fetch is in progress.
-        lifetime: lifetime of the token in seconds when it was issued; None if there is no token.
-        without_token: the client has no usable token, for any options, and its last fetch failed.
-        never_tried: no fetch has completed with the present credentials.
-    """
-
-    expires_in: float | None = None
-    failure: TokenError | None = None
-    failed_ago: float | None = None
-    cooldown_seconds: float | None = None
-    fetching: bool = False
-    lifetime: float | None = None
-    without_token: bool = False
-    never_tried: bool = False
-
-    @property
-    def is_usable(self) -> bool:
-        """True if there is a token, and it has not expired."""
-        return self.expires_in is not None and self.expires_in > 0
-
 
 Result = AccessToken | TokenError
 

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from . import names
 from .counters import BLOCK_REASONS, OTHER, ClientCounters, client_name, living
 from .names import Metric
-from .providers import ReportsStore, ReportsToken, StoreState
+from .providers import ReportsStore, ReportsToken, StoreReport
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -132,7 +132,7 @@ STORE_OUTCOMES: Final = {
     "error": "errors",
     "fallback": "fallbacks",
 }
-"""Reported outcomes of a shared token store, with the fields of :class:`StoreState` that count them."""
+"""Reported outcomes of a shared token store, with the fields of :class:`StoreReport` that count them."""
 
 _global_counters: WeakValueDictionary[int, ClientCounters] = WeakValueDictionary()
 """Counters that report to the global meter provider, from before OpenTelemetry is loaded."""
@@ -304,7 +304,7 @@ def _store_circuit(counters: ClientCounters) -> Observed:
         yield int(any(report.circuit != "closed" for report in reports)), {}
 
 
-def _store_reports(counters: ClientCounters) -> list[StoreState]:
+def _store_reports(counters: ClientCounters) -> list[StoreReport]:
     reports = [provider.store_report() for provider in counters.providers() if isinstance(provider, ReportsStore)]
     return [report for report in reports if report.kind != "memory"]
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .._util.redaction import safe_url
 from ..build import pipeline_for
-from ..oauth.observation import TokenReport
-from ..telemetry.providers import HasTokenURL, ReportsStore, ReportsToken, StoreState, TokenState
+from ..telemetry.providers import HasTokenURL, ReportsStore, ReportsToken, StoreReport, TokenReport
 from .responses import Answer
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ class ClientReadiness:
     failed_ago: float | None = None
     cooldown_seconds: float | None = None
     source: str | None = None
-    store: StoreState | None = None
+    store: StoreReport | None = None
     provider: str = "client_credentials"
 
 
@@ -134,7 +133,7 @@ async def aprobe(clients: AsyncFetching, *names: str) -> Readiness:
     return state
 
 
-def is_ready(report: TokenState, *, ready_before_first_token: bool) -> bool:
+def is_ready(report: TokenReport, *, ready_before_first_token: bool) -> bool:
     """Return True if a call made now can be expected to have a token.
 
     A client is ready while its token is valid although the endpoint fails: otherwise every process would leave the load
@@ -159,7 +158,7 @@ def _client_readiness(settings: ClientSettings) -> ClientReadiness:
 
 def provider_readiness(provider: object, *, ready_before_first_token: bool = True) -> ClientReadiness:
     """Return the state of a token provider."""
-    report: TokenState = provider.report() if isinstance(provider, ReportsToken) else TokenReport()
+    report = provider.report() if isinstance(provider, ReportsToken) else TokenReport()
     failure = report.failure
     return ClientReadiness(
         ready=is_ready(report, ready_before_first_token=ready_before_first_token),

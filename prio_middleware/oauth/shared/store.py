@@ -1,4 +1,4 @@
-"""Shared stores: the protocol, reports, and observation of one."""
+"""Shared stores: the protocol, and observation of one."""
 
 from __future__ import annotations
 
@@ -113,35 +113,6 @@ class SharedStore(Protocol):
 
 
 OperationName = Literal["read", "acquire_lease", "publish_token", "publish_error", "release_lease"]
-
-
-@dataclass(slots=True)
-class StoreReport:
-    """State of the store that holds the tokens, without I/O. Counts are those of one provider in this process.
-
-    Attributes:
-        kind: ``memory``, or the kind of the shared store: ``redis`` or ``file``.
-        reachable: the last operation succeeded; None if there was none yet, or the store is not shared.
-        circuit: ``closed``; ``open`` while a failure keeps callers away; ``half_open`` when a probe is allowed.
-        hits: tokens taken from the store, each of which saved a token request.
-        published: tokens that the store accepted.
-        rejected: tokens that the store did not accept: the lease was lost, or the API rejected them meanwhile.
-        errors: errors of the token endpoint taken from the store, each of which saved a token request.
-        fallbacks: fetches without the store, because it did not answer, or no other process published a token in time.
-        failures: operations that failed.
-        last_failure: one word for the last of them.
-    """
-
-    kind: str = "memory"
-    reachable: bool | None = None
-    circuit: State = "closed"
-    hits: int = 0
-    published: int = 0
-    rejected: int = 0
-    errors: int = 0
-    fallbacks: int = 0
-    failures: int = 0
-    last_failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
