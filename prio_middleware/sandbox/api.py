@@ -33,13 +33,7 @@ ADMIN = "/_sandbox/"
 
 
 class Gate:
-    """ASGI middleware that counts requests, enforces limits and causes faults.
-
-    Args:
-        app: the routes.
-        state: the sandbox's state.
-        base: the path of the API's root.
-    """
+    """ASGI middleware that counts requests, enforces limits and causes faults. ``base`` is the path of the API's root."""
 
     def __init__(self, app: ASGIApp, state: State, base: str) -> None:
         self._app = app
@@ -231,7 +225,6 @@ class SandboxApp(Starlette):
 
     Attributes:
         admin: its admin interface.
-        options: its initial behaviour.
         base_path: the path of the API's root.
     """
 

@@ -27,9 +27,7 @@ class ApiError(Exception):
     """Error response of the API. Calls raise it.
 
     Attributes:
-        status: the HTTP status.
         code: one of the API's error codes.
-        message: a description.
         challenge: the ``error`` of a Bearer challenge (RFC 6750 §3.1); empty for one without; None for no challenge.
         scope: the required scopes (RFC 6750 §3).
     """

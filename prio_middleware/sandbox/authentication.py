@@ -95,17 +95,10 @@ class Tokens:
 
 
 def authorize(authorization: str | None, needs: tuple[str, ...], tokens: Tokens, options: SandboxOptions, now: float) -> Grant:
-    """Return the grant of the token.
-
-    Args:
-        authorization: the ``Authorization`` header.
-        needs: scopes, of which one is enough.
-        tokens: issued tokens.
-        options: the statuses of errors.
-        now: the time by the sandbox's clock.
+    """Return the grant of the token in an ``Authorization`` header.
 
     Raises:
-        ApiError: the token is missing or invalid, or has none of the scopes.
+        ApiError: the token is missing or invalid at ``now`` by the sandbox's clock, or it has none of the scopes ``needs``.
     """
     if authorization is None:
         raise ApiError(options.missing_status, "MISSING_TOKEN", "There is no Authorization header.", challenge="")
@@ -260,10 +253,8 @@ class Authenticator:
     """Verifier of credentials.
 
     Attributes:
-        options: accepted methods.
         accounts: accounts by client id.
         audiences: accepted values of an assertion's ``aud``: the token URL, and the issuer.
-        assertions: used assertions.
         now: Unix time, in seconds.
     """
 

@@ -15,10 +15,6 @@ METADATA_ROUTE = "/.well-known/"
 
 _OPEN = ("/system/", METADATA_ROUTE)
 _KEPT = 20_000
-PATHS = 5_000
-"""Routes with their own count; further ones are counted together."""
-
-_OTHER = "(other)"
 
 
 @dataclass(slots=True)
@@ -26,13 +22,10 @@ class SeenRequest:
     """Request as it arrived, with its credentials.
 
     Attributes:
-        method: the HTTP method.
         path: the path with its query.
         route: the path below the API's root, without its query.
-        host: the ``Host`` header.
-        authorization: the ``Authorization`` header, or None.
         app_headers: the ``App-*`` headers, names in lower case.
-        status: the status of the response, or None if none was sent.
+        status: the status of the response; None if none was sent.
     """
 
     method: str
@@ -56,7 +49,6 @@ class SeenTokenRequest:
     Attributes:
         client_id: the client id in its credentials, valid or not; empty without credentials.
         method: the client authentication method (``client_secret_basic`` ...); empty without one.
-        content_type: the ``Content-Type`` header.
         parameters: the parameters of the body, without secret and assertion.
         error: the error code of the response; None for a token.
         fault: the fault that replaced the response; None without a fault.
@@ -104,13 +96,9 @@ class Counts:
 
 
 class Counters:
-    """Counters of a running sandbox. Thread-safe.
+    """Counters of a running sandbox. Thread-safe. Beyond ``paths`` routes, further ones are counted together as ``(other)``."""
 
-    Args:
-        paths: the number of routes with their own count. Further routes are counted together as ``(other)``.
-    """
-
-    def __init__(self, *, paths: int = PATHS) -> None:
+    def __init__(self, *, paths: int = 5_000) -> None:
         self._paths = paths
         self._lock = threading.Lock()
         self._calls_in_progress = 0
@@ -146,7 +134,7 @@ class Counters:
             seen.status = status
             if not seen.token_request:
                 self._statuses[status] += 1
-                route = seen.route if seen.route in self._routes or len(self._routes) < self._paths else _OTHER
+                route = seen.route if seen.route in self._routes or len(self._routes) < self._paths else "(other)"
                 self._routes.setdefault(route, Counter())[status] += 1
 
     def left(self, seen: SeenRequest) -> None:

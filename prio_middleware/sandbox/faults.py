@@ -37,8 +37,6 @@ class Replaced:
     """Response that a fault replaces.
 
     Attributes:
-        options: options of the fault.
-        pauses: waits that can be ended.
         app: the original response.
         document: the original token response or metadata; empty at the API.
         secret: the secret of the token request; empty at the API.
@@ -70,11 +68,7 @@ class PlannedFault:
 
 
 class FaultPlan:
-    """Planned faults of the token endpoint, the metadata or the API, in their order. Thread-safe.
-
-    Args:
-        table: faults by name.
-    """
+    """Planned faults of the token endpoint, the metadata or the API, in their order. Thread-safe."""
 
     def __init__(self, table: Mapping[str, Fault]) -> None:
         self._table = table

@@ -44,9 +44,8 @@ def make_tls(certificate: Certificate) -> ServerTLS:
 BACKLOG = 4096
 """Connections that may wait to be accepted: tests open a thousand at once."""
 
-_GRACE = 0.5
-
-_KEEP_ALIVE = 75
+_GRACE, _KEEP_ALIVE = 0.5, 75
+"""Seconds from the shutdown until open connections are aborted, and until an idle connection is closed."""
 
 
 class _Protocol(H11Protocol):
@@ -96,7 +95,7 @@ class Listener:
     Args:
         app: the application.
         sock: a listening socket; the listener closes it.
-        tls: the server's TLS, or None for plain HTTP.
+        tls: None for plain HTTP.
     """
 
     def __init__(self, app: ASGIApp, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
@@ -138,16 +137,7 @@ class Listener:
 
 
 class ServerThread:
-    """Sandbox served by a thread of this process.
-
-    Args:
-        options: its behaviour.
-        listen: its address, TLS and certificate.
-        clock: the clock of tokens, reservations and limits.
-
-    Raises:
-        ConfigurationError: the port is taken.
-    """
+    """Sandbox served by a thread of this process. Raises ConfigurationError if the port is taken."""
 
     def __init__(self, options: SandboxOptions, listen: Listen, clock: Clock | None = None) -> None:
         app = SandboxApp(options, clock)

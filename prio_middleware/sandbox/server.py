@@ -228,9 +228,6 @@ def start_thread(options: SandboxOptions, listen: Listen, clock: Clock | None = 
 
 COMMAND = (sys.executable, "-m", "prio_middleware.sandbox", "--control")
 
-STOP_TIMEOUT = 10.0
-"""Seconds until a process that does not end is killed."""
-
 
 class ServerProcess:
     """Sandbox served by another process.
@@ -239,7 +236,7 @@ class ServerProcess:
         options: its behaviour.
         listen: its address, TLS and certificate.
         command: the command line of the process.
-        stop_timeout: seconds that :meth:`stop` waits for the process to end before it kills it.
+        stop_timeout: seconds until a process that does not end is killed.
 
     Raises:
         ConfigurationError: the process cannot serve, or ended at once.
@@ -251,7 +248,7 @@ class ServerProcess:
         listen: Listen,
         command: Sequence[str] = COMMAND,
         *,
-        stop_timeout: float = STOP_TIMEOUT,
+        stop_timeout: float = 10.0,
     ) -> None:
         self._stop_timeout = stop_timeout
         # In its own process group: Ctrl-C reaches only the parent, which then ends it.

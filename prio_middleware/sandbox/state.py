@@ -38,9 +38,7 @@ WINDOW = 60.0
 BLOCK = 60.0
 """Duration of a block, in seconds."""
 
-MAX_REFUSALS = 60
-
-MAX_REQUESTS = 1000
+MAX_REFUSALS, MAX_REQUESTS = 60, 1000
 
 
 @dataclass(slots=True)
@@ -103,7 +101,6 @@ class State:
     Attributes:
         options: the current behaviour; replaced as a whole.
         accounts: accounts by client id; replaced as a whole.
-        clock: the clock of tokens, reservations and limits.
         admin_key: the header value that opens the admin interface over HTTP.
     """
 

@@ -61,12 +61,7 @@ def _json_pairs(body: bytes) -> list[tuple[str, str]]:
 
 
 class MetadataEndpoint:
-    """Metadata of the authorization server, or the next fault.
-
-    Args:
-        state: the sandbox's state.
-        base: the path of the API's root.
-    """
+    """Metadata of the authorization server, or the next fault. ``base`` is the path of the API's root."""
 
     def __init__(self, state: State, base: str) -> None:
         self._state = state

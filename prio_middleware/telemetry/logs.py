@@ -126,12 +126,7 @@ _failures: Final[dict[tuple[str | None, str, str], _Failure]] = {}
 def log_failure(message: str, *values: object, context: Context | None = None, kind: str = "", **fields: Any) -> None:
     """Log a warning when a failure begins, and at most once a minute while it lasts, with the number of events left out.
 
-    Args:
-        message: message of the line, with places for ``values``.
-        values: values for the message.
-        context: OpenTelemetry context of the line.
-        kind: tells failures of one client and event apart. It has few values.
-        fields: fields of the line, ``event`` and ``client`` among them.
+    ``kind`` tells failures of one client and event apart, and has few values. The other arguments are those of :func:`log`.
     """
     key = (fields["client"], fields["event"], kind)
     if len(_failures) >= _FAILURES_LIMIT and key not in _failures:
@@ -201,12 +196,7 @@ def block_reason(error: PrioError) -> str | None:
 class Reauthentication:
     """Observer of a re-authentication. Its span is current inside the block. Use it in functions and coroutines only.
 
-    Args:
-        telemetry: the call's OpenTelemetry providers.
-        counters: the client's counters.
-        client: the client's name.
-        status: status of the rejection.
-        code: error code of the rejection.
+    ``status`` and ``code``, an error code or None, are those of the rejection.
 
     Attributes:
         outcome: one of :data:`~prio_middleware.telemetry.counters.REAUTHENTICATIONS`; ``failed`` until it is set.
@@ -275,15 +265,7 @@ class Reauthentication:
 
 
 def count_ignored_403(counters: ClientCounters, client: str, method: str, url: object, seconds: float) -> None:
-    """Count a 403 without an error code that leads to no retry, and log one in 60 s.
-
-    Args:
-        counters: the client's counters.
-        client: the client's name.
-        method: the call's method.
-        url: the call's URL.
-        seconds: seconds of a monotonic clock.
-    """
+    """Count a 403 without an error code that leads to no retry, and log one in 60 ``seconds`` of a monotonic clock."""
     if not counters.count_ignored_403(seconds):
         return
     log(

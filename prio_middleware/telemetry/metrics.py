@@ -143,9 +143,6 @@ class Instruments:
 
     Clients of one name in several registries are reported as one: their counts are added, of gauges the highest is taken.
     At most ``metric_client_limit`` names are reported; further ones are reported as ``_other``.
-
-    Args:
-        meter_provider: the meter provider; None for the global one, which may be set later.
     """
 
     def __init__(self, meter_provider: MeterProvider | None) -> None:
@@ -216,11 +213,31 @@ class Instruments:
         return observe
 
 
+class _GlobalProvider:
+    """Key of the instruments that report to the global meter provider, which may be set later."""
+
+
+_global_provider = _GlobalProvider()
+
+_instruments: WeakKeyDictionary[Any, Instruments] = WeakKeyDictionary()
+
+_locks = [threading.Lock()]
+"""Lock under which instruments are made. A forked child needs a new one, because the copy may be locked."""
+
+
+def _renew_lock() -> None:
+    _locks[0] = threading.Lock()
+
+
 def instruments_for(telemetry: Telemetry, counters: ClientCounters) -> Instruments:
     """Return the instruments of a client, which report its counters from now on. Loads OpenTelemetry."""
     provider = telemetry.meter_provider
-    known = (_global[0] if _global else None) if provider is None else _given.get(provider)
-    instruments = known or _make(provider)
+    key = _global_provider if provider is None else provider
+    instruments = _instruments.get(key)
+    if instruments is None:
+        with _locks[0]:  # Of instruments that are made twice, the SDK drops the second.
+            instruments = _instruments.get(key) or Instruments(provider)
+            _instruments[key] = instruments
     instruments.counters[id(counters)] = counters
     return instruments
 
@@ -231,34 +248,6 @@ def announce(telemetry: Telemetry, counters: ClientCounters) -> None:
         _global_counters[id(counters)] = counters
     if telemetry.meter_provider is not None or "opentelemetry.metrics" in sys.modules:
         instruments_for(telemetry, counters)
-
-
-def _make(provider: MeterProvider | None) -> Instruments:
-    with _making.lock:  # Of instruments that are made twice, the SDK drops the second.
-        if provider is None:
-            _global[:] = _global or [Instruments(None)]
-            return _global[0]
-        _given[provider] = _given.get(provider) or Instruments(provider)
-        return _given[provider]
-
-
-_given: WeakKeyDictionary[Any, Instruments] = WeakKeyDictionary()
-
-_global: list[Instruments] = []
-
-
-class _Making:
-    """Lock under which instruments are made. A forked child needs a new one, because the copy may be locked."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Make a new lock."""
-        self.lock = threading.Lock()
-
-
-_making = _Making()
 
 
 def _by(metric: Metric, label: str, counts: Mapping[Any, int]) -> Observed:
@@ -329,4 +318,4 @@ _READERS: Final[dict[Metric, Callable[[ClientCounters], Observed]]] = {
 }
 
 with suppress(AttributeError):  # Platforms without fork have no hook.
-    os.register_at_fork(after_in_child=_making.reset)
+    os.register_at_fork(after_in_child=_renew_lock)

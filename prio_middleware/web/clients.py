@@ -73,11 +73,7 @@ def open_client(settings: Settings | ClientSettings, name: str | None = None, ac
 
 
 def open_async_client(settings: Settings, name: str, account: Account | None = None) -> httpx.AsyncClient:
-    """Return a new async client.
-
-    Raises:
-        ConfigurationError: as for :func:`open_client`.
-    """
+    """Return a new async client. Raise ConfigurationError as :func:`open_client` does."""
     client: httpx.AsyncClient = _make(settings, name, "async_client", account)
     return client
 
@@ -150,15 +146,7 @@ def _authenticate(settings: Settings, name: str) -> PrioError | None:
 
 
 class NamedClients(Collection[str], Generic[T]):
-    """Configured clients by name.
-
-    Args:
-        settings: settings of the clients; from the environment and the files if left out.
-        account: returns the account of a call that names none.
-
-    Raises:
-        ConfigurationError: the settings are wrong.
-    """
+    """Configured clients by name."""
 
     def __init__(self, settings: Settings | None = None, account: Account | None = None) -> None:
         self.settings = settings or Settings()
@@ -166,11 +154,7 @@ class NamedClients(Collection[str], Generic[T]):
 
     @abstractmethod
     def __getitem__(self, name: str) -> T:
-        """Return the client called ``name``.
-
-        Raises:
-            ConfigurationError: there is no client of that name, or it cannot be made.
-        """
+        """Return the client called ``name``. Raise ConfigurationError if there is none, or it cannot be made."""
 
     def __contains__(self, name: object) -> bool:
         return name in self.settings.clients
@@ -206,12 +190,9 @@ class Clients(NamedClients["httpx.Client"]):
 
     @classmethod
     def checked(cls, settings: Settings, *, warm_up: bool = False, account: Account | None = None) -> Self:
-        """Return the clients after making each of them once. Opens no connection that a fork would share.
+        """Return the clients after making each of them once, and with ``warm_up`` after fetching a token for each.
 
-        Args:
-            settings: settings of the clients.
-            warm_up: also fetch a token for each client.
-            account: returns the account of a call that names none.
+        Opens no connection that a fork would share.
 
         Raises:
             ConfigurationError: a client cannot be made.

@@ -21,10 +21,6 @@ class LoopClients(NamedClients["httpx.AsyncClient"]):
     """Configured async clients of one event loop by name, opened on first use.
 
     With the setting ``library = "httpx2"`` they are clients of httpx2.
-
-    Args:
-        settings: settings of the clients.
-        account: returns the account of a call that names none.
     """
 
     def __init__(self, settings: Settings, account: Account | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .._util.redaction import safe_url
 from ..build import pipeline_for
@@ -14,29 +14,8 @@ from .responses import Answer
 
 if TYPE_CHECKING:
     from ..settings import ClientSettings, Settings
-
-
-class HasSettings(Protocol):
-    """Clients of an application, sync or async."""
-
-    @property
-    def settings(self) -> Settings: ...
-
-
-class Fetching(HasSettings, Protocol):
-    """Sync clients of an application. They start fetches in the background."""
-
-    def start_fetch(self, name: str) -> None:
-        """Start a fetch for the client ``name``, unless it has a token, is cooling down or is fetching."""
-        ...
-
-
-class AsyncFetching(HasSettings, Protocol):
-    """Async clients of an event loop. They start fetches in the background."""
-
-    async def start_fetch(self, name: str) -> None:
-        """Do the same for a task."""
-        ...
+    from .clients import Clients, NamedClients
+    from .event_loops import AsyncClients, LoopClients
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +71,7 @@ class Readiness:
         return {"ready": self.ready, "clients": clients}
 
 
-def readiness(clients: HasSettings, *names: str) -> Readiness:
+def readiness(clients: NamedClients[Any] | AsyncClients, *names: str) -> Readiness:
     """Return the readiness of the clients of this process, without any I/O. :func:`probe` also finds out what is not known.
 
     Args:
@@ -102,11 +81,15 @@ def readiness(clients: HasSettings, *names: str) -> Readiness:
     Raises:
         ConfigurationError: there is no client of that name.
     """
-    settings = clients.settings
+    return readiness_of(clients.settings, *names)
+
+
+def readiness_of(settings: Settings, *names: str) -> Readiness:
+    """Return the readiness of the clients of ``settings``. See :func:`readiness`."""
     return Readiness({name: _client_readiness(settings.client(name)) for name in names or settings.clients})
 
 
-def probe(clients: Fetching, *names: str) -> Readiness:
+def probe(clients: Clients, *names: str) -> Readiness:
     """Return what is known now, and start a fetch in the background for each client that is not ready or was never tried.
 
     A process that is not ready gets no calls, so only a probe can find out that the token endpoint works again. The cool-down
@@ -125,7 +108,7 @@ def probe(clients: Fetching, *names: str) -> Readiness:
     return state
 
 
-async def aprobe(clients: AsyncFetching, *names: str) -> Readiness:
+async def aprobe(clients: LoopClients, *names: str) -> Readiness:
     """Do the same for a task."""
     state = readiness(clients, *names)
     for name in state.uncertain:

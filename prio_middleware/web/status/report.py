@@ -14,9 +14,10 @@ from ..._util.redaction import safe_url
 from ...build import pipeline_for
 from ...errors import UnknownAccountError
 from ...oauth.provider import ClientCredentialsProvider
+from ...telemetry.metrics import version
 from ...telemetry.providers import ReportsStore
 from ...telemetry.snapshot import FetchRecord, snapshot
-from ..readiness import provider_readiness, readiness
+from ..readiness import provider_readiness, readiness_of
 
 if TYPE_CHECKING:
     from ...settings import Settings
@@ -199,29 +200,17 @@ def is_usable(state: ClientReadiness) -> bool:
     return state.expires_in is not None and state.expires_in > 0
 
 
-_started: dict[int, float] = {}
+_started: dict[int, float] = {os.getpid(): time.time()}
 
 
 def this_process() -> Process:
     """Return this process. It starts when it loads the application, or when it is forked from a process that did."""
-    from importlib.metadata import version
-
     pid = os.getpid()
-    return Process(pid, socket.gethostname(), _started.setdefault(pid, time.time()), version("prio-middleware"))
+    return Process(pid, socket.gethostname(), _started.setdefault(pid, time.time()), version())
 
 
-def _record_start() -> None:
-    _started[os.getpid()] = time.time()
-
-
-_record_start()
 # Platforms without fork have no such hook.
-getattr(os, "register_at_fork", dict)(after_in_child=_record_start)
-
-
-@dataclass(frozen=True, slots=True)
-class _Clients:
-    settings: Settings
+getattr(os, "register_at_fork", dict)(after_in_child=lambda: _started.update({os.getpid(): time.time()}))
 
 
 def read_status(settings: Settings) -> Status:
@@ -230,7 +219,7 @@ def read_status(settings: Settings) -> Status:
     Raises:
         ConfigurationError: a client cannot be made.
     """
-    states = readiness(_Clients(settings)).clients
+    states = readiness_of(settings).clients
     pipelines = {name: pipeline_for(settings.client(name)) for name in states}
     clients = tuple(
         replace(
