@@ -138,37 +138,32 @@ ADMIN_KEY = "Sandbox-Admin-Key"
 """The header that opens the admin interface."""
 
 
-class AdminEndpoint:
-    """Admin interface over HTTP: the path names a method of :class:`Admin`, and the body holds its arguments as JSON.
+async def answer_admin_request(request: Request) -> Response:
+    """Call the method of :class:`Admin` in the path, with the body's members as arguments.
 
-    ``key`` is the value of the header that opens it.
+    Return its ``result``, or the ``message`` and ``remedy`` of its error, as JSON.
     """
+    key: str = request.app.sandbox_state.admin_key
+    if not hmac.compare_digest(request.headers.get(ADMIN_KEY, "").encode(), key.encode()):
+        raise ApiError(403, "ADMIN_KEY", f"The header {ADMIN_KEY} is missing or wrong.")
+    status = 200
+    try:
+        document = {"result": _call(request.app.admin, request.path_params["operation"], await request.body() or b"{}")}
+    except ConfigurationError as error:
+        status, document = 400, {"message": error.message, "remedy": error.remedy}
+    return Response(json.dumps(document, default=dataclasses.asdict), status, media_type="application/json")
 
-    def __init__(self, admin: Admin, key: str) -> None:
-        self._admin = admin
-        self._key = key
 
-    async def answer(self, request: Request) -> Response:
-        """Return the ``result`` of the method, or the ``message`` and ``remedy`` of its error."""
-        if not hmac.compare_digest(request.headers.get(ADMIN_KEY, "").encode(), self._key.encode()):
-            raise ApiError(403, "ADMIN_KEY", f"The header {ADMIN_KEY} is missing or wrong.")
-        status = 200
-        try:
-            document = {"result": self._call(request.path_params["operation"], await request.body() or b"{}")}
-        except ConfigurationError as error:
-            status, document = 400, {"message": error.message, "remedy": error.remedy}
-        return Response(json.dumps(document, default=dataclasses.asdict), status, media_type="application/json")
-
-    def _call(self, name: str, body: bytes) -> Any:
-        if name not in _OPERATIONS:
-            raise unknown("operation", name, _OPERATIONS)
-        operation = getattr(self._admin, name)
-        try:
-            arguments: Mapping[str, Any] = json.loads(body)
-            if name == "put_account":
-                arguments = {"account": Account(**arguments["account"])}
-            inspect.signature(operation).bind(**arguments)
-        except (KeyError, TypeError, ValueError, RecursionError):
-            message = f"The arguments of the sandbox's operation {name!r} do not match."
-            raise ConfigurationError(message, remedy="See Admin.") from None
-        return operation(**arguments)
+def _call(admin: Admin, name: str, body: bytes) -> Any:
+    if name not in _OPERATIONS:
+        raise unknown("operation", name, _OPERATIONS)
+    operation = getattr(admin, name)
+    try:
+        arguments: Mapping[str, Any] = json.loads(body)
+        if name == "put_account":
+            arguments = {"account": Account(**arguments["account"])}
+        inspect.signature(operation).bind(**arguments)
+    except (KeyError, TypeError, ValueError, RecursionError):
+        message = f"The arguments of the sandbox's operation {name!r} do not match."
+        raise ConfigurationError(message, remedy="See Admin.") from None
+    return operation(**arguments)

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from starlette.requests import Request
+
 from .authentication import Assertions, Tokens
 from .booking import Bookings
 from .counts import Counters
@@ -135,6 +137,12 @@ class State:
         """Drop the faults that have not occurred yet."""
         for plan in (self.token_faults, self.metadata_faults, self.api_faults):
             plan.clear()
+
+
+def state_of(request: Request) -> State:
+    """Return the state of the sandbox that serves ``request``."""
+    state: State = request.app.sandbox_state
+    return state
 
 
 def _by_id(options: SandboxOptions) -> dict[str, Account]:
