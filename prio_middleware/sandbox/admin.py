@@ -67,32 +67,32 @@ class Admin:
         self.put_account(dataclasses.replace(self._state.accounts[client_id], client_secret=client_secret))
 
     def fail_tokens(self, fault: str, *, times: int | None = 1, **options: Unpack[FaultArguments]) -> None:
-        """Replace the next answers of the token endpoint, as ``TOKEN_FAULTS[fault]`` does.
+        """Replace the next responses of the token endpoint, as ``TOKEN_FAULTS[fault]`` does.
 
         Args:
             fault: the name of a fault.
-            times: the number of answers; None for all until :meth:`clear_faults`.
+            times: the number of responses; None for all until :meth:`clear_faults`.
             options: attributes of ``FaultOptions``: ``location``, ``retry_after``, ``seconds``, ``size``.
         """
         self._state.token_faults.add(fault, FaultOptions(**options), times)
 
     def fail_metadata(self, fault: str, *, times: int | None = 1, path: str = "", **options: Unpack[FaultArguments]) -> None:
-        """Replace the next answers with the authorization server's metadata, as ``METADATA_FAULTS[fault]`` does.
+        """Replace the next responses with the authorization server's metadata, as ``METADATA_FAULTS[fault]`` does.
 
         Args:
             fault: the name of a fault.
-            times: the number of answers, one for each path that a client tries; None for all.
+            times: the number of responses, one for each path that a client tries; None for all.
             path: ``/.well-known/oauth-authorization-server``, ``/.well-known/openid-configuration``; empty for both.
             options: attributes of ``FaultOptions``.
         """
         self._state.metadata_faults.add(fault, FaultOptions(**options), times, path)
 
     def fail_api(self, fault: str, *, times: int | None = 1, path: str = "", **options: Unpack[FaultArguments]) -> None:
-        """Replace the next answers to calls, as ``API_FAULTS[fault]`` does.
+        """Replace the next responses to calls, as ``API_FAULTS[fault]`` does.
 
         Args:
             fault: the name of a fault.
-            times: the number of answers; None for all until :meth:`clear_faults`.
+            times: the number of responses; None for all until :meth:`clear_faults`.
             path: the beginning of the path below the API's root; empty for every call.
             options: attributes of ``FaultOptions``.
         """

@@ -177,7 +177,7 @@ async def redirect(request: Request) -> Response:
         raise bad_request("status has to be a number from 300 to 399.")
     to = request.query_params.get("to", "")
     if not to.isprintable() or to != to.strip():
-        raise bad_request("to has to be what a header can hold.")
+        raise bad_request("to has to be printable, without spaces at its ends.")
     return Response(status_code=int(status), headers={"Location": to.encode().decode("latin-1")})
 
 
@@ -194,9 +194,9 @@ async def _json_object(request: Request) -> Mapping[str, object]:
     try:
         document = json.loads(await request.body())
     except (ValueError, RecursionError):
-        raise bad_request("The body is no JSON.") from None
+        raise bad_request("The body is not JSON.") from None
     if not isinstance(document, dict):
-        raise bad_request("The body is no JSON object.")
+        raise bad_request("The body is not a JSON object.")
     return document
 
 

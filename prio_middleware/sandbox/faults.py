@@ -1,4 +1,4 @@
-"""Faults of a sandbox, and the plan of their occurrence."""
+"""Faults of a sandbox, and the plan of the next ones."""
 
 from __future__ import annotations
 

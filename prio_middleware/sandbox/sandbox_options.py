@@ -220,10 +220,9 @@ class SandboxOptions:
         return "json" not in self.body_formats
 
     def dialect(self, token_url: str) -> dict[str, str]:
-        """Return the settings of a client, if they differ from Prio's: the preset, and what differs from that.
+        """Return the settings that a client needs if this server differs from Prio's: the preset, and deviations from it.
 
-        Args:
-            token_url: the token endpoint, which a client of the preset ``rfc6749`` has to know.
+        A client of the preset ``rfc6749`` has to know the ``token_url``.
         """
         preset = {"preset": "rfc6749", "token_url": token_url} if self.follows_rfc6749 else {}
         usual, other = ("form", "raw") if self.follows_rfc6749 else ("raw", "form")

@@ -36,15 +36,15 @@ class _Reached(NamedTuple):
 
 
 class _Running(NamedTuple):
-    served: ServerThread | ServerProcess
+    server: ServerThread | ServerProcess
     folder: tempfile.TemporaryDirectory[str]
 
 
 def _own_directory() -> Path | None:
-    """Return a directory that only this user can write, for files that settings name. None if the platform has no owners.
+    """Return a directory that only this user can write, or None if the platform has no file owners.
 
-    In the temporary directory, the name is free again after a stop: another user could put an authority there, which settings
-    that were kept would trust.
+    It holds the certificate authority, whose path is in the client's settings. In the shared temporary directory, another user
+    could put an authority at that path after the sandbox has stopped.
 
     Raises:
         ConfigurationError: neither the runtime nor the cache directory of this user can hold it.
@@ -117,21 +117,21 @@ class Sandbox:
         if self._running:
             raise ConfigurationError("This sandbox is already running.", remedy="Create a second one to run two.")
         directory = _own_directory()
-        served = (
+        server = (
             ServerProcess(self.options, self._listen)
             if self._process
             else start_thread(self.options, self._listen, self._clock)
         )
-        self._running = _Running(served, tempfile.TemporaryDirectory(prefix="sandbox-", dir=directory))
-        if served.ca_pem:
-            self._ca_path().write_bytes(served.ca_pem)
+        self._running = _Running(server, tempfile.TemporaryDirectory(prefix="sandbox-", dir=directory))
+        if server.ca_pem:
+            self._ca_path().write_bytes(server.ca_pem)
         return self
 
     def stop(self) -> None:
         """Stop serving, and remove the authority's file. A second call has no effect."""
         running, self._running = self._running, None
         if running:
-            running.served.stop()
+            running.server.stop()
             running.folder.cleanup()
 
     def __enter__(self) -> Self:
@@ -143,7 +143,7 @@ class Sandbox:
     @property
     def url(self) -> str:
         """The origin: ``https://127.0.0.1:49152``."""
-        return self._reached().served.url
+        return self._reached().server.url
 
     @property
     def base_url(self) -> str:
@@ -173,21 +173,21 @@ class Sandbox:
     @property
     def admin(self) -> Admin:
         """The admin interface."""
-        return self._reached().served.admin
+        return self._reached().server.admin
 
     @property
     def admin_key(self) -> str:
         """The value of the header ``Sandbox-Admin-Key`` that opens the admin interface over HTTP."""
-        return self._reached().served.admin_key
+        return self._reached().server.admin_key
 
     @property
     def ca_file(self) -> Path | None:
         """The authority's certificate as a file that exists until the stop. None without TLS."""
-        return self._ca_path() if self._reached().served.ca_pem else None
+        return self._ca_path() if self._reached().server.ca_pem else None
 
     def ssl_context(self) -> ssl.SSLContext:
         """Return a client context that trusts only the sandbox's authority."""
-        pem = self._reached().served.ca_pem
+        pem = self._reached().server.ca_pem
         return ssl.create_default_context(cadata=pem.decode() if pem else None)
 
     def client_settings(self) -> dict[str, str]:
@@ -303,20 +303,20 @@ class _RemoteAdmin:
 def run_commands(commands: IO[bytes], replies: IO[bytes]) -> None:
     """Run the child process: serve as the first message says, then call the method of :class:`Admin` in each further one."""
     try:
-        served = start_thread(*pickle.load(commands))  # noqa: S301 - from the parent process
+        server = start_thread(*pickle.load(commands))  # noqa: S301 - from the parent process
     except ConfigurationError as error:
         _send(replies, error)
         return
-    _send(replies, _Reached(served.url, served.ca_pem, served.admin_key))
+    _send(replies, _Reached(server.url, server.ca_pem, server.admin_key))
     with contextlib.suppress(EOFError):  # The parent closes the pipe.
         while True:
             name, args, kwargs = pickle.load(commands)  # noqa: S301
             try:
-                result = getattr(served.admin, name)(*args, **kwargs)
+                result = getattr(server.admin, name)(*args, **kwargs)
             except Exception as error:  # noqa: BLE001 - the parent raises it
                 result = error
             _send(replies, result)
-    served.stop()
+    server.stop()
 
 
 def _send(pipe: IO[bytes], message: object) -> None:

@@ -139,7 +139,7 @@ class ClientCounters:
     """Counters of one client. The hot path adds one to ``acquisitions`` and one to ``answered``.
 
     Adding to an existing dictionary entry needs no lock: the global interpreter lock keeps other threads out. A forked child
-    starts from zero: by Python's fork hook, or, where a fork runs no hooks, at its first slow path.
+    starts from zero: at the fork, or if the fork ran no hooks of Python, at the first :meth:`check_fork`.
 
     Attributes:
         acquisitions: calls by :data:`ACQUISITIONS`.

@@ -144,7 +144,7 @@ def log_failure(message: str, *values: object, context: Context | None = None, k
 
 
 def end_token_failures(client: str) -> dict[str, int]:
-    """Return the events of the client's failure to get a token, with their numbers. They have ended: it has a token."""
+    """End the client's failures to get a token, because it has one. Return the number of their log events, by event."""
     ended: dict[str, int] = {}
     for key in [key for key in list(_failures) if key[0] == client and key[1] in _TOKEN_FAILURES] if _failures else ():
         ended[key[1]] = ended.get(key[1], 0) + _failures.pop(key, _Failure()).count
@@ -168,7 +168,7 @@ def log_caller_authorization(client: str, url: object) -> None:
 
 
 def forget() -> None:
-    """Log the callers' own headers and failures again. Each test starts with that."""
+    """Forget the logged clients and failures, for tests."""
     _logged_clients.clear()
     _failures.clear()
 

@@ -108,10 +108,10 @@ def version() -> str:
 
 
 HELD_LIMIT: Final = 100
-"""Number of durations that are held until the next collection. Without a reader there is none."""
+"""Number of durations that are held until the next collection. Without a metric reader, nothing collects them."""
 
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0)
-"""Histogram bounds in seconds: OpenTelemetry's advice for HTTP durations, and up to beyond the deadline of a fetch."""
+"""Histogram bounds in seconds: OpenTelemetry's advice for HTTP durations, and two bounds beyond the deadline of a fetch."""
 
 FROM_ZERO: Final[Mapping[Metric, frozenset[object]]] = {
     names.ACQUIRED: frozenset({"cached", "fetched", "cooling_down", "failed"}),
@@ -171,7 +171,7 @@ class Instruments:
     def record(self, metric: Metric, seconds: float, labels: Labels, context: Context | None = None) -> None:
         """Record the duration of a fetch, a wait or an operation of a shared token store.
 
-        It is held until the next collection. A fork meanwhile does not copy it: the SDK would report it in each child again.
+        It is held until the next collection. The SDK would keep it across a fork, and report it in each child again.
         """
         self._held.append((os.getpid(), metric, seconds, labels, context))
         if len(self._held) > HELD_LIMIT:

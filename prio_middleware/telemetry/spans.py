@@ -60,7 +60,7 @@ class ProviderState(NamedTuple):
 class FetchObserver:
     """Observer of one fetch, from its start to its end. After a fork only the parent records.
 
-    Its span is current nowhere: token requests are sent in ``context``.
+    The calls that wait have their own current span. Token requests are sent in ``context``, which holds the span of the fetch.
     """
 
     def __init__(self, facts: FetchContext) -> None:
@@ -219,7 +219,7 @@ class WaitObserver:
         instruments.record(names.WAIT_DURATION, took, failed, within)
 
     def _record_span(self, took: float, fetch: SpanContext | None, failed: Mapping[str, str]) -> Context:
-        """Return the context of the span, to which an exemplar of the duration leads."""
+        """Record the span. Return its context, for an exemplar of the duration."""
         from opentelemetry import trace
 
         span = self._telemetry.tracer().start_span(

@@ -31,7 +31,7 @@ DEFAULT = "default"
 
 
 def read_settings(values: object, place: str) -> Settings | ConfigurationError:
-    """Return settings from a framework's configuration, which go over those of the environment and the files.
+    """Return settings from a framework's configuration, which take precedence over the environment and the files.
 
     Args:
         values: a dict of settings, ready-made :class:`Settings`, or None.
