@@ -177,11 +177,7 @@ def _seconds(replaced: Replaced, default: float) -> float:
 
 
 _ANYWHERE: Mapping[str, Fault] = {
-    "redirect_301": _redirect(301),
-    "redirect_302": _redirect(302),
-    "redirect_303": _redirect(303),
-    "redirect_307": _redirect(307),
-    "redirect_308": _redirect(308),
+    **{f"redirect_{status}": _redirect(status) for status in (301, 302, 303, 307, 308)},
     "too_many_requests": _busy(429),
     "unavailable": _busy(503),
     "server_error": _html(500),

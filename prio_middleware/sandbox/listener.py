@@ -7,6 +7,7 @@ import datetime
 import socket
 import ssl
 import threading
+import time
 from dataclasses import dataclass
 
 import trustme
@@ -67,14 +68,6 @@ class _Protocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
@@ -121,7 +114,8 @@ class Listener:
     def start(self) -> None:
         """Serve. Return when connections are accepted."""
         self._thread.start()
-        self._server.ready.wait()
+        while not self._server.started and self._thread.is_alive():
+            time.sleep(0.002)
 
     def stop(self) -> None:
         """End every connection and the thread."""
@@ -129,11 +123,8 @@ class Listener:
         self._thread.join()
 
     def _run(self) -> None:
-        try:
+        with self._socket:
             self._server.run(sockets=[self._socket])
-        finally:
-            self._socket.close()
-            self._server.ready.set()
 
 
 class ServerThread:

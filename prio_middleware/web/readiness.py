@@ -20,15 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ClientReadiness:
-    """State of one client's token in this process.
+    """State of one client's token in this process. The other attributes are those of :class:`TokenReport`.
 
     Attributes:
         ready: True if a call made now can be expected to have a token.
-        never_tried: True if no fetch has completed with the present credentials.
-        expires_in: seconds until the token expires, not positive once it has; None without a token.
         failure: error code of the last fetch; None if it succeeded.
-        failed_ago: seconds since that failure.
-        cooldown_seconds: seconds until the next fetch is allowed after a failure; None if it is allowed now.
         source: URL that tokens come from; None if the provider has no such URL.
         store: state of the store where tokens are kept; None if the provider does not report it. A shared store that fails
             ends the sharing, not the readiness.
