@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
@@ -11,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
-from .authentication import Authenticator, Grant, OAuthError, Presented, presented
+from .authentication import Grant, OAuthError, Presented, authenticate, presented
 from .counts import TOKEN_ROUTE, SeenTokenRequest
 from .sandbox_options import ALL_SCOPES, Account
 from .state import state_of
@@ -87,15 +86,13 @@ async def answer_token_request(request: Request) -> ASGIApp:
     options, body, content_type = state.options, await request.body(), request.headers.get("content-type", "")
     token_url = str(request.url.replace(query=""))
     audiences = (token_url, options.issuer or token_url.removesuffix(TOKEN_ROUTE))
-    authenticator = Authenticator(options, state.accounts, audiences, state.assertions, time.time())
     parameters: Mapping[str, str] = {}
     credentials = Presented()
     outcome: Grant | OAuthError
     try:
         parameters = read_parameters(content_type, body, options.body_formats)
         credentials = presented(request.headers.get("authorization"), parameters, options)
-        account = authenticator.authenticate(credentials, parameters)
-        outcome = grant(account, parameters, state.clock() + options.lifetime)
+        outcome = grant(authenticate(credentials, parameters, state, audiences), parameters, state.clock() + options.lifetime)
     except OAuthError as error:
         outcome = error
     fault = state.token_faults.next("")
