@@ -209,18 +209,20 @@ class Sandbox:
         return Path(self._reached().folder.name) / "ca.pem"
 
 
+def require_packages(program: str, packages: Sequence[str], extras: str) -> None:
+    """Raise ConfigurationError if any of ``packages`` is not installed."""
+    if missing := [name for name in packages if importlib.util.find_spec(name) is None]:
+        remedy = f"Install it: pip install 'prio-middleware[{extras}]'"
+        raise ConfigurationError(f"{program} needs {', '.join(missing)}.", remedy=remedy)
+
+
 def start_thread(options: SandboxOptions, listen: Listen, clock: Clock | None = None) -> ServerThread:
     """Serve from a thread.
 
     Raises:
         ConfigurationError: the extra is not installed, or the port is taken.
     """
-    missing = [name for name in ("uvicorn", "trustme") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ConfigurationError(
-            f"The sandbox cannot serve without {' and '.join(missing)}.",
-            remedy="Install it: pip install 'prio-middleware[sandbox]'",
-        )
+    require_packages("The sandbox", ("trustme", "uvicorn"), "sandbox")
     from .listener import ServerThread
 
     return ServerThread(options, listen, clock)

@@ -301,22 +301,5 @@ STORE_CIRCUIT: Final = Metric(
     "1 while the circuit breaker of the shared token store is open or half open, else 0. Absent without a store.",
     (CLIENT,),
 )
-METRICS: Final = (
-    FETCH_DURATION,
-    FETCHES,
-    REQUEST_FAILURES,
-    WITHOUT_TOKEN,
-    WAIT_DURATION,
-    ACQUIRED,
-    WAITERS,
-    EVICTED,
-    EXPIRY,
-    REAUTHENTICATED,
-    RESPONSES,
-    BLOCKED,
-    ERROR_USAGE,
-    ERROR_LIMIT,
-    STORE_DURATION,
-    STORE_OUTCOMES,
-    STORE_CIRCUIT,
-)
+METRICS: Final = tuple(metric for metric in list(globals().values()) if isinstance(metric, Metric))
+"""All metrics above, in their order."""

@@ -33,12 +33,11 @@ DEFAULT = "default"
 def read_settings(values: object, place: str) -> Settings | ConfigurationError:
     """Return settings from a framework's configuration, which take precedence over the environment and the files.
 
+    An error is returned, because a traceback from here would show the secrets.
+
     Args:
         values: a dict of settings, ready-made :class:`Settings`, or None.
         place: name of the configuration value, for errors.
-
-    Returns:
-        The settings, or the error. It is returned, because a traceback from here would show the secrets.
     """
     if isinstance(values, Settings):
         return values
@@ -56,7 +55,6 @@ def read_settings(values: object, place: str) -> Settings | ConfigurationError:
 
 
 _PACKAGE = __name__.partition(".")[0]
-
 
 Account = Callable[[], str | None]
 """Returns the account of a call that names none, or None for the client's own."""
@@ -118,30 +116,24 @@ def check(settings: Settings) -> ConfigurationError | None:
 
 
 def fetch_tokens(settings: Settings) -> PrioError | None:
-    """Fetch a token for every client.
+    """Fetch a token for every client. Return the error for which the application must not start, such as rejected credentials.
 
     An unreachable token endpoint is logged, and the application starts: the endpoint may be back at the first call.
-
-    Returns:
-        The error for which the application must not start, such as rejected credentials; or None.
     """
-    # Without threads: a server that forks next could copy a lock of the TLS library that an ending thread still holds.
-    failures = [failure for failure in (_authenticate(settings, name) for name in settings.clients) if failure]
+    failures = []
+    for name in settings.clients:
+        try:
+            # Without threads: a server that forks next could copy a lock of the TLS library that an ending thread still holds.
+            with no_threads(), open_client(settings, name) as client:
+                transport_of(client).authenticate()
+        except PrioError as error:
+            failures.append(error.copy())
     lasting = [failure for failure in failures if not isinstance(failure, TokenEndpointUnavailableError)]
     if lasting:
         return lasting[0]
     for failure in failures:
         message = "The application starts without a token: %s"
         log(logging.WARNING, message, failure, event="started_without_token", client=failure.client)
-    return None
-
-
-def _authenticate(settings: Settings, name: str) -> PrioError | None:
-    try:
-        with no_threads(), open_client(settings, name) as client:
-            transport_of(client).authenticate()
-    except PrioError as error:
-        return error.copy()
     return None
 
 
