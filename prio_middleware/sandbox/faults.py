@@ -150,11 +150,6 @@ def _without(name: str) -> Fault:
     return lambda replaced: _json({key: value for key, value in replaced.document.items() if key != name})
 
 
-def _echo(replaced: Replaced) -> Response:
-    description = f"The secret {replaced.secret} is wrong."
-    return JSONResponse({"error": "invalid_client", "error_description": description}, 401)
-
-
 def _gzip_bomb(status: int) -> Fault:
     return lambda replaced: Response(gzip_bomb(replaced.options.size or 80 * _MIB), status, _GZIP)
 
@@ -233,7 +228,9 @@ TOKEN_FAULTS: Mapping[str, Fault] = {
     "invalid_scope": _oauth_error("invalid_scope"),
     "method_not_allowed": _oauth_error("invalid_request", 405),
     "bare_401": _fixed(Response(status_code=401)),
-    "secret_echo": _echo,
+    "secret_echo": lambda replaced: JSONResponse(
+        {"error": "invalid_client", "error_description": f"The secret {replaced.secret} is wrong."}, 401
+    ),
     "huge_body": _huge,
     "unasked_gzip": lambda replaced: Response(gzipped(json.dumps(replaced.document).encode()), headers=_GZIP),
     "corrupt_gzip": _fixed(Response(b"\x1f\x8b\x08junk", headers=_GZIP)),

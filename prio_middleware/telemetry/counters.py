@@ -229,9 +229,9 @@ class ClientCounters:
 
     def _reset(self) -> None:
         # Clients hold the dictionaries, so these stay the same objects.
-        counts_by_name = (self.acquisitions, self.blocked, self.reauthentications, self.call_errors, self.failed_requests)
-        counts: dict[Any, int]
-        for counts in (*counts_by_name, self.fetches_by_reason, self.answered, self.other_responses):
+        by_name = (self.acquisitions, self.blocked, self.reauthentications, self.call_errors, self.failed_requests)
+        tables: list[dict[Any, int]] = [*by_name, self.fetches_by_reason, self.answered, self.other_responses]
+        for counts in tables:
             counts.update(dict.fromkeys(counts, 0))
         self.evictions = self.waiting = 0
         self._ignored_403_logged_at = float("-inf")

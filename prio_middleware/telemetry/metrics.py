@@ -222,11 +222,7 @@ _global_provider = _GlobalProvider()
 _instruments: WeakKeyDictionary[Any, Instruments] = WeakKeyDictionary()
 
 _locks = [threading.Lock()]
-"""Lock under which instruments are made. A forked child needs a new one, because the copy may be locked."""
-
-
-def _renew_lock() -> None:
-    _locks[0] = threading.Lock()
+"""The first one is the lock under which instruments are made. A forked child inserts its own: the copy may be locked."""
 
 
 def instruments_for(telemetry: Telemetry, counters: ClientCounters) -> Instruments:
@@ -318,4 +314,4 @@ _READERS: Final[dict[Metric, Callable[[ClientCounters], Observed]]] = {
 }
 
 with suppress(AttributeError):  # Platforms without fork have no hook.
-    os.register_at_fork(after_in_child=_renew_lock)
+    os.register_at_fork(after_in_child=lambda: _locks.insert(0, threading.Lock()))

@@ -301,5 +301,5 @@ STORE_CIRCUIT: Final = Metric(
     "1 while the circuit breaker of the shared token store is open or half open, else 0. Absent without a store.",
     (CLIENT,),
 )
-METRICS: Final = tuple(metric for metric in list(globals().values()) if isinstance(metric, Metric))
+METRICS: Final[tuple[Metric, ...]] = tuple(metric for metric in list(globals().values()) if isinstance(metric, Metric))
 """All metrics above, in their order."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .._util.redaction import safe_url
 from ..build import pipeline_for
@@ -13,9 +13,17 @@ from ..telemetry.providers import HasTokenURL, ReportsStore, ReportsToken, Store
 from .responses import Answer
 
 if TYPE_CHECKING:
-    from ..settings import ClientSettings, Settings
-    from .clients import Clients, NamedClients
+    from ..settings import Settings
+    from .clients import NamedClients
     from .event_loops import AsyncClients, LoopClients
+
+
+class StartsFetches(Protocol):
+    """Sync clients of an application. :meth:`Clients.start_fetch` says how they start a fetch."""
+
+    @property
+    def settings(self) -> Settings: ...
+    def start_fetch(self, name: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,7 @@ class Readiness:
         return {"ready": self.ready, "clients": clients}
 
 
-def readiness(clients: NamedClients[Any] | AsyncClients, *names: str) -> Readiness:
+def readiness(clients: NamedClients[Any] | AsyncClients | StartsFetches, *names: str) -> Readiness:
     """Return the readiness of the clients of this process, without any I/O. :func:`probe` also finds out what is not known.
 
     Args:
@@ -82,10 +90,15 @@ def readiness(clients: NamedClients[Any] | AsyncClients, *names: str) -> Readine
 
 def readiness_of(settings: Settings, *names: str) -> Readiness:
     """Return the readiness of the clients of ``settings``. See :func:`readiness`."""
-    return Readiness({name: _client_readiness(settings.client(name)) for name in names or settings.clients})
+    found = {}
+    for name in names or settings.clients:
+        own = settings.client(name)
+        state = provider_readiness(pipeline_for(own).provider, ready_before_first_token=own.ready_before_first_token)
+        found[name] = replace(state, provider=own.provider)
+    return Readiness(found)
 
 
-def probe(clients: Clients, *names: str) -> Readiness:
+def probe(clients: StartsFetches, *names: str) -> Readiness:
     """Return what is known now, and start a fetch in the background for each client that is not ready or was never tried.
 
     A process that is not ready gets no calls, so only a probe can find out that the token endpoint works again. The cool-down
@@ -128,11 +141,6 @@ def answer(state: Readiness) -> Answer:
     body = json.dumps(state.as_dict()).encode()
     headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), "Cache-Control": "no-store"}
     return Answer(body, 200 if state.ready else 503, headers)
-
-
-def _client_readiness(settings: ClientSettings) -> ClientReadiness:
-    state = provider_readiness(pipeline_for(settings).provider, ready_before_first_token=settings.ready_before_first_token)
-    return replace(state, provider=settings.provider)
 
 
 def provider_readiness(provider: object, *, ready_before_first_token: bool = True) -> ClientReadiness:
