@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 _HEADER = base64.urlsafe_b64encode(b'{"alg":"RS256","typ":"JWT"}').rstrip(b"=").decode()
 
-KEPT = 10_000
-"""Number of tokens to remember."""
-
 
 @dataclass(slots=True)
 class Grant:
@@ -43,13 +40,9 @@ class Grant:
 
 
 class Tokens:
-    """Issued tokens. Thread-safe.
+    """The last ``kept`` tokens that were issued. Thread-safe."""
 
-    Args:
-        kept: the number of tokens to remember. The oldest are forgotten first.
-    """
-
-    def __init__(self, *, kept: int = KEPT) -> None:
+    def __init__(self, *, kept: int = 10_000) -> None:
         self._kept = kept
         self._lock = threading.Lock()
         self._grants: dict[str, Grant] = {}

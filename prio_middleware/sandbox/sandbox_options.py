@@ -90,11 +90,7 @@ class Listen:
             raise ConfigurationError(f"The port {self.port} is out of range.", remedy="Choose 0 to 65535; 0 finds a free one.")
 
     def bind(self) -> socket.socket:
-        """Return a bound socket.
-
-        Raises:
-            ConfigurationError: the port is taken.
-        """
+        """Return a bound socket. Raise ConfigurationError if the port is taken."""
         address = "127.0.0.1" if self.host.lower() == "localhost" else self.host
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         try:
@@ -231,11 +227,7 @@ class SandboxOptions:
         return {**preset, **encoding, **method}
 
     def replace(self, changes: Mapping[str, Any]) -> SandboxOptions:
-        """Return a copy with ``changes``.
-
-        Raises:
-            ConfigurationError: an option does not exist, or cannot be changed.
-        """
+        """Return a copy with ``changes``. Raise ConfigurationError if an option does not exist, or cannot be changed."""
         names = [option.name for option in dataclasses.fields(self) if option.name not in ("version", "accounts")]
         for name in changes:
             if name not in names:

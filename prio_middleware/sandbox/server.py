@@ -217,11 +217,7 @@ def require_packages(program: str, packages: Sequence[str], extras: str) -> None
 
 
 def start_thread(options: SandboxOptions, listen: Listen, clock: Clock | None = None) -> ServerThread:
-    """Serve from a thread.
-
-    Raises:
-        ConfigurationError: the extra is not installed, or the port is taken.
-    """
+    """Serve from a thread. Raise ConfigurationError if the extra is not installed, or the port is taken."""
     require_packages("The sandbox", ("trustme", "uvicorn"), "sandbox")
     from .listener import ServerThread
 

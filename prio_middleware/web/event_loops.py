@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
 
 class LoopClients(NamedClients["httpx.AsyncClient"]):
-    """Configured async clients of one event loop by name, opened on first use.
-
-    With the setting ``library = "httpx2"`` they are clients of httpx2.
-    """
+    """Configured async clients of one event loop by name, opened on first use: of httpx or httpx2, as ``library`` says."""
 
     def __init__(self, settings: Settings, account: Account | None = None) -> None:
         super().__init__(settings, account)

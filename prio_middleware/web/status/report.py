@@ -191,11 +191,7 @@ getattr(os, "register_at_fork", dict)(after_in_child=lambda: _started.update({os
 
 
 def read_status(settings: Settings) -> Status:
-    """Return the status of the clients in ``settings`` in this process.
-
-    Raises:
-        ConfigurationError: a client cannot be made.
-    """
+    """Return the status of the clients in ``settings``. Raise ConfigurationError if a client cannot be made."""
     states = readiness_of(settings).clients
     pipelines = {name: pipeline_for(settings.client(name)) for name in states}
     clients = tuple(
