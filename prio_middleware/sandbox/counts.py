@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import threading
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass, field
+from typing import Any
 
 TOKEN_ROUTE = "/oauth2/token"
 """The token endpoint's path below the API's root."""
@@ -62,7 +64,7 @@ class SeenTokenRequest:
     fault: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Counts:
     """Counts since the start or the last reset, without requests to the admin interface.
 
@@ -109,33 +111,30 @@ class Counters:
         with self._lock:
             self._requests: deque[SeenRequest] = deque(maxlen=_KEPT)
             self._token_requests: deque[SeenTokenRequest] = deque(maxlen=_KEPT)
-            self._total: Counter[str] = Counter()
-            self._clients: Counter[str] = Counter()
-            self._statuses: Counter[int] = Counter()
-            self._routes: dict[str, Counter[int]] = {}
-            self._max_concurrent_calls = self._calls_in_progress
+            self._counts = Counts(max_concurrent_calls=self._calls_in_progress)
 
     def arrived(self, seen: SeenRequest) -> None:
         """Count a request that arrived."""
         with self._lock:
             self._requests.append(seen)
             if seen.token_request:
-                self._total["token_requests"] += 1
+                self._counts.token_requests += 1
                 return
-            self._total["calls"] += 1
+            self._counts.calls += 1
             if seen.authorization is None and not seen.route.startswith(_OPEN):
-                self._total["calls_without_token"] += 1
+                self._counts.calls_without_token += 1
             self._calls_in_progress += 1
-            self._max_concurrent_calls = max(self._max_concurrent_calls, self._calls_in_progress)
+            self._counts.max_concurrent_calls = max(self._counts.max_concurrent_calls, self._calls_in_progress)
 
     def answered(self, seen: SeenRequest, status: int) -> None:
         """Count a response that is about to be sent."""
         with self._lock:
             seen.status = status
             if not seen.token_request:
-                self._statuses[status] += 1
-                route = seen.route if seen.route in self._routes or len(self._routes) < self._paths else "(other)"
-                self._routes.setdefault(route, Counter())[status] += 1
+                routes = self._counts.calls_by_route
+                route = seen.route if seen.route in routes or len(routes) < self._paths else "(other)"
+                _add_one(routes.setdefault(route, {}), status)
+                _add_one(self._counts.calls_by_status, status)
 
     def left(self, seen: SeenRequest) -> None:
         """Record the end of a request, answered or not."""
@@ -145,15 +144,19 @@ class Counters:
     def blocked(self) -> None:
         """Count a request that exceeded a limit."""
         with self._lock:
-            self._total["blocked"] += 1
+            self._counts.blocked += 1
 
     def token_request(self, seen: SeenTokenRequest) -> None:
         """Count a token request that was parsed."""
         with self._lock:
             self._token_requests.append(seen)
-            self._clients[seen.client_id] += 1
-            outcome = "token_faults" if seen.fault else "token_refusals" if seen.error else "tokens_issued"
-            self._total[outcome] += 1
+            _add_one(self._counts.token_requests_by_client, seen.client_id)
+            if seen.fault:
+                self._counts.token_faults += 1
+            elif seen.error:
+                self._counts.token_refusals += 1
+            else:
+                self._counts.tokens_issued += 1
 
     def requests(self) -> list[SeenRequest]:
         """Return the latest 20,000 requests, oldest first."""
@@ -168,11 +171,8 @@ class Counters:
     def counts(self, refusals_last_minute: int) -> Counts:
         """Return a copy of the counts."""
         with self._lock:
-            return Counts(
-                **self._total,
-                token_requests_by_client=dict(self._clients),
-                calls_by_status=dict(self._statuses),
-                calls_by_route={route: dict(statuses) for route, statuses in self._routes.items()},
-                max_concurrent_calls=self._max_concurrent_calls,
-                refusals_last_minute=refusals_last_minute,
-            )
+            return dataclasses.replace(copy.deepcopy(self._counts), refusals_last_minute=refusals_last_minute)
+
+
+def _add_one(counts: dict[Any, int], key: object) -> None:
+    counts[key] = counts.get(key, 0) + 1
