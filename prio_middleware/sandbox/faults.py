@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.types import ASGIApp
 
 from .api_errors import ApiError, bad_request, forbidden, not_found, unknown
-from .wire import Drop, Pauses, Stall, Truncated, dripping, endless, gzip_bomb, gzipped
+from .wire import Drop, Pauses, Stall, Truncated, dripping, endless, gzip_bomb
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +233,7 @@ TOKEN_FAULTS: Mapping[str, Fault] = {
         {"error": "invalid_client", "error_description": f"The secret {replaced.secret} is wrong."}, 401
     ),
     "huge_body": _huge,
-    "unasked_gzip": lambda replaced: Response(gzipped(json.dumps(replaced.document).encode()), headers=_GZIP),
+    "unasked_gzip": lambda replaced: Response(gzip.compress(json.dumps(replaced.document).encode()), headers=_GZIP),
     "corrupt_gzip": _fixed(Response(b"\x1f\x8b\x08junk", headers=_GZIP)),
     "gzip_bomb": _gzip_bomb(200),
 }
@@ -265,7 +266,7 @@ API_FAULTS: Mapping[str, Fault] = {
     "invalid_token": _challenge(401, "invalid_token"),
     "insufficient_scope": _challenge(403, "insufficient_scope"),
     "long_refusal": lambda replaced: Response(_refusal(replaced, 100_000), 403, _JSON),
-    "gzip_refusal": lambda replaced: Response(gzipped(_refusal(replaced, 1000)), 403, _GZIP),
+    "gzip_refusal": lambda replaced: Response(gzip.compress(_refusal(replaced, 1000)), 403, _GZIP),
     "gzip_bomb_refusal": _gzip_bomb(403),
     "endless_refusal": lambda replaced: StreamingResponse(
         dripping(endless(replaced.options.size or 64 * _MIB), replaced.pauses, _seconds(replaced, 0)), 403, _JSON
