@@ -112,7 +112,7 @@ class Admin:
 
     def counts(self) -> Counts:
         """Return the counts since the start or the last reset."""
-        return self._state.counters.counts(self._state.limits.refusals(self._state.clock()))
+        return self._state.counters.counts(self._state.limits.client_errors(self._state.clock()))
 
     def requests(self) -> list[SeenRequest]:
         """Return the latest 20,000 requests, oldest first."""

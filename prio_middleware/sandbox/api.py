@@ -43,14 +43,14 @@ class Gate:
             await self._app(scope, receive, send)
             return
         state: State = scope["app"].sandbox_state
-        seen = see(scope)
+        seen = record_of(scope)
         caller = (scope.get("client") or ("", 0))[0]  # the limits count by IP address
 
         async def counted_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 state.counters.answered(seen, message["status"])
                 if 400 <= message["status"] <= 499:
-                    state.limits.refused(caller, state.clock(), enforced=state.options.limits)
+                    state.limits.count_client_error(caller, state.clock(), enforced=state.options.limits)
             await send(message)
 
         state.counters.arrived(seen)
@@ -79,7 +79,7 @@ class Gate:
         return app if fault is None else fault.replace(state.pauses, app)
 
 
-def see(scope: Scope) -> SeenRequest:
+def record_of(scope: Scope) -> SeenRequest:
     """Return the record of a request."""
     path: str = scope["path"]
     query: bytes = scope["query_string"]

@@ -71,7 +71,7 @@ class Counts:
     Attributes:
         token_requests: requests that reached the token endpoint.
         tokens_issued: token requests answered with a token, without a fault.
-        token_refusals: token requests answered with an OAuth error.
+        token_errors: token requests answered with an OAuth error.
         token_faults: token requests whose response a fault replaced.
         token_requests_by_client: token requests by client id.
         calls: all other requests.
@@ -80,12 +80,12 @@ class Counts:
         calls_without_token: calls without ``Authorization``, but for ``system/*`` and metadata.
         max_concurrent_calls: the most calls in progress at one time.
         blocked: requests of any kind answered 429 because a limit was exceeded.
-        refusals_last_minute: responses 4xx that count towards the limit now.
+        client_errors_last_minute: responses 4xx that count towards the limit now.
     """
 
     token_requests: int = 0
     tokens_issued: int = 0
-    token_refusals: int = 0
+    token_errors: int = 0
     token_faults: int = 0
     token_requests_by_client: dict[str, int] = field(default_factory=dict)
     calls: int = 0
@@ -94,7 +94,7 @@ class Counts:
     calls_without_token: int = 0
     max_concurrent_calls: int = 0
     blocked: int = 0
-    refusals_last_minute: int = 0
+    client_errors_last_minute: int = 0
 
 
 class Counters:
@@ -154,7 +154,7 @@ class Counters:
             if seen.fault:
                 self._counts.token_faults += 1
             elif seen.error:
-                self._counts.token_refusals += 1
+                self._counts.token_errors += 1
             else:
                 self._counts.tokens_issued += 1
 
@@ -168,10 +168,10 @@ class Counters:
         with self._lock:
             return list(self._token_requests)
 
-    def counts(self, refusals_last_minute: int) -> Counts:
+    def counts(self, client_errors_last_minute: int) -> Counts:
         """Return a copy of the counts."""
         with self._lock:
-            return dataclasses.replace(copy.deepcopy(self._counts), refusals_last_minute=refusals_last_minute)
+            return dataclasses.replace(copy.deepcopy(self._counts), client_errors_last_minute=client_errors_last_minute)
 
 
 def _add_one(counts: dict[Any, int], key: object) -> None:

@@ -143,7 +143,7 @@ class Sandbox:
     @property
     def url(self) -> str:
         """The origin: ``https://127.0.0.1:49152``."""
-        return self._reached().server.url
+        return self._serving().server.url
 
     @property
     def base_url(self) -> str:
@@ -173,21 +173,21 @@ class Sandbox:
     @property
     def admin(self) -> Admin:
         """The admin interface."""
-        return self._reached().server.admin
+        return self._serving().server.admin
 
     @property
     def admin_key(self) -> str:
         """The value of the header ``Sandbox-Admin-Key`` that opens the admin interface over HTTP."""
-        return self._reached().server.admin_key
+        return self._serving().server.admin_key
 
     @property
     def ca_file(self) -> Path | None:
         """The authority's certificate as a file that exists until the stop. None without TLS."""
-        return self._ca_path() if self._reached().server.ca_pem else None
+        return self._ca_path() if self._serving().server.ca_pem else None
 
     def ssl_context(self) -> ssl.SSLContext:
         """Return a client context that trusts only the sandbox's authority."""
-        pem = self._reached().server.ca_pem
+        pem = self._serving().server.ca_pem
         return ssl.create_default_context(cadata=pem.decode() if pem else None)
 
     def client_settings(self) -> dict[str, str]:
@@ -200,13 +200,13 @@ class Sandbox:
         """Return the settings of a client of this sandbox as environment variables."""
         return {f"PRIO_{name.upper()}": value for name, value in self.client_settings().items()}
 
-    def _reached(self) -> _Running:
+    def _serving(self) -> _Running:
         if self._running is None:
             raise ConfigurationError("This sandbox is not running.", remedy="Call start(), or use it in a with statement.")
         return self._running
 
     def _ca_path(self) -> Path:
-        return Path(self._reached().folder.name) / "ca.pem"
+        return Path(self._serving().folder.name) / "ca.pem"
 
 
 def require_packages(program: str, packages: Sequence[str], extras: str) -> None:

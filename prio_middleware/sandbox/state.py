@@ -40,13 +40,13 @@ WINDOW = 60.0
 BLOCK = 60.0
 """Duration of a block, in seconds."""
 
-MAX_REFUSALS, MAX_REQUESTS = 60, 1000
+MAX_CLIENT_ERRORS, MAX_REQUESTS = 60, 1000
 
 
 @dataclass(slots=True)
 class _Caller:
     requests: deque[float] = field(default_factory=deque)
-    refusals: deque[float] = field(default_factory=deque)
+    client_errors: deque[float] = field(default_factory=deque)
     blocked_until: float = float("-inf")
 
     def count(self, moments: deque[float], limit: int, now: float, *, enforced: bool) -> None:
@@ -57,7 +57,7 @@ class _Caller:
         if _recent(moments, now) > limit and enforced:
             self.blocked_until = now + BLOCK
             self.requests.clear()
-            self.refusals.clear()
+            self.client_errors.clear()
 
 
 class Limits:
@@ -74,16 +74,16 @@ class Limits:
             known.count(known.requests, MAX_REQUESTS, now, enforced=enforced)
             return known.blocked_until - now if enforced and now < known.blocked_until else None
 
-    def refused(self, caller: str, now: float, *, enforced: bool) -> None:
+    def count_client_error(self, caller: str, now: float, *, enforced: bool) -> None:
         """Count a response 4xx."""
         with self._lock:
             known = self._callers.setdefault(caller, _Caller())
-            known.count(known.refusals, MAX_REFUSALS, now, enforced=enforced)
+            known.count(known.client_errors, MAX_CLIENT_ERRORS, now, enforced=enforced)
 
-    def refusals(self, now: float) -> int:
+    def client_errors(self, now: float) -> int:
         """Return the number of responses 4xx to all callers in the last minute."""
         with self._lock:
-            return sum(_recent(caller.refusals, now) for caller in self._callers.values())
+            return sum(_recent(caller.client_errors, now) for caller in self._callers.values())
 
     def reset(self) -> None:
         """Forget every caller."""

@@ -25,7 +25,7 @@ async def test_what_is_counted(caller: Caller, app: SandboxApp) -> None:
     assert app.admin.counts() == Counts(
         token_requests=3,
         tokens_issued=1,
-        token_refusals=1,
+        token_errors=1,
         token_faults=1,
         token_requests_by_client={app.options.accounts[0].client_id: 2, app.options.accounts[1].client_id: 1},
         calls=5,
@@ -33,7 +33,7 @@ async def test_what_is_counted(caller: Caller, app: SandboxApp) -> None:
         calls_by_route={"/products": {200: 2, 400: 1}, "/reports/sales": {403: 1}, "/echo": {200: 1}},
         calls_without_token=2,
         max_concurrent_calls=1,
-        refusals_last_minute=3,
+        client_errors_last_minute=3,
     )
 
 
