@@ -107,7 +107,7 @@ def authorize(authorization: str | None, needs: tuple[str, ...], tokens: Tokens,
     if grant.revoked:
         raise ApiError(options.revoked_status, options.revoked_code, "Access is not authorized.", challenge="invalid_token")
     if grant.expires_at <= now:
-        raise ApiError(options.expired_status, "TOKEN_EXPIRED", "The token has expired.", challenge="invalid_token")
+        raise ApiError(401, "TOKEN_EXPIRED", "The token has expired.", challenge="invalid_token")
     if not grant.scopes.intersection(needs):
         raise replace(forbidden("Access is not authorized."), challenge="insufficient_scope", scope=" ".join(needs))
     return grant

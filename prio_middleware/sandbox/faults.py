@@ -164,10 +164,6 @@ def _refusal(replaced: Replaced, size: int) -> bytes:
     return json.dumps(forbidden("x" * (replaced.options.size or size)).body()).encode()
 
 
-def _challenge(status: int, error: str) -> Fault:
-    return _api_error(ApiError(status, error.upper(), "The token is not accepted.", challenge=error))
-
-
 def _seconds(replaced: Replaced, default: float) -> float:
     return default if replaced.options.seconds is None else replaced.options.seconds
 
@@ -263,8 +259,8 @@ API_FAULTS: Mapping[str, Fault] = {
     "refused_400": _api_error(bad_request("The request is wrong.")),
     "refused_401": _api_error(ApiError(401, "AUTHORIZATION_FAILURE", "Not authorized.")),
     "refused_403": _api_error(forbidden("Not authorized.")),
-    "invalid_token": _challenge(401, "invalid_token"),
-    "insufficient_scope": _challenge(403, "insufficient_scope"),
+    "invalid_token": _api_error(ApiError(401, "INVALID_TOKEN", "The token is not accepted.", "invalid_token")),
+    "insufficient_scope": _api_error(ApiError(403, "INSUFFICIENT_SCOPE", "The token is not accepted.", "insufficient_scope")),
     "long_refusal": lambda replaced: Response(_refusal(replaced, 100_000), 403, _JSON),
     "gzip_refusal": lambda replaced: Response(gzip.compress(_refusal(replaced, 1000)), 403, _GZIP),
     "gzip_bomb_refusal": _gzip_bomb(403),

@@ -130,13 +130,11 @@ class SandboxOptions:
 
     Attributes:
         version: the API version in the path; fixed once the application is created.
-        accounts: clients that may request tokens.
         lifetime: the lifetime of a token, in seconds.
         expires_in: JSON text to send instead of the lifetime, valid or not (``'null'``, ``'"3600"'``, ``'1e400'``); empty
             to leave the member out; None to send the lifetime.
         missing_status: the status for a call without a token.
         invalid_status: the status for an unknown token.
-        expired_status: the status for an expired token.
         revoked_status: the status for a revoked token.
         revoked_code: the error code for a revoked token; by default the same as for missing privileges, as at Prio.
         challenges: True to send ``WWW-Authenticate: Bearer`` with 401 and 403 (RFC 6750 §3).
@@ -161,7 +159,6 @@ class SandboxOptions:
     expires_in: str | None = None
     missing_status: int = 400
     invalid_status: int = 400
-    expired_status: int = 401
     revoked_status: int = 403
     revoked_code: str = "AUTHORIZATION_FAILURE"
     challenges: bool = False
