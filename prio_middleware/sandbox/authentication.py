@@ -150,8 +150,8 @@ class OAuthError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
-    """Credentials of a token request, in each way that they can be decoded.
+class PresentedCredentials:
+    """PresentedCredentials of a token request, in each way that they can be decoded.
 
     Attributes:
         method: the client authentication method; empty without one.
@@ -188,19 +188,21 @@ class Assertions:
             return first
 
 
-def read_credentials(authorization: str | None, parameters: Mapping[str, str], options: SandboxOptions) -> Credentials:
+def read_credentials(authorization: str | None, parameters: Mapping[str, str], options: SandboxOptions) -> PresentedCredentials:
     """Return the credentials. Raise OAuthError for more than one method at once (RFC 6749 §2.3)."""
     found = []
     if authorization is not None:
-        found.append(Credentials("client_secret_basic", _basic(authorization, options.basic_encodings)))
+        found.append(PresentedCredentials("client_secret_basic", _basic(authorization, options.basic_encodings)))
     if "client_secret" in parameters:
-        found.append(Credentials("client_secret_post", ((parameters.get("client_id", ""), parameters["client_secret"]),)))
+        found.append(
+            PresentedCredentials("client_secret_post", ((parameters.get("client_id", ""), parameters["client_secret"]),))
+        )
     if "client_assertion" in parameters:
         assertion = parameters["client_assertion"]
-        found.append(Credentials("private_key_jwt", ((_subject(assertion), assertion),)))
+        found.append(PresentedCredentials("private_key_jwt", ((_subject(assertion), assertion),)))
     if len(found) > 1:
         raise OAuthError("invalid_request", "The client uses more than one authentication method.")
-    return found[0] if found else Credentials()
+    return found[0] if found else PresentedCredentials()
 
 
 def _basic(authorization: str, encodings: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
@@ -226,7 +228,9 @@ def _subject(assertion: str) -> str:
         return ""
 
 
-def authenticate(credentials: Credentials, parameters: Mapping[str, str], state: State, audiences: tuple[str, ...]) -> Account:
+def authenticate(
+    credentials: PresentedCredentials, parameters: Mapping[str, str], state: State, audiences: tuple[str, ...]
+) -> Account:
     """Return the account of the credentials. An assertion names one of ``audiences``: the token URL, or the issuer.
 
     Raises:
@@ -245,7 +249,9 @@ def authenticate(credentials: Credentials, parameters: Mapping[str, str], state:
     raise _invalid_client("Client id or secret is wrong.")
 
 
-def _by_assertion(credentials: Credentials, parameters: Mapping[str, str], state: State, audiences: tuple[str, ...]) -> Account:
+def _by_assertion(
+    credentials: PresentedCredentials, parameters: Mapping[str, str], state: State, audiences: tuple[str, ...]
+) -> Account:
     if parameters.get("client_assertion_type") != JWT_BEARER:
         raise OAuthError("invalid_request", f"client_assertion_type is not {JWT_BEARER}.")
     account = state.accounts.get(credentials.client_id)

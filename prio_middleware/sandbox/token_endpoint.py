@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
-from .authentication import Credentials, Grant, OAuthError, authenticate, read_credentials
+from .authentication import Grant, OAuthError, PresentedCredentials, authenticate, read_credentials
 from .counts import TOKEN_ROUTE, SeenTokenRequest
 from .sandbox_options import ALL_SCOPES, Account
 from .state import state_of
@@ -87,7 +87,7 @@ async def answer_token_request(request: Request) -> ASGIApp:
     token_url = str(request.url.replace(query=""))
     audiences = (token_url, options.issuer or token_url.removesuffix(TOKEN_ROUTE))
     parameters: Mapping[str, str] = {}
-    credentials = Credentials()
+    credentials = PresentedCredentials()
     outcome: Grant | OAuthError
     try:
         parameters = read_parameters(content_type, body, options.body_formats)
