@@ -151,7 +151,7 @@ class OAuthError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PresentedCredentials:
-    """PresentedCredentials of a token request, in each way that they can be decoded.
+    """Credentials of a token request, in each way that they can be decoded.
 
     Attributes:
         method: the client authentication method; empty without one.
