@@ -36,8 +36,7 @@ COLORS = (
     *("#c2528b", "#6b7280", "#e07b39", "#4f8a10", "#1f4e79", "#a0522d"),
 )
 
-GREEN, ORANGE, RED = "#1f7a4d", "#b45309", "#b91c1c"
-THRESHOLD_COLORS = {"green": GREEN, "orange": ORANGE, "red": RED}
+THRESHOLD_COLORS = {"green": "#1f7a4d", "orange": "#b45309", "red": "#b91c1c"}
 
 STYLE = """body{font:13px sans-serif;margin:16px;width:1120px;color:#1f2937;background:#fff}
 h1{font-size:15px;margin:18px 0 8px}main{display:flex;flex-wrap:wrap;gap:12px}
@@ -52,10 +51,10 @@ def take(folder: Path) -> None:
     """Write ``dashboard.png`` after a run of a minute. Needs Prometheus, redis-server and Chromium."""
     port = free_port()
     with (
-        tempfile.TemporaryDirectory() as text,
-        prometheus(str(shutil.which("prometheus")), Path(text), {"shop": port}) as seen,
-        serve("redis-server", Path(text)) as store,
-        busy(Path(text), "shop", port, "--trouble", f"--redis={store.port}"),
+        tempfile.TemporaryDirectory() as scratch,
+        prometheus(str(shutil.which("prometheus")), Path(scratch), {"shop": port}) as seen,
+        serve("redis-server", Path(scratch)) as store,
+        busy(Path(scratch), "shop", port, "--trouble", f"--redis={store.port}"),
     ):
         before, without_store, after = SECONDS
         time.sleep(before)
