@@ -27,7 +27,7 @@ comma = ,
 heading = @printf '\n== %s\n' '$(1)'
 
 .NOTPARALLEL:
-.PHONY: help demo demo-dashboard docs test test-long test-all test-lowest lint format types bench fleet faults on-call chaos leak-hunt fuzz mutation
+.PHONY: help demo demo-dashboard docs pictures test test-long test-all test-lowest lint format types bench fleet faults on-call chaos leak-hunt fuzz mutation
 .PHONY: proof dist constraints clean
 
 help: ## what there is to make
@@ -39,9 +39,13 @@ demo: $(VENV)/.demo ## the whole story against an embedded Prio API, in half a m
 demo-dashboard: $(VENV)/.demo ## a busy application and its status page, until Ctrl-C
 	@$(PYTHON) -m prio_middleware.demo.dashboard
 
-docs: $(VENV)/.docs ## the documentation as a site, in .cache/site
+docs: $(VENV)/.docs $(VENV)/.test ## the documentation as a site, in .cache/site, with pictures of a new run with faults: two minutes
 	@$(PYTHON) -m mkdocs build --strict --quiet
+	@$(PYTHON) -m scripts.pictures .cache/site/images
 	@echo 'To read it: $(PYTHON) -m http.server --bind 127.0.0.1 --directory .cache/site'
+
+pictures: $(VENV)/.test ## the same pictures for the checkout, in docs/images
+	@$(PYTHON) -m scripts.pictures docs/images
 
 test: lint $(VENV)/.test ## lint, types, and the tests with full branch coverage
 	$(call heading,pytest --cov$(comma) beside mypy --strict and pyright)

@@ -9,8 +9,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
 from typing import Any
 
-from prio_middleware.oauth.shared.store import StoreReport
 from prio_middleware.sandbox import Sandbox
+from prio_middleware.telemetry.providers import StoreReport
 
 from .crossings import Work
 from .member import Load, serve

@@ -14,8 +14,8 @@ import httpx
 
 from prio_middleware import PrioError, build
 from prio_middleware.httpx import client
-from prio_middleware.oauth.shared.store import StoreReport
 from prio_middleware.settings import ClientSettings
+from prio_middleware.telemetry.providers import StoreReport
 from prio_middleware.transports.routes import transport_of
 
 from .crossings import Crossing, Work

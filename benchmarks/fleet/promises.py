@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from prio_middleware.oauth.shared.store import StoreReport
+from prio_middleware.telemetry.providers import StoreReport
 
 from .crossings import Crossing, Work, behind, outcomes, percentile, recovery
 

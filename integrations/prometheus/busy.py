@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import random
 import signal
 import tempfile
 import threading
@@ -45,7 +46,7 @@ class Context:
         healthy: API without faults.
         faulty: API whose token endpoint can be made to fail.
         ended: set at the end of the run.
-        pace: seconds between the calls of a thread.
+        pace: mean of the seconds between the calls of a thread.
         stores: token store settings of the clients that share tokens.
     """
 
@@ -58,7 +59,8 @@ class Context:
     def moments(self) -> Iterator[int]:
         """Yield the number of each call when it is due, until the end."""
         moment = 0
-        while not self.ended.wait(self.pace):
+        # At a regular pace, a scrape could miss the same short state every time.
+        while not self.ended.wait(self.pace * random.uniform(0.5, 1.5)):  # noqa: S311 - no secret
             yield moment
             moment += 1
 

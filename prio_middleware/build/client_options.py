@@ -151,7 +151,8 @@ def trust_of(options: Mapping[str, Any], configured: Mapping[str, Any]) -> tuple
     if cert is not None:
         parts = (cert,) if isinstance(cert, str | os.PathLike) else cert[:2]  # The third part is a password.
         trust.append(f"cert {' '.join(map(str, parts))}")
-    if (trust_env := options.get("trust_env", True)) != configured.get("trust_env", True):
+    of_settings = configured.get("trust_env", True)
+    if (trust_env := options.get("trust_env", of_settings)) != of_settings:
         trust.append(f"trust_env {trust_env}")
     return tuple(trust)
 

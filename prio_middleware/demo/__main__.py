@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
-from . import require_packages
+from ..sandbox.server import require_packages
 from .fixture import Fixture
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="make a few calls instead of thousands")
     number = 80 if parser.parse_args(arguments).quick else 1000
     try:
-        require_packages(("rich", "httpx2", "trustme", "uvicorn"), "cli,httpx2,sandbox")
+        require_packages("The demo", ("rich", "httpx2", "trustme", "uvicorn"), "cli,httpx2,sandbox")
         raise_file_limit(number + OTHER_FILES)
         logging.getLogger("prio_middleware").addHandler(logging.NullHandler())
         from rich.console import Console

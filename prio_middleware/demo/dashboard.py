@@ -22,9 +22,9 @@ from ..errors import ConfigurationError
 from ..sandbox import Sandbox, SandboxOptions
 from ..sandbox.__main__ import until_signalled
 from ..sandbox.sandbox_options import Listen
+from ..sandbox.server import require_packages
 from ..settings import Settings
 from ..web.clients import Clients
-from . import require_packages
 from .fixture import PRODUCT
 
 RATES = {"default": 6.0, "berlin": 3.0, "reseller": 1.0}  # calls a second; the API allows 1,000 a minute
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str], *, sandbox: Sandbox | None = None) -> int:
     parser.add_argument("--port", type=int, default=0, help="port of the page; 0 finds a free one (default: %(default)s)")
     port = parser.parse_args(arguments).port
     try:
-        require_packages(("trustme", "uvicorn"), "sandbox")
+        require_packages("The demo", ("trustme", "uvicorn"), "sandbox")
         with until_signalled() as ended, running(port, sandbox=sandbox) as (url, started):
             hint = f"In another terminal: prio status --watch {url}\nCtrl-C ends it. Meanwhile:\n"
             print(f"The status page of a busy application:\n\n    {url}\n\n{hint}", flush=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ..errors import TokenError
 from ..telemetry.counters import ClientCounters
@@ -13,29 +12,6 @@ from .effects import Pause, Post, Steps, Wait
 from .retry import Result
 from .single_flight import InFlightFetch, NoOutcome, Outcome
 from .token_response import TokenResponse
-
-
-@dataclass(frozen=True, slots=True)
-class TokenReport:
-    """State of one token, as :class:`~prio_middleware.telemetry.providers.TokenState` defines it.
-
-    Attributes:
-        fetching: a fetch is in progress.
-    """
-
-    expires_in: float | None = None
-    failure: TokenError | None = None
-    failed_ago: float | None = None
-    cooldown_seconds: float | None = None
-    fetching: bool = False
-    lifetime: float | None = None
-    without_token: bool = False
-    never_tried: bool = False
-
-    @property
-    def is_usable(self) -> bool:
-        """True if there is a token that has not expired."""
-        return self.expires_in is not None and self.expires_in > 0
 
 
 def observe_acquisition(steps: Steps[Result], counters: ClientCounters, client: str) -> Steps[Result]:

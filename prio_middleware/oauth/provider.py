@@ -22,6 +22,7 @@ from ..errors import (
 from ..telemetry.counters import ClientCounters
 from ..telemetry.logs import error_type
 from ..telemetry.metrics import trigger
+from ..telemetry.providers import StoreReport, TokenReport
 from ..telemetry.spans import FetchContext, ProviderState
 from .access_token import DEFAULT_OPTIONS, AccessToken, TokenOptions
 from .accounts import Accounts, Resolution, unknown_account
@@ -42,9 +43,8 @@ from .decision import (
 )
 from .discovery import Discovery
 from .effects import AsyncSend, Background, Pause, RunBlocking, Send, Steps, Wait, arun, run
-from .observation import TokenReport, observe_acquisition, observe_fetch
+from .observation import observe_acquisition, observe_fetch
 from .retry import Failures, Result, request_token
-from .shared.store import StoreReport
 from .single_flight import GRACE, Crash, InFlightFetch, NoOutcome, Outcome, SingleFlight
 from .token_request import FAILURE_COOLDOWN, TOKEN_DEADLINE, TokenEndpoint
 

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], *, tick: floa
     asked = _parser().parse_args(arguments)
     if asked.control:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets Ctrl-C too, and ends this process
-        run_commands(sys.stdin, sys.stdout)
+        run_commands(sys.stdin.buffer, sys.stdout.buffer)
         return 0
     with until_signalled() as ended:
         try:

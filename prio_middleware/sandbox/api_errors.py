@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.responses import JSONResponse
 
@@ -27,9 +28,7 @@ class ApiError(Exception):
     """Error response of the API. Calls raise it.
 
     Attributes:
-        status: the HTTP status.
         code: one of the API's error codes.
-        message: a description.
         challenge: the ``error`` of a Bearer challenge (RFC 6750 §3.1); empty for one without; None for no challenge.
         scope: the required scopes (RFC 6750 §3).
     """
@@ -58,21 +57,14 @@ class ApiError(Exception):
         }
 
 
-def bad_request(message: str) -> ApiError:
-    """Return the error for a malformed request."""
-    return ApiError(400, "INVALID_REQUEST", message)
+bad_request = partial(ApiError, 400, "INVALID_REQUEST")
+"""Error for a malformed request, with a message."""
 
+not_found = partial(ApiError, 404, "NOT_FOUND")
+"""Error for an unknown object, or one of another account, with a message."""
 
-def not_found(message: str) -> ApiError:
-    """Return the error for an unknown object, or one of another account."""
-    return ApiError(404, "NOT_FOUND", message)
+conflict = partial(ApiError, 409)
+"""Error for a request that the current state does not allow, with a code and a message."""
 
-
-def conflict(code: str, message: str) -> ApiError:
-    """Return the error for a request that the current state does not allow."""
-    return ApiError(409, code, message)
-
-
-def forbidden(message: str) -> ApiError:
-    """Return the error for a missing privilege, which a new token does not change."""
-    return ApiError(403, "AUTHORIZATION_FAILURE", message)
+forbidden = partial(ApiError, 403, "AUTHORIZATION_FAILURE")
+"""Error for a missing privilege, which a new token does not change, with a message."""

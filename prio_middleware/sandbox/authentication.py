@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import copy
 import hmac
 import json
 import secrets
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote_plus
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import Key, import_key
+from joserfc.jwk import import_key
 from joserfc.jws import JWSRegistry
 
 from .api_errors import ApiError, forbidden
 from .sandbox_options import Account, SandboxOptions
 
-_HEADER = base64.urlsafe_b64encode(b'{"alg":"RS256","typ":"JWT"}').rstrip(b"=").decode()
+if TYPE_CHECKING:
+    from .state import State
 
-KEPT = 10_000
-"""Number of tokens to remember."""
+_HEADER = base64.urlsafe_b64encode(b'{"alg":"RS256","typ":"JWT"}').rstrip(b"=").decode()
 
 
 @dataclass(slots=True)
@@ -38,13 +40,9 @@ class Grant:
 
 
 class Tokens:
-    """Issued tokens. Thread-safe.
+    """The last ``kept`` tokens that were issued. Thread-safe."""
 
-    Args:
-        kept: the number of tokens to remember. The oldest are forgotten first.
-    """
-
-    def __init__(self, *, kept: int = KEPT) -> None:
+    def __init__(self, *, kept: int = 10_000) -> None:
         self._kept = kept
         self._lock = threading.Lock()
         self._grants: dict[str, Grant] = {}
@@ -95,17 +93,10 @@ class Tokens:
 
 
 def authorize(authorization: str | None, needs: tuple[str, ...], tokens: Tokens, options: SandboxOptions, now: float) -> Grant:
-    """Return the grant of the token.
-
-    Args:
-        authorization: the ``Authorization`` header.
-        needs: scopes, of which one is enough.
-        tokens: issued tokens.
-        options: the statuses of errors.
-        now: the time by the sandbox's clock.
+    """Return the grant of the token in an ``Authorization`` header.
 
     Raises:
-        ApiError: the token is missing or invalid, or has none of the scopes.
+        ApiError: the token is missing or invalid at ``now`` by the sandbox's clock, or it has none of the scopes ``needs``.
     """
     if authorization is None:
         raise ApiError(options.missing_status, "MISSING_TOKEN", "There is no Authorization header.", challenge="")
@@ -116,53 +107,37 @@ def authorize(authorization: str | None, needs: tuple[str, ...], tokens: Tokens,
     if grant.revoked:
         raise ApiError(options.revoked_status, options.revoked_code, "Access is not authorized.", challenge="invalid_token")
     if grant.expires_at <= now:
-        raise ApiError(options.expired_status, "TOKEN_EXPIRED", "The token has expired.", challenge="invalid_token")
+        raise ApiError(401, "TOKEN_EXPIRED", "The token has expired.", challenge="invalid_token")
     if not grant.scopes.intersection(needs):
         raise replace(forbidden("Access is not authorized."), challenge="insufficient_scope", scope=" ".join(needs))
     return grant
 
 
-KeyType = Literal["RSA", "EC", "OKP"]
-
-_ALGORITHMS: Mapping[KeyType, tuple[str, ...]] = {
+_ALGORITHMS: Mapping[Literal["RSA", "EC", "OKP"], tuple[str, ...]] = {
     "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     "EC": ("ES256", "ES384", "ES512"),
     "OKP": ("EdDSA", "Ed25519"),
 }
 
 _EDDSA = copy.copy(JWSRegistry.algorithms["EdDSA"])
-
 _EDDSA.security_warning = None  # the older name of Ed25519 (RFC 8037, RFC 9864); clients use either
 
 
 def verified_claims(assertion: str, public_key: str) -> Mapping[str, Any] | None:
-    """Return the claims of an assertion that the account's key signed; None for any other.
-
-    Args:
-        assertion: a JWT in compact form.
-        public_key: PEM or JWK text.
-    """
+    """Return the claims of a JWT that the key, PEM or JWK text, signed; None for any other."""
     for key_type, algorithms in _ALGORITHMS.items():
-        try:
+        registry = JWSRegistry(algorithms=algorithms)
+        registry.algorithms = {**registry.algorithms, "EdDSA": _EDDSA}
+        with contextlib.suppress(JoseError, ValueError, TypeError, RecursionError):  # Another type of key, or not signed by it.
             key = import_key(json.loads(public_key) if public_key.lstrip().startswith("{") else public_key, key_type)
-        except (JoseError, ValueError, TypeError):
-            continue
-        return _decode(assertion, key, algorithms)
+            return jwt.decode(assertion, key, registry=registry).claims
     return None
-
-
-def _decode(assertion: str, key: Key, algorithms: tuple[str, ...]) -> Mapping[str, Any] | None:
-    registry = JWSRegistry(algorithms=algorithms)
-    registry.algorithms = {**registry.algorithms, "EdDSA": _EDDSA}
-    try:
-        return jwt.decode(assertion, key, registry=registry).claims
-    except (JoseError, ValueError, TypeError, RecursionError):
-        return None
 
 
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-_SKEW = 5.0
+_ASSERTION_LIFETIME, _SKEW = 60.0, 5.0
+"""Longest lifetime of an assertion, and tolerance of its times, in seconds."""
 
 
 @dataclass(eq=False)
@@ -175,7 +150,7 @@ class OAuthError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Presented:
+class PresentedCredentials:
     """Credentials of a token request, in each way that they can be decoded.
 
     Attributes:
@@ -213,22 +188,21 @@ class Assertions:
             return first
 
 
-def presented(authorization: str | None, parameters: Mapping[str, str], options: SandboxOptions) -> Presented:
+def read_credentials(authorization: str | None, parameters: Mapping[str, str], options: SandboxOptions) -> PresentedCredentials:
     """Return the credentials. Raise OAuthError for more than one method at once (RFC 6749 §2.3)."""
-    found = list(_presented(authorization, parameters, options))
-    if len(found) > 1:
-        raise OAuthError("invalid_request", "The client uses more than one authentication method.")
-    return found[0] if found else Presented()
-
-
-def _presented(authorization: str | None, parameters: Mapping[str, str], options: SandboxOptions) -> Iterator[Presented]:
+    found = []
     if authorization is not None:
-        yield Presented("client_secret_basic", _basic(authorization, options.basic_encodings))
+        found.append(PresentedCredentials("client_secret_basic", _basic(authorization, options.basic_encodings)))
     if "client_secret" in parameters:
-        yield Presented("client_secret_post", ((parameters.get("client_id", ""), parameters["client_secret"]),))
+        found.append(
+            PresentedCredentials("client_secret_post", ((parameters.get("client_id", ""), parameters["client_secret"]),))
+        )
     if "client_assertion" in parameters:
         assertion = parameters["client_assertion"]
-        yield Presented("private_key_jwt", ((_subject(assertion), assertion),))
+        found.append(PresentedCredentials("private_key_jwt", ((_subject(assertion), assertion),)))
+    if len(found) > 1:
+        raise OAuthError("invalid_request", "The client uses more than one authentication method.")
+    return found[0] if found else PresentedCredentials()
 
 
 def _basic(authorization: str, encodings: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
@@ -254,67 +228,54 @@ def _subject(assertion: str) -> str:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Authenticator:
-    """Verifier of credentials.
+def authenticate(
+    credentials: PresentedCredentials, parameters: Mapping[str, str], state: State, audiences: tuple[str, ...]
+) -> Account:
+    """Return the account of the credentials. An assertion names one of ``audiences``: the token URL, or the issuer.
 
-    Attributes:
-        options: accepted methods and lifetimes.
-        accounts: accounts by client id.
-        audiences: accepted values of an assertion's ``aud``: the token URL, and the issuer.
-        assertions: used assertions.
-        now: Unix time, in seconds.
+    Raises:
+        OAuthError: the credentials are missing or wrong, or their method is not accepted.
     """
-
-    options: SandboxOptions
-    accounts: Mapping[str, Account]
-    audiences: tuple[str, ...]
-    assertions: Assertions
-    now: float
-
-    def authenticate(self, credentials: Presented, parameters: Mapping[str, str]) -> Account:
-        """Return the account of the credentials, or raise ``invalid_client``."""
-        if self.options.refuse_credentials:
-            raise _invalid_client("The credentials were withdrawn.")
-        if credentials.method not in self.options.client_auth_methods:
-            raise _invalid_client(f"Client authentication {credentials.method or 'none'} is not accepted here.")
-        if credentials.method == "private_key_jwt":
-            return self._by_assertion(credentials, parameters)
-        for client_id, secret in credentials.readings:
-            account = self.accounts.get(client_id)
-            if account and hmac.compare_digest(account.client_secret.encode(), secret.encode()):
-                return account
-        raise _invalid_client("Client id or secret is wrong.")
-
-    def _by_assertion(self, credentials: Presented, parameters: Mapping[str, str]) -> Account:
-        if parameters.get("client_assertion_type") != JWT_BEARER:
-            raise OAuthError("invalid_request", f"client_assertion_type is not {JWT_BEARER}.")
-        account = self.accounts.get(credentials.client_id)
-        claims = verified_claims(credentials.secret, account.public_key) if account and account.public_key else None
-        if account is None or claims is None:
-            raise _invalid_client("The assertion's signature cannot be verified.")
-        wrong = self._wrong_claim(claims, account.client_id)
-        if wrong:
-            raise _invalid_client(f"The assertion's {wrong} is not acceptable.")
-        return account
-
-    def _wrong_claim(self, claims: Mapping[str, Any], client_id: str) -> str | None:
-        """Return the name of the claim that is wrong, if any (RFC 7523 §3)."""
-        expires_at = _seconds(claims.get("exp"))
-        if claims.get("iss") != client_id:
-            return "iss"
-        if claims.get("aud") not in self.audiences:
-            return "aud"
-        if not self.now < expires_at <= self.now + self.options.assertion_lifetime + _SKEW:
-            return "exp"
-        jti = claims.get("jti")
-        if not isinstance(jti, str) or not self.assertions.use(client_id, jti, expires_at, self.now):
-            return "jti"
-        return None
+    if state.options.refuse_credentials:
+        raise _invalid_client("The credentials were withdrawn.")
+    if credentials.method not in state.options.client_auth_methods:
+        raise _invalid_client(f"Client authentication {credentials.method or 'none'} is not accepted here.")
+    if credentials.method == "private_key_jwt":
+        return _by_assertion(credentials, parameters, state, audiences)
+    for client_id, secret in credentials.readings:
+        account = state.accounts.get(client_id)
+        if account and hmac.compare_digest(account.client_secret.encode(), secret.encode()):
+            return account
+    raise _invalid_client("Client id or secret is wrong.")
 
 
-def _seconds(claim: object) -> float:
-    return claim if isinstance(claim, int | float) else 0
+def _by_assertion(
+    credentials: PresentedCredentials, parameters: Mapping[str, str], state: State, audiences: tuple[str, ...]
+) -> Account:
+    if parameters.get("client_assertion_type") != JWT_BEARER:
+        raise OAuthError("invalid_request", f"client_assertion_type is not {JWT_BEARER}.")
+    account = state.accounts.get(credentials.client_id)
+    claims = verified_claims(credentials.secret, account.public_key) if account and account.public_key else None
+    if account is None or claims is None:
+        raise _invalid_client("The assertion's signature cannot be verified.")
+    wrong = _wrong_claim(claims, account.client_id, audiences, state.assertions)
+    if wrong:
+        raise _invalid_client(f"The assertion's {wrong} is not acceptable.")
+    return account
+
+
+def _wrong_claim(claims: Mapping[str, Any], client_id: str, audiences: tuple[str, ...], assertions: Assertions) -> str | None:
+    """Return the name of the claim that is wrong, if any (RFC 7523 §3)."""
+    now, expires_at, jti = time.time(), claims.get("exp"), claims.get("jti")
+    if claims.get("iss") != client_id:
+        return "iss"
+    if claims.get("aud") not in audiences:
+        return "aud"
+    if not isinstance(expires_at, int | float) or not now < expires_at <= now + _ASSERTION_LIFETIME + _SKEW:
+        return "exp"
+    if not isinstance(jti, str) or not assertions.use(client_id, jti, expires_at, now):
+        return "jti"
+    return None
 
 
 def _invalid_client(description: str) -> OAuthError:

@@ -16,10 +16,6 @@ class Product:
     """Ticket for sale.
 
     Attributes:
-        product_id: its identifier.
-        title: its name.
-        city: its city.
-        kind: the kind of attraction.
         price: the price of one, in euros.
         times: starts of its time slots; a single ``00:00`` for a ticket that is valid all day.
         capacity: the number of tickets in one time slot.
@@ -65,7 +61,6 @@ PRODUCTS: dict[str, Product] = {
     )
 }
 
-
 HOLD = 15 * 60.0
 """Duration of a reservation, in seconds."""
 
@@ -109,7 +104,7 @@ class Reservation:
 class Bookings:
     """Reservations and orders of every account. An account sees only its own. Thread-safe.
 
-    The methods raise a ApiError for a request that the API rejects.
+    The methods raise ApiError for a request that the API rejects.
     """
 
     def __init__(self) -> None:
@@ -182,7 +177,7 @@ class Bookings:
 
 
 def find_product(product_id: object) -> Product:
-    """Return a product that this distributor may sell, or raise a ApiError."""
+    """Return a product that this distributor may sell, or raise ApiError."""
     product = PRODUCTS.get(str(product_id))
     if product is None:
         raise not_found("There is no such product.")
@@ -192,7 +187,7 @@ def find_product(product_id: object) -> Product:
 
 
 def read_date(text: object) -> str:
-    """Return a date such as ``2027-05-17``, or raise a ApiError."""
+    """Return a date such as ``2027-05-17``, or raise ApiError."""
     try:
         return datetime.date.fromisoformat(str(text)).isoformat()
     except ValueError:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import threading
-from collections import Counter, deque
-from collections.abc import Mapping
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +17,6 @@ METADATA_ROUTE = "/.well-known/"
 
 _OPEN = ("/system/", METADATA_ROUTE)
 _KEPT = 20_000
-PATHS = 5_000
-"""Routes with their own count; further ones are counted together."""
-
-_OTHER = "(other)"
 
 
 @dataclass(slots=True)
@@ -28,13 +24,10 @@ class SeenRequest:
     """Request as it arrived, with its credentials.
 
     Attributes:
-        method: the HTTP method.
         path: the path with its query.
         route: the path below the API's root, without its query.
-        host: the ``Host`` header.
-        authorization: the ``Authorization`` header, or None.
         app_headers: the ``App-*`` headers, names in lower case.
-        status: the status of the response, or None if none was sent.
+        status: the status of the response; None if none was sent.
     """
 
     method: str
@@ -58,8 +51,6 @@ class SeenTokenRequest:
     Attributes:
         client_id: the client id in its credentials, valid or not; empty without credentials.
         method: the client authentication method (``client_secret_basic`` ...); empty without one.
-        content_type: the ``Content-Type`` header.
-        accept_encoding: the ``Accept-Encoding`` header.
         parameters: the parameters of the body, without secret and assertion.
         error: the error code of the response; None for a token.
         fault: the fault that replaced the response; None without a fault.
@@ -68,85 +59,51 @@ class SeenTokenRequest:
     client_id: str
     method: str
     content_type: str
-    accept_encoding: str
     parameters: dict[str, str]
     error: str | None
     fault: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Counts:
     """Counts since the start or the last reset, without requests to the admin interface.
 
     Attributes:
         token_requests: requests that reached the token endpoint.
-        tokens_issued: those answered with a token, without a fault.
-        token_refusals: those answered with an OAuth error.
-        token_faults: those whose response a fault replaced.
-        token_requests_by_client: by client id.
-        max_concurrent_token_requests: the most in progress at one time.
+        tokens_issued: token requests answered with a token, without a fault.
+        token_errors: token requests answered with an OAuth error.
+        token_faults: token requests whose response a fault replaced.
+        token_requests_by_client: token requests by client id.
         calls: all other requests.
-        calls_by_status: by the status of the response.
-        calls_by_route: by path and status.
+        calls_by_status: calls by the status of the response.
+        calls_by_route: calls by path and status.
         calls_without_token: calls without ``Authorization``, but for ``system/*`` and metadata.
-        max_concurrent_calls: the most in progress at one time.
-        max_per_second: the most requests of any kind that arrived within one second.
+        max_concurrent_calls: the most calls in progress at one time.
         blocked: requests of any kind answered 429 because a limit was exceeded.
-        refusals_last_minute: responses 4xx that count towards the limit now.
+        client_errors_last_minute: responses 4xx that count towards the limit now.
     """
 
     token_requests: int = 0
     tokens_issued: int = 0
-    token_refusals: int = 0
+    token_errors: int = 0
     token_faults: int = 0
     token_requests_by_client: dict[str, int] = field(default_factory=dict)
-    max_concurrent_token_requests: int = 0
     calls: int = 0
     calls_by_status: dict[int, int] = field(default_factory=dict)
     calls_by_route: dict[str, dict[int, int]] = field(default_factory=dict)
     calls_without_token: int = 0
     max_concurrent_calls: int = 0
-    max_per_second: int = 0
     blocked: int = 0
-    refusals_last_minute: int = 0
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Counts:
-        """Return the counts from a JSON document, whose keys are all text."""
-        values = dict(document)
-        values["calls_by_status"] = _by_status(values["calls_by_status"])
-        values["calls_by_route"] = {route: _by_status(statuses) for route, statuses in values["calls_by_route"].items()}
-        return cls(**values)
-
-
-def _by_status(document: Mapping[str, int]) -> dict[int, int]:
-    return {int(status): count for status, count in document.items()}
-
-
-class _Gauge:
-    """Number in progress now, and its maximum."""
-
-    def __init__(self) -> None:
-        self.now = 0
-        self.peak = 0
-
-    def enter(self) -> None:
-        self.now += 1
-        self.peak = max(self.peak, self.now)
+    client_errors_last_minute: int = 0
 
 
 class Counters:
-    """Counters of a running sandbox. Thread-safe.
+    """Counters of a running sandbox. Thread-safe. Beyond ``paths`` routes, further ones are counted together as ``(other)``."""
 
-    Args:
-        paths: the number of routes with their own count. Further routes are counted together as ``(other)``.
-    """
-
-    def __init__(self, *, paths: int = PATHS) -> None:
+    def __init__(self, *, paths: int = 5_000) -> None:
         self._paths = paths
         self._lock = threading.Lock()
-        self._tokens_under_way = _Gauge()
-        self._calls_under_way = _Gauge()
+        self._calls_in_progress = 0
         self.reset()
 
     def reset(self) -> None:
@@ -154,54 +111,52 @@ class Counters:
         with self._lock:
             self._requests: deque[SeenRequest] = deque(maxlen=_KEPT)
             self._token_requests: deque[SeenTokenRequest] = deque(maxlen=_KEPT)
-            self._total: Counter[str] = Counter()
-            self._clients: Counter[str] = Counter()
-            self._statuses: Counter[int] = Counter()
-            self._routes: dict[str, Counter[int]] = {}
-            self._last_second: deque[float] = deque()
-            self._max_per_second = 0
-            for gauge in (self._tokens_under_way, self._calls_under_way):
-                gauge.peak = gauge.now
+            self._counts = Counts(max_concurrent_calls=self._calls_in_progress)
 
-    def arrived(self, seen: SeenRequest, now: float) -> None:
+    def arrived(self, seen: SeenRequest) -> None:
         """Count a request that arrived."""
         with self._lock:
             self._requests.append(seen)
-            self._total["token_requests" if seen.token_request else "calls"] += 1
-            if not seen.token_request and seen.authorization is None and not seen.route.startswith(_OPEN):
-                self._total["calls_without_token"] += 1
-            self._gauge(seen).enter()
-            self._last_second.append(now)
-            while self._last_second[0] <= now - 1:
-                self._last_second.popleft()
-            self._max_per_second = max(self._max_per_second, len(self._last_second))
+            if seen.token_request:
+                self._counts.token_requests += 1
+                return
+            self._counts.calls += 1
+            if seen.authorization is None and not seen.route.startswith(_OPEN):
+                self._counts.calls_without_token += 1
+            self._calls_in_progress += 1
+            self._counts.max_concurrent_calls = max(self._counts.max_concurrent_calls, self._calls_in_progress)
 
     def answered(self, seen: SeenRequest, status: int) -> None:
         """Count a response that is about to be sent."""
         with self._lock:
             seen.status = status
             if not seen.token_request:
-                self._statuses[status] += 1
-                route = seen.route if seen.route in self._routes or len(self._routes) < self._paths else _OTHER
-                self._routes.setdefault(route, Counter())[status] += 1
+                routes = self._counts.calls_by_route
+                route = seen.route if seen.route in routes or len(routes) < self._paths else "(other)"
+                _add_one(routes.setdefault(route, {}), status)
+                _add_one(self._counts.calls_by_status, status)
 
     def left(self, seen: SeenRequest) -> None:
         """Record the end of a request, answered or not."""
         with self._lock:
-            self._gauge(seen).now -= 1
+            self._calls_in_progress -= not seen.token_request
 
     def blocked(self) -> None:
         """Count a request that exceeded a limit."""
         with self._lock:
-            self._total["blocked"] += 1
+            self._counts.blocked += 1
 
     def token_request(self, seen: SeenTokenRequest) -> None:
         """Count a token request that was parsed."""
         with self._lock:
             self._token_requests.append(seen)
-            self._clients[seen.client_id] += 1
-            outcome = "token_faults" if seen.fault else "token_refusals" if seen.error else "tokens_issued"
-            self._total[outcome] += 1
+            _add_one(self._counts.token_requests_by_client, seen.client_id)
+            if seen.fault:
+                self._counts.token_faults += 1
+            elif seen.error:
+                self._counts.token_errors += 1
+            else:
+                self._counts.tokens_issued += 1
 
     def requests(self) -> list[SeenRequest]:
         """Return the latest 20,000 requests, oldest first."""
@@ -213,19 +168,11 @@ class Counters:
         with self._lock:
             return list(self._token_requests)
 
-    def counts(self, refusals_last_minute: int) -> Counts:
+    def counts(self, client_errors_last_minute: int) -> Counts:
         """Return a copy of the counts."""
         with self._lock:
-            return Counts(
-                **self._total,
-                token_requests_by_client=dict(self._clients),
-                max_concurrent_token_requests=self._tokens_under_way.peak,
-                calls_by_status=dict(self._statuses),
-                calls_by_route={route: dict(statuses) for route, statuses in self._routes.items()},
-                max_concurrent_calls=self._calls_under_way.peak,
-                max_per_second=self._max_per_second,
-                refusals_last_minute=refusals_last_minute,
-            )
+            return dataclasses.replace(copy.deepcopy(self._counts), client_errors_last_minute=client_errors_last_minute)
 
-    def _gauge(self, seen: SeenRequest) -> _Gauge:
-        return self._tokens_under_way if seen.token_request else self._calls_under_way
+
+def _add_one(counts: dict[Any, int], key: object) -> None:
+    counts[key] = counts.get(key, 0) + 1

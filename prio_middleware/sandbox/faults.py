@@ -1,18 +1,19 @@
-"""Faults of a sandbox, and the plan of their occurrence."""
+"""Faults of a sandbox, and the plan of the next ones."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp
 
 from .api_errors import ApiError, bad_request, forbidden, not_found, unknown
-from .wire import Drop, Pauses, Stall, Truncated, dripping, endless, gzip_bomb, gzipped
+from .wire import Drop, Pauses, Stall, Truncated, dripping, endless, gzip_bomb
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,6 @@ class Replaced:
     """Response that a fault replaces.
 
     Attributes:
-        options: options of the fault.
-        pauses: waits that can be ended.
         app: the original response.
         document: the original token response or metadata; empty at the API.
         secret: the secret of the token request; empty at the API.
@@ -47,74 +46,61 @@ class Replaced:
     options: FaultOptions
     pauses: Pauses
     app: ASGIApp
-    document: Mapping[str, Any] = field(default_factory=dict)
-    secret: str = ""
+    document: Mapping[str, Any]
+    secret: str
 
 
 Fault = Callable[[Replaced], ASGIApp]
 
 
 @dataclass(slots=True)
-class _Due:
+class PlannedFault:
+    """Fault of the next ``times`` responses at routes that begin with ``path``; of all responses if ``times`` is None."""
+
     name: str
+    fault: Fault
     options: FaultOptions
     times: int | None
     path: str
 
+    def replace(self, pauses: Pauses, app: ASGIApp, document: Mapping[str, Any] | None = None, secret: str = "") -> ASGIApp:
+        """Return the response that replaces ``app``. The arguments are attributes of :class:`Replaced`."""
+        return self.fault(Replaced(self.options, pauses, app, document or {}, secret))
+
 
 class FaultPlan:
-    """Planned faults of the token endpoint, the metadata or the API, in their order. Thread-safe.
-
-    Args:
-        table: faults by name.
-    """
+    """Planned faults of the token endpoint, the metadata or the API, in their order. Thread-safe."""
 
     def __init__(self, table: Mapping[str, Fault]) -> None:
         self._table = table
         self._lock = threading.Lock()
-        self._due: list[_Due] = []
+        self._due: list[PlannedFault] = []
 
     def add(self, name: str, options: FaultOptions, times: int | None = 1, path: str = "") -> None:
-        """Replace the next ``times`` responses under ``path``, or all if ``times`` is None.
-
-        Raises:
-            ConfigurationError: there is no such fault.
-        """
+        """Plan the fault ``name``. Raise ConfigurationError if there is none."""
         if name not in self._table:
             raise unknown("fault", name, self._table)
         with self._lock:
-            self._due.append(_Due(name, options, times, path))
+            self._due.append(PlannedFault(name, self._table[name], options, times, path))
 
     def clear(self) -> None:
         """Drop every planned fault."""
         with self._lock:
             self._due.clear()
 
-    def next(self, route: str) -> tuple[str, FaultOptions] | None:
-        """Return the name and options of the fault for the next response at ``route``, if one is planned."""
-        if not self._due:
-            return None
+    def next(self, route: str) -> PlannedFault | None:
+        """Return the fault of the next response at ``route``, if one is planned."""
         with self._lock:
             due = next((due for due in self._due if route.startswith(due.path)), None)
-            if due is None:
-                return None
-            if due.times is not None:
+            if due is not None and due.times is not None:
                 due.times -= 1
                 if due.times <= 0:
                     self._due.remove(due)
-            return due.name, due.options
+            return due
 
-    def replace(self, name: str, replaced: Replaced) -> ASGIApp:
-        """Return the response of the fault ``name``."""
-        return self._table[name](replaced)
-
-
-_HTML = "<!doctype html><title>Gateway</title><h1>Something is wrong</h1>"
 
 _JSON = {"content-type": "application/json"}
-
 _GZIP = {**_JSON, "content-encoding": "gzip"}
-
 _MIB = 1024 * 1024
 
 
@@ -138,7 +124,7 @@ def _fixed(app: ASGIApp) -> Fault:
 
 
 def _html(status: int) -> Fault:
-    return _fixed(HTMLResponse(_HTML, status))
+    return _fixed(HTMLResponse("<!doctype html><title>Gateway</title><h1>Something is wrong</h1>", status))
 
 
 def _json_text(text: str | bytes) -> Fault:
@@ -165,11 +151,6 @@ def _without(name: str) -> Fault:
     return lambda replaced: _json({key: value for key, value in replaced.document.items() if key != name})
 
 
-def _echo(replaced: Replaced) -> Response:
-    description = f"The secret {replaced.secret} is wrong."
-    return JSONResponse({"error": "invalid_client", "error_description": description}, 401)
-
-
 def _gzip_bomb(status: int) -> Fault:
     return lambda replaced: Response(gzip_bomb(replaced.options.size or 80 * _MIB), status, _GZIP)
 
@@ -183,20 +164,12 @@ def _refusal(replaced: Replaced, size: int) -> bytes:
     return json.dumps(forbidden("x" * (replaced.options.size or size)).body()).encode()
 
 
-def _challenge(status: int, error: str) -> Fault:
-    return _api_error(ApiError(status, error.upper(), "The token is not accepted.", challenge=error))
-
-
 def _seconds(replaced: Replaced, default: float) -> float:
     return default if replaced.options.seconds is None else replaced.options.seconds
 
 
 _ANYWHERE: Mapping[str, Fault] = {
-    "redirect_301": _redirect(301),
-    "redirect_302": _redirect(302),
-    "redirect_303": _redirect(303),
-    "redirect_307": _redirect(307),
-    "redirect_308": _redirect(308),
+    **{f"redirect_{status}": _redirect(status) for status in (301, 302, 303, 307, 308)},
     "too_many_requests": _busy(429),
     "unavailable": _busy(503),
     "server_error": _html(500),
@@ -252,9 +225,11 @@ TOKEN_FAULTS: Mapping[str, Fault] = {
     "invalid_scope": _oauth_error("invalid_scope"),
     "method_not_allowed": _oauth_error("invalid_request", 405),
     "bare_401": _fixed(Response(status_code=401)),
-    "secret_echo": _echo,
+    "secret_echo": lambda replaced: JSONResponse(
+        {"error": "invalid_client", "error_description": f"The secret {replaced.secret} is wrong."}, 401
+    ),
     "huge_body": _huge,
-    "unasked_gzip": lambda replaced: Response(gzipped(json.dumps(replaced.document).encode()), headers=_GZIP),
+    "unasked_gzip": lambda replaced: Response(gzip.compress(json.dumps(replaced.document).encode()), headers=_GZIP),
     "corrupt_gzip": _fixed(Response(b"\x1f\x8b\x08junk", headers=_GZIP)),
     "gzip_bomb": _gzip_bomb(200),
 }
@@ -284,10 +259,10 @@ API_FAULTS: Mapping[str, Fault] = {
     "refused_400": _api_error(bad_request("The request is wrong.")),
     "refused_401": _api_error(ApiError(401, "AUTHORIZATION_FAILURE", "Not authorized.")),
     "refused_403": _api_error(forbidden("Not authorized.")),
-    "invalid_token": _challenge(401, "invalid_token"),
-    "insufficient_scope": _challenge(403, "insufficient_scope"),
+    "invalid_token": _api_error(ApiError(401, "INVALID_TOKEN", "The token is not accepted.", "invalid_token")),
+    "insufficient_scope": _api_error(ApiError(403, "INSUFFICIENT_SCOPE", "The token is not accepted.", "insufficient_scope")),
     "long_refusal": lambda replaced: Response(_refusal(replaced, 100_000), 403, _JSON),
-    "gzip_refusal": lambda replaced: Response(gzipped(_refusal(replaced, 1000)), 403, _GZIP),
+    "gzip_refusal": lambda replaced: Response(gzip.compress(_refusal(replaced, 1000)), 403, _GZIP),
     "gzip_bomb_refusal": _gzip_bomb(403),
     "endless_refusal": lambda replaced: StreamingResponse(
         dripping(endless(replaced.options.size or 64 * _MIB), replaced.pauses, _seconds(replaced, 0)), 403, _JSON

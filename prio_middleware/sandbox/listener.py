@@ -7,6 +7,7 @@ import datetime
 import socket
 import ssl
 import threading
+import time
 from dataclasses import dataclass
 
 import trustme
@@ -44,9 +45,8 @@ def make_tls(certificate: Certificate) -> ServerTLS:
 BACKLOG = 4096
 """Connections that may wait to be accepted: tests open a thousand at once."""
 
-_GRACE = 0.5
-
-_KEEP_ALIVE = 75
+_GRACE, _KEEP_ALIVE = 0.5, 75
+"""Seconds from the shutdown until open connections are aborted, and until an idle connection is closed."""
 
 
 class _Protocol(H11Protocol):
@@ -68,14 +68,6 @@ class _Protocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
@@ -96,7 +88,7 @@ class Listener:
     Args:
         app: the application.
         sock: a listening socket; the listener closes it.
-        tls: the server's TLS, or None for plain HTTP.
+        tls: None for plain HTTP.
     """
 
     def __init__(self, app: ASGIApp, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
@@ -122,7 +114,8 @@ class Listener:
     def start(self) -> None:
         """Serve. Return when connections are accepted."""
         self._thread.start()
-        self._server.ready.wait()
+        while not self._server.started and self._thread.is_alive():
+            time.sleep(0.002)
 
     def stop(self) -> None:
         """End every connection and the thread."""
@@ -130,24 +123,12 @@ class Listener:
         self._thread.join()
 
     def _run(self) -> None:
-        try:
+        with self._socket:
             self._server.run(sockets=[self._socket])
-        finally:
-            self._socket.close()
-            self._server.ready.set()
 
 
 class ServerThread:
-    """Sandbox served by a thread of this process.
-
-    Args:
-        options: its behaviour.
-        listen: its address, TLS and certificate.
-        clock: the clock of tokens, reservations and limits.
-
-    Raises:
-        ConfigurationError: the port is taken.
-    """
+    """Sandbox served by a thread of this process. Raises ConfigurationError if the port is taken."""
 
     def __init__(self, options: SandboxOptions, listen: Listen, clock: Clock | None = None) -> None:
         app = SandboxApp(options, clock)
@@ -156,7 +137,6 @@ class ServerThread:
         self.url = listen.url(sock.getsockname()[1])
         self.ca_pem = tls.ca_pem if tls else None
         self.admin = app.admin
-        self.operations = app.operations
         self.admin_key = app.sandbox_state.admin_key
         self._pauses = app.sandbox_state.pauses
         self._listener = Listener(app, sock, tls.context if tls else None)

@@ -17,17 +17,11 @@ from .api_errors import unknown
 _PREFIX = "https://www.prioticketapis.com/auth/distributor"
 
 BOOKING = f"{_PREFIX}.booking"
-
 PRODUCTS = f"{_PREFIX}.products.readonly"
-
 RESERVATIONS = f"{_PREFIX}.reservations"
-
 BOOKINGS = f"{_PREFIX}.bookings"
-
 BOOKING_DETAILS = f"{_PREFIX}.bookings.details"
-
 REPORTING = f"{_PREFIX}/reporting"
-
 ALL_SCOPES = (BOOKING, PRODUCTS, RESERVATIONS, BOOKINGS, BOOKING_DETAILS, REPORTING)
 
 
@@ -96,11 +90,7 @@ class Listen:
             raise ConfigurationError(f"The port {self.port} is out of range.", remedy="Choose 0 to 65535; 0 finds a free one.")
 
     def bind(self) -> socket.socket:
-        """Return a bound socket.
-
-        Raises:
-            ConfigurationError: the port is taken.
-        """
+        """Return a bound socket. Raise ConfigurationError if the port is taken."""
         address = "127.0.0.1" if self.host.lower() == "localhost" else self.host
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         try:
@@ -140,13 +130,11 @@ class SandboxOptions:
 
     Attributes:
         version: the API version in the path; fixed once the application is created.
-        accounts: clients that may request tokens.
         lifetime: the lifetime of a token, in seconds.
         expires_in: JSON text to send instead of the lifetime, valid or not (``'null'``, ``'"3600"'``, ``'1e400'``); empty
             to leave the member out; None to send the lifetime.
         missing_status: the status for a call without a token.
         invalid_status: the status for an unknown token.
-        expired_status: the status for an expired token.
         revoked_status: the status for a revoked token.
         revoked_code: the error code for a revoked token; by default the same as for missing privileges, as at Prio.
         challenges: True to send ``WWW-Authenticate: Bearer`` with 401 and 403 (RFC 6750 §3).
@@ -155,7 +143,6 @@ class SandboxOptions:
         basic_encodings: accepted encodings of Basic credentials: ``raw`` (RFC 7617), ``form`` (RFC 6749 §2.3.1).
         client_auth_methods: accepted methods: ``client_secret_basic``, ``client_secret_post``, ``private_key_jwt``.
         issuer: the issuer identifier, which assertions may name as ``aud`` besides the token URL; None for the API's root.
-        assertion_lifetime: the longest lifetime of an assertion, in seconds.
         refuse_credentials: True to answer every token request with ``invalid_client``.
         limits: True to block a caller after more than 60 responses 4xx or 1,000 requests in a minute.
         token_delay: the delay of every response of the token endpoint, in seconds.
@@ -172,7 +159,6 @@ class SandboxOptions:
     expires_in: str | None = None
     missing_status: int = 400
     invalid_status: int = 400
-    expired_status: int = 401
     revoked_status: int = 403
     revoked_code: str = "AUTHORIZATION_FAILURE"
     challenges: bool = False
@@ -181,7 +167,6 @@ class SandboxOptions:
     basic_encodings: tuple[str, ...] = ("raw",)
     client_auth_methods: tuple[str, ...] = ("client_secret_basic",)
     issuer: str | None = None
-    assertion_lifetime: float = 60
     refuse_credentials: bool = False
     limits: bool = True
     token_delay: float = 0
@@ -228,10 +213,9 @@ class SandboxOptions:
         return "json" not in self.body_formats
 
     def dialect(self, token_url: str) -> dict[str, str]:
-        """Return the settings of a client, if they differ from Prio's: the preset, and what differs from that.
+        """Return the settings that a client needs if this server differs from Prio's: the preset, and deviations from it.
 
-        Args:
-            token_url: the token endpoint, which a client of the preset ``rfc6749`` has to know.
+        A client of the preset ``rfc6749`` has to know the ``token_url``.
         """
         preset = {"preset": "rfc6749", "token_url": token_url} if self.follows_rfc6749 else {}
         usual, other = ("form", "raw") if self.follows_rfc6749 else ("raw", "form")
@@ -240,27 +224,12 @@ class SandboxOptions:
         return {**preset, **encoding, **method}
 
     def replace(self, changes: Mapping[str, Any]) -> SandboxOptions:
-        """Return a copy with ``changes``.
-
-        Raises:
-            ConfigurationError: an option does not exist, or cannot be changed.
-        """
+        """Return a copy with ``changes``. Raise ConfigurationError if an option does not exist, or cannot be changed."""
         names = [option.name for option in dataclasses.fields(self) if option.name not in ("version", "accounts")]
         for name in changes:
             if name not in names:
                 raise unknown("option", name, names)
         return dataclasses.replace(self, **changes)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the options as JSON values, with the sandbox's secrets."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> SandboxOptions:
-        """Return the options from a document of :meth:`to_json`."""
-        accounts = tuple(account_from_json(account) for account in document["accounts"])
-        values: dict[str, Any] = {**document, "accounts": accounts}
-        return cls(**values)
 
 
 def _fits(value: object, annotation: str) -> bool:
@@ -268,9 +237,3 @@ def _fits(value: object, annotation: str) -> bool:
     if isinstance(value, bool):
         return annotation == "bool"
     return isinstance(value, _TYPES.get(annotation, object))
-
-
-def account_from_json(document: Mapping[str, Any]) -> Account:
-    """Return an account from a document with its attributes."""
-    values: dict[str, Any] = {**document, "scopes": tuple(document["scopes"])}
-    return Account(**values)

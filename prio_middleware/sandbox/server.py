@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import importlib.util
-import json
 import os
+import pickle
 import ssl
 import stat
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, Self, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from ..errors import ConfigurationError
-from .admin import Admin, answer, error_document
+from .admin import Admin
 from .counts import TOKEN_ROUTE
 from .sandbox_options import Certificate, Listen, SandboxOptions
 
@@ -28,28 +27,24 @@ if TYPE_CHECKING:
     from .state import Clock
 
 
-class SandboxServer(Protocol):
-    """Sandbox served by a thread or a process."""
+class _Reached(NamedTuple):
+    """Facts about a server in another process."""
 
     url: str
     ca_pem: bytes | None
-    admin: Admin
     admin_key: str
-
-    def stop(self) -> None:
-        """Stop serving within seconds, even if clients keep connections open."""
 
 
 class _Running(NamedTuple):
-    served: SandboxServer
+    server: ServerThread | ServerProcess
     folder: tempfile.TemporaryDirectory[str]
 
 
 def _own_directory() -> Path | None:
-    """Return a directory that only this user can write, for files that settings name. None if the platform has no owners.
+    """Return a directory that only this user can write, or None if the platform has no file owners.
 
-    In the temporary directory, the name is free again after a stop: another user could put an authority there, which settings
-    that were kept would trust.
+    It holds the certificate authority, whose path is in the client's settings. In the shared temporary directory, another user
+    could put an authority at that path after the sandbox has stopped.
 
     Raises:
         ConfigurationError: neither the runtime nor the cache directory of this user can hold it.
@@ -122,17 +117,21 @@ class Sandbox:
         if self._running:
             raise ConfigurationError("This sandbox is already running.", remedy="Create a second one to run two.")
         directory = _own_directory()
-        served = self._serve()
-        self._running = _Running(served, tempfile.TemporaryDirectory(prefix="sandbox-", dir=directory))
-        if served.ca_pem:
-            self._ca_path().write_bytes(served.ca_pem)
+        server = (
+            ServerProcess(self.options, self._listen)
+            if self._process
+            else start_thread(self.options, self._listen, self._clock)
+        )
+        self._running = _Running(server, tempfile.TemporaryDirectory(prefix="sandbox-", dir=directory))
+        if server.ca_pem:
+            self._ca_path().write_bytes(server.ca_pem)
         return self
 
     def stop(self) -> None:
         """Stop serving, and remove the authority's file. A second call has no effect."""
         running, self._running = self._running, None
         if running:
-            running.served.stop()
+            running.server.stop()
             running.folder.cleanup()
 
     def __enter__(self) -> Self:
@@ -144,7 +143,7 @@ class Sandbox:
     @property
     def url(self) -> str:
         """The origin: ``https://127.0.0.1:49152``."""
-        return self._reached().served.url
+        return self._serving().server.url
 
     @property
     def base_url(self) -> str:
@@ -174,21 +173,21 @@ class Sandbox:
     @property
     def admin(self) -> Admin:
         """The admin interface."""
-        return self._reached().served.admin
+        return self._serving().server.admin
 
     @property
     def admin_key(self) -> str:
         """The value of the header ``Sandbox-Admin-Key`` that opens the admin interface over HTTP."""
-        return self._reached().served.admin_key
+        return self._serving().server.admin_key
 
     @property
     def ca_file(self) -> Path | None:
         """The authority's certificate as a file that exists until the stop. None without TLS."""
-        return self._ca_path() if self._reached().served.ca_pem else None
+        return self._ca_path() if self._serving().server.ca_pem else None
 
     def ssl_context(self) -> ssl.SSLContext:
         """Return a client context that trusts only the sandbox's authority."""
-        pem = self._reached().served.ca_pem
+        pem = self._serving().server.ca_pem
         return ssl.create_default_context(cadata=pem.decode() if pem else None)
 
     def client_settings(self) -> dict[str, str]:
@@ -201,41 +200,31 @@ class Sandbox:
         """Return the settings of a client of this sandbox as environment variables."""
         return {f"PRIO_{name.upper()}": value for name, value in self.client_settings().items()}
 
-    def _serve(self) -> SandboxServer:
-        if self._process:
-            return ServerProcess(self.options, self._listen)
-        return start_thread(self.options, self._listen, self._clock)
-
-    def _reached(self) -> _Running:
+    def _serving(self) -> _Running:
         if self._running is None:
             raise ConfigurationError("This sandbox is not running.", remedy="Call start(), or use it in a with statement.")
         return self._running
 
     def _ca_path(self) -> Path:
-        return Path(self._reached().folder.name) / "ca.pem"
+        return Path(self._serving().folder.name) / "ca.pem"
+
+
+def require_packages(program: str, packages: Sequence[str], extras: str) -> None:
+    """Raise ConfigurationError if any of ``packages`` is not installed."""
+    if missing := [name for name in packages if importlib.util.find_spec(name) is None]:
+        remedy = f"Install it: pip install 'prio-middleware[{extras}]'"
+        raise ConfigurationError(f"{program} needs {', '.join(missing)}.", remedy=remedy)
 
 
 def start_thread(options: SandboxOptions, listen: Listen, clock: Clock | None = None) -> ServerThread:
-    """Serve from a thread.
-
-    Raises:
-        ConfigurationError: the extra is not installed, or the port is taken.
-    """
-    missing = [name for name in ("uvicorn", "trustme") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ConfigurationError(
-            f"The sandbox cannot serve without {' and '.join(missing)}.",
-            remedy="Install it: pip install 'prio-middleware[sandbox]'",
-        )
+    """Serve from a thread. Raise ConfigurationError if the extra is not installed, or the port is taken."""
+    require_packages("The sandbox", ("trustme", "uvicorn"), "sandbox")
     from .listener import ServerThread
 
     return ServerThread(options, listen, clock)
 
 
 COMMAND = (sys.executable, "-m", "prio_middleware.sandbox", "--control")
-
-STOP_TIMEOUT = 10.0
-"""Seconds until a process that does not end is killed."""
 
 
 class ServerProcess:
@@ -245,7 +234,7 @@ class ServerProcess:
         options: its behaviour.
         listen: its address, TLS and certificate.
         command: the command line of the process.
-        stop_timeout: seconds that :meth:`stop` waits for the process to end before it kills it.
+        stop_timeout: seconds until a process that does not end is killed.
 
     Raises:
         ConfigurationError: the process cannot serve, or ended at once.
@@ -257,85 +246,77 @@ class ServerProcess:
         listen: Listen,
         command: Sequence[str] = COMMAND,
         *,
-        stop_timeout: float = STOP_TIMEOUT,
+        stop_timeout: float = 10.0,
     ) -> None:
         self._stop_timeout = stop_timeout
         # In its own process group: Ctrl-C reaches only the parent, which then ends it.
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
         )
+        self._commands, self._replies = (cast("IO[bytes]", pipe) for pipe in (self._process.stdin, self._process.stdout))
         self._lock = threading.Lock()
         self.pid = self._process.pid
-        self.admin = Admin(self._perform)
+        self.admin = cast("Admin", _RemoteAdmin(self._call))
         try:
-            reached = self._exchange({"options": options.to_json(), "listen": dataclasses.asdict(listen)})
+            self.url, self.ca_pem, self.admin_key = self._call((options, listen))
         except BaseException:
             self.stop()
             raise
-        self.url: str = reached["url"]
-        self.ca_pem: bytes | None = reached["ca_pem"].encode() if reached["ca_pem"] else None
-        self.admin_key: str = reached["admin_key"]
 
     def stop(self) -> None:
         """Ask the process to end, and kill it after the timeout."""
         with contextlib.suppress(OSError):
-            _pipe(self._process.stdin).close()
+            self._commands.close()
         try:
             self._process.wait(self._stop_timeout)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        _pipe(self._process.stdout).close()
+        self._replies.close()
 
-    def _perform(self, name: str, arguments: Mapping[str, Any]) -> Any:
-        return self._exchange({"name": name, "arguments": arguments})
-
-    def _exchange(self, message: Mapping[str, Any]) -> Any:
-        with self._lock:
-            reply = _request_reply(self._process, json.dumps(message).encode())
-        if reply is None:
-            raise ConfigurationError("The sandbox's process has ended.", remedy="Read its standard error output.")
-        if "result" not in reply:
-            raise ConfigurationError(reply["message"], remedy=reply["remedy"])
-        return reply["result"]
-
-
-def run_commands(commands: IO[str], replies: IO[str]) -> None:
-    """Run the child process: serve as the first line says, then perform the operation of each further line."""
-    reply, served = _serve(json.loads(commands.readline()))
-    _write(replies, reply)
-    if served is None:
-        return
-    for line in commands:
-        command = json.loads(line)
-        _write(replies, answer(served.operations, command["name"], command["arguments"]))
-    served.stop()
+    def _call(self, message: object) -> Any:
+        """Send a message, and return the process's reply or raise its error."""
+        try:
+            with self._lock:
+                _send(self._commands, message)
+                reply = pickle.load(self._replies)  # noqa: S301 - from a process that runs this module
+        except (OSError, EOFError, pickle.UnpicklingError):
+            raise ConfigurationError("The sandbox's process has ended.", remedy="Read its standard error output.") from None
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
 
 
-def _serve(order: Mapping[str, Any]) -> tuple[dict[str, Any], ServerThread | None]:
+class _RemoteAdmin:
+    """:class:`Admin` of another process, to which it sends the calls of all methods."""
+
+    def __init__(self, call: Callable[[object], Any]) -> None:
+        self._call = call
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        getattr(Admin, name)  # An unknown name raises AttributeError here, too.
+        return lambda *args, **kwargs: self._call((name, args, kwargs))
+
+
+def run_commands(commands: IO[bytes], replies: IO[bytes]) -> None:
+    """Run the child process: serve as the first message says, then call the method of :class:`Admin` in each further one."""
     try:
-        served = start_thread(SandboxOptions.from_json(order["options"]), Listen(**order["listen"]))
+        server = start_thread(*pickle.load(commands))  # noqa: S301 - from the parent process
     except ConfigurationError as error:
-        return error_document(error), None
-    ca_pem = served.ca_pem.decode() if served.ca_pem else None
-    return {"result": {"url": served.url, "ca_pem": ca_pem, "admin_key": served.admin_key}}, served
+        _send(replies, error)
+        return
+    _send(replies, _Reached(server.url, server.ca_pem, server.admin_key))
+    with contextlib.suppress(EOFError):  # The parent closes the pipe.
+        while True:
+            name, args, kwargs = pickle.load(commands)  # noqa: S301
+            try:
+                result = getattr(server.admin, name)(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - the parent raises it
+                result = error
+            _send(replies, result)
+    server.stop()
 
 
-def _write(replies: IO[str], document: Mapping[str, Any]) -> None:
-    replies.write(json.dumps(document) + "\n")
-    replies.flush()
-
-
-def _request_reply(process: subprocess.Popen[bytes], line: bytes) -> Mapping[str, Any] | None:
-    """Send ``line`` and return the reply. Return None if the process has ended or its reply is not JSON."""
-    try:
-        _pipe(process.stdin).write(line + b"\n")
-        _pipe(process.stdin).flush()
-        reply: Mapping[str, Any] = json.loads(_pipe(process.stdout).readline())
-    except (OSError, ValueError):
-        return None
-    return reply
-
-
-def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
-    return cast("IO[bytes]", pipe)
+def _send(pipe: IO[bytes], message: object) -> None:
+    pickle.dump(message, pipe)
+    pipe.flush()

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from starlette.requests import Request
+
 from .authentication import Assertions, Tokens
 from .booking import Bookings
 from .counts import Counters
@@ -38,15 +40,13 @@ WINDOW = 60.0
 BLOCK = 60.0
 """Duration of a block, in seconds."""
 
-MAX_REFUSALS = 60
-
-MAX_REQUESTS = 1000
+MAX_CLIENT_ERRORS, MAX_REQUESTS = 60, 1000
 
 
 @dataclass(slots=True)
 class _Caller:
     requests: deque[float] = field(default_factory=deque)
-    refusals: deque[float] = field(default_factory=deque)
+    client_errors: deque[float] = field(default_factory=deque)
     blocked_until: float = float("-inf")
 
     def count(self, moments: deque[float], limit: int, now: float, *, enforced: bool) -> None:
@@ -57,7 +57,7 @@ class _Caller:
         if _recent(moments, now) > limit and enforced:
             self.blocked_until = now + BLOCK
             self.requests.clear()
-            self.refusals.clear()
+            self.client_errors.clear()
 
 
 class Limits:
@@ -74,16 +74,16 @@ class Limits:
             known.count(known.requests, MAX_REQUESTS, now, enforced=enforced)
             return known.blocked_until - now if enforced and now < known.blocked_until else None
 
-    def refused(self, caller: str, now: float, *, enforced: bool) -> None:
+    def count_client_error(self, caller: str, now: float, *, enforced: bool) -> None:
         """Count a response 4xx."""
         with self._lock:
             known = self._callers.setdefault(caller, _Caller())
-            known.count(known.refusals, MAX_REFUSALS, now, enforced=enforced)
+            known.count(known.client_errors, MAX_CLIENT_ERRORS, now, enforced=enforced)
 
-    def refusals(self, now: float) -> int:
+    def client_errors(self, now: float) -> int:
         """Return the number of responses 4xx to all callers in the last minute."""
         with self._lock:
-            return sum(_recent(caller.refusals, now) for caller in self._callers.values())
+            return sum(_recent(caller.client_errors, now) for caller in self._callers.values())
 
     def reset(self) -> None:
         """Forget every caller."""
@@ -103,7 +103,6 @@ class State:
     Attributes:
         options: the current behaviour; replaced as a whole.
         accounts: accounts by client id; replaced as a whole.
-        clock: the clock of tokens, reservations and limits.
         admin_key: the header value that opens the admin interface over HTTP.
     """
 
@@ -138,6 +137,12 @@ class State:
         """Drop the faults that have not occurred yet."""
         for plan in (self.token_faults, self.metadata_faults, self.api_faults):
             plan.clear()
+
+
+def state_of(request: Request) -> State:
+    """Return the state of the sandbox that serves ``request``."""
+    state: State = request.app.sandbox_state
+    return state
 
 
 def _by_id(options: SandboxOptions) -> dict[str, Account]:

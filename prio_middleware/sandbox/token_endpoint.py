@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from .authentication import Authenticator, Grant, OAuthError, Presented, presented
-from .counts import METADATA_ROUTE, TOKEN_ROUTE, SeenTokenRequest
-from .faults import Replaced
+from .authentication import Grant, OAuthError, PresentedCredentials, authenticate, read_credentials
+from .counts import TOKEN_ROUTE, SeenTokenRequest
 from .sandbox_options import ALL_SCOPES, Account
-from .state import State
+from .state import state_of
 
 _FORMATS = {"application/json": "json", "application/x-www-form-urlencoded": "form"}
 
@@ -61,45 +58,21 @@ def _json_pairs(body: bytes) -> list[tuple[str, str]]:
     return pairs
 
 
-class MetadataEndpoint:
-    """Metadata of the authorization server, or the next fault.
-
-    Args:
-        state: the sandbox's state.
-        base: the path of the API's root.
-    """
-
-    def __init__(self, state: State, base: str) -> None:
-        self._state = state
-        self._base = base
-
-    def routes(self) -> list[Route]:
-        """Return the routes before the path (RFC 8414 §3.1) and after it (OpenID Connect Discovery 1.0 §4)."""
-        return [
-            Route(f"{METADATA_ROUTE}oauth-authorization-server{self._base}", self.answer),
-            Route(f"{self._base}{METADATA_ROUTE}openid-configuration", self.answer),
-        ]
-
-    async def answer(self, request: Request) -> ASGIApp:
-        """Return the response as an ASGI application."""
-        document = self._document(f"{request.url.scheme}://{request.url.netloc}{self._base}")
-        fault = self._state.metadata_faults.next(request.url.path.removeprefix(self._base))
-        app = JSONResponse(document)
-        if fault is None:
-            return app
-        name, how = fault
-        return self._state.metadata_faults.replace(name, Replaced(how, self._state.pauses, app, document))
-
-    def _document(self, base_url: str) -> Mapping[str, object]:
-        options = self._state.options
-        return {
-            "issuer": options.issuer or base_url,
-            "token_endpoint": f"{base_url}{TOKEN_ROUTE}",
-            "token_endpoint_auth_methods_supported": options.client_auth_methods,
-            "grant_types_supported": ["client_credentials"],
-            "response_types_supported": [],
-            "scopes_supported": sorted(ALL_SCOPES),
-        }
+async def answer_metadata_request(request: Request) -> ASGIApp:
+    """Return the metadata of the authorization server, or the next fault, as an ASGI application."""
+    state, base = state_of(request), request.app.base_path
+    base_url = f"{request.url.scheme}://{request.url.netloc}{base}"
+    document = {
+        "issuer": state.options.issuer or base_url,
+        "token_endpoint": f"{base_url}{TOKEN_ROUTE}",
+        "token_endpoint_auth_methods_supported": state.options.client_auth_methods,
+        "grant_types_supported": ["client_credentials"],
+        "response_types_supported": [],
+        "scopes_supported": sorted(ALL_SCOPES),
+    }
+    fault = state.metadata_faults.next(request.url.path.removeprefix(base))
+    app = JSONResponse(document)
+    return app if fault is None else fault.replace(state.pauses, app, document)
 
 
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -107,55 +80,43 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _CONFIDENTIAL = ("client_secret", "client_assertion")
 
 
-class SandboxTokenEndpoint:
-    """Token endpoint: its response, or the next fault."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-
-    async def answer(self, request: Request) -> ASGIApp:
-        """Return the response as an ASGI application."""
-        state, options = self._state, self._state.options
-        body = await request.body()
-        token_url = str(request.url.replace(query=""))
-        audiences = (token_url, options.issuer or token_url.removesuffix(TOKEN_ROUTE))
-        authenticator = Authenticator(options, state.accounts, audiences, state.assertions, time.time())
-        parameters: Mapping[str, str] = {}
-        credentials = Presented()
-        outcome: Grant | OAuthError
-        try:
-            parameters = read_parameters(request.headers.get("content-type", ""), body, options.body_formats)
-            credentials = presented(request.headers.get("authorization"), parameters, options)
-            account = authenticator.authenticate(credentials, parameters)
-            outcome = grant(account, parameters, state.clock() + options.lifetime)
-        except OAuthError as error:
-            outcome = error
-        fault = state.token_faults.next("")
-        state.counters.token_request(
-            SeenTokenRequest(
-                client_id=credentials.client_id,
-                method=credentials.method,
-                content_type=request.headers.get("content-type", ""),
-                accept_encoding=request.headers.get("accept-encoding", ""),
-                parameters={name: value for name, value in parameters.items() if name not in _CONFIDENTIAL},
-                error=outcome.code if isinstance(outcome, OAuthError) else None,
-                fault=fault[0] if fault else None,
-            )
+async def answer_token_request(request: Request) -> ASGIApp:
+    """Return the response of the token endpoint, or the next fault, as an ASGI application."""
+    state = state_of(request)
+    options, body, content_type = state.options, await request.body(), request.headers.get("content-type", "")
+    token_url = str(request.url.replace(query=""))
+    audiences = (token_url, options.issuer or token_url.removesuffix(TOKEN_ROUTE))
+    parameters: Mapping[str, str] = {}
+    credentials = PresentedCredentials()
+    outcome: Grant | OAuthError
+    try:
+        parameters = read_parameters(content_type, body, options.body_formats)
+        credentials = read_credentials(request.headers.get("authorization"), parameters, options)
+        outcome = grant(authenticate(credentials, parameters, state, audiences), parameters, state.clock() + options.lifetime)
+    except OAuthError as error:
+        outcome = error
+    fault = state.token_faults.next("")
+    state.counters.token_request(
+        SeenTokenRequest(
+            client_id=credentials.client_id,
+            method=credentials.method,
+            content_type=content_type,
+            parameters={name: value for name, value in parameters.items() if name not in _CONFIDENTIAL},
+            error=outcome.code if isinstance(outcome, OAuthError) else None,
+            fault=fault.name if fault else None,
         )
-        await state.pauses.sleep(options.token_delay)
-        if isinstance(outcome, OAuthError):
-            text, app = "{}", error_response(outcome)
-        else:
-            token = state.tokens.issue(outcome)
-            text = json.dumps({"access_token": token, "token_type": "Bearer", "scope": " ".join(sorted(outcome.scopes))})
-            expires_in = f"{options.lifetime:.15g}" if options.expires_in is None else options.expires_in
-            if expires_in:  # as text, because it may be a number that Python cannot hold
-                text = f'{text[:-1]}, "expires_in": {expires_in}}}'
-            app = Response(text, headers={**_NO_STORE, "Content-Type": "application/json"})
-        if fault is None:
-            return app
-        name, how = fault
-        return state.token_faults.replace(name, Replaced(how, state.pauses, app, json.loads(text), credentials.secret))
+    )
+    await state.pauses.sleep(options.token_delay)
+    if isinstance(outcome, OAuthError):
+        text, app = "{}", error_response(outcome)
+    else:
+        token = state.tokens.issue(outcome)
+        text = json.dumps({"access_token": token, "token_type": "Bearer", "scope": " ".join(sorted(outcome.scopes))})
+        expires_in = f"{options.lifetime:.15g}" if options.expires_in is None else options.expires_in
+        if expires_in:  # as text, because it may be a number that Python cannot hold
+            text = f'{text[:-1]}, "expires_in": {expires_in}}}'
+        app = Response(text, headers={**_NO_STORE, "Content-Type": "application/json"})
+    return app if fault is None else fault.replace(state.pauses, app, json.loads(text), credentials.secret)
 
 
 def error_response(error: OAuthError) -> Response:

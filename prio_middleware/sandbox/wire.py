@@ -7,26 +7,21 @@ from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+if TYPE_CHECKING:
+    import asyncio
+
 TRANSPORT = "prio_middleware.sandbox.transport"
 """Key of the connection in the scope's extensions, set by the sandbox's server."""
 
-_CHUNK = 64 * 1024
-
-_SLICE = 0.1
-
-
-class Connection(Protocol):
-    """Part of an asyncio transport."""
-
-    def abort(self) -> None: ...
-    def close(self) -> None: ...
+_CHUNK, _SLICE = 64 * 1024, 0.1
+"""Bytes of a piece of a large body, and seconds after which a wait checks if it was ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +29,7 @@ class Drop:
     """Closed connection without a response."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await _hang_up(scope, receive, lambda connection: connection.abort())
+        await _hang_up(scope, receive, "abort")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +43,7 @@ class Truncated:
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(self.body) + 1000).encode())]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
-        await _hang_up(scope, receive, lambda connection: connection.close())
+        await _hang_up(scope, receive, "close")
 
 
 class Pauses:
@@ -101,28 +96,20 @@ def endless(size: int) -> tuple[bytes, ...]:
     return (b"x" * _CHUNK,) * -(-size // _CHUNK)
 
 
-def gzipped(body: bytes) -> bytes:
-    """Return ``body``, compressed with gzip."""
-    return _gzip([body])
-
-
 @functools.cache
 def gzip_bomb(size: int) -> bytes:
     """Return a compressed token response of ``size`` bytes, about a thousandth of that when compressed."""
-    letters = [b"a" * _CHUNK] * -(-size // _CHUNK)
-    return _gzip([b'{"token_type": "Bearer", "access_token": "', *letters, b'"}'])
-
-
-def _gzip(pieces: Iterable[bytes]) -> bytes:
     compressor = zlib.compressobj(9, wbits=31)
+    letters = [b"a" * _CHUNK] * -(-size // _CHUNK)  # one buffer
+    pieces = [b'{"token_type": "Bearer", "access_token": "', *letters, b'"}']
     return b"".join(map(compressor.compress, pieces)) + compressor.flush()
 
 
-async def _hang_up(scope: Scope, receive: Receive, how: Callable[[Connection], None]) -> None:
+async def _hang_up(scope: Scope, receive: Receive, how: Literal["abort", "close"]) -> None:
     """End the connection, and wait until the server notices: it answers 500 if the application returns earlier."""
-    connection = cast("Connection | None", scope.get("extensions", {}).get(TRANSPORT))
-    if connection is None:
+    transport: asyncio.Transport | None = scope.get("extensions", {}).get(TRANSPORT)
+    if transport is None:
         raise ConnectionResetError("The sandbox cut the connection.")
-    how(connection)
+    getattr(transport, how)()
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -27,8 +27,6 @@ class RollingMinute:
     Adding takes no lock, because a fork could copy it locked. The global interpreter lock keeps other threads out between
     reading the clock and the last step.
 
-    Args:
-        clock: seconds of a monotonic clock.
     """
 
     def __init__(self, clock: Clock = now) -> None:
@@ -118,7 +116,7 @@ class FetchRecord:
 
     Attributes:
         at: end of the fetch, in seconds since the epoch.
-        duration: duration in seconds.
+        duration: seconds.
         reason: initial, expiring, rejected or forced.
         outcome: ``ok``, or the type of the error.
         attempts: number of token requests.
@@ -141,10 +139,9 @@ class ClientCounters:
     """Counters of one client. The hot path adds one to ``acquisitions`` and one to ``answered``.
 
     Adding to an existing dictionary entry needs no lock: the global interpreter lock keeps other threads out. A forked child
-    starts from zero: by Python's fork hook, or, where a fork runs no hooks, at its first slow path.
+    starts from zero: at the fork, or if the fork ran no hooks of Python, at the first :meth:`check_fork`.
 
     Attributes:
-        name: the client's name.
         acquisitions: calls by :data:`ACQUISITIONS`.
         answered: responses by standard status below 400. The hot path knows no others.
         other_responses: all other responses, by status.
@@ -152,7 +149,6 @@ class ClientCounters:
         reauthentications: by :data:`REAUTHENTICATIONS`.
         call_errors: calls without a response, by error type.
         failed_requests: failed token requests, by error type. Each attempt of a fetch counts.
-        fetches_by_reason: fetches that ended, by reason.
         names_limit: number of clients that a meter provider reports by name.
         evictions: tokens that were dropped because the token cache was full.
         waiting: calls that wait for another call's fetch now.
@@ -233,18 +229,14 @@ class ClientCounters:
 
     def _reset(self) -> None:
         # Clients hold the dictionaries, so these stay the same objects.
-        counts_by_name = (self.acquisitions, self.blocked, self.reauthentications, self.call_errors, self.failed_requests)
-        for counts in (*counts_by_name, self.fetches_by_reason, self.answered, self.other_responses):
-            _zero(counts)
+        by_name = (self.acquisitions, self.blocked, self.reauthentications, self.call_errors, self.failed_requests)
+        tables: list[dict[Any, int]] = [*by_name, self.fetches_by_reason, self.answered, self.other_responses]
+        for counts in tables:
+            counts.update(dict.fromkeys(counts, 0))
         self.evictions = self.waiting = 0
         self._ignored_403_logged_at = float("-inf")
         self.client_errors.clear()
         self.fetches.clear()
-
-
-def _zero(counts: dict[Any, int]) -> None:
-    for key in counts:
-        counts[key] = 0
 
 
 class MetricsRegistry:
@@ -253,11 +245,9 @@ class MetricsRegistry:
     Within one registry, clients of one name share their counts. ``build`` owns the registry of all clients made from
     settings. A pipeline made by hand counts for itself, unless it is given a registry.
 
-    Args:
-        limit: number of clients that are counted by name; all others share the name ``_other``.
-
     Attributes:
-        limit: the same, for the clients that are made from now on.
+        limit: number of clients that are counted by name; all others share the name ``_other``. A change applies to the
+            clients that are made later.
     """
 
     def __init__(self, limit: int = NAMES_LIMIT) -> None:

@@ -21,6 +21,7 @@ from ..errors import (
     TokenEndpointUnavailableError,
     TokenError,
     TokenRequestRefusedError,
+    TokenUnchangedError,
 )
 from . import names
 from .counters import IGNORED_403_LOG_SECONDS, NAMES_LIMIT
@@ -53,12 +54,12 @@ _BY_CAUSE: Final = {
     "connection": "connection_error",
 }
 
-
 _BY_CLASS: Final = {
     CredentialsRefusedError: "invalid_client",
     TokenRequestRefusedError: "4xx",
     InvalidTokenResponseError: "invalid_response",
     DiscoveryError: "invalid_response",
+    TokenUnchangedError: names.UNCHANGED_TOKEN,
 }
 
 
@@ -125,12 +126,7 @@ _failures: Final[dict[tuple[str | None, str, str], _Failure]] = {}
 def log_failure(message: str, *values: object, context: Context | None = None, kind: str = "", **fields: Any) -> None:
     """Log a warning when a failure begins, and at most once a minute while it lasts, with the number of events left out.
 
-    Args:
-        message: message of the line, with places for ``values``.
-        values: values for the message.
-        context: OpenTelemetry context of the line.
-        kind: tells failures of one client and event apart. It has few values.
-        fields: fields of the line, ``event`` and ``client`` among them.
+    ``kind`` tells failures of one client and event apart, and has few values. The other arguments are those of :func:`log`.
     """
     key = (fields["client"], fields["event"], kind)
     if len(_failures) >= _FAILURES_LIMIT and key not in _failures:
@@ -148,7 +144,7 @@ def log_failure(message: str, *values: object, context: Context | None = None, k
 
 
 def end_token_failures(client: str) -> dict[str, int]:
-    """Return the events of the client's failure to get a token, with their numbers. They have ended: it has a token."""
+    """End the client's failures to get a token, because it has one. Return the number of their log events, by event."""
     ended: dict[str, int] = {}
     for key in [key for key in list(_failures) if key[0] == client and key[1] in _TOKEN_FAILURES] if _failures else ():
         ended[key[1]] = ended.get(key[1], 0) + _failures.pop(key, _Failure()).count
@@ -172,7 +168,7 @@ def log_caller_authorization(client: str, url: object) -> None:
 
 
 def forget() -> None:
-    """Log the callers' own headers and failures again. Each test starts with that."""
+    """Forget the logged clients and failures, for tests."""
     _logged_clients.clear()
     _failures.clear()
 
@@ -200,12 +196,7 @@ def block_reason(error: PrioError) -> str | None:
 class Reauthentication:
     """Observer of a re-authentication. Its span is current inside the block. Use it in functions and coroutines only.
 
-    Args:
-        telemetry: the call's OpenTelemetry providers.
-        counters: the client's counters.
-        client: the client's name.
-        status: status of the rejection.
-        code: error code of the rejection.
+    ``status`` and ``code``, an error code or None, are those of the rejection.
 
     Attributes:
         outcome: one of :data:`~prio_middleware.telemetry.counters.REAUTHENTICATIONS`; ``failed`` until it is set.
@@ -274,15 +265,7 @@ class Reauthentication:
 
 
 def count_ignored_403(counters: ClientCounters, client: str, method: str, url: object, seconds: float) -> None:
-    """Count a 403 without an error code that leads to no retry, and log one in 60 s.
-
-    Args:
-        counters: the client's counters.
-        client: the client's name.
-        method: the call's method.
-        url: the call's URL.
-        seconds: seconds of a monotonic clock.
-    """
+    """Count a 403 without an error code that leads to no retry, and log one in 60 ``seconds`` of a monotonic clock."""
     if not counters.count_ignored_403(seconds):
         return
     log(

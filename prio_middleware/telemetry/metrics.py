@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from . import names
 from .counters import BLOCK_REASONS, OTHER, ClientCounters, client_name, living
 from .names import Metric
-from .providers import ReportsStore, ReportsToken, StoreState
+from .providers import ReportsStore, ReportsToken, StoreReport
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -108,14 +108,14 @@ def version() -> str:
 
 
 HELD_LIMIT: Final = 100
-"""Number of durations that are held until the next collection. Without a reader there is none."""
+"""Number of durations that are held until the next collection. Without a metric reader, nothing collects them."""
 
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0)
-"""Histogram bounds in seconds: OpenTelemetry's advice for HTTP durations, and up to beyond the deadline of a fetch."""
+"""Histogram bounds in seconds: OpenTelemetry's advice for HTTP durations, and two bounds beyond the deadline of a fetch."""
 
 FROM_ZERO: Final[Mapping[Metric, frozenset[object]]] = {
     names.ACQUIRED: frozenset({"cached", "fetched", "cooling_down", "failed"}),
-    names.REQUEST_FAILURES: frozenset(names.FAILURES.keys() - {names.OTHER_ERROR}),
+    names.REQUEST_FAILURES: frozenset(names.FAILURES.keys() - {names.UNCHANGED_TOKEN, names.OTHER_ERROR}),
     names.REAUTHENTICATED: frozenset({"succeeded", "rejected"}),
     names.RESPONSES: frozenset({200, 401, 403}),
     names.BLOCKED: frozenset(BLOCK_REASONS),
@@ -132,7 +132,7 @@ STORE_OUTCOMES: Final = {
     "error": "errors",
     "fallback": "fallbacks",
 }
-"""Reported outcomes of a shared token store, with the fields of :class:`StoreState` that count them."""
+"""Reported outcomes of a shared token store, with the fields of :class:`StoreReport` that count them."""
 
 _global_counters: WeakValueDictionary[int, ClientCounters] = WeakValueDictionary()
 """Counters that report to the global meter provider, from before OpenTelemetry is loaded."""
@@ -143,9 +143,6 @@ class Instruments:
 
     Clients of one name in several registries are reported as one: their counts are added, of gauges the highest is taken.
     At most ``metric_client_limit`` names are reported; further ones are reported as ``_other``.
-
-    Args:
-        meter_provider: the meter provider; None for the global one, which may be set later.
     """
 
     def __init__(self, meter_provider: MeterProvider | None) -> None:
@@ -174,7 +171,7 @@ class Instruments:
     def record(self, metric: Metric, seconds: float, labels: Labels, context: Context | None = None) -> None:
         """Record the duration of a fetch, a wait or an operation of a shared token store.
 
-        It is held until the next collection. A fork meanwhile does not copy it: the SDK would report it in each child again.
+        It is held until the next collection. The SDK would keep it across a fork, and report it in each child again.
         """
         self._held.append((os.getpid(), metric, seconds, labels, context))
         if len(self._held) > HELD_LIMIT:
@@ -216,11 +213,27 @@ class Instruments:
         return observe
 
 
+class _GlobalProvider:
+    """Key of the instruments that report to the global meter provider, which may be set later."""
+
+
+_global_provider = _GlobalProvider()
+
+_instruments: WeakKeyDictionary[Any, Instruments] = WeakKeyDictionary()
+
+_locks = [threading.Lock()]
+"""The first one is the lock under which instruments are made. A forked child inserts its own: the copy may be locked."""
+
+
 def instruments_for(telemetry: Telemetry, counters: ClientCounters) -> Instruments:
     """Return the instruments of a client, which report its counters from now on. Loads OpenTelemetry."""
     provider = telemetry.meter_provider
-    known = (_global[0] if _global else None) if provider is None else _given.get(provider)
-    instruments = known or _make(provider)
+    key = _global_provider if provider is None else provider
+    instruments = _instruments.get(key)
+    if instruments is None:
+        with _locks[0]:  # Of instruments that are made twice, the SDK drops the second.
+            instruments = _instruments.get(key) or Instruments(provider)
+            _instruments[key] = instruments
     instruments.counters[id(counters)] = counters
     return instruments
 
@@ -231,34 +244,6 @@ def announce(telemetry: Telemetry, counters: ClientCounters) -> None:
         _global_counters[id(counters)] = counters
     if telemetry.meter_provider is not None or "opentelemetry.metrics" in sys.modules:
         instruments_for(telemetry, counters)
-
-
-def _make(provider: MeterProvider | None) -> Instruments:
-    with _making.lock:  # Of instruments that are made twice, the SDK drops the second.
-        if provider is None:
-            _global[:] = _global or [Instruments(None)]
-            return _global[0]
-        _given[provider] = _given.get(provider) or Instruments(provider)
-        return _given[provider]
-
-
-_given: WeakKeyDictionary[Any, Instruments] = WeakKeyDictionary()
-
-_global: list[Instruments] = []
-
-
-class _Making:
-    """Lock under which instruments are made. A forked child needs a new one, because the copy may be locked."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Make a new lock."""
-        self.lock = threading.Lock()
-
-
-_making = _Making()
 
 
 def _by(metric: Metric, label: str, counts: Mapping[Any, int]) -> Observed:
@@ -304,7 +289,7 @@ def _store_circuit(counters: ClientCounters) -> Observed:
         yield int(any(report.circuit != "closed" for report in reports)), {}
 
 
-def _store_reports(counters: ClientCounters) -> list[StoreState]:
+def _store_reports(counters: ClientCounters) -> list[StoreReport]:
     reports = [provider.store_report() for provider in counters.providers() if isinstance(provider, ReportsStore)]
     return [report for report in reports if report.kind != "memory"]
 
@@ -329,4 +314,4 @@ _READERS: Final[dict[Metric, Callable[[ClientCounters], Observed]]] = {
 }
 
 with suppress(AttributeError):  # Platforms without fork have no hook.
-    os.register_at_fork(after_in_child=_making.reset)
+    os.register_at_fork(after_in_child=lambda: _locks.insert(0, threading.Lock()))

@@ -30,6 +30,8 @@ CANCELLED: Final = "cancelled"
 
 OTHER_ERROR: Final = "_OTHER"
 
+UNCHANGED_TOKEN: Final = "unchanged_token"
+
 FAILURES: Final[dict[str, str]] = {
     "invalid_client": "the token endpoint rejects the client's credentials: `invalid_client`, or a 401 without a code",
     "4xx": "the token endpoint answered with another error code or 4xx status; the log has the code",
@@ -42,6 +44,7 @@ FAILURES: Final[dict[str, str]] = {
     "connection_error": "another network error: the connection was reset or closed, or the host or proxy is unreachable",
     "dns_error": "the host name cannot be resolved",
     "tls_error": "TLS failed, or the certificate is not trusted",
+    UNCHANGED_TOKEN: "the token endpoint returned the token that the API had rejected",
     OTHER_ERROR: "an error that is none of these; the log has its text",
 }
 """Values of ``error.type`` for a failed request. Rules, dashboard and runbooks name no others."""
@@ -299,22 +302,5 @@ STORE_CIRCUIT: Final = Metric(
     "1 while the circuit breaker of the shared token store is open or half open, else 0. Absent without a store.",
     (CLIENT,),
 )
-METRICS: Final = (
-    FETCH_DURATION,
-    FETCHES,
-    REQUEST_FAILURES,
-    WITHOUT_TOKEN,
-    WAIT_DURATION,
-    ACQUIRED,
-    WAITERS,
-    EVICTED,
-    EXPIRY,
-    REAUTHENTICATED,
-    RESPONSES,
-    BLOCKED,
-    ERROR_USAGE,
-    ERROR_LIMIT,
-    STORE_DURATION,
-    STORE_OUTCOMES,
-    STORE_CIRCUIT,
-)
+METRICS: Final[tuple[Metric, ...]] = tuple(metric for metric in list(globals().values()) if isinstance(metric, Metric))
+"""All metrics above, in their order."""

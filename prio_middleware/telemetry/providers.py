@@ -1,91 +1,81 @@
-"""Protocols by which metrics, snapshots, readiness and the status page ask a token provider for its state.
+"""Reports of a token provider, and the protocols by which metrics, readiness and the status page ask for them.
 
 A token provider need not satisfy any of them: what it does not report is left out.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from ..errors import TokenError
 
 
-class TokenState(Protocol):
-    """State of one token, without the token. The provider of this package answers with a ``TokenReport``.
+@dataclass(frozen=True, slots=True)
+class TokenReport:
+    """State of one token, without the token.
 
     Attributes:
         expires_in: seconds until the token expires, not positive once it has; None without a token.
-        lifetime: seconds from the request for the token to its expiry; None without a token.
         failure: error of the last fetch; None if it succeeded.
         failed_ago: seconds since that error.
-        cooldown_seconds: seconds until the next fetch is allowed; None if it is allowed now.
-        is_usable: True if there is a token that has not expired.
+        cooldown_seconds: seconds until the next fetch is allowed after that error; None if it is allowed now.
+        fetching: True if a fetch is in progress.
+        lifetime: seconds from the request for the token to its expiry; None without a token.
         without_token: True if the client has no usable token, for any options, and its last fetch failed.
         never_tried: True if no fetch has completed with the present credentials.
     """
 
+    expires_in: float | None = None
+    failure: TokenError | None = None
+    failed_ago: float | None = None
+    cooldown_seconds: float | None = None
+    fetching: bool = False
+    lifetime: float | None = None
+    without_token: bool = False
+    never_tried: bool = False
+
     @property
-    def expires_in(self) -> float | None: ...
-    @property
-    def lifetime(self) -> float | None: ...
-    @property
-    def failure(self) -> TokenError | None: ...
-    @property
-    def failed_ago(self) -> float | None: ...
-    @property
-    def cooldown_seconds(self) -> float | None: ...
-    @property
-    def is_usable(self) -> bool: ...
-    @property
-    def without_token(self) -> bool: ...
-    @property
-    def never_tried(self) -> bool: ...
+    def is_usable(self) -> bool:
+        """True if there is a token that has not expired."""
+        return self.expires_in is not None and self.expires_in > 0
 
 
-class StoreState(Protocol):
-    """State of the store where tokens are kept. The provider of this package answers with a ``StoreReport``.
+@dataclass(slots=True)
+class StoreReport:
+    """State of the store where tokens are kept. Counts are those of one provider in this process.
 
     Attributes:
-        kind: ``memory`` if tokens are not shared, else the kind of shared store.
+        kind: ``memory`` if tokens are not shared, else the kind of the shared store: ``redis`` or ``file``.
         reachable: True if the last operation succeeded; None before the first.
-        circuit: ``closed``, ``open`` or ``half_open``.
-        hits: tokens taken from the store.
+        circuit: ``closed``; ``open`` while a failure keeps callers away; ``half_open`` when a probe is allowed.
+        hits: tokens taken from the store, each of which saved a token request.
         published: tokens that the store took.
-        not_stored: tokens that the store did not take.
-        errors: errors of the token endpoint taken from the store.
-        fallbacks: fetches without the store.
+        not_stored: tokens that the store did not take: the lease was lost, or the API rejected them meanwhile.
+        errors: errors of the token endpoint taken from the store, each of which saved a token request.
+        fallbacks: fetches without the store, because it did not answer, or no other process published a token in time.
         failures: operations that failed.
-        last_failure: reason of the last failure.
+        last_failure: one word for the last of them.
     """
 
-    @property
-    def kind(self) -> str: ...
-    @property
-    def reachable(self) -> bool | None: ...
-    @property
-    def circuit(self) -> str: ...
-    @property
-    def hits(self) -> int: ...
-    @property
-    def published(self) -> int: ...
-    @property
-    def not_stored(self) -> int: ...
-    @property
-    def errors(self) -> int: ...
-    @property
-    def fallbacks(self) -> int: ...
-    @property
-    def failures(self) -> int: ...
-    @property
-    def last_failure(self) -> str | None: ...
+    kind: str = "memory"
+    reachable: bool | None = None
+    circuit: str = "closed"
+    hits: int = 0
+    published: int = 0
+    not_stored: int = 0
+    errors: int = 0
+    fallbacks: int = 0
+    failures: int = 0
+    last_failure: str | None = None
 
 
 @runtime_checkable
 class ReportsToken(Protocol):
     """Token provider that reports the state of its token, without I/O."""
 
-    def report(self) -> TokenState:
+    def report(self) -> TokenReport:
         """Return the state of the token."""
         ...
 
@@ -94,7 +84,7 @@ class ReportsToken(Protocol):
 class ReportsStore(Protocol):
     """Token provider that reports the state of the store where it keeps tokens, without I/O."""
 
-    def store_report(self) -> StoreState:
+    def store_report(self) -> StoreReport:
         """Return the state of the store. It may start a probe in the background, to learn whether a failed store is back."""
         ...
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .counters import ClientCounters, FetchRecord, client_name
-from .providers import ReportsToken
+from .providers import ReportsToken, TokenReport
 
 __all__ = ["ClientSnapshot", "FetchRecord", "HasCounters", "snapshot"]
 
@@ -26,7 +26,6 @@ class ClientSnapshot:
     """Counts of one client since this process started, and the state of its token. Known keys are present from 0 on.
 
     Attributes:
-        client: the client's name.
         acquisitions: calls that needed a token, by outcome: cached, fetched, waited, cooling_down, failed.
         responses: responses by status.
         blocked: requests that were blocked before they were sent, by reason: plain_http, unsupported_protocol,
@@ -63,7 +62,7 @@ def snapshot(pipeline: HasCounters) -> ClientSnapshot:
     """
     counters, provider = pipeline.counters, pipeline.provider
     counters.check_fork()
-    report = provider.report() if isinstance(provider, ReportsToken) else None
+    report = provider.report() if isinstance(provider, ReportsToken) else TokenReport()
     return ClientSnapshot(
         client=client_name(provider),
         acquisitions=dict(counters.acquisitions),
@@ -74,7 +73,7 @@ def snapshot(pipeline: HasCounters) -> ClientSnapshot:
         fetches=tuple(counters.fetches),
         client_errors=counters.client_errors.count(),
         client_error_limit=counters.client_error_limit,
-        lifetime=None if report is None else report.lifetime,
-        expires_in=None if report is None else report.expires_in,
-        cooldown_seconds=None if report is None else report.cooldown_seconds,
+        lifetime=report.lifetime,
+        expires_in=report.expires_in,
+        cooldown_seconds=report.cooldown_seconds,
     )

@@ -25,8 +25,6 @@ class FetchContext(NamedTuple):
     """Facts known at the start of a fetch.
 
     Attributes:
-        counters: the client's counters.
-        client: the client's name.
         url: URL of the token endpoint, or of the issuer.
         reason: initial, expiring, rejected or forced.
         trigger: call that started the fetch in the background; None if a call waits for it.
@@ -62,7 +60,7 @@ class ProviderState(NamedTuple):
 class FetchObserver:
     """Observer of one fetch, from its start to its end. After a fork only the parent records.
 
-    Its span is current nowhere: token requests are sent in ``context``.
+    The calls that wait have their own current span. Token requests are sent in ``context``, which holds the span of the fetch.
     """
 
     def __init__(self, facts: FetchContext) -> None:
@@ -92,10 +90,7 @@ class FetchObserver:
     def failed(self, error: BaseException, pause: float, give_up_seconds: float) -> None:
         """Log the first failed attempt of this fetch at once: callers wait meanwhile.
 
-        Args:
-            error: the error of the attempt.
-            pause: seconds until the next attempt.
-            give_up_seconds: seconds until the fetch is given up.
+        The next attempt is made after ``pause`` seconds. The fetch is given up after ``give_up_seconds``.
         """
         if self._has_failed or os.getpid() != self._pid:
             return
@@ -187,10 +182,6 @@ class WaitObserver:
     """Observer of one call that waits for another call's fetch. After a fork only the parent records.
 
     It makes its span at the end, because samplers do not see links that are added later.
-
-    Args:
-        counters: the client's counters.
-        client: the client's name.
     """
 
     def __init__(self, counters: ClientCounters, client: str) -> None:
@@ -217,13 +208,7 @@ class WaitObserver:
         self._counters.waiting -= 1
 
     def end(self, fetch: SpanContext | None, error: BaseException | None, *, cancelled: bool) -> None:
-        """Record the end of the wait.
-
-        Args:
-            fetch: span of the fetch.
-            error: error of the fetch.
-            cancelled: True if the caller was cancelled, not the fetch.
-        """
+        """Record the end of the wait for ``fetch``, with its error. ``cancelled``: the caller was cancelled, not the fetch."""
         if os.getpid() != self._pid:
             return
         self._counters.waiting -= 1
@@ -234,7 +219,7 @@ class WaitObserver:
         instruments.record(names.WAIT_DURATION, took, failed, within)
 
     def _record_span(self, took: float, fetch: SpanContext | None, failed: Mapping[str, str]) -> Context:
-        """Return the context of the span, to which an exemplar of the duration leads."""
+        """Record the span. Return its context, for an exemplar of the duration."""
         from opentelemetry import trace
 
         span = self._telemetry.tracer().start_span(

@@ -64,11 +64,7 @@ CAPTURES = ("capfd", "capsys", "capfdbinary", "capsysbinary")
 
 
 class OutputRecorder:
-    """Recorder of standard output and error.
-
-    Args:
-        capture: one of pytest's fixtures.
-    """
+    """Recorder of standard output and error. ``capture`` is one of pytest's fixtures."""
 
     def __init__(self, capture: pytest.CaptureFixture[Any]) -> None:
         self._capture = capture

@@ -32,10 +32,9 @@ def prio_sandbox_options() -> SandboxOptions:
 
 
 class _Served:
-    """The sandboxes of a run. Threads serve them, so that clients can share their clock.
+    """The sandboxes of a run. A second one, for RFC 6749, starts when a test needs it.
 
-    Args:
-        options: options of the first sandbox. A second one, for RFC 6749, starts when a test needs it.
+    Threads serve them, so that clients can share their clock.
     """
 
     def __init__(self, options: SandboxOptions) -> None:

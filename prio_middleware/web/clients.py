@@ -31,14 +31,13 @@ DEFAULT = "default"
 
 
 def read_settings(values: object, place: str) -> Settings | ConfigurationError:
-    """Return settings from a framework's configuration, which go over those of the environment and the files.
+    """Return settings from a framework's configuration, which take precedence over the environment and the files.
+
+    An error is returned, because a traceback from here would show the secrets.
 
     Args:
         values: a dict of settings, ready-made :class:`Settings`, or None.
         place: name of the configuration value, for errors.
-
-    Returns:
-        The settings, or the error. It is returned, because a traceback from here would show the secrets.
     """
     if isinstance(values, Settings):
         return values
@@ -57,7 +56,6 @@ def read_settings(values: object, place: str) -> Settings | ConfigurationError:
 
 _PACKAGE = __name__.partition(".")[0]
 
-
 Account = Callable[[], str | None]
 """Returns the account of a call that names none, or None for the client's own."""
 
@@ -73,11 +71,7 @@ def open_client(settings: Settings | ClientSettings, name: str | None = None, ac
 
 
 def open_async_client(settings: Settings, name: str, account: Account | None = None) -> httpx.AsyncClient:
-    """Return a new async client.
-
-    Raises:
-        ConfigurationError: as for :func:`open_client`.
-    """
+    """Return a new async client. Raise ConfigurationError as :func:`open_client` does."""
     client: httpx.AsyncClient = _make(settings, name, "async_client", account)
     return client
 
@@ -122,15 +116,18 @@ def check(settings: Settings) -> ConfigurationError | None:
 
 
 def fetch_tokens(settings: Settings) -> PrioError | None:
-    """Fetch a token for every client.
+    """Fetch a token for every client. Return the error for which the application must not start, such as rejected credentials.
 
     An unreachable token endpoint is logged, and the application starts: the endpoint may be back at the first call.
-
-    Returns:
-        The error for which the application must not start, such as rejected credentials; or None.
     """
-    # Without threads: a server that forks next could copy a lock of the TLS library that an ending thread still holds.
-    failures = [failure for failure in (_authenticate(settings, name) for name in settings.clients) if failure]
+    failures = []
+    for name in settings.clients:
+        try:
+            # Without threads: a server that forks next could copy a lock of the TLS library that an ending thread still holds.
+            with no_threads(), open_client(settings, name) as client:
+                transport_of(client).authenticate()
+        except PrioError as error:
+            failures.append(error.copy())
     lasting = [failure for failure in failures if not isinstance(failure, TokenEndpointUnavailableError)]
     if lasting:
         return lasting[0]
@@ -140,25 +137,8 @@ def fetch_tokens(settings: Settings) -> PrioError | None:
     return None
 
 
-def _authenticate(settings: Settings, name: str) -> PrioError | None:
-    try:
-        with no_threads(), open_client(settings, name) as client:
-            transport_of(client).authenticate()
-    except PrioError as error:
-        return error.copy()
-    return None
-
-
 class NamedClients(Collection[str], Generic[T]):
-    """Configured clients by name.
-
-    Args:
-        settings: settings of the clients; from the environment and the files if left out.
-        account: returns the account of a call that names none.
-
-    Raises:
-        ConfigurationError: the settings are wrong.
-    """
+    """Configured clients by name."""
 
     def __init__(self, settings: Settings | None = None, account: Account | None = None) -> None:
         self.settings = settings or Settings()
@@ -166,11 +146,7 @@ class NamedClients(Collection[str], Generic[T]):
 
     @abstractmethod
     def __getitem__(self, name: str) -> T:
-        """Return the client called ``name``.
-
-        Raises:
-            ConfigurationError: there is no client of that name, or it cannot be made.
-        """
+        """Return the client called ``name``. Raise ConfigurationError if there is none, or it cannot be made."""
 
     def __contains__(self, name: object) -> bool:
         return name in self.settings.clients
@@ -206,12 +182,9 @@ class Clients(NamedClients["httpx.Client"]):
 
     @classmethod
     def checked(cls, settings: Settings, *, warm_up: bool = False, account: Account | None = None) -> Self:
-        """Return the clients after making each of them once. Opens no connection that a fork would share.
+        """Return the clients after making each of them once, and with ``warm_up`` after fetching a token for each.
 
-        Args:
-            settings: settings of the clients.
-            warm_up: also fetch a token for each client.
-            account: returns the account of a call that names none.
+        Opens no connection that a fork would share.
 
         Raises:
             ConfigurationError: a client cannot be made.

@@ -18,14 +18,7 @@ if TYPE_CHECKING:
 
 
 class LoopClients(NamedClients["httpx.AsyncClient"]):
-    """Configured async clients of one event loop by name, opened on first use.
-
-    With the setting ``library = "httpx2"`` they are clients of httpx2.
-
-    Args:
-        settings: settings of the clients.
-        account: returns the account of a call that names none.
-    """
+    """Configured async clients of one event loop by name, opened on first use: of httpx or httpx2, as ``library`` says."""
 
     def __init__(self, settings: Settings, account: Account | None = None) -> None:
         super().__init__(settings, account)
@@ -33,7 +26,10 @@ class LoopClients(NamedClients["httpx.AsyncClient"]):
 
     def __getitem__(self, name: str) -> httpx.AsyncClient:
         client = self._opened.get(name)
-        return self._open(name) if client is None else client
+        if client is None:
+            listen(self.settings.client(name))
+            client = self._opened.setdefault(name, open_async_client(self.settings, name, self._account))
+        return client
 
     async def start_fetch(self, name: str) -> None:
         """Start a fetch in a task of its own, unless the client has a token, is cooling down or is fetching."""
@@ -44,10 +40,6 @@ class LoopClients(NamedClients["httpx.AsyncClient"]):
         with anyio.CancelScope(shield=True):
             while self._opened:
                 await self._opened.popitem()[1].aclose()
-
-    def _open(self, name: str) -> httpx.AsyncClient:
-        listen(self.settings.client(name))
-        return self._opened.setdefault(name, open_async_client(self.settings, name, self._account))
 
 
 _in_use: set[AsyncClients] = set()

@@ -9,48 +9,30 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .._util.redaction import safe_url
 from ..build import pipeline_for
-from ..oauth.observation import TokenReport
-from ..telemetry.providers import HasTokenURL, ReportsStore, ReportsToken, StoreState, TokenState
+from ..telemetry.providers import HasTokenURL, ReportsStore, ReportsToken, StoreReport, TokenReport
 from .responses import Answer
 
 if TYPE_CHECKING:
-    from ..settings import ClientSettings, Settings
+    from ..settings import Settings
+    from .clients import NamedClients
+    from .event_loops import AsyncClients, LoopClients
 
 
-class HasSettings(Protocol):
-    """Clients of an application, sync or async."""
+class StartsFetches(Protocol):
+    """Sync clients of an application. :meth:`Clients.start_fetch` says how they start a fetch."""
 
     @property
     def settings(self) -> Settings: ...
-
-
-class Fetching(HasSettings, Protocol):
-    """Sync clients of an application. They start fetches in the background."""
-
-    def start_fetch(self, name: str) -> None:
-        """Start a fetch for the client ``name``, unless it has a token, is cooling down or is fetching."""
-        ...
-
-
-class AsyncFetching(HasSettings, Protocol):
-    """Async clients of an event loop. They start fetches in the background."""
-
-    async def start_fetch(self, name: str) -> None:
-        """Do the same for a task."""
-        ...
+    def start_fetch(self, name: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class ClientReadiness:
-    """State of one client's token in this process.
+    """State of one client's token in this process. The other attributes are those of :class:`TokenReport`.
 
     Attributes:
         ready: True if a call made now can be expected to have a token.
-        never_tried: True if no fetch has completed with the present credentials.
-        expires_in: seconds until the token expires, not positive once it has; None without a token.
         failure: error code of the last fetch; None if it succeeded.
-        failed_ago: seconds since that failure.
-        cooldown_seconds: seconds until the next fetch is allowed after a failure; None if it is allowed now.
         source: URL that tokens come from; None if the provider has no such URL.
         store: state of the store where tokens are kept; None if the provider does not report it. A shared store that fails
             ends the sharing, not the readiness.
@@ -64,7 +46,7 @@ class ClientReadiness:
     failed_ago: float | None = None
     cooldown_seconds: float | None = None
     source: str | None = None
-    store: StoreState | None = None
+    store: StoreReport | None = None
     provider: str = "client_credentials"
 
 
@@ -93,7 +75,7 @@ class Readiness:
         return {"ready": self.ready, "clients": clients}
 
 
-def readiness(clients: HasSettings, *names: str) -> Readiness:
+def readiness(clients: NamedClients[Any] | AsyncClients | StartsFetches, *names: str) -> Readiness:
     """Return the readiness of the clients of this process, without any I/O. :func:`probe` also finds out what is not known.
 
     Args:
@@ -103,11 +85,20 @@ def readiness(clients: HasSettings, *names: str) -> Readiness:
     Raises:
         ConfigurationError: there is no client of that name.
     """
-    settings = clients.settings
-    return Readiness({name: _client_readiness(settings.client(name)) for name in names or settings.clients})
+    return readiness_of(clients.settings, *names)
 
 
-def probe(clients: Fetching, *names: str) -> Readiness:
+def readiness_of(settings: Settings, *names: str) -> Readiness:
+    """Return the readiness of the clients of ``settings``. See :func:`readiness`."""
+    found = {}
+    for name in names or settings.clients:
+        own = settings.client(name)
+        state = provider_readiness(pipeline_for(own).provider, ready_before_first_token=own.ready_before_first_token)
+        found[name] = replace(state, provider=own.provider)
+    return Readiness(found)
+
+
+def probe(clients: StartsFetches, *names: str) -> Readiness:
     """Return what is known now, and start a fetch in the background for each client that is not ready or was never tried.
 
     A process that is not ready gets no calls, so only a probe can find out that the token endpoint works again. The cool-down
@@ -126,7 +117,7 @@ def probe(clients: Fetching, *names: str) -> Readiness:
     return state
 
 
-async def aprobe(clients: AsyncFetching, *names: str) -> Readiness:
+async def aprobe(clients: LoopClients, *names: str) -> Readiness:
     """Do the same for a task."""
     state = readiness(clients, *names)
     for name in state.uncertain:
@@ -134,7 +125,7 @@ async def aprobe(clients: AsyncFetching, *names: str) -> Readiness:
     return state
 
 
-def is_ready(report: TokenState, *, ready_before_first_token: bool) -> bool:
+def is_ready(report: TokenReport, *, ready_before_first_token: bool) -> bool:
     """Return True if a call made now can be expected to have a token.
 
     A client is ready while its token is valid although the endpoint fails: otherwise every process would leave the load
@@ -152,14 +143,9 @@ def answer(state: Readiness) -> Answer:
     return Answer(body, 200 if state.ready else 503, headers)
 
 
-def _client_readiness(settings: ClientSettings) -> ClientReadiness:
-    state = provider_readiness(pipeline_for(settings).provider, ready_before_first_token=settings.ready_before_first_token)
-    return replace(state, provider=settings.provider)
-
-
 def provider_readiness(provider: object, *, ready_before_first_token: bool = True) -> ClientReadiness:
     """Return the state of a token provider."""
-    report: TokenState = provider.report() if isinstance(provider, ReportsToken) else TokenReport()
+    report = provider.report() if isinstance(provider, ReportsToken) else TokenReport()
     failure = report.failure
     return ClientReadiness(
         ready=is_ready(report, ready_before_first_token=ready_before_first_token),

@@ -27,11 +27,7 @@ class RequestAccount(Generic[R]):
         self._request: ContextVar[R | None] = ContextVar("prio_request", default=None)
 
     def __call__(self) -> str | None:
-        """Return the account.
-
-        Raises:
-            ConfigurationError: no request is being served.
-        """
+        """Return the account. Raise ConfigurationError if no request is being served."""
         request = self._request.get()
         if request is None:
             raise outside_request()

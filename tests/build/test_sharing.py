@@ -166,6 +166,13 @@ def test_equal_options_share_a_token(certificate: tuple[str, str], subtests: pyt
                 one.close()
 
 
+@pytest.mark.parametrize("trust_env", [True, False])
+def test_readiness_and_status_ask_the_pipeline_of_a_client_without_options(library_name: str, trust_env: bool) -> None:
+    own = settings(trust_env=trust_env)
+    with importlib.import_module(f"prio_middleware.{library_name}").client(settings=own) as client:
+        assert transport_of(client).pipeline is build.pipeline_for(own)
+
+
 def test_settings_for_another_authority_share_no_token_through_a_store(certificate: tuple[str, str]) -> None:
     public, key = certificate
     keyring = Keyring((Secret(KEY),))

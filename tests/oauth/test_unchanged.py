@@ -30,6 +30,7 @@ def test_the_rejected_token_is_not_given_to_its_caller_again() -> None:
 
     assert isinstance(play(tokens.acquire(tokens.defaults, rejected), server, clock), TokenUnchangedError)
     assert len(server.requests) == 2
+    assert [fetch.outcome for fetch in tokens.counters.fetches] == ["unchanged_token", "ok"]
 
 
 @pytest.mark.pitfall(id="same-token-again")

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import anyio
 import pytest
 
@@ -27,25 +25,16 @@ async def test_what_is_counted(caller: Caller, app: SandboxApp) -> None:
     assert app.admin.counts() == Counts(
         token_requests=3,
         tokens_issued=1,
-        token_refusals=1,
+        token_errors=1,
         token_faults=1,
         token_requests_by_client={app.options.accounts[0].client_id: 2, app.options.accounts[1].client_id: 1},
-        max_concurrent_token_requests=1,
         calls=5,
         calls_by_status={200: 3, 403: 1, 400: 1},
         calls_by_route={"/products": {200: 2, 400: 1}, "/reports/sales": {403: 1}, "/echo": {200: 1}},
         calls_without_token=2,
         max_concurrent_calls=1,
-        max_per_second=8,
-        refusals_last_minute=3,
+        client_errors_last_minute=3,
     )
-
-
-async def test_counts_survive_the_way_through_json(caller: Caller, app: SandboxApp) -> None:
-    await caller.call("GET", "/products")
-    document = app.operations.counts()
-
-    assert Counts.from_json(json.loads(json.dumps(document))) == app.admin.counts()
 
 
 async def test_requests_are_kept_with_what_they_carried(caller: Caller, app: SandboxApp) -> None:
@@ -70,18 +59,15 @@ async def test_requests_are_kept_with_what_they_carried(caller: Caller, app: San
     assert (echoed.route, echoed.authorization, echoed.app_headers) == ("/echo", None, {})
 
 
-@pytest.mark.parametrize("options", [SandboxOptions(api_delay=3600, token_delay=3600)])
+@pytest.mark.parametrize("options", [SandboxOptions(api_delay=3600)])
 async def test_how_many_were_under_way_at_one_time(caller: Caller, app: SandboxApp) -> None:
     async with anyio.create_task_group() as tasks:
         for _ in range(5):
             tasks.start_soon(caller.send, "GET", "/system/ping")
-        for _ in range(3):
-            tasks.start_soon(caller.ask)
         await anyio.wait_all_tasks_blocked()
         app.admin.release()
-    counts = app.admin.counts()
 
-    assert (counts.max_concurrent_calls, counts.max_concurrent_token_requests) == (5, 3)
+    assert app.admin.counts().max_concurrent_calls == 5
 
 
 async def test_counts_start_again(caller: Caller, app: SandboxApp) -> None:
@@ -91,15 +77,6 @@ async def test_counts_start_again(caller: Caller, app: SandboxApp) -> None:
     assert app.admin.counts() == Counts()
     assert app.admin.requests() == []
     assert app.admin.token_requests() == []
-
-
-def test_the_busiest_second() -> None:
-    counters = Counters()
-    seen = SeenRequest("GET", "/", "/", "", None, {})
-    for now in (0.0, 0.1, 0.2, 1.1, 5.0):
-        counters.arrived(seen, now)
-
-    assert counters.counts(0).max_per_second == 3
 
 
 def test_routes_beyond_a_bound_are_counted_together() -> None:

@@ -32,9 +32,9 @@ def test_a_block_lasts_a_minute_and_is_not_prolonged_by_trying() -> None:
 def test_more_than_sixty_refusals_in_a_minute_block() -> None:
     limits = Limits()
     for _ in range(60):
-        limits.refused("10.0.0.1", 5.0, enforced=True)
+        limits.count_client_error("10.0.0.1", 5.0, enforced=True)
     assert admitted(limits, [6.0]) == [True]
-    limits.refused("10.0.0.1", 5.0, enforced=True)
+    limits.count_client_error("10.0.0.1", 5.0, enforced=True)
 
     assert admitted(limits, [6.0]) == [False]
     assert admitted(limits, [6.0], "10.0.0.2") == [True]
@@ -43,21 +43,21 @@ def test_more_than_sixty_refusals_in_a_minute_block() -> None:
 def test_refusals_are_forgotten_after_a_minute_and_after_a_block() -> None:
     limits = Limits()
     for _ in range(60):
-        limits.refused("10.0.0.1", 0.0, enforced=True)
+        limits.count_client_error("10.0.0.1", 0.0, enforced=True)
 
-    assert limits.refusals(30.0) == 60
-    limits.refused("10.0.0.1", 60.0, enforced=True)
-    assert limits.refusals(60.0) == 1
+    assert limits.client_errors(30.0) == 60
+    limits.count_client_error("10.0.0.1", 60.0, enforced=True)
+    assert limits.client_errors(60.0) == 1
     assert admitted(limits, [60.0]) == [True]
 
 
 def test_limits_that_are_not_enforced_only_count() -> None:
     limits = Limits()
     for _ in range(2000):
-        limits.refused("10.0.0.1", 0.0, enforced=False)
+        limits.count_client_error("10.0.0.1", 0.0, enforced=False)
 
     assert all(limits.admit("10.0.0.1", 0.0, enforced=False) is None for _ in range(2000))
-    assert limits.refusals(0.0) == 2000
+    assert limits.client_errors(0.0) == 2000
 
 
 @pytest.mark.anyio

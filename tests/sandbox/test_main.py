@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
+import pickle
 import shlex
 import signal
 import ssl
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from prio_middleware.sandbox import SandboxOptions
 from prio_middleware.sandbox.__main__ import main
+from prio_middleware.sandbox.sandbox_options import Listen
 
 from .helpers import CLIENT_CREDENTIALS, Output, basic, run_as_main
 
@@ -136,11 +138,13 @@ def test_there_is_no_argument_for_a_secret(capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.usefixtures("_sigint_comes_back")
-def test_a_controlled_process_ends_with_its_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO('{"options": {"accounts": []}, "listen": {}}\n'))
+def test_a_controlled_process_ends_with_its_input(
+    monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(pickle.dumps((SandboxOptions(), Listen(tls=False))))))
 
     assert main(["--control"], {}) == 0
-    assert "account" in json.loads(capsys.readouterr().out)["message"]
+    assert pickle.loads(capsysbinary.readouterr().out).url.startswith("http://127.0.0.1:")
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -28,12 +27,6 @@ def test_options_that_do_not_exist(subtests: pytest.Subtests) -> None:
     for options, named in WRONG:
         with subtests.test(options=options), pytest.raises(ConfigurationError, match=named):
             SandboxOptions(**options)
-
-
-def test_options_survive_the_way_through_json() -> None:
-    options = SandboxOptions.rfc6749((Account("shop", public_key="PEM"),))
-
-    assert SandboxOptions.from_json(json.loads(json.dumps(options.to_json()))) == options
 
 
 def test_the_default_accounts_have_ids_and_secrets_that_careless_encoding_spoils() -> None:

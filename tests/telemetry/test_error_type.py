@@ -14,6 +14,7 @@ from prio_middleware import (
     PrioError,
     TokenEndpointUnavailableError,
     TokenRequestRefusedError,
+    TokenUnchangedError,
 )
 from prio_middleware.errors import bind
 from prio_middleware.oauth.token_response import Cause
@@ -52,6 +53,7 @@ def test_error_type(subtests: pytest.Subtests) -> None:
         (InvalidTokenResponseError("no", status_code=302), "redirect"),
         (InvalidTokenResponseError("no", status_code=200), "invalid_response"),
         (DiscoveryError("no"), "invalid_response"),
+        (TokenUnchangedError("no"), "unchanged_token"),
         (OwnError("no"), "_OTHER"),
         (httpx.ConnectError("no"), "_OTHER"),
         (ValueError("no"), "_OTHER"),

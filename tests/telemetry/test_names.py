@@ -7,7 +7,9 @@ from importlib import metadata
 import pytest
 from packaging.requirements import Requirement
 
-from prio_middleware.telemetry.names import ATTRIBUTES, CLIENT, METRICS, SPANS
+from prio_middleware.telemetry.names import ATTRIBUTES, CLIENT, METRICS, SPANS, Metric, SpanKind
+
+KINDS: list[SpanKind | Metric] = [*SPANS, *METRICS]
 
 
 @pytest.mark.pitfall(id="pinned-conventions")
@@ -18,11 +20,11 @@ def test_the_project_depends_on_the_api_alone() -> None:
 
 
 def test_every_span_and_metric_names_its_client_except_what_would_make_too_many_series() -> None:
-    without = {kind.name.removeprefix("prio_middleware.") for kind in (*SPANS, *METRICS) if CLIENT not in kind.attributes}
+    without = {kind.name.removeprefix("prio_middleware.") for kind in KINDS if CLIENT not in kind.attributes}
     durations = {"token.fetch.duration", "token.wait.duration", "token_store.operation.duration"}
     assert without == {*durations, "token.evictions", "requests.blocked"}
 
 
 def test_no_attribute_is_declared_twice() -> None:
-    assert all(len(set(kind.attributes)) == len(kind.attributes) for kind in (*SPANS, *METRICS))
+    assert all(len(set(kind.attributes)) == len(kind.attributes) for kind in KINDS)
     assert len(ATTRIBUTES) == 15

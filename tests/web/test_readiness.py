@@ -10,10 +10,9 @@ import pytest
 from prio_middleware import StaticTokenProvider, build
 from prio_middleware.build import pipeline_for
 from prio_middleware.errors import ConfigurationError, CredentialsRefusedError, TokenEndpointUnavailableError, TokenError
-from prio_middleware.oauth.observation import TokenReport
-from prio_middleware.oauth.shared.store import StoreReport
 from prio_middleware.sandbox import Sandbox
 from prio_middleware.settings import Settings
+from prio_middleware.telemetry.providers import StoreReport, TokenReport
 from prio_middleware.web.clients import Clients
 from prio_middleware.web.event_loops import AsyncClients
 from prio_middleware.web.readiness import ClientReadiness, Readiness, answer, aprobe, is_ready, probe, readiness

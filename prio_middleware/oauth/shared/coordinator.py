@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar, TypeVarTuple
 from ..._util.clock import Clock, current_clock
 from ...errors import CredentialsRefusedError, TokenEndpointUnavailableError, TokenError
 from ...telemetry.logs import log, log_failure
+from ...telemetry.providers import StoreReport
 from ..access_token import AccessToken, TokenOptions, new_id
 from ..effects import Pause, RunBlocking, Steps, may_start_threads
 from ..retry import RETRY_AFTER_LIMIT
@@ -34,7 +35,6 @@ from .store import (
     StoreEntry,
     StoreObserver,
     StoreOperation,
-    StoreReport,
     Unreachable,
 )
 

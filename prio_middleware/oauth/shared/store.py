@@ -1,4 +1,4 @@
-"""Shared stores: the protocol, reports, and observation of one."""
+"""Shared stores: the protocol, and observation of one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Literal, NamedTuple, Protocol
 from ...telemetry import metrics, names
 from ...telemetry.counters import ClientCounters
 from ...telemetry.metrics import telemetry
-from .circuit_breaker import State
 
 LONGEST_LEASE = 10.0  # Seconds. When the lease of a leader that died ends, another process replaces it.
 ID_LENGTH = 32  # Characters of a token id. It stands in the clear before the sealed token, for scripts to compare.
@@ -91,35 +90,6 @@ class SharedStore(Protocol):
 
 
 OperationName = Literal["read", "acquire_lease", "publish_token", "publish_error", "release_lease"]
-
-
-@dataclass(slots=True)
-class StoreReport:
-    """State of the store that holds the tokens. Counts are those of one provider in this process.
-
-    Attributes:
-        kind: ``memory``, or the kind of the shared store: ``redis`` or ``file``.
-        reachable: the last operation succeeded; None if there was none yet, or the store is not shared.
-        circuit: ``closed``; ``open`` while a failure keeps callers away; ``half_open`` if a probe is allowed or under way.
-        hits: tokens taken from the store, each of which saved a token request.
-        published: tokens that the store accepted.
-        not_stored: tokens that the store did not accept: the lease was lost, or the API rejected the token meanwhile.
-        errors: errors of the token endpoint taken from the store, each of which saved a token request.
-        fallbacks: fetches without the store, because it did not answer, or no other process published a token in time.
-        failures: operations that failed.
-        last_failure: type of the last failure, and Redis's code if there is one.
-    """
-
-    kind: str = "memory"
-    reachable: bool | None = None
-    circuit: State = "closed"
-    hits: int = 0
-    published: int = 0
-    not_stored: int = 0
-    errors: int = 0
-    fallbacks: int = 0
-    failures: int = 0
-    last_failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

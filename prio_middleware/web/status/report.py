@@ -14,9 +14,10 @@ from ..._util.redaction import safe_url
 from ...build import pipeline_for
 from ...errors import UnknownAccountError
 from ...oauth.provider import ClientCredentialsProvider
+from ...telemetry.metrics import version
 from ...telemetry.providers import ReportsStore
 from ...telemetry.snapshot import FetchRecord, snapshot
-from ..readiness import provider_readiness, readiness
+from ..readiness import provider_readiness, readiness_of
 
 if TYPE_CHECKING:
     from ...settings import Settings
@@ -54,14 +55,9 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """Token of calls without token options; without such calls, the token that lasts longest. All times in seconds.
+    """Token of calls without token options; without such calls, the token that lasts longest.
 
-    Attributes:
-        source: URL that tokens come from; None if the provider has no such URL.
-        lifetime: lifetime of the token; None without a token, or if it does not expire.
-        expires_in: seconds until the token expires, not positive once it has.
-        cooldown_seconds: seconds until the next fetch is allowed after a failure.
-        provider: source of the tokens: ``client_credentials``, ``static`` or ``none``.
+    Times are in seconds, and None for a token that does not expire. See :class:`ClientReadiness` for the attributes.
     """
 
     source: str | None = None
@@ -89,17 +85,7 @@ class ClientErrors:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Shared token store, with the counts of one client in this process.
-
-    Attributes:
-        kind: kind of store: ``redis`` or ``file``.
-        reachable: True if the last operation succeeded; None before the first.
-        hits: tokens taken from the store.
-        published: tokens that the store took.
-        fallbacks: fetches without the store.
-        failures: operations that failed.
-        last_failure: reason of the last failure.
-    """
+    """Shared token store, with the counts of one client in this process. See :class:`StoreReport` for the attributes."""
 
     kind: str
     reachable: bool | None = None
@@ -114,17 +100,9 @@ class Store:
 class Client:
     """One client of this process. Counts are totals since the process started.
 
+    See :class:`ClientSnapshot` for the counts.
+
     Attributes:
-        name: name in the settings.
-        condition: condition of the client.
-        token: its token.
-        waiting: calls that wait for another call's fetch now.
-        responses: responses of the API by status.
-        acquisitions: calls that needed a token, by outcome: cached, fetched, waited, cooling_down, failed.
-        reauthentications: re-authentications by outcome.
-        blocked: requests that were blocked before they were sent, by reason.
-        client_errors: 4xx responses, and their limit.
-        fetches: the last fetches, newest first.
         store: shared token store; None if tokens are not shared.
         accounts: accounts of its resolver that are in use, the worst first; at most ``ACCOUNTS_SHOWN``.
     """
@@ -199,38 +177,22 @@ def is_usable(state: ClientReadiness) -> bool:
     return state.expires_in is not None and state.expires_in > 0
 
 
-_started: dict[int, float] = {}
+_started: dict[int, float] = {os.getpid(): time.time()}
 
 
 def this_process() -> Process:
     """Return this process. It starts when it loads the application, or when it is forked from a process that did."""
-    from importlib.metadata import version
-
     pid = os.getpid()
-    return Process(pid, socket.gethostname(), _started.setdefault(pid, time.time()), version("prio-middleware"))
+    return Process(pid, socket.gethostname(), _started.setdefault(pid, time.time()), version())
 
 
-def _record_start() -> None:
-    _started[os.getpid()] = time.time()
-
-
-_record_start()
 # Platforms without fork have no such hook.
-getattr(os, "register_at_fork", dict)(after_in_child=_record_start)
-
-
-@dataclass(frozen=True, slots=True)
-class _Clients:
-    settings: Settings
+getattr(os, "register_at_fork", dict)(after_in_child=lambda: _started.update({os.getpid(): time.time()}))
 
 
 def read_status(settings: Settings) -> Status:
-    """Return the status of the clients in ``settings`` in this process.
-
-    Raises:
-        ConfigurationError: a client cannot be made.
-    """
-    states = readiness(_Clients(settings)).clients
+    """Return the status of the clients in ``settings``. Raise ConfigurationError if a client cannot be made."""
+    states = readiness_of(settings).clients
     pipelines = {name: pipeline_for(settings.client(name)) for name in states}
     clients = tuple(
         replace(

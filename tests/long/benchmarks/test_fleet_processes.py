@@ -17,7 +17,7 @@ from benchmarks.fleet.scenes import Size, play_all, revocation, start
 from benchmarks.fleet.show import promised
 from benchmarks.fleet.simulation import Task, Variant, play
 from benchmarks.fleet.world import Conditions
-from prio_middleware.oauth.shared.store import StoreReport
+from prio_middleware.telemetry.providers import StoreReport
 
 
 def call(began: float, seconds: float = 0.1, outcome: str = "200") -> Crossing:

@@ -165,7 +165,7 @@ async def test_the_limits_of_the_api_are_kept(kind: ClientKind) -> None:
 
     counts = kind.admin.counts()
     assert counts.blocked == 0
-    assert counts.refusals_last_minute <= 25 + 30 + 2
+    assert counts.client_errors_last_minute <= 25 + 30 + 2
     assert counts.token_requests <= 3
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
+from weakref import WeakKeyDictionary
 
 import pytest
 from opentelemetry import trace
@@ -183,7 +184,7 @@ class HuntContext:
         self._registry = CollectorRegistry()
         readers = [self._metrics, PrometheusMetricReader(registry=self._registry)]
         patch.setattr(trace, "_TRACER_PROVIDER", tracer_provider)
-        patch.setattr(instruments, "_global", [])
+        patch.setattr(instruments, "_instruments", WeakKeyDictionary())
         patch.setattr(_internal, "_METER_PROVIDER", MeterProvider(readers, shutdown_on_exit=False))
 
     def _collect(self) -> None:

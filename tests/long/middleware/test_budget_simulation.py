@@ -26,7 +26,7 @@ def test_against_the_servers_own_count_a_guarded_client_is_never_shut_out(
     def answer() -> None:
         status = under_way.pop(draw.randrange(len(under_way)))
         if status == 403:
-            server.refused("", clock.now, enforced=True)
+            server.count_client_error("", clock.now, enforced=True)
         spent.settle(status)
 
     for _ in range(6000):

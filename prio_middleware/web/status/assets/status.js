@@ -77,15 +77,15 @@ function fill(gauge, figure, aside, part, words, max, now) {
 
 function showLife(card, token) {
   const gauge = card.querySelector(".life");
-  const held = token.cooldown_seconds === null ? "" : `Next fetch in ${lasting(token.cooldown_seconds)}`;
+  const pause = token.cooldown_seconds === null ? "" : `Next fetch in ${lasting(token.cooldown_seconds)}`;
   const fixed = { static: "static token", none: "no token" }[token.provider];
   if (fixed) return fill(gauge, fixed, "", null);
-  if (token.expires_in === null) return fill(gauge, "none", held, null);
-  if (token.expires_in <= 0) return fill(gauge, "expired", held || `${lasting(token.expires_in)} ago`, 0, "expired", token.lifetime ?? 1, 0);
+  if (token.expires_in === null) return fill(gauge, "none", pause, null);
+  if (token.expires_in <= 0) return fill(gauge, "expired", pause || `${lasting(token.expires_in)} ago`, 0, "expired", token.lifetime ?? 1, 0);
   const whole = token.lifetime ?? token.expires_in;
   const words = `${lasting(token.expires_in)} of ${lasting(whole)}`;
   gauge.dataset.level = token.expires_in / whole > 0.1 ? "good" : "warn";
-  fill(gauge, lasting(token.expires_in), held || `of ${lasting(whole)}`, token.expires_in / whole, words, whole, token.expires_in);
+  fill(gauge, lasting(token.expires_in), pause || `of ${lasting(whole)}`, token.expires_in / whole, words, whole, token.expires_in);
 }
 
 function showBudget(card, errors) {
@@ -101,7 +101,8 @@ function showRate(card, client, rates) {
   const known = rates.length > 0;
   put(gauge.querySelector(".figure"), known ? rates.at(-1).toFixed(1) : "…");
   const waiting = client.waiting ? `, ${client.waiting} waiting for a token` : "";
-  put(gauge.querySelector(".aside"), `${grouped.format(sum(client.responses))} responses in total${waiting}`);
+  const total = sum(client.responses);
+  put(gauge.querySelector(".aside"), `${grouped.format(total)} ${total === 1 ? "response" : "responses"} in total${waiting}`);
   const top = Math.max(1, ...rates);
   const left = 2 * (CURVE - rates.length);
   const line = `M${left} 23${rates.map((rate, at) => `L${left + 2 * (at + 1)} ${(23 - (22 * rate) / top).toFixed(1)}`).join("")}`;

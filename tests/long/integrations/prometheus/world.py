@@ -6,17 +6,19 @@ import contextlib
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from tests.long.integrations.grafana.board import Board, substituted
 from tests.long.integrations.prometheus.rules import RULES, scaled
 from tests.web.servers import ROOT, free_port
 
@@ -54,12 +56,12 @@ class Prometheus:
 
     def __init__(self, http: httpx.Client) -> None:
         self._http = http
-        self._began = time.time()
+        self.began = time.time()
 
     @property
     def age(self) -> int:
         """Whole seconds since the start, and a little more."""
-        return math.ceil(time.time() - self._began) + 1
+        return math.ceil(time.time() - self.began) + 1
 
     def ask(self, query: str) -> list[Series]:
         """The answer for this moment."""
@@ -72,7 +74,7 @@ class Prometheus:
 
     def ask_since_start(self, query: str) -> list[Series]:
         """The answers for every moment since the start."""
-        found = self._get("/query_range", query=query, start=self._began, end=time.time(), step=SCRAPE_INTERVAL)
+        found = self._get("/query_range", query=query, start=self.began, end=time.time(), step=SCRAPE_INTERVAL)
         return [
             Series(
                 series["metric"], _numbers(series["values"]), [moment for moment, value in series["values"] if value != "NaN"]
@@ -104,16 +106,33 @@ class Prometheus:
         return found
 
 
-def wait_until(holds: Callable[[], bool], otherwise: Callable[[], object]) -> None:
-    """Return when it holds.
+def wait_until(holds: Callable[[], bool], otherwise: Callable[[], object], until: float | None = None) -> None:
+    """Return when it holds. It is asked at least once, and then until ``until``, seconds of the monotonic clock.
 
     Raises:
         AssertionError: it never does. The message holds ``otherwise``.
     """
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + PATIENCE if until is None else until
     while not holds():
         assert time.monotonic() < until, otherwise()
         time.sleep(0.1)
+
+
+def results(panel: Board, seen: Prometheus, rate_seconds: float = 4 * SCRAPE_INTERVAL) -> Iterator[tuple[str, Series]]:
+    """Yield the series of a panel by legend: since the start, or the latest value if the panel shows that."""
+    variables = {
+        **dict.fromkeys(("job", "instance", "credential"), ".+"),
+        "__rate_interval": f"{rate_seconds:.0f}s",
+        "__range": f"{seen.age}s",
+    }
+    for target in panel["targets"]:
+        ask = seen.ask if target.get("instant") else seen.ask_since_start
+        for series in ask(substituted(target["expr"], variables)):
+            yield _legend(target["legendFormat"], series.labels), series
+
+
+def _legend(template: str, labels: Mapping[str, str]) -> str:
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: labels.get(found[1], ""), template)
 
 
 @contextlib.contextmanager
