@@ -295,9 +295,8 @@ class SharedTokens:
         if isinstance(error, str):
             _warn_of_record(endpoint, record_key, error)
             return None
-        left = error.retry_after or entry.error_seconds
-        if entry.error_seconds > 0:  # It is negative if the value has no expiry in the store.
-            left = min(left, entry.error_seconds)
+        # The store's time is negative if the value has no expiry there.
+        left = min(seconds for seconds in (error.retry_after or 0.0, entry.error_seconds) if seconds > 0)
         self._report.errors += 1
         return error.copy(
             client=endpoint.client,
