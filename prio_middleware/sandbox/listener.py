@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import socket
 import ssl
@@ -46,6 +47,9 @@ BACKLOG = 4096
 
 _GRACE = 0.5
 
+_ABORT_TIMEOUT = 5.0
+"""Seconds that the tasks of aborted connections may take to end."""
+
 _KEEP_ALIVE = 75
 
 
@@ -71,23 +75,42 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = threading.Event()
+        self._stopped = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self.ready.set()
 
+    async def main_loop(self) -> None:
+        """Tick once a second until :meth:`stop` is called. uvicorn's loop sees a stop only every 0.1 s."""
+        ticks = 0
+        while not await self.on_tick(ticks):
+            ticks += 10
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), 1)
+
+    def stop(self) -> None:
+        """Stop from another thread."""
+        self.should_exit = True
+        with contextlib.suppress(RuntimeError):  # The loop has ended.
+            self._loop.call_soon_threadsafe(self._stopped.set)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let responses end within the grace period. uvicorn would wait 0.1 s, and for unfinished TLS handshakes."""
         for server in self.servers:
             server.close()
-        self.servers = []  # uvicorn would wait for connections that never finish their TLS handshake
-
-        def abort() -> None:
-            for connection in list(self.server_state.connections):
-                connection.transport.abort()
-
-        timer = asyncio.get_running_loop().call_later(_GRACE, abort)
-        await super().shutdown(sockets)
-        timer.cancel()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE):
+                while state.connections or state.tasks:
+                    await asyncio.sleep(0.005)
+        for connection in list(state.connections):
+            connection.transport.abort()
+        if state.tasks:
+            await asyncio.wait(state.tasks, timeout=_ABORT_TIMEOUT)
 
 
 class Listener:
@@ -111,7 +134,6 @@ class Listener:
             access_log=False,
             backlog=BACKLOG,
             timeout_keep_alive=_KEEP_ALIVE,
-            timeout_graceful_shutdown=5,
         )
         config.load()
         config.ssl = tls
@@ -126,7 +148,7 @@ class Listener:
 
     def stop(self) -> None:
         """End every connection and the thread."""
-        self._server.should_exit = True
+        self._server.stop()
         self._thread.join()
 
     def _run(self) -> None:

@@ -450,8 +450,9 @@ class Echoing:
         self.refuses = False
 
     def grant(self, _: object) -> Any:
-        token = self.tokens.pop(0) if self.tokens else None
-        return self._library.Response(200 if token else 503, json={"access_token": token, "token_type": "Bearer"})
+        if not self.tokens:
+            return self._library.Response(401, json={"error": "invalid_client"})  # This error is not retried.
+        return self._library.Response(200, json={"access_token": self.tokens.pop(0), "token_type": "Bearer"})
 
     def respond(self, _: object) -> Any:
         body = {"error": "invalid_token", "error_reference": self._echo}
