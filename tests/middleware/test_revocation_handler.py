@@ -344,12 +344,12 @@ def test_threads_share_denials(server: Server) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 403])
-def test_thousands_of_long_paths_take_little_memory(status: int) -> None:
+def test_hundreds_of_long_paths_take_little_memory(status: int) -> None:
     server = Server(RevocationHandler(PRIO_REFUSALS))
     tracemalloc.start()
     try:
-        for n in range(1500):
-            path = f"/{n}/" + "x" * 30_000
+        for n in range(800):
+            path = f"/{n}/" + "x" * 10_000
             if status == 200:
                 server.answers(path, 1)
             else:
@@ -363,13 +363,13 @@ def test_thousands_of_long_paths_take_little_memory(status: int) -> None:
 
 @pytest.mark.parametrize("status", [200, 403])
 @pytest.mark.parametrize("long", ["method", "host", "scope", "params", "code"])
-def test_so_do_long_methods_hosts_scopes_and_codes(long: str, status: int) -> None:
+def test_long_methods_hosts_scopes_and_codes_take_little_memory(long: str, status: int) -> None:
     server = Server(RevocationHandler(PRIO_REFUSALS))
     if status == 200:
         server.refuses("/first", 1)  # From now on, answers are recorded.
     tracemalloc.start()
     try:
-        for n in range(1500):
+        for n in range(800):
             text = f"{n}" + "x" * 30_000
             url = URL("/path", host=text, raw_host=text.encode()) if long == "host" else URL("/path")
             exchange = Exchange(Request(url, text if long == "method" else "GET"), {})

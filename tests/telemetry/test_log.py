@@ -189,12 +189,10 @@ async def test_nothing_is_made_up_where_nobody_listens(matrix: MatrixClient, rec
     assert lines.lines == []
 
 
-async def test_a_thousand_failing_calls_write_at_most_five_lines(
-    matrix: MatrixClient, recorder: Recorder, lines: Lines
-) -> None:
+async def test_many_failing_calls_write_at_most_five_lines(matrix: MatrixClient, recorder: Recorder, lines: Lines) -> None:
     server = Server(matrix, token=lambda _: matrix.library.Response(401, json={"error": "invalid_client"}))
     client = matrix.client(server, settings=settings(failure_cooldown=0), **recorder.options)
-    for _ in range(1000):
+    for _ in range(100):
         with pytest.raises(PrioError):
             await client.get()
     assert 1 <= len(lines.lines) <= 5
