@@ -192,8 +192,10 @@ async def test_the_refusal_is_closed_before_the_retry(matrix: MatrixClient) -> N
         return None
 
     server = Server(matrix, respond=respond)
+    inner = matrix.library.MockTransport(server)
+    client = matrix.caller(matrix.transport(inner, pipeline=build.pipeline_for(settings()), look_ahead=60.0))
 
-    assert (await matrix.client(server).get()).status_code == 200
+    assert (await client.get()).status_code == 200
     assert len(server.calls) == 2
 
 
