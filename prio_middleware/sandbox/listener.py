@@ -105,7 +105,7 @@ class _Server(uvicorn.Server):
             connection.shutdown()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GRACE):
-                while state.connections or state.tasks:
+                while state.connections or state.tasks:  # noqa: ASYNC110 - uvicorn sets no event
                     await asyncio.sleep(0.005)
         for connection in list(state.connections):
             connection.transport.abort()

@@ -235,7 +235,7 @@ def test_anything_else_has_none(subtests: pytest.Subtests) -> None:
     st.binary()
     | st.recursive(st.none() | st.text(max_size=5), st.lists, max_leaves=5).map(lambda value: json.dumps(value).encode())
 )
-def test_any_body_can_be_looked_into(body: bytes) -> None:
+def test_any_body_can_be_read(body: bytes) -> None:
     members = json_object(body)
     assert members is None or isinstance(members, dict)
 

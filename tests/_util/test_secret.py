@@ -29,7 +29,7 @@ def test_it_does_not_show_itself(subtests: pytest.Subtests) -> None:
             assert "**" in shown
 
 
-def test_it_has_no_dict_to_look_into() -> None:
+def test_a_secret_has_no_dict() -> None:
     assert not hasattr(Secret(CANARY), "__dict__")
 
 

@@ -163,7 +163,7 @@ def test_a_renewed_client_certificate_is_presented_from_the_next_connection_on(
     assert sum("use new certificates" in message for message in caplog.messages) == 1
 
 
-def test_so_is_a_renewed_authority(place: Place) -> None:
+def test_a_renewed_authority_is_trusted_from_the_next_connection_on(place: Place) -> None:
     def change() -> None:
         place.server.change_authority()
         place.trust_the_server()
@@ -179,7 +179,7 @@ def test_an_authority_that_is_taken_out_is_not_trusted_any_more(place: Place) ->
         sync(place, distrust)
 
 
-def test_the_token_request_presents_it_too(place: Place) -> None:
+def test_a_token_request_presents_the_client_certificate(place: Place) -> None:
     with prio_middleware.httpx.client(settings=place.settings_with(token_deadline=0.5)) as client:
         place.authority = trustme.CA()
         place.renew("stranger.example")

@@ -150,7 +150,7 @@ def test_a_file_touched_without_another_secret_changes_nothing(file: Path) -> No
     assert len(server.asked) == 2
 
 
-def test_a_private_key_is_read_again_too(tmp_path: Path) -> None:
+def test_a_renewed_private_key_is_read_again(tmp_path: Path) -> None:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 

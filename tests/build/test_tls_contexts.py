@@ -53,7 +53,7 @@ def test_many_clients_have_one_context() -> None:
     assert len({id(context_of(client)) for client in clients}) == 1
 
 
-def test_sync_and_async_clients_share_it_too() -> None:
+def test_sync_and_async_clients_share_one_context() -> None:
     assert context_of(prio_middleware.httpx.async_client(settings=tenant())) is opened()
 
 

@@ -85,7 +85,7 @@ def test_nothing_but_strings_of_toml_comes_from_outside() -> None:
 
 @pytest.mark.usefixtures("_secret")
 @pytest.mark.parametrize("text", FILES.values(), ids=FILES)
-def test_what_is_commented_out_is_right_too(text: str, folder: Path) -> None:
+def test_commented_out_settings_are_valid(text: str, folder: Path) -> None:
     (folder / "prio.toml").write_text(COMMENTED.sub(_uncommented, text))
     for name in ("ca.pem", "berlin_secret"):
         (folder / name).write_text("s3cret")

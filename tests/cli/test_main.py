@@ -57,7 +57,7 @@ def test_an_interrupt_is_quiet_from_the_start(monkeypatch: pytest.MonkeyPatch, c
     assert (ended.value.code, capsys.readouterr()) == (130, ("", ""))
 
 
-def test_it_is_a_module_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_is_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     module = importlib.import_module("prio_middleware.cli.__main__")  # which does nothing
     monkeypatch.setattr(sys, "argv", ["prio", "--version"])
 

@@ -50,7 +50,7 @@ def test_the_secret_may_be_typed(prio_sandbox: Sandbox, monkeypatch: pytest.Monk
     assert prio("token", "--ask-secret", keyboard=f"{prio_sandbox.client_secret}\n").exit_code == 0
 
 
-def test_a_prompt_that_nobody_answers() -> None:
+def test_an_unanswered_prompt_is_an_error() -> None:
     assert prio("token", "--ask-secret", keyboard="").exit_code == 130
 
 

@@ -76,7 +76,7 @@ def test_a_path_that_never_answered_is_not_tried_again_once_a_new_token_did_not_
     assert not refuse(memory, A, 2, DENIAL - 1)
 
 
-def test_nor_once_a_newer_token_is_rejected_that_came_for_another_reason(memory: RefusalMemory) -> None:
+def test_a_path_without_answers_is_not_retried_after_a_newer_token_of_another_path(memory: RefusalMemory) -> None:
     refuse(memory, B, 1)
     assert not refuse(memory, A, 2)
     assert not refuse(memory, A, 3, WINDOW)
@@ -146,7 +146,7 @@ def test_a_retry_that_succeeds_clears_the_path_that_asked_for_the_token(memory: 
 
 
 @pytest.mark.pitfall(id="paths-with-ids")
-def test_but_no_other_path_one_that_refuses_by_content_shares_every_revocation(memory: RefusalMemory) -> None:
+def test_a_retry_that_succeeds_clears_no_other_path(memory: RefusalMemory) -> None:
     for serial in (1, 2):
         memory.record_answer(A, serial)
         in_vain(memory, A, serial)
@@ -232,7 +232,7 @@ def test_a_retry_that_is_refused_for_another_reason_shows_that_the_renewal_helpe
         assert not refuse(memory, path, serial + 1, retried=True)
 
 
-def test_one_that_is_called_invalid_again_does_not(memory: RefusalMemory) -> None:
+def test_a_retry_that_is_called_invalid_shows_that_the_renewal_did_not_help(memory: RefusalMemory) -> None:
     renewed = 0
     for serial in range(1, 10):
         path = endpoint(f"/{'abcdefghij'[serial]}")
@@ -274,20 +274,20 @@ def test_a_path_that_answers_often_notices_a_revocation_though_odd_ones_had_all_
     assert tries_until_renewed(memory, A, serial + 1) <= 3
 
 
-def test_one_that_did_not_answer_this_token_does_not_if_others_did(memory: RefusalMemory) -> None:
+def test_a_path_that_did_not_answer_the_token_is_no_evidence_if_others_did(memory: RefusalMemory) -> None:
     answer(memory, A, 1, 200)
     serial = spend_all(memory, 2)
     answer(memory, B, serial, 1)
     assert tries_until_renewed(memory, A, serial) == 100
 
 
-def test_one_does_if_the_token_was_dead_when_it_came(memory: RefusalMemory) -> None:
+def test_a_path_notices_a_token_that_was_dead_on_arrival(memory: RefusalMemory) -> None:
     answer(memory, A, 1, 200)
     serial = spend_all(memory, 1)
     assert tries_until_renewed(memory, A, serial) <= 3
 
 
-def test_one_that_answered_seldom_does_not(memory: RefusalMemory) -> None:
+def test_a_path_with_few_answers_notices_no_revocation(memory: RefusalMemory) -> None:
     serial = spend_all(memory, 1)
     answer(memory, A, serial, OFTEN - 1)
     assert tries_until_renewed(memory, A, serial) == 100

@@ -79,7 +79,7 @@ def test_the_first_refusal_at_an_unknown_endpoint_is_worth_a_renewal_and_the_nex
 
 
 @pytest.mark.parametrize("other", [{"kind": "other"}, {"origin": "other"}])
-def test_the_first_of_another_kind_or_origin_is_too(limiter: RenewalLimiter, other: dict[str, Any]) -> None:
+def test_the_first_refusal_of_another_kind_or_origin_is_worth_a_renewal(limiter: RenewalLimiter, other: dict[str, Any]) -> None:
     assert allowed(limiter, unknown(1), unknown(2, **other), unknown(3, kind="third")) == [True, True, False]
 
 
@@ -131,7 +131,7 @@ def test_a_successful_renewal_does_not_count(limiter: RenewalLimiter) -> None:
     assert not limiter.allow(known(9, confidence=Confidence.DISTRUSTED), 0.0)
 
 
-def test_but_a_server_that_refuses_at_random_has_few_of_them(limiter: RenewalLimiter) -> None:
+def test_a_server_that_refuses_at_random_causes_few_renewals(limiter: RenewalLimiter) -> None:
     outcomes = []
     for serial in range(1, 2 * REPEATED_LIMIT):
         outcomes.append(limiter.allow(known(serial), 0.0))
@@ -147,7 +147,7 @@ def test_an_answer_to_the_token_that_was_given_up_or_an_older_one_is_no_help(lim
     assert not limiter.allow(unknown(3), 0.0)
 
 
-def test_nor_is_one_to_a_token_of_another_kind(limiter: RenewalLimiter) -> None:
+def test_an_answer_to_a_token_of_another_kind_is_no_help(limiter: RenewalLimiter) -> None:
     limiter.allow(unknown(1), 0.0)
     assert limiter.record_help("other", 2) is None
 

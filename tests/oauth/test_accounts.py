@@ -45,7 +45,7 @@ def test_a_provider_serves_its_accounts() -> None:
 
 
 @pytest.mark.anyio
-async def test_so_it_does_for_tasks(anyio_backend: str) -> None:
+async def test_a_provider_serves_its_accounts_in_tasks(anyio_backend: str) -> None:
     server = Server(token())
 
     async def send(request: TokenRequest) -> TokenResponse:

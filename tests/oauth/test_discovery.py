@@ -105,7 +105,7 @@ def test_metadata_are_asked_for_without_credentials_and_bounded_like_a_token_req
     assert repr(look) == f"<TokenRequest GET {OAUTH}>"
 
 
-def test_they_are_read_once() -> None:
+def test_metadata_are_read_once() -> None:
     world = World()
     for _ in range(3):
         world.clock.now += 3600
@@ -237,7 +237,7 @@ def test_a_server_error_at_the_first_place_does_not_hide_the_second(subtests: py
             assert world.asked == [OAUTH, OPENID, TOKEN_URL]
 
 
-def test_nor_is_it_forgotten_where_the_second_is_no_help(subtests: pytest.Subtests) -> None:
+def test_a_server_error_at_the_first_place_is_kept_where_the_second_does_not_help(subtests: pytest.Subtests) -> None:
     others: list[TokenResponse] = [NOT_FOUND, LOST, answer(502), metadata(issuer="https://other.example")]
     for other in others:
         with subtests.test(other=other):
@@ -401,7 +401,7 @@ def test_a_token_suspected_too_late_or_too_early_for_a_read_stays_suspect() -> N
     assert world.asked == [OAUTH, TOKEN_URL, OAUTH, NEW_URL]
 
 
-def test_a_suspect_token_at_the_deadline_stays_suspect_too() -> None:
+def test_a_suspect_token_at_the_deadline_stays_suspect() -> None:
     world = World(deadline_seconds=5.0)
     world.get()
     world.clock.now += 3600

@@ -80,7 +80,7 @@ def interrupted_threads(threads: type[AbstractContextManager[None]], stale: bool
             if not interrupt.where:
                 break
             clock.passed += 1.1
-            error = other.submit(tokens.get_token, DEFAULT_OPTIONS, old, server, max_wait=0.3).exception(kit.PATIENCE)
+            error = other.submit(tokens.get_token, DEFAULT_OPTIONS, old, server, max_wait=0.3).exception(kit.TIMEOUT)
             if error is not None:
                 stuck.append(f"{interrupt.where} {error!r}")
     assert at > 50
@@ -125,7 +125,7 @@ def test_after_an_interrupt_at_any_line_the_next_caller_gets_a_token(
 
 
 @pytest.mark.pitfall(id="interrupted-leader")
-def test_so_it_does_after_an_interrupted_task(caplog: pytest.LogCaptureFixture) -> None:
+def test_after_an_interrupted_task_the_next_caller_gets_a_token(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL, "asyncio")  # asyncio reports the interrupts of tasks that nothing awaits.
     with ThreadPoolExecutor(1) as own:
         assert own.submit(interrupted_tasks).result() == []

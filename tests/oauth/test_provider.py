@@ -642,7 +642,7 @@ def test_in_the_pace_a_token_that_still_works_is_used() -> None:
     assert shop.asked == 1
 
 
-def test_a_caller_that_waits_for_a_cancelled_leader_is_told() -> None:
+def test_a_caller_of_a_cancelled_leader_gets_an_error() -> None:
     shop = Shop()
     leader, waiter = shop.by_hand(), shop.by_hand()
     next(leader)
@@ -661,7 +661,7 @@ def test_a_rejected_token_that_is_shared_is_not_returned_to_its_caller() -> None
     assert shop.asked == 2
 
 
-def test_nor_where_there_is_no_other() -> None:
+def test_a_rejected_token_is_not_returned_where_there_is_no_other() -> None:
     shop = Shop(token(), refused("invalid_scope"))
     refused_token = shop.token()
 
@@ -696,7 +696,7 @@ def test_new_credentials_are_read_before_a_fetch_and_again_after_invalid_client(
     assert looks == [False, True]
 
 
-def test_any_401_makes_the_provider_look_for_new_credentials() -> None:
+def test_any_401_makes_the_provider_read_its_credentials_again() -> None:
     looks: list[bool] = []
 
     def credentials_source(*, force: bool) -> None:

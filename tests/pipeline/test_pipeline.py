@@ -118,7 +118,7 @@ def test_a_request_that_bypasses_meets_only_the_components_before() -> None:
     assert notes == ["first request", "guard request", "guard response", "first response"]
 
 
-def test_a_new_token_is_needed_only_where_our_token_was_rejected(subtests: pytest.Subtests) -> None:
+def test_only_a_rejected_token_needs_a_new_one(subtests: pytest.Subtests) -> None:
     for refusal, token, wanted in [
         (Refusal(403), AccessToken(Secret("t")), True),
         (Refusal(403, complete=False), AccessToken(Secret("t")), False),
@@ -167,7 +167,7 @@ def test_what_has_but_one_function_of_a_provider_is_none(function: str) -> None:
     assert unguarded([component, PROVIDER, HeaderInjector()]).provider is PROVIDER
 
 
-def test_the_look_for_the_caller_s_own_header_is_spared_where_the_injector_comes_first(subtests: pytest.Subtests) -> None:
+def test_the_caller_s_own_header_is_not_searched_where_the_injector_comes_first(subtests: pytest.Subtests) -> None:
     rows: list[tuple[list[Any], bool]] = [
         ([HeaderInjector()], True),
         ([Listener(), HeaderInjector()], True),

@@ -11,7 +11,7 @@ from prio_middleware.sandbox.wire import Pauses
 pytestmark = pytest.mark.anyio
 
 
-def test_the_clock_moves_on_by_itself_and_when_told() -> None:
+def test_the_clock_runs_and_can_be_advanced() -> None:
     clock = Clock()
     before = time.monotonic()
     assert before <= clock() <= time.monotonic()

@@ -281,7 +281,7 @@ class TestSecretFiles:
                 ClientSettings(client_id="shop", client_secret_file=name)
 
     @pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o400, False), (0o440, False), (0o640, True), (0o604, True)])
-    def test_one_that_others_may_read_draws_a_warning(
+    def test_a_secret_file_that_others_may_read_causes_a_warning(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, warned: bool
     ) -> None:
         path = tmp_path / "secret"

@@ -94,7 +94,7 @@ def test_nothing_of_the_sources_url_is_shown_that_may_be_secret() -> None:
 
 
 class TestOfThisProcess:
-    def test_looking_fetches_nothing(self, sandbox: Sandbox, settings: Settings) -> None:
+    def test_a_status_document_causes_no_fetch(self, sandbox: Sandbox, settings: Settings) -> None:
         assert {client.condition.level for client in read_status(settings).clients} == {"idle"}
         assert accounts_asked_for(sandbox) == {}
 

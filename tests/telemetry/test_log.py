@@ -183,7 +183,7 @@ async def test_what_a_server_says_is_cut_to_what_may_be_repeated(
         assert len(message) < 800
 
 
-async def test_nothing_is_made_up_where_nobody_listens(matrix: MatrixClient, recorder: Recorder, lines: Lines) -> None:
+async def test_no_line_is_written_below_the_log_level(matrix: MatrixClient, recorder: Recorder, lines: Lines) -> None:
     logging.getLogger("prio_middleware").setLevel(logging.ERROR)
     await matrix.client(Server(matrix), **recorder.options).get()
     assert lines.lines == []

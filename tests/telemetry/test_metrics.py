@@ -136,7 +136,7 @@ async def test_calls_without_a_response_count_with_their_error(
 
 
 @pytest.mark.pitfall(id="series-explosion")
-async def test_of_other_clients_the_number_without_a_token_is_reported(
+async def test_the_number_of_other_clients_without_a_token_is_reported(
     matrix: MatrixClient, recorder: Recorder, caplog: pytest.LogCaptureFixture
 ) -> None:
     failing = Server(matrix, token=lambda _: matrix.library.Response(401, json={"error": "invalid_client"}))
@@ -158,7 +158,9 @@ async def test_of_other_clients_the_number_without_a_token_is_reported(
     }
 
 
-async def test_a_client_whose_calls_all_have_a_scope_is_without_a_token_too(matrix: MatrixClient, recorder: Recorder) -> None:
+async def test_a_client_whose_calls_all_have_a_scope_counts_as_without_a_token(
+    matrix: MatrixClient, recorder: Recorder
+) -> None:
     server = Server(matrix, token=lambda _: matrix.library.Response(400, json={"error": "invalid_scope"}))
     client = matrix.client(server, **recorder.options)
     for scope in ("read", "write"):
@@ -286,7 +288,7 @@ async def test_a_meter_provider_sees_the_clients_it_was_given_to(matrix: MatrixC
     assert "berlin" not in others
 
 
-async def test_a_provider_of_somebody_elses(matrix: MatrixClient, recorder: Recorder) -> None:
+async def test_a_custom_provider_is_measured(matrix: MatrixClient, recorder: Recorder) -> None:
     transport = matrix.transport(
         matrix.library.MockTransport(Server(matrix)),
         provider=StaticTokenProvider("fixed-token"),
@@ -465,7 +467,9 @@ def test_what_was_under_way_when_a_process_was_forked_is_the_parents_alone(recor
     assert (len(recorder.fetches()), len(recorder.waits())) == (1, 1)
 
 
-def test_the_same_where_nobody_runs_the_hooks(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forked_process_without_fork_hooks_reports_its_own_metrics(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     give_up = under_way(recorder, ClientCounters("shop"))
     monkeypatch.setattr(os, "getpid", lambda: -1)
     assert give_up() == (1, 0)  # Not counted down; the next slow path starts from zero.

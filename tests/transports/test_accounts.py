@@ -165,7 +165,7 @@ async def test_an_account_that_does_not_exist(matrix: MatrixClient, bank: Bank, 
     assert bank.requests == []
 
 
-async def test_a_stranger_who_invents_names_disturbs_nobody(matrix: MatrixClient, bank: Bank) -> None:
+async def test_unknown_names_do_not_evict_known_accounts(matrix: MatrixClient, bank: Bank) -> None:
     caller = client(matrix, bank, accounts_limit=16)
     for _ in range(2):
         await by(caller, **of("berlin"))

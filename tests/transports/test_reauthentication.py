@@ -267,7 +267,7 @@ async def test_a_component_that_fails_in_judging_leaves_no_connection_open(matri
     assert closed
 
 
-async def test_a_component_of_ones_own_may_ask_for_a_new_token(matrix: MatrixClient) -> None:
+async def test_a_custom_component_may_request_a_new_token(matrix: MatrixClient) -> None:
     class Teapot:
         refusal_statuses = frozenset({418})
 
@@ -433,7 +433,7 @@ async def test_clients_of_the_same_credentials_share_the_limits_whatever_their_s
     assert len(server.token_requests) == 5 + 2
 
 
-async def test_transports_around_one_provider_share_them_too(matrix: MatrixClient) -> None:
+async def test_transports_around_one_provider_share_the_limits(matrix: MatrixClient) -> None:
     server = Server(matrix, respond=lambda _: server.refuse())
     provider = _pipeline().provider
     for _ in range(4):

@@ -152,7 +152,7 @@ def test_plain_http_to_this_machine_is_refused_through_a_proxy(module: Any, monk
     assert seen == [("api.example", "proxy.example")]  # The token request.
 
 
-def test_an_option_that_cannot_be_used_is_told(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_option_is_an_error(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:port")
     with pytest.raises(ConfigurationError, match="HTTPS_PROXY") as failed:
         module.transport(settings=settings())

@@ -143,7 +143,7 @@ class TestViews:
             get("/status/status.json")
 
 
-def test_the_status_page_is_only_to_be_looked_at(site: Sandbox) -> None:
+def test_the_status_page_is_read_only(site: Sandbox) -> None:
     answer = Client().post("/status/")
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
 

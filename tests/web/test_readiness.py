@@ -38,7 +38,7 @@ REPORTS = [
 ]
 
 
-def test_ready_is_who_can_expect_to_have_a_token(subtests: pytest.Subtests) -> None:
+def test_a_client_that_can_expect_a_token_is_ready(subtests: pytest.Subtests) -> None:
     for name, report, expected in REPORTS:
         with subtests.test(name):
             for untried in (True, False):
@@ -51,7 +51,7 @@ def test_a_process_is_ready_when_every_client_is() -> None:
     assert not Readiness({"default": yes, "berlin": no}).ready
 
 
-def test_the_answer_is_json_that_nobody_keeps() -> None:
+def test_the_answer_is_json_that_is_not_cached() -> None:
     state = Readiness({"default": ClientReadiness(ready=False, expires_in=-1.23, failure="invalid_client", failed_ago=2.0)})
     body, status, headers = answer(state)
     assert status == 503

@@ -93,7 +93,7 @@ def test_a_toml_example_is_a_valid_configuration(
             assert set(Settings().clients) == {"default", *tomllib.loads(block.code).get("clients", {})}
 
 
-def test_an_example_of_entry_points_names_the_group_that_is_looked_into(subtests: pytest.Subtests) -> None:
+def test_an_example_of_entry_points_names_the_group_of_components(subtests: pytest.Subtests) -> None:
     for place, block in examples("toml", holding="entry-points"):
         with subtests.test(place):
             assert set(tomllib.loads(block.code)["project"]["entry-points"]) == {GROUP}

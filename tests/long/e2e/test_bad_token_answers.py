@@ -44,7 +44,7 @@ async def test_wrong_credentials_cool_down(kind: ClientKind) -> None:
     assert kind.admin.counts().token_requests == 1
 
 
-async def test_twenty_callers_hear_of_one_failure_each_by_an_error_of_its_own(kind: ClientKind) -> None:
+async def test_twenty_callers_of_one_failed_fetch_get_separate_errors(kind: ClientKind) -> None:
     kind.admin.configure(token_delay=0.1)
     kind.admin.fail_tokens("invalid_client", times=None)
     errors: list[TokenError] = []

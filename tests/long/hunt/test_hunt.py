@@ -43,7 +43,7 @@ def test_nothing_is_seen(feature: Feature, matrix: str) -> None:
     assert feature.places <= context.searched().keys()
 
 
-def test_every_place_is_looked_at() -> None:
+def test_every_place_is_searched() -> None:
     assert set().union(*(feature.places for feature in FEATURES)) | {"output"} == PLACES.keys()
 
 

@@ -60,7 +60,7 @@ def test_closed_paths_cost_at_most_3_token_requests_a_minute(closed: int | None,
     assert retried_after_the_denial(world) == []
 
 
-def test_nor_do_closed_paths_in_bursts() -> None:
+def test_closed_paths_in_bursts_cost_at_most_3_token_requests_a_minute() -> None:
     world = World()
     path = mix(None, 0.5)
 
@@ -101,7 +101,7 @@ def test_revocations_under_noise_lose_no_call_to_a_known_path(closed: int | None
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_nor_with_slow_answers(seed: int) -> None:
+def test_revocations_with_slow_answers_lose_no_call_to_a_known_path(seed: int) -> None:
     world = World(seed, latency=(0.05, 8.0))
     world.load(100, 3000, 1.0, mix(300, 0.5))
     for moment in (20, 40, 60):
@@ -112,7 +112,7 @@ def test_nor_with_slow_answers(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_nor_where_every_path_has_a_code_of_its_own_and_a_dead_token_another(seed: int) -> None:
+def test_revocations_with_an_error_code_for_each_path_lose_no_call_to_a_known_path(seed: int) -> None:
     def refusal(path: str, dead: bool) -> Refusal:
         return Refusal(401, code="TOKEN_EXPIRED") if dead else Refusal(403, code=f"FORBIDDEN_{path}")
 

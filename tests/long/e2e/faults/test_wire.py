@@ -113,7 +113,7 @@ def test_it_falls_silent_until_it_is_mended(wire: Wire, direction: str, after: i
         assert came_back(near) == SENT
 
 
-def test_nobody_listens_at_its_end() -> None:
+def test_a_wire_may_end_at_a_closed_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with Wire(port).laid() as wire, socket.create_connection(("127.0.0.1", wire.port), timeout=10) as near:
