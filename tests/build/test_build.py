@@ -14,7 +14,7 @@ from prio_middleware import AccessToken, ConfigurationError, Pipeline, Secret, b
 from prio_middleware.build.client_options import client_options
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.settings import ClientSettings, Settings
-from tests.oauth import kit
+from tests.oauth import helpers
 
 
 def settings(**changes: Any) -> ClientSettings:
@@ -49,7 +49,7 @@ def test_the_default_pipeline_is_in_the_order_that_is_promised() -> None:
 
 def test_the_scheme_that_is_set_goes_before_the_token() -> None:
     tokens = build.build_provider(settings(token_scheme="JWT"))
-    got = tokens.get_token(DEFAULT_OPTIONS, None, lambda _: kit.token(token_type="jwt"))
+    got = tokens.get_token(DEFAULT_OPTIONS, None, lambda _: helpers.token(token_type="jwt"))
 
     assert got.authorization() == f"JWT {got.value.reveal()}"
 

@@ -17,7 +17,7 @@ from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
 from prio_middleware.settings import ClientSettings
-from tests.oauth.kit import answer, token
+from tests.oauth.helpers import answer, token
 
 ISSUER = "https://id.example/tenant"
 TOKEN_URL = "https://tokens.example/t"

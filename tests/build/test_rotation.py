@@ -19,7 +19,7 @@ from prio_middleware.oauth.access_token import DEFAULT_OPTIONS, AccessToken
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
 from prio_middleware.settings import ClientSettings
-from tests.oauth.kit import refused, token
+from tests.oauth.helpers import refused, token
 from tests.settings.pipes import wait_shortly
 
 

@@ -26,7 +26,7 @@ from prio_middleware.oauth.shared.keyring import Keyring
 from prio_middleware.oauth.shared.redis_store import RedisStore
 from prio_middleware.transports.routes import transport_of
 from prio_middleware.web import clients as opening
-from tests.oauth.kit import token
+from tests.oauth.helpers import token
 
 OWN = {"client_id": "shop", "client_secret": "s"}
 STATIC = {"use": "prio_middleware.oauth.static_token:StaticTokenProvider", "token": "fixed"}

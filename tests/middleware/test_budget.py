@@ -9,7 +9,7 @@ import pytest
 
 from prio_middleware._util.origins import Origin
 from prio_middleware.middleware.budget_guard.budget import BUDGETS_LIMIT, SHORTEST_WAIT, Allowance, Budget, Usage, budget_of
-from tests.oauth.kit import Clock
+from tests.oauth.helpers import Clock
 
 FIVE = Allowance(client_errors=5, requests=None)
 ORIGIN = Origin("https", "api.example", None)

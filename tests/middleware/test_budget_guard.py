@@ -8,7 +8,7 @@ from prio_middleware._util.origins import Origin
 from prio_middleware.errors import BudgetExceededError, ConfigurationError, PolicyError
 from prio_middleware.middleware import BudgetGuard
 from prio_middleware.middleware.budget_guard.budget import Allowance, Budget, Usage, budget_of
-from tests.oauth.kit import Clock
+from tests.oauth.helpers import Clock
 
 from .conftest import MakeExchange
 

@@ -21,7 +21,7 @@ from prio_middleware.oauth.accounts import Resolution
 from prio_middleware.oauth.provider import REJECTED_LIMIT
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
-from tests.oauth.kit import Clock, Server, SlowServer, endpoint, play, provider, token
+from tests.oauth.helpers import Clock, Server, SlowServer, endpoint, play, provider, token
 
 BERLIN = TokenOptions(account="berlin")
 

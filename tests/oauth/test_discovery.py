@@ -26,8 +26,8 @@ from prio_middleware.oauth.effects import Get, Pause, Post, Wait
 from prio_middleware.oauth.single_flight import NoOutcome
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
-from tests.oauth import kit
-from tests.oauth.kit import Clock, answer, inline, play, refused, token
+from tests.oauth import helpers
+from tests.oauth.helpers import Clock, answer, inline, play, refused, token
 
 ISSUER = "https://id.example/tenant"
 OAUTH = "https://id.example/.well-known/oauth-authorization-server/tenant"
@@ -48,7 +48,7 @@ class World:
     def __init__(self, answers: dict[str, TokenResponse] | None = None, **options: Any) -> None:
         self.clock = Clock()
         self.discovery = Discovery(Issuer(ISSUER))
-        endpoint = dataclasses.replace(kit.endpoint(), url=ISSUER)
+        endpoint = dataclasses.replace(helpers.endpoint(), url=ISSUER)
         self.tokens = ClientCredentialsProvider(endpoint, discovery=self.discovery, clock=self.clock, **options)
         self.answers = {OAUTH: metadata(), TOKEN_URL: token(), NEW_URL: token(), **(answers or {})}
         self.requests: list[TokenRequest] = []
@@ -60,7 +60,7 @@ class World:
         return self.answers.get(request.url, NOT_FOUND)
 
     def get(self, key: TokenOptions = DEFAULT_OPTIONS) -> AccessToken | TokenError:
-        return play(self.tokens.acquire(key, None), self, self.clock)  # type: ignore[arg-type]  # it is called like kit's server
+        return play(self.tokens.acquire(key, None), self, self.clock)  # type: ignore[arg-type]  # it is called like the server of tests.oauth.helpers
 
     def get_another(self) -> AccessToken | TokenError:
         """Return a new token after a rejection of the last one."""
@@ -118,7 +118,7 @@ def test_other_scopes_and_new_credentials_use_what_was_read() -> None:
     world = World()
     world.get()
     world.get(TokenOptions(scope="orders"))
-    world.tokens.replace_credentials(dataclasses.replace(kit.endpoint("rotated"), url=ISSUER))
+    world.tokens.replace_credentials(dataclasses.replace(helpers.endpoint("rotated"), url=ISSUER))
     world.get()
 
     assert world.asked == [OAUTH, TOKEN_URL, TOKEN_URL, TOKEN_URL]
@@ -436,7 +436,7 @@ def test_a_success_ends_the_suspicion() -> None:
 
 
 def test_wrong_credentials_are_read_again_from_their_file_and_the_metadata_are_not() -> None:
-    fresh = dataclasses.replace(kit.endpoint("rotated"), url=ISSUER)
+    fresh = dataclasses.replace(helpers.endpoint("rotated"), url=ISSUER)
     world = World({TOKEN_URL: refused("invalid_client", 401)}, credentials_source=lambda *, force: fresh if force else None)
     failed(world, CredentialsRefusedError)
 

@@ -19,7 +19,7 @@ from prio_middleware.telemetry.counters import ClientCounters
 from prio_middleware.telemetry.metrics import Telemetry
 from prio_middleware.telemetry.names import FETCH, WAIT
 from prio_middleware.telemetry.spans import FetchContext, ProviderState
-from tests.oauth.kit import answer, endpoint, refused, token
+from tests.oauth.helpers import answer, endpoint, refused, token
 from tests.oauth.shared.fleet import Fleet
 from tests.oauth.test_effects import REQUEST
 from tests.oauth.test_provider import LOST, Shop

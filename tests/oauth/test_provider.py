@@ -30,8 +30,8 @@ from prio_middleware.oauth.shared.coordinator import RequestToken
 from prio_middleware.oauth.single_flight import NoOutcome, Outcome
 from prio_middleware.oauth.token_request import TokenEndpoint, TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
-from tests.oauth import kit
-from tests.oauth.kit import Clock, Server, answer, endpoint, inline, play, provider, refused, token
+from tests.oauth import helpers
+from tests.oauth.helpers import Clock, Server, answer, endpoint, inline, play, provider, refused, token
 
 LOST = TokenResponse(failure="ConnectError: refused")
 
@@ -492,7 +492,7 @@ def test_two_fetches_that_never_complete_are_a_failure_that_is_not_waited_for_ag
 
     error = end.value.value
     assert isinstance(error, TokenEndpointUnavailableError)
-    assert (error.client, error.url) == ("shop", kit.URL)
+    assert (error.client, error.url) == ("shop", helpers.URL)
     assert waiting.fetch.outcome is error
     held = shop.get()
     assert isinstance(held, TokenError)
@@ -1023,7 +1023,7 @@ def test_a_token_rejected_before_its_fetch_completes_is_returned_to_no_caller() 
         next(leader)
         waiting: Any = next(waiter)
         with pytest.raises(StopIteration):
-            leader.send(shop.server(kit.endpoint().request(DEFAULT_OPTIONS, 1.0, 0.0)))
+            leader.send(shop.server(helpers.endpoint().request(DEFAULT_OPTIONS, 1.0, 0.0)))
         landed.append(waiting.fetch.outcome)
         waiter.close()
 

@@ -31,8 +31,8 @@ from prio_middleware.oauth.retry import PACE
 from prio_middleware.oauth.single_flight import InFlightFetch, NoOutcome
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
-from tests.oauth import kit
-from tests.oauth.kit import TIMEOUT, Clock, Gate, SlowServer, answer, endpoint, provider, refused, token, until, wait_for
+from tests.oauth import helpers
+from tests.oauth.helpers import TIMEOUT, Clock, Gate, SlowServer, answer, endpoint, provider, refused, token, until, wait_for
 
 
 async def aget(tokens: ClientCredentialsProvider, server: SlowServer) -> AccessToken:
@@ -207,7 +207,7 @@ def test_a_thread_that_gives_up_leaves_the_fetch_running() -> None:
     tokens, server = provider(), SlowServer()
     with pytest.raises(TokenEndpointUnavailableError) as caught:
         tokens.get_token(DEFAULT_OPTIONS, None, server, max_wait=0.02)
-    assert (caught.value.client, caught.value.url) == ("shop", kit.URL)
+    assert (caught.value.client, caught.value.url) == ("shop", helpers.URL)
     assert tokens.report().fetching
     server.gate.set()
 
@@ -312,7 +312,7 @@ def test_closing_a_client_answers_its_callers_and_ends_its_fetch() -> None:
         for call in calls:
             with pytest.raises(ClientClosedError) as caught:
                 call.result(TIMEOUT)
-            assert (caught.value.client, caught.value.url) == ("shop", kit.URL)
+            assert (caught.value.client, caught.value.url) == ("shop", helpers.URL)
         server.gate.set()  # It gives no handle to cut it off with.
         closing.result(TIMEOUT)
 

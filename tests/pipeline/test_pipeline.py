@@ -24,7 +24,7 @@ from prio_middleware.middleware.revocation.refusal import Refusal
 from prio_middleware.middleware.revocation.rules import RFC6749_REFUSALS
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.telemetry.counters import MetricsRegistry
-from tests.oauth import kit
+from tests.oauth import helpers
 
 PROVIDER = StaticTokenProvider("fixed")
 
@@ -218,25 +218,25 @@ def test_send_observers_are_components_with_before_send_and_after_send() -> None
 
 def test_it_counts_under_the_name_of_its_client() -> None:
     registry = MetricsRegistry()
-    pipeline = unguarded([kit.provider(), HeaderInjector()], registry=registry)
+    pipeline = unguarded([helpers.provider(), HeaderInjector()], registry=registry)
     assert pipeline.counters is pipeline.provider.counters is registry.client("shop")
 
 
 def test_without_a_registry_pipelines_of_one_name_do_not_share_their_counts() -> None:
-    one, other = (unguarded([kit.provider(), HeaderInjector()]) for _ in range(2))
+    one, other = (unguarded([helpers.provider(), HeaderInjector()]) for _ in range(2))
     assert one.counters is one.provider.counters is not other.counters
     assert one.counters.name == other.counters.name == "shop"
 
 
 def test_pipelines_of_one_provider_share_its_counts() -> None:
-    provider = kit.provider()
+    provider = helpers.provider()
     one, other = (unguarded([provider, HeaderInjector()]) for _ in range(2))
     assert one.counters is other.counters is provider.counters
 
 
 def test_components_that_count_count_for_the_pipelines_client() -> None:
     handler = RevocationHandler(RFC6749_REFUSALS)
-    assert unguarded([handler, kit.provider(), HeaderInjector()]).counters is handler.counters
+    assert unguarded([handler, helpers.provider(), HeaderInjector()]).counters is handler.counters
 
 
 def test_response_hooks_get_the_exchange_and_the_response() -> None:

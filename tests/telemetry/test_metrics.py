@@ -37,7 +37,7 @@ from prio_middleware.telemetry.counters import (
 )
 from prio_middleware.telemetry.metrics import HELD_LIMIT, Telemetry, instruments_for, version
 from prio_middleware.telemetry.names import CLIENT, FAILURES, METRICS, SCHEMA_URL, SCOPE
-from tests.oauth import kit
+from tests.oauth import helpers
 from tests.oauth.shared.fleet import Fleet, Run, keyring
 from tests.telemetry.helpers import FORKS, Recorder
 from tests.transports.matrix import MatrixClient, Server, settings
@@ -103,8 +103,11 @@ def test_a_gauge_is_absent_while_there_is_nothing_to_show(recorder: Recorder) ->
 
 @pytest.mark.pitfall(id="late-counts")
 async def test_every_failed_attempt_counts_when_it_fails(recorder: Recorder) -> None:
-    clock, server = kit.Clock(), kit.Server(kit.answer(503), kit.answer(429), kit.refused("invalid_client", 401))
-    provider = kit.provider(clock)
+    clock, server = (
+        helpers.Clock(),
+        helpers.Server(helpers.answer(503), helpers.answer(429), helpers.refused("invalid_client", 401)),
+    )
+    provider = helpers.provider(clock)
     counters = provider.counters
     seen: list[set[str]] = []
 
@@ -114,7 +117,7 @@ async def test_every_failed_attempt_counts_when_it_fails(recorder: Recorder) -> 
 
     with Telemetry(recorder.tracer_provider, recorder.meter_provider).in_use():
         metrics.instruments_for(Telemetry(None, recorder.meter_provider), counters)
-        kit.play_pauses(provider.acquire(DEFAULT_OPTIONS, None), server, clock, look)
+        helpers.play_pauses(provider.acquire(DEFAULT_OPTIONS, None), server, clock, look)
     assert seen == [{"5xx"}, {"5xx", "429"}]
     assert recorder.values(f"{PREFIX}token.request.failures", counters.name)["invalid_client"] == 1
 
@@ -301,13 +304,13 @@ async def test_a_custom_provider_is_measured(matrix: MatrixClient, recorder: Rec
 
 
 def test_every_declared_metric_is_exported_and_no_other(recorder: Recorder) -> None:
-    provider, server = kit.provider(), kit.Server()
+    provider, server = helpers.provider(), helpers.Server()
     counters = provider.counters
     counters.client_error_limit = 60
     counters.add_provider(provider)
     telemetry = Telemetry(recorder.tracer_provider, recorder.meter_provider)
     with telemetry.in_use():
-        leading, waiting = (kit.inline(provider.acquire(DEFAULT_OPTIONS, None)) for _ in range(2))
+        leading, waiting = (helpers.inline(provider.acquire(DEFAULT_OPTIONS, None)) for _ in range(2))
         next(leading)
         next(waiting)
         with pytest.raises(StopIteration) as end:
@@ -344,7 +347,7 @@ class Sharing:
     """A provider that shares its tokens through a store, in virtual time. What the store does is recorded."""
 
     def __init__(self) -> None:
-        self.fleet = Fleet(kit.token())
+        self.fleet = Fleet(helpers.token())
         clock, counters = self.fleet.clock, ClientCounters("shop")
         shared = SharedTokens(
             self.fleet.store,
@@ -354,11 +357,11 @@ class Sharing:
             clock=clock,
             draw=lambda: 0.5,
         )
-        self.tokens = ClientCredentialsProvider(kit.endpoint(), shared=shared, counters=counters, clock=clock)
+        self.tokens = ClientCredentialsProvider(helpers.endpoint(), shared=shared, counters=counters, clock=clock)
         counters.add_provider(self.tokens)
 
     def token(self) -> None:
-        run = Run(self.fleet, kit.inline(self.tokens.acquire(DEFAULT_OPTIONS, None)))
+        run = Run(self.fleet, helpers.inline(self.tokens.acquire(DEFAULT_OPTIONS, None)))
         assert isinstance(run.finish(), AccessToken)
 
 
@@ -392,13 +395,13 @@ def test_a_meter_provider_that_was_given_can_be_forgotten() -> None:
 @FORKS
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_a_forked_process_counts_its_own(recorder: Recorder) -> None:
-    clock, server = kit.Clock(), kit.Server()
-    provider = kit.provider(clock)
+    clock, server = helpers.Clock(), helpers.Server()
+    provider = helpers.provider(clock)
 
     def fetch() -> dict[Any, Any]:
         clock.now += 4000
         with Telemetry(recorder.tracer_provider, recorder.meter_provider).in_use():
-            kit.play(provider.acquire(DEFAULT_OPTIONS, None), server, clock)
+            helpers.play(provider.acquire(DEFAULT_OPTIONS, None), server, clock)
         return recorder.values(f"{PREFIX}token.acquisitions")
 
     for _ in range(3):
@@ -416,9 +419,9 @@ def test_a_forked_process_counts_its_own(recorder: Recorder) -> None:
 @FORKS
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_a_fetch_before_a_fork_is_no_fetch_of_the_child(recorder: Recorder) -> None:
-    clock, server = kit.Clock(), kit.Server()
+    clock, server = helpers.Clock(), helpers.Server()
     with Telemetry(recorder.tracer_provider, recorder.meter_provider).in_use():
-        kit.play(kit.provider(clock).acquire(DEFAULT_OPTIONS, None), server, clock)
+        helpers.play(helpers.provider(clock).acquire(DEFAULT_OPTIONS, None), server, clock)
     child = os.fork()
     if child == 0:
         try:
@@ -478,10 +481,10 @@ def test_a_forked_process_without_fork_hooks_reports_its_own_metrics(
 
 def under_way(recorder: Recorder, counters: ClientCounters) -> Callable[[], tuple[int, int]]:
     """Begin a fetch and a call that waits for it. The result ends both, and returns how many wait and how many ended."""
-    provider = kit.provider()
+    provider = helpers.provider()
     provider.counters = counters
     with Telemetry(recorder.tracer_provider, recorder.meter_provider).in_use():
-        leading, waiting = (kit.inline(provider.acquire(DEFAULT_OPTIONS, None)) for _ in range(2))
+        leading, waiting = (helpers.inline(provider.acquire(DEFAULT_OPTIONS, None)) for _ in range(2))
         next(leading)
         next(waiting)
 

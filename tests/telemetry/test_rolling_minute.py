@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from prio_middleware.telemetry.counters import RollingMinute
-from tests.oauth.kit import Clock
+from tests.oauth.helpers import Clock
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from prio_middleware import AccountCredentials, ConfigurationError, StaticTokenP
 from prio_middleware._util.clock import using
 from prio_middleware.oauth.accounts import AccountResolver
 from prio_middleware.settings import ClientSettings, Settings
-from tests.oauth.kit import Clock
+from tests.oauth.helpers import Clock
 from tests.transports.matrix import BASE, TOKEN_URL, Caller, MatrixClient, settings
 
 pytestmark = pytest.mark.anyio

@@ -19,7 +19,7 @@ from prio_middleware import (
 )
 from prio_middleware._util.clock import using
 from prio_middleware.settings import ClientSettings, Settings
-from tests.oauth.kit import Clock
+from tests.oauth.helpers import Clock
 from tests.transports.matrix import BASE, MatrixClient, Server
 
 pytestmark = pytest.mark.anyio

@@ -22,7 +22,7 @@ from tests.long.exhaustive.inside import PREEMPTED, PreemptibleProvider, inside,
 from tests.long.exhaustive.invariants import assert_good_answer, assert_lost, assert_needed, assert_one_fetch
 from tests.long.exhaustive.moves import next_moment
 from tests.long.exhaustive.scope import DEADLINE, FAILURE_COOLDOWN, LIFETIME, NEVER, Move, Scope, Task
-from tests.oauth.kit import Clock, answer, endpoint, inline, refused, token
+from tests.oauth.helpers import Clock, answer, endpoint, inline, refused, token
 
 ANSWERS = {
     "token": lambda: token(LIFETIME),

@@ -14,7 +14,7 @@ import pytest
 
 from prio_middleware.oauth.shared.file_store import FIRST_LINE, SIZE_LIMIT, FileStore
 from prio_middleware.oauth.shared.store import Lease, LeaseReply, StoreEntry, Unreachable
-from tests.oauth.kit import Clock
+from tests.oauth.helpers import Clock
 
 NAME = "a" * 40
 TOKEN_ID, OTHER_ID = "1" * 32, "2" * 32

@@ -14,7 +14,7 @@ from prio_middleware import Secret
 from prio_middleware.oauth.shared.connection import RedisAddress
 from prio_middleware.oauth.shared.redis_store import CHANNEL, RedisStore
 from prio_middleware.oauth.shared.subscriber import BATCH, LONGEST_PAUSE, POLL, UNANSWERED, Subscriber
-from tests.oauth.kit import TIMEOUT, wait_for
+from tests.oauth.helpers import TIMEOUT, wait_for
 
 
 class Ear:

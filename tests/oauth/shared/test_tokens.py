@@ -31,7 +31,7 @@ from prio_middleware.oauth.shared.records import SKEW, RecordKey, SharedToken, o
 from prio_middleware.oauth.shared.store import LONGEST_LEASE, LeaseReply
 from prio_middleware.oauth.token_request import TokenEndpoint
 from prio_middleware.oauth.token_response import TokenResponse
-from tests.oauth.kit import URL, Clock, answer, endpoint, refused, token
+from tests.oauth.helpers import URL, Clock, answer, endpoint, refused, token
 from tests.oauth.shared.fleet import KEY, OTHER_KEY, FakeStore, Fleet, Kept, Process, Run, in_turn, keyring, other_endpoint
 
 ROOT = Path(__file__).resolve().parents[3]

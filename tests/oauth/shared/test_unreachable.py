@@ -30,7 +30,7 @@ from prio_middleware.oauth.shared.connection import (
 )
 from prio_middleware.oauth.shared.redis_store import IDLE_LIMIT, RedisStore
 from prio_middleware.oauth.shared.store import Lease, LeaseReply, StoreEntry, Unreachable
-from tests.oauth.kit import Clock
+from tests.oauth.helpers import Clock
 from tests.redis_servers import free_port
 
 NAME = "a" * 40

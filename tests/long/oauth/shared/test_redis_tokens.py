@@ -20,8 +20,8 @@ from prio_middleware.oauth.shared.connection import RedisAddress
 from prio_middleware.oauth.shared.coordinator import SharedTokens
 from prio_middleware.oauth.shared.redis_store import RedisStore
 from prio_middleware.oauth.shared.store import Unreachable
-from tests.oauth.kit import Server as TokenServer
-from tests.oauth.kit import endpoint, token
+from tests.oauth.helpers import Server as TokenServer
+from tests.oauth.helpers import endpoint, token
 from tests.oauth.shared.fleet import KEY, OTHER_KEY, keyring
 from tests.redis_servers import BINARIES, Server, Watched, free_port, serve, until
 
