@@ -23,7 +23,7 @@ from prio_middleware.middleware.revocation.memory import (
 )
 from prio_middleware.middleware.revocation.renewal_limiter import LIMIT, RESERVE, UNKNOWN_LIMIT, WINDOW, RenewalLimiter
 
-from .kept import Kept, Text
+from .references import References, Text
 
 CODE = "403 AUTHORIZATION_FAILURE"
 
@@ -364,14 +364,14 @@ def letters(number: int) -> str:
 
 
 def test_paths_are_bounded(memory: RefusalMemory) -> None:
-    paths = Kept()
+    paths = References()
     for n in range(PATHS + 50):
         memory.record_answer(endpoint(paths.add(Text(f"/{n}"))), 1)
     assert paths.count() == PATHS
 
 
 def test_templates_are_bounded() -> None:
-    templates = Kept()
+    templates = References()
 
     class Templates(PathTemplates):
         def of(self, path: str) -> str:
@@ -384,7 +384,7 @@ def test_templates_are_bounded() -> None:
 
 
 def test_kinds_are_bounded(memory: RefusalMemory) -> None:
-    kinds = Kept()
+    kinds = References()
     for _ in range(KINDS + 50):
         memory.record_answer(A._replace(kind=kinds.add(Value())), 1)
     use_other_paths(memory)
@@ -392,7 +392,7 @@ def test_kinds_are_bounded(memory: RefusalMemory) -> None:
 
 
 def test_origins_are_bounded(memory: RefusalMemory) -> None:
-    origins = Kept()
+    origins = References()
     for _ in range(ORIGINS + 50):
         memory.record_answer(A._replace(origin=origins.add(Value())), 1)
     use_other_paths(memory)
@@ -400,14 +400,14 @@ def test_origins_are_bounded(memory: RefusalMemory) -> None:
 
 
 def test_codes_are_bounded(memory: RefusalMemory) -> None:
-    codes = Kept()
+    codes = References()
     for n in range(3 * CODES):
         memory.record_refusal(A, codes.add(Text(n)), 1, 0.0)
     assert codes.count() == CODES
 
 
 def test_of_a_long_path_only_the_beginning_is_kept(memory: RefusalMemory) -> None:
-    paths = Kept()
+    paths = References()
     long = Text("/x" * PATH_LIMIT)
     memory.record_answer(endpoint(paths.add(long)), 1)
     assert refuse(memory, endpoint(long), 1)

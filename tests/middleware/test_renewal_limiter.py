@@ -23,7 +23,7 @@ from prio_middleware.middleware.revocation.renewal_limiter import (
     limiter_of,
 )
 
-from .kept import Kept
+from .references import References
 
 
 class Kind:
@@ -181,7 +181,7 @@ def test_a_successful_renewal_is_no_credit_for_a_kind_that_was_renewed_already(l
 
 def test_the_memory_is_bounded_and_denials_are_kept_longest(limiter: RenewalLimiter) -> None:
     limiter.allow(unknown(1, kind="spent"), 0.0)
-    kinds, counts = Kept(), []
+    kinds, counts = References(), []
     for _ in range(RENEWALS_KEPT + 50):
         kind = kinds.add(Kind())
         limiter.allow(known(1, kind=kind), 0.0)
@@ -196,7 +196,7 @@ def test_the_same_credentials_share_a_limiter() -> None:
     assert limiter_of("https://a.example/token", "shop") is one
     assert limiter_of("https://a.example/token", "other") is not one
     assert limiter_of("https://b.example/token", "shop") is not one
-    limiters = Kept()
+    limiters = References()
     for n in range(LIMITERS_LIMIT + 10):
         limiters.add(limiter_of("https://a.example/token", str(n)))
     assert limiters.count() == LIMITERS_LIMIT

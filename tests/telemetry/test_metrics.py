@@ -103,10 +103,8 @@ def test_a_gauge_is_absent_while_there_is_nothing_to_show(recorder: Recorder) ->
 
 @pytest.mark.pitfall(id="late-counts")
 async def test_every_failed_attempt_counts_when_it_fails(recorder: Recorder) -> None:
-    clock, server = (
-        helpers.Clock(),
-        helpers.Server(helpers.answer(503), helpers.answer(429), helpers.refused("invalid_client", 401)),
-    )
+    clock = helpers.Clock()
+    server = helpers.Server(helpers.answer(503), helpers.answer(429), helpers.refused("invalid_client", 401))
     provider = helpers.provider(clock)
     counters = provider.counters
     seen: list[set[str]] = []

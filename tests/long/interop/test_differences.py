@@ -10,7 +10,7 @@ from prio_middleware import CredentialsRefusedError, DiscoveryError, TokenError,
 from prio_middleware.settings import ClientSettings
 from tests.long.interop.accounts import BASIC, POST, READ, SPACED, SPACED_POST, WRITE
 from tests.long.interop.conftest import SERVERS, at
-from tests.long.interop.places import Interop
+from tests.long.interop.context import Interop
 from tests.transports.matrix import MatrixClient
 
 pytestmark = pytest.mark.anyio

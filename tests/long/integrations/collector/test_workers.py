@@ -11,7 +11,7 @@ import pytest
 from prio_middleware.sandbox import Sandbox
 from prio_middleware.telemetry.names import METRICS, RESPONSES, STATUS
 from tests.long.integrations.collector.otlp_receiver import Received, otlp_receiver
-from tests.long.integrations.prometheus.world import TIMEOUT, running, wait_until
+from tests.long.integrations.prometheus.world import PATIENCE, running, wait_until
 from tests.long.integrations.shops import INTEGRATIONS, SHOPS, OpenShop, as_dotenv, opened
 
 SHOP = next(shop for shop in SHOPS if str(shop) == "flask, gunicorn")
@@ -68,5 +68,5 @@ def test_the_busy_application_sends_every_metric_and_stops_on_a_signal(
         expected = {metric.name for metric in METRICS if ".token_store." not in metric.name}
         wait_until(lambda: received.names() >= expected, log.read_text)
         busy.terminate()
-        assert busy.wait(TIMEOUT) == 0
+        assert busy.wait(PATIENCE) == 0
     assert received.jobs == {"busy"}
