@@ -285,6 +285,7 @@ class TestStartup:
     async def test_what_was_opened_by_then_is_closed(self, sandbox: Sandbox, opened: Opened) -> None:
         with pytest.raises(CredentialsRefusedError):
             await Server(PrioMiddleware(forgetful, settings_for(sandbox, client_secret=WRONG_SECRET), warm_up=True)).run()
+        assert opened.clients
         assert all(client.is_closed for client in opened.clients)
 
     @pytest.mark.pitfall(id="tls-context-per-client")
