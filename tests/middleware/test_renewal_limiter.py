@@ -7,6 +7,7 @@ import pytest
 
 from prio_middleware.middleware.revocation import renewal_limiter
 from prio_middleware.middleware.revocation.renewal_limiter import (
+    LIKELY_PROOF,
     LIMIT,
     LIMITERS_LIMIT,
     ORIGIN_LIMIT,
@@ -99,6 +100,19 @@ def test_with_proof_an_unknown_path_has_the_third_if_something_speaks_for_it(
     candidate = known(3, **strong)
     assert allowed(limiter, candidate, unknown(3, evidence=PROOF)) == [False, False]
     assert allowed(limiter, candidate._replace(evidence=PROOF)) == [True]
+
+
+def test_a_template_that_answers_often_has_the_third_with_less_evidence(limiter: RenewalLimiter) -> None:
+    allowed(limiter, unknown(1), unknown(2, evidence=PROOF))
+    likely = known(3, confidence=Confidence.LIKELY, answers_often=True, evidence=LIKELY_PROOF)
+    others: list[dict[str, Any]] = [
+        {"evidence": LIKELY_PROOF - 0.1},
+        {"answers_often": False},
+        {"confidence": Confidence.EXPLICIT},
+        {"confidence": Confidence.DISTRUSTED},
+    ]
+    assert allowed(limiter, *(likely._replace(**other) for other in others)) == [False] * len(others)
+    assert allowed(limiter, likely, likely._replace(serial=4)) == [True, False]
 
 
 def test_a_distrusted_endpoint_is_worth_one_only_when_answers_are_overdue(limiter: RenewalLimiter) -> None:

@@ -27,6 +27,10 @@ ORIGIN_LIMIT: Final = 2
 PROOF: Final = 14.0
 """Evidence in nats that allows the reserve, or a renewal for an unknown path. By chance, once in a million calls."""
 
+LIKELY_PROOF: Final = 10.0
+"""Evidence in nats that allows one of the remaining renewals for a template that answers often: two refusals without an
+answer between them."""
+
 REPEATED_LIMIT: Final = 20
 """Maximum renewals per window after the first of each kind of token, helpful ones included: a server may refuse at random."""
 
@@ -167,6 +171,8 @@ def _worth_a_try(candidate: Candidate, spent: list[Candidate]) -> bool:
     unknown = [one for one in spent if one.confidence is not Confidence.KNOWN]
     proven, strong = candidate.evidence >= PROOF, candidate.confidence in _STRONG
     if len(unknown) >= UNKNOWN_LIMIT:
+        if candidate.confidence is Confidence.LIKELY and candidate.answers_often and candidate.evidence >= LIKELY_PROOF:
+            return True
         return proven and (strong or candidate.answers_often)
     tried = any((one.kind, one.origin) == (candidate.kind, candidate.origin) for one in unknown)
     return proven or strong or (candidate.confidence is Confidence.UNKNOWN and not tried)
