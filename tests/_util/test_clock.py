@@ -60,7 +60,7 @@ def test_the_search_finds_each_way_to_read_it(subtests: pytest.Subtests) -> None
             assert list(reads_monotonic(ast.parse(source))) == [1]
 
 
-def test_it_is_the_real_one_unless_a_test_says_otherwise() -> None:
+def test_the_clock_is_the_real_one_by_default() -> None:
     assert current_clock() is time.monotonic
 
     with using(helpers.Clock(5.0)):
@@ -74,7 +74,7 @@ def test_it_is_the_real_one_unless_a_test_says_otherwise() -> None:
     assert current_clock() is time.monotonic
 
 
-def test_what_is_made_meanwhile_goes_by_it() -> None:
+def test_objects_made_meanwhile_use_the_virtual_clock() -> None:
     clock = helpers.Clock()
     with using(clock):
         tokens, budget = ClientCredentialsProvider(helpers.endpoint()), Budget()

@@ -178,7 +178,7 @@ class TestPipe:
         os.mkfifo(path, 0o600)
         return path
 
-    def test_it_is_read_again_only_where_the_credentials_are_refused(self, pipe: Path) -> None:
+    def test_a_pipe_is_read_again_only_where_the_credentials_are_refused(self, pipe: Path) -> None:
         serve(pipe, "first")
         tokens, server = provider(pipe), Server("first")
         tokens.invalidate(get(tokens, server))

@@ -32,7 +32,7 @@ def test_without_its_packages_it_names_the_extra(monkeypatch: pytest.MonkeyPatch
     assert ended.value.code == "The prio command needs typer and rich. Install it: pip install 'prio-middleware[cli]'"
 
 
-def test_it_reads_the_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_reads_the_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["prio", "--version"])
 
     with pytest.raises(SystemExit) as ended:

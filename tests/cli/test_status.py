@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["page"]
 
 
-def test_it_shows_what_a_page_says(page: Page) -> None:
+def test_status_shows_the_page(page: Page) -> None:
     result = prio("status", page.url)
 
     assert (result.exit_code, result.stderr) == (0, "")

@@ -36,7 +36,7 @@ def test_the_token_is_masked(prio_sandbox: Sandbox) -> None:
     assert prio_sandbox.admin.counts().tokens_issued == 1
 
 
-def test_it_is_revealed_alone_on_standard_output(prio_sandbox: Sandbox) -> None:
+def test_reveal_prints_only_the_token_on_standard_output(prio_sandbox: Sandbox) -> None:
     result = prio("token", "--reveal")
 
     assert presented(prio_sandbox, result.stdout.removesuffix("\n"))

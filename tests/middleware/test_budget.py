@@ -31,7 +31,7 @@ def answered(spent: Budget, *statuses: int | None) -> None:
         spent.settle(status)
 
 
-def test_it_counts_requests_refusals_and_what_is_under_way(spent: Budget) -> None:
+def test_a_budget_counts_requests_refusals_and_calls_in_flight(spent: Budget) -> None:
     answered(spent, 200, 302, 399, 400, 404, 429, 499, 500, 599, None)
     spent.spend(None)
 

@@ -83,11 +83,11 @@ def server(clock: Clock, limiter: CountingLimiter) -> Server:
     return Server(RevocationHandler(PRIO_REFUSALS, clock, limiter=limiter))
 
 
-def test_its_refusal_statuses_are_those_of_its_rules() -> None:
+def test_the_refusal_statuses_of_a_handler_are_those_of_its_rules() -> None:
     assert RevocationHandler(PRIO_REFUSALS).refusal_statuses == {400, 401, 403}
 
 
-def test_it_works_on_the_libraries_own_requests(library: Any, exchange_for: MakeExchange) -> None:
+def test_the_handler_works_on_requests_of_the_libraries(library: Any, exchange_for: MakeExchange) -> None:
     handler = RevocationHandler(RFC6749_REFUSALS)
     exchange = exchange_for("https://api.example.com/a?x=1", "post")
     exchange.token, exchange.refusal = AccessToken(Secret("token")), Refusal(401)
@@ -122,7 +122,7 @@ def test_a_refusal_of_a_bypassed_call_is_returned_and_not_remembered(server: Ser
     assert server.refuses("/a", 1) is AGAIN
 
 
-def test_it_asks_once(server: Server) -> None:
+def test_a_rejected_retry_is_returned(server: Server) -> None:
     assert server.refuses("/a", 1) is AGAIN
     assert server.refuses("/a", 2, attempt=2) is DELIVER
 

@@ -88,7 +88,7 @@ def test_bearer_in_any_case_is_sent_as_rfc_6750_spells_it(subtests: pytest.Subte
             assert token(token_type=token_type).authorization() == f"Bearer {JWT}"
 
 
-def test_its_life_counts_from_the_moment_it_was_asked_for(subtests: pytest.Subtests) -> None:
+def test_a_lifetime_counts_from_the_token_request(subtests: pytest.Subtests) -> None:
     rows: list[tuple[dict[str, Any], float, float]] = [
         ({"expires_in": None}, 300.0, 30.0),
         ({"expires_in": 0}, 1.0, 0.0),
@@ -249,7 +249,7 @@ def test_a_temporary_error_code_is_worth_another_try(subtests: pytest.Subtests) 
                 assert error(answer(status, {"error": code}), TokenEndpointUnavailableError).code == code
 
 
-def test_it_may_say_when(subtests: pytest.Subtests) -> None:
+def test_a_busy_server_may_send_retry_after(subtests: pytest.Subtests) -> None:
     rows: list[tuple[dict[str, str], float | None]] = [
         ({"retry_after": "7"}, 7.0),
         ({"retry_after": "Sun, 06 Nov 1994 08:50:37 GMT", "date": "Sun, 06 Nov 1994 08:49:37 GMT"}, 60.0),

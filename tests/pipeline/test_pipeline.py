@@ -216,7 +216,7 @@ def test_send_observers_are_components_with_before_send_and_after_send() -> None
     assert unguarded([other, watcher, PROVIDER, HeaderInjector()]).send_observers == (watcher,)
 
 
-def test_it_counts_under_the_name_of_its_client() -> None:
+def test_a_pipeline_counts_under_the_name_of_its_client() -> None:
     registry = MetricsRegistry()
     pipeline = unguarded([helpers.provider(), HeaderInjector()], registry=registry)
     assert pipeline.counters is pipeline.provider.counters is registry.client("shop")
@@ -263,5 +263,5 @@ def test_an_exchange_is_the_default_client_s_unless_named_and_has_two_attempts_a
     assert [vars(call)[name] for name in ("attempt", "rejected_token", "refusal")] == [2, None, None]
 
 
-def test_it_shows_what_it_is_made_of() -> None:
+def test_the_repr_of_a_pipeline_shows_its_components() -> None:
     assert repr(unguarded([PROVIDER, HeaderInjector()])) == "Pipeline([StaticTokenProvider, HeaderInjector])"

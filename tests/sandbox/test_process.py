@@ -25,7 +25,7 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-def test_it_is_served_and_driven_like_any_other(sandbox: Sandbox) -> None:
+def test_a_sandbox_in_a_process_works_as_one_in_a_thread(sandbox: Sandbox) -> None:
     headers = basic(sandbox.client_id, sandbox.client_secret)
     with httpx.Client(verify=sandbox.ssl_context(), base_url=sandbox.base_url) as client:
         answer = client.post(sandbox.token_url, json=CLIENT_CREDENTIALS, headers=headers).json()

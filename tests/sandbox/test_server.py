@@ -226,7 +226,7 @@ def test_a_sandbox_runs_once_at_a_time_and_can_be_started_again() -> None:
         assert httpx.get(f"{sandbox.base_url}/system/ping").status_code == 200
 
 
-def test_it_listens_on_this_machine_alone() -> None:
+def test_a_sandbox_listens_on_loopback_addresses_only() -> None:
     with pytest.raises(ConfigurationError, match=r"'0\.0\.0\.0'"):
         Sandbox(host="0.0.0.0")
 

@@ -292,7 +292,7 @@ class TestSecretFiles:
         assert (f"Other users can read the secret file {path}" in caplog.text) is warned
         assert "canary" not in caplog.text
 
-    def test_one_on_a_read_only_mount_draws_none(
+    def test_a_secret_file_on_a_read_only_mount_causes_no_warning(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Kubernetes mounts secrets with mode 0644 and read-only: a warning would ask for what no user can do."""
@@ -304,7 +304,7 @@ class TestSecretFiles:
         assert caplog.text == ""
 
 
-def test_they_do_not_change() -> None:
+def test_settings_are_immutable() -> None:
     client = ClientSettings(**OWN)
     with pytest.raises(TypeError, match="Settings are immutable"):
         client.scope = "a"

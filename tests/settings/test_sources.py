@@ -231,7 +231,7 @@ class TestDotenv:
         write("staging.env", "PRIO_CLIENT_ID=shop\nPRIO_CLIENT_SECRET=s\n")
         assert Settings(env_file="staging.env").provenance()["client_id"] == "PRIO_CLIENT_ID in staging.env"
 
-    def test_one_that_is_named_must_be_there(self, complaint: Callable[..., str]) -> None:
+    def test_a_named_dotenv_file_must_exist(self, complaint: Callable[..., str]) -> None:
         assert "absent.env cannot be read" in complaint(env_file="absent.env")
 
     def test_a_directory_named_dotenv_is_ignored(self, directory: Path) -> None:
@@ -299,10 +299,10 @@ class TestSecretsDirectory:
         assert settings.client("berlin").client_id == "berlin"
         assert settings.provenance()["client_secret"] == "PRIO_CLIENT_SECRET in run"
 
-    def test_it_must_be_there(self, complaint: Callable[..., str]) -> None:
+    def test_the_secrets_directory_must_exist(self, complaint: Callable[..., str]) -> None:
         assert "absent cannot be read (No such file or directory); expected a directory" in complaint(secrets_dir="absent")
 
-    def test_it_must_be_a_directory(self, write: Write, complaint: Callable[..., str]) -> None:
+    def test_the_secrets_directory_must_be_a_directory(self, write: Write, complaint: Callable[..., str]) -> None:
         write("file", "x")
         assert "file cannot be read (Not a directory); expected a directory" in complaint(secrets_dir="file")
 
@@ -356,7 +356,7 @@ class TestSourcesNamedByVariables:
         write(".env", "PRIO_CONFIG=absent.toml\n")
         assert "PRIO_CONFIG in .env: absent.toml cannot be read" in complaint()
 
-    def test_or_an_argument(self, complaint: Callable[..., str]) -> None:
+    def test_an_error_names_the_argument_of_a_source(self, complaint: Callable[..., str]) -> None:
         assert "argument config: absent.toml cannot be read" in complaint(config="absent.toml")
 
 

@@ -159,7 +159,7 @@ class TestManyClients:
         found = selected("q=tenant-49&limit=2&offset=1")
         assert (names(found), found["matching"]) == (["tenant-490", "tenant-491"], 11)
 
-    def test_and_by_their_condition(self) -> None:
+    def test_clients_are_found_by_their_condition(self) -> None:
         found = selected("level=bad")
         assert names(found) == ["berlin"]
         assert found["levels"]["bad"] == found["matching"] == 1

@@ -85,7 +85,7 @@ def test_the_preset_says_how_many_client_errors_the_server_takes() -> None:
     assert limits == {"prio": 60, "rfc6749": None}
 
 
-async def test_it_is_a_copy(matrix: MatrixClient) -> None:
+async def test_a_snapshot_is_a_copy(matrix: MatrixClient) -> None:
     client = matrix.client(Server(matrix))
     before = snapshot(build.pipeline_for(settings()))
     await client.get()

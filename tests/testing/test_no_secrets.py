@@ -123,7 +123,7 @@ def test_spans_of_one_test_are_not_those_of_the_next(capsys: pytest.CaptureFixtu
         no_secrets()
 
 
-def test_it_works_without_tracing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_search_works_without_tracing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trace, "get_tracer_provider", trace.NoOpTracerProvider)
 
     with NoSecrets(capsys) as no_secrets:

@@ -146,7 +146,7 @@ def test_options_that_do_not_exist(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*lifetime*"])
 
 
-def test_it_loads_nothing_until_a_fixture_is_used() -> None:
+def test_the_plugin_loads_nothing_until_a_fixture_is_used() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
     assert declared == {"prio_middleware": PLUGIN}
     program = f"import json, sys, {PLUGIN}; print(json.dumps(sorted(sys.modules)))"

@@ -123,7 +123,7 @@ def routed(monkeypatch: pytest.MonkeyPatch, library: Any) -> list[tuple[str, str
 
 @pytest.mark.anyio
 @pytest.mark.pitfall(id="proxy-twice")
-async def test_its_requests_go_through_the_proxies_of_a_client(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_token_requests_use_the_proxies_of_a_client(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example")
     monkeypatch.setenv("NO_PROXY", "direct.example")
     forget()

@@ -287,7 +287,7 @@ class TestWebsockets:
 
 
 class TestReadiness:
-    async def test_it_is_served_inside_the_middleware(self) -> None:
+    async def test_readiness_is_served_inside_the_middleware(self) -> None:
         app = Starlette(routes=[Route("/ready", ReadyApp())], middleware=[Middleware(PrioMiddleware, settings=nowhere())])
         answer = await get(app, "/ready")
         assert (answer.status_code, answer.json()["ready"]) == (200, True)

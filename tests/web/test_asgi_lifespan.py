@@ -289,7 +289,7 @@ class TestStartup:
         assert all(client.is_closed for client in opened.clients)
 
     @pytest.mark.pitfall(id="tls-context-per-client")
-    async def test_it_keeps_no_client_open_that_no_request_has_used(self, opened: Opened) -> None:
+    async def test_the_start_opens_no_client_that_no_request_uses(self, opened: Opened) -> None:
         tenants = {f"tenant_{number}": {"client_id": f"t{number}", "client_secret": "s3cret!@#"} for number in range(5)}
         open_ones: list[int] = []
 

@@ -155,7 +155,7 @@ class TestTheRequestsClient:
         PrioMiddleware(lambda request: HttpResponse())(request)
         return request
 
-    def test_it_can_be_copied_with_the_request(self, request_: Any) -> None:
+    def test_the_client_of_a_request_can_be_copied_with_it(self, request_: Any) -> None:
         assert isinstance(copy.copy(request_).prio, httpx.Client)
         assert isinstance(copy.copy(request_.prio), httpx.Client)
 

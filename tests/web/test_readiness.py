@@ -82,7 +82,7 @@ class TestOfThisProcess:
         assert {name for name, client in state.clients.items() if client.never_tried} == {"default", "berlin"}
         assert accounts_asked_for(sandbox) == {}
 
-    def test_it_says_when_the_token_expires_and_where_it_is_from(self, sandbox: Sandbox, settings: Settings) -> None:
+    def test_readiness_shows_the_expiry_and_the_source_of_the_token(self, sandbox: Sandbox, settings: Settings) -> None:
         clients = Clients(settings)
         clients["default"].get(PRODUCTS)
         seen = readiness(clients).clients

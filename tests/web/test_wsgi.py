@@ -279,7 +279,7 @@ class TestTransparency:
         assert body.closed
 
     @pytest.mark.parametrize("app", [in_its_first_part, before_its_head])
-    def test_it_keeps_to_the_specification(self, app: WSGIApplication) -> None:
+    def test_the_middleware_follows_the_wsgi_specification(self, app: WSGIApplication) -> None:
         environ: WSGIEnvironment = {"QUERY_STRING": ""}
         setup_testing_defaults(environ)
         body = validator(PrioMiddleware(app, nowhere()))(environ, Server().start_response)
@@ -296,7 +296,7 @@ def test_the_answer_to_head_has_no_body(subtests: pytest.Subtests) -> None:
 
 
 class TestReadiness:
-    def test_it_is_served_inside_the_middleware(self) -> None:
+    def test_readiness_is_served_inside_the_middleware(self) -> None:
         server = answered(WSGIReadyApp())
         assert server.statuses == ["200 OK"]
         assert b'"ready": true' in server.body

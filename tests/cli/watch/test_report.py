@@ -28,7 +28,7 @@ def test_a_report_begins_with_the_process_and_its_state() -> None:
     assert how == "4 clients: 1 not ready, 1 warning, 1 idle, 1 ready"
 
 
-def test_one_client_is_one_client() -> None:
+def test_one_client_is_reported_in_the_singular() -> None:
     assert text_of(helpers.client()).splitlines()[1] == "1 client: 1 ready"
 
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("kind", SOME_OVER_TLS, indirect=True)
-async def test_it_is_tried_again_until_the_deadline(kind: ClientKind) -> None:
+async def test_a_token_request_is_retried_until_the_deadline(kind: ClientKind) -> None:
     kind.admin.fail_tokens("server_error", times=None)
     async with kind.client(kind.settings(**SOME_TRIES)) as client:
         assert isinstance(await token_failure(kind, client), TokenEndpointUnavailableError)

@@ -292,7 +292,7 @@ def test_what_is_old_is_seen_to_be_old(page: Page) -> None:
     assert page.text("#alarm") == ""
 
 
-def test_it_can_be_paused(page: Page) -> None:
+def test_the_page_can_be_paused(page: Page) -> None:
     page.open()
     page.run("document.getElementById('pause').click()")
     assert (page.feed, page.text("#pause")) == ("paused", "Resume")

@@ -158,7 +158,7 @@ def test_a_few_messages_at_a_time_are_not_delayed() -> None:
     assert station.pauses == []
 
 
-def test_it_connects_again_with_growing_pauses() -> None:
+def test_a_subscriber_reconnects_with_growing_pauses() -> None:
     def fail() -> None:
         raise ConnectionError
 

@@ -383,7 +383,7 @@ def test_a_fetch_that_only_the_lease_cut_short_goes_on_until_its_deadline() -> N
     assert fleet.clock.now - 1000 > LONGEST_LEASE
 
 
-def test_it_does_not_where_the_endpoint_said_when_to_come_back() -> None:
+def test_retry_after_ends_the_wait_before_the_longest_lease() -> None:
     """All processes observe it, however short it is."""
     fleet = Fleet(*[answer(503, retry_after="1")] * 40, takes=1.0)
 
