@@ -65,6 +65,7 @@ async def test_what_matters_is_there_before_it_happens(matrix: MatrixClient, rec
 
 
 @pytest.mark.pitfall(id="series-explosion")
+@pytest.mark.parametrize("client_kind", ["httpx2-asyncio"], indirect=True)
 async def test_a_healthy_client_makes_at_most_25_series(matrix: MatrixClient, recorder: Recorder) -> None:
     """Of 110 clients, 100 have their names. Each had concurrent calls and a refresh; faults add series."""
     clients = [matrix.client(Server(matrix), settings=settings(name=f"shop {n}"), **recorder.options) for n in range(110)]
