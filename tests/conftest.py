@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,11 @@ os.environ["XDG_RUNTIME_DIR"] = str(ROOT / ".cache" / "run")
 
 MEASURING = "COVERAGE_PROCESS_CONFIG"
 """The variable by which coverage reaches the processes that tests start. It costs each of them a quarter of a second."""
+
+FOREIGN_VARIABLES = re.compile(
+    r"COLORTERM|COLUMNS|LINES|FORCE_COLOR|NO_COLOR|TTY_(COMPATIBLE|INTERACTIVE)|PRIO_.*|SSL_CERT_(FILE|DIR)|(?i:\w+_PROXY)"
+)
+"""Variables of the caller that would change what is tested: width and colours, settings, trust, proxies."""
 
 _measuring = pytest.StashKey[str | None]()
 _was_frozen = pytest.StashKey[bool]()
@@ -90,6 +96,16 @@ def event_loop(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def anyio_backend(event_loop: str) -> str:
     return event_loop
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _environment() -> Iterator[None]:
+    """Remove the variables of the caller that would change what is tested."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in filter(FOREIGN_VARIABLES.fullmatch, list(os.environ)):
+            patch.delenv(name)
+        patch.setenv("TERM", "xterm-256color")
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ from prio_middleware.oauth.shared.connection import RedisAddress
 from prio_middleware.oauth.shared.redis_store import RedisStore
 
 BINARIES = ["redis-server", "valkey-server"]
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds after which a server that did not come is not coming."""
 
 
@@ -41,13 +41,13 @@ def free_port() -> int:
 
 def until(condition: Callable[[], Any], what: str) -> None:
     """Wait for what another process brings about."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     while time.monotonic() < end:
         with contextlib.suppress(redis.RedisError, OSError):
             if condition():
                 return
         time.sleep(0.02)
-    raise AssertionError(f"not within {PATIENCE:.0f} s: {what}")
+    raise AssertionError(f"not within {TIMEOUT:.0f} s: {what}")
 
 
 class Server:
@@ -85,7 +85,7 @@ class Server:
 
     def admin(self) -> Any:
         """A client that is patient."""
-        return redis.Redis(port=self.port, socket_timeout=PATIENCE, protocol=2)
+        return redis.Redis(port=self.port, socket_timeout=TIMEOUT, protocol=2)
 
     def start(self) -> None:
         self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)

@@ -58,13 +58,13 @@ def test_every_error_has_a_docstring_and_a_remedy(subtests: pytest.Subtests) -> 
             assert kind.default_remedy.endswith(".")
 
 
-def test_an_error_says_what_happened_to_whom_where_and_what_to_do() -> None:
+def test_an_error_has_its_event_client_url_and_remedy() -> None:
     assert str(TokenError("It failed.", **FACTS)) == (
         "It failed. (client 'berlin', https://api.example/token, error_reference ref-1, try again in 2.5 s) Do this."
     )
 
 
-def test_what_is_not_known_is_not_said() -> None:
+def test_unknown_parts_are_left_out_of_an_error() -> None:
     assert str(InsecureTransportError("Plain HTTP.")) == f"Plain HTTP. {InsecureTransportError.default_remedy}"
 
 
@@ -74,7 +74,7 @@ def test_an_error_knows_what_a_program_asks() -> None:
     assert error.message == "It failed."
 
 
-def test_zero_seconds_are_said_too() -> None:
+def test_an_error_with_a_wait_of_zero_seconds_shows_it() -> None:
     assert "try again in 0.0 s" in str(TokenError("It failed.", retry_after=0.0))
 
 

@@ -96,15 +96,23 @@ STARTS = {
 """The bounds leave room for a few modules. ``python benchmarks/import_time.py`` shows the time that they stand for."""
 
 MODULES_OF = """
-import contextlib, io, json, sys
+import contextlib, io, json, os, sys
 
-loaded = []
+floor, runs = json.loads(sys.argv[1])
 with contextlib.redirect_stdout(io.StringIO()):
-    for program in sys.argv[1:]:
-        exec(program)
-        loaded.append(set(sys.modules))
-print(json.dumps(sorted(loaded[1] - loaded[0])))
+    exec(floor)
+before = set(sys.modules)
+for name, program, folder, variables in runs:
+    if os.fork() == 0:
+        os.chdir(folder)
+        os.environ.update(variables)
+        with contextlib.redirect_stdout(io.StringIO()):
+            exec(program)
+        print(json.dumps([name, sorted(set(sys.modules) - before)]), flush=True)
+        os._exit(0)
+    os.wait()
 """
+"""Runs each program in a fork of a process that has run only the floor."""
 
 LOADED_BY = """
 import json, sys
@@ -158,6 +166,12 @@ def imported(module: str, statements: list[ast.stmt]) -> set[str]:
     return names
 
 
+@functools.cache
+def all_imports(module: str) -> set[str]:
+    """Return the modules that ``module`` imports, at any depth."""
+    return imported(module, body(module))
+
+
 def aliases(statement: ast.stmt) -> Iterator[ast.alias]:
     for node in ast.walk(statement):
         if isinstance(node, ast.ImportFrom):
@@ -192,7 +206,8 @@ def defined_by(module: str) -> set[str]:
 def test_arrows_point_down_only() -> None:
     def above(module: str) -> set[str]:
         height, entry = place(module)
-        return {other for other in known_to(module, body(module)) if place(other)[0] >= height and place(other)[1] != entry}
+        known = (all_imports(module) & MODULES.keys()) - {module}
+        return {other for other in known if place(other)[0] >= height and place(other)[1] != entry}
 
     assert {module: wrong for module in MODULES if (wrong := above(module))} == {}
 
@@ -204,7 +219,7 @@ def test_no_two_modules_need_each_other_to_load() -> None:
 
 
 def test_what_is_imported_is_declared() -> None:
-    foreign = {name.partition(".")[0] for module in MODULES for name in imported(module, body(module))}
+    foreign = {name.partition(".")[0] for module in MODULES for name in all_imports(module)}
     foreign -= {PACKAGE, *sys.stdlib_module_names, *ONLY_WHERE_IT_RUNS}
     declared = {Requirement(line).name for line in metadata.requires("prio-middleware") or []}
     provided = {file.parts[0].removesuffix(".py") for name in declared for file in metadata.files(name) or []}
@@ -221,15 +236,27 @@ def test_the_package_loads_nothing_but_the_standard_library() -> None:
     assert loaded_by(f"import {PACKAGE}") - sys.stdlib_module_names == {PACKAGE}
 
 
+@pytest.fixture(scope="module")
+def loaded_modules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """Return the modules that each program of ``STARTS`` loads beyond those of its floor."""
+    loaded: dict[str, set[str]] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(prio_middleware.__file__).parents[1]))
+        for floor in {start.floor for start in STARTS.values()}:
+            runs = []
+            for name, start in STARTS.items():
+                if start.floor == floor:
+                    folder = tmp_path_factory.mktemp(name)
+                    (folder / "prio.toml").write_text(TOML if name == "toml" else "")
+                    runs.append([name, start.program, str(folder), VARIABLES if name == "environment" else {}])
+            lines = run(MODULES_OF, json.dumps([floor, runs])).splitlines()
+            loaded |= {name: set(modules) for name, modules in map(json.loads, lines)}
+    return loaded
+
+
 @pytest.mark.parametrize("name", STARTS)
-def test_a_fresh_process_loads_little(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    start = STARTS[name]
-    (tmp_path / "prio.toml").write_text(TOML if name == "toml" else "")
-    monkeypatch.setenv("PYTHONPATH", str(Path(prio_middleware.__file__).parents[1]))
-    for variable, value in VARIABLES.items() if name == "environment" else ():
-        monkeypatch.setenv(variable, value)
-    monkeypatch.chdir(tmp_path)
-    loaded: set[str] = set(json.loads(run(MODULES_OF, start.floor, start.program)))
+def test_a_fresh_process_loads_little(name: str, loaded_modules: dict[str, set[str]]) -> None:
+    start, loaded = STARTS[name], loaded_modules[name]
     own = {module for module in loaded if module.partition(".")[0] == PACKAGE}
 
     assert {module for module in loaded if {module, module.partition(".")[0]} & start.unneeded} == set()

@@ -1,1 +1,1 @@
-"""A fleet of processes: with one token for all, and without; as real processes, and as a day in virtual time."""
+"""Comparison of a fleet of processes with and without shared tokens, simulated and with real processes."""

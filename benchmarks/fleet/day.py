@@ -1,4 +1,4 @@
-"""A day of a fleet: when processes are replaced, tokens revoked, leaders killed, and the store is away."""
+"""Simulated day of a fleet: deployments, revocations, killed processes and outages of the store."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from .ledger import HOUR, Ledger
-from .pod import Pod
-from .world import Conditions, World
+from .context import Conditions, SimulationContext
+from .process import SimulatedProcess
+from .stats import HOUR, Stats
 
 Progress = Callable[[float], None]
-"""Told the moment of the day, in seconds."""
+"""Receives the time of the day, in seconds."""
 
 STEP = 300.0
-"""Seconds of the day between two reports of progress."""
+"""Seconds of the day between two progress reports."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Events of a day, beside calls and expiries. Times are hours.
+    """Events of a day, beside calls and expiries. Times are in hours.
 
     Attributes:
-        hours: how long the day is.
-        deployments: when all processes are replaced, a part of them at a time.
-        batches: how many parts.
-        batch_every: seconds from one part to the next.
-        revocations: when every token so far is revoked.
-        outages: from when to when the store is away; it comes back empty.
-        killed: when the next process to ask the token endpoint is killed before it hears the answer.
+        hours: length of the day.
+        deployments: times at which all processes are replaced, in batches.
+        batches: batches of a deployment.
+        batch_every: seconds from one batch to the next.
+        revocations: times at which every token granted so far is revoked.
+        outages: start and end of each outage of the store, which returns empty.
+        killed: times after which the next process to request a token is killed before it receives the response.
     """
 
     hours: int = 24
@@ -44,7 +44,7 @@ class Plan:
 
 @contextmanager
 def silence() -> Generator[None]:
-    """Ten thousand processes in one would each log that the store is away."""
+    """Disable the log: each of ten thousand simulated processes would log that the store is down."""
     logger = logging.getLogger("prio_middleware")
     was, logger.disabled = logger.disabled, True
     try:
@@ -57,81 +57,81 @@ class Day:
     """One run.
 
     Args:
-        pods: how many processes there are at any time.
-        world: what they have in common.
-        plan: what happens.
+        processes: number of processes at any time.
+        context: state that the processes share.
+        plan: events of the day.
     """
 
-    def __init__(self, pods: int, world: World, plan: Plan) -> None:
-        self._world = world
+    def __init__(self, processes: int, context: SimulationContext, plan: Plan) -> None:
+        self._context = context
         self._plan = plan
-        self._doomed = 0
-        self._pods = [self._new_pod() for _ in range(pods)]
-        world.heard = self._heard
+        self._kills_due = 0
+        self._processes = [self._new_process() for _ in range(processes)]
+        context.on_dropped = self._on_dropped
 
-    def run(self, progress: Progress = lambda _now: None) -> Ledger:
-        """Play it."""
-        self._arrange()
+    def run(self, progress: Progress = lambda _now: None) -> Stats:
+        """Run the day, and return its counts."""
+        self._schedule()
         end, now = self._plan.hours * float(HOUR), 0.0
         with silence():
             while now < end:
                 now = min(now + STEP, end)
-                self._world.timeline.run(now)
+                self._context.timeline.run(now)
                 progress(now)
-        return self._world.ledger
+        return self._context.stats
 
-    def _arrange(self) -> None:
-        world, plan, at = self._world, self._plan, self._world.timeline.at
-        for pod in self._pods:
-            pod.start()
+    def _schedule(self) -> None:
+        context, plan, at = self._context, self._plan, self._context.timeline.at
+        for process in self._processes:
+            process.start()
         for hour in plan.deployments:
             for batch in range(plan.batches):
                 at(hour * HOUR + batch * plan.batch_every, partial(self._replace, batch))
         for hour in plan.killed:
-            at(hour * HOUR, self._doom_next)
+            at(hour * HOUR, self._kill_next)
         for hour in plan.revocations:
             at(hour * HOUR, self._revoke)
         for gone, back in plan.outages:
-            at(gone * HOUR, world.stop_store)
-            at(back * HOUR, world.start_store)
+            at(gone * HOUR, context.stop_store)
+            at(back * HOUR, context.start_store)
 
-    def _new_pod(self) -> Pod:
-        pod = Pod(self._world)
-        pod.mourn = self._is_doomed
-        return pod
+    def _new_process(self) -> SimulatedProcess:
+        process = SimulatedProcess(self._context)
+        process.is_killed = self._is_killed
+        return process
 
     def _replace(self, batch: int) -> None:
-        for place in range(batch, len(self._pods), self._plan.batches):
-            self._replace_one(place)
+        for index in range(batch, len(self._processes), self._plan.batches):
+            self._replace_one(index)
 
-    def _replace_one(self, place: int) -> None:
-        self._pods[place].kill()
-        self._pods[place] = self._new_pod()
-        self._pods[place].start()
+    def _replace_one(self, index: int) -> None:
+        self._processes[index].kill()
+        self._processes[index] = self._new_process()
+        self._processes[index].start()
 
-    def _doom_next(self) -> None:
-        self._doomed += 1
+    def _kill_next(self) -> None:
+        self._kills_due += 1
 
-    def _is_doomed(self, pod: Pod) -> bool:
-        if not self._doomed:
+    def _is_killed(self, process: SimulatedProcess) -> bool:
+        if not self._kills_due:
             return False
-        self._doomed -= 1
-        place = self._pods.index(pod)
-        self._world.timeline.after(0.0, lambda: self._replace_one(place))
+        self._kills_due -= 1
+        index = self._processes.index(process)
+        self._context.timeline.after(0.0, lambda: self._replace_one(index))
         return True
 
     def _revoke(self) -> None:
-        revocation = self._world.vendor.revoke()
-        for pod in self._pods:
-            pod.token_died(revocation)
+        revocation = self._context.server.revoke()
+        for process in self._processes:
+            process.on_revocation(revocation)
 
-    def _heard(self, generation: str) -> None:
-        for pod in self._pods:
-            pod.hear(generation)
+    def _on_dropped(self, token_id: str) -> None:
+        for process in self._processes:
+            process.on_dropped(token_id)
 
 
 def simulate(
-    pods: int,
+    processes: int,
     conditions: Conditions,
     plan: Plan,
     *,
@@ -139,7 +139,7 @@ def simulate(
     jitter: bool,
     seed: int,
     progress: Progress = lambda _: None,
-) -> Ledger:
+) -> Stats:
     """Simulate a whole day of a fleet."""
-    world = World(conditions, sharing=sharing, jitter=jitter, seed=seed)
-    return Day(pods, world, plan).run(progress)
+    context = SimulationContext(conditions, sharing=sharing, jitter=jitter, seed=seed)
+    return Day(processes, context, plan).run(progress)

@@ -1,4 +1,4 @@
-"""A private redis-server, stopped at the end of its context."""
+"""A private redis-server that stops at the end of its context."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Self
 
 BINARIES = ("redis-server", "valkey-server")
-PATIENCE = 10.0
-"""Seconds after which a server that did not come is not coming."""
+TIMEOUT = 10.0
+"""Seconds to wait for the server's first answer."""
 
 
 def binary() -> str | None:
@@ -37,26 +37,26 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}"
 
     def start(self) -> Self:
-        """Return when it answers.
+        """Start the server, and wait for its first answer.
 
         Raises:
-            RuntimeError: it does not, or is not installed.
+            RuntimeError: no server is installed, or it does not answer.
         """
         found = binary()
         if found is None:
             raise RuntimeError(f"None of these is installed: {', '.join(BINARIES)}.")
         options = {"port": self.port, "bind": "127.0.0.1", "save": "", "dir": self._folder.name}
         command = [found, *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own words
-        end = time.monotonic() + PATIENCE
-        while not self._says(b"PING", b"+PONG"):
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - fixed arguments
+        end = time.monotonic() + TIMEOUT
+        while not self._answers(b"PING", b"+PONG"):
             if time.monotonic() > end:
                 raise RuntimeError(f"{found} does not answer.")
             time.sleep(0.02)
         return self
 
     def stop(self) -> None:
-        """Kill it. Stopping twice does no harm."""
+        """Kill the server, if it runs."""
         if self._process:
             self._process.kill()
             self._process.wait()
@@ -70,15 +70,15 @@ class RedisServer:
         self._folder.cleanup()
 
     def empty(self) -> None:
-        """Forget everything.
+        """Delete all keys.
 
         Raises:
-            RuntimeError: it did not.
+            RuntimeError: the server did not confirm it.
         """
-        if not self._says(b"FLUSHALL", b"+OK"):
+        if not self._answers(b"FLUSHALL", b"+OK"):
             raise RuntimeError("The private redis-server cannot be emptied.")
 
-    def _says(self, command: bytes, expected: bytes) -> bool:
+    def _answers(self, command: bytes, expected: bytes) -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as line:
             line.sendall(command + b"\r\n")
             return line.recv(16) == expected + b"\r\n"

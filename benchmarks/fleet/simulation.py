@@ -1,4 +1,4 @@
-"""The four variants of a day, several at a time, and how far they are."""
+"""Simulations of the four variants of a day, in parallel processes, with their progress."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from typing import Any, NamedTuple
 
+from .context import Conditions
 from .day import Plan, simulate
-from .ledger import HOUR, Summary, summarise
-from .world import Conditions
+from .stats import HOUR, Summary, summarise
 
-Told = Callable[["Variant", float], None]
-"""Told how much of a variant's day has passed, from 0 to 1."""
+OnProgress = Callable[["Variant", float], None]
+"""Receives the part of a variant's day that has passed, from 0 to 1."""
 
 
 class Variant(NamedTuple):
-    """With one token for all or not, and with or without a share of the leeway for each."""
+    """With or without a shared store, and with or without ``leeway_jitter``."""
 
     sharing: bool
     jitter: bool
@@ -30,55 +30,55 @@ VARIANTS = tuple(Variant(sharing=sharing, jitter=jitter) for sharing in (False, 
 
 
 class Task(NamedTuple):
-    """One variant to be played."""
+    """Arguments of one simulation."""
 
     variant: Variant
-    pods: int
+    processes: int
     conditions: Conditions
     plan: Plan
     seed: int
 
 
-def play(task: Task, told: Told = lambda _variant, _part: None) -> Summary:
-    """One variant of the day."""
+def run(task: Task, on_progress: OnProgress = lambda _variant, _part: None) -> Summary:
+    """Simulate one variant of the day."""
     (sharing, jitter), length = task.variant, task.plan.hours * HOUR
-    ledger = simulate(
-        task.pods,
+    stats = simulate(
+        task.processes,
         task.conditions,
         task.plan,
         sharing=sharing,
         jitter=jitter,
         seed=task.seed,
-        progress=lambda now: told(task.variant, now / length),
+        progress=lambda now: on_progress(task.variant, now / length),
     )
-    return summarise(ledger, task.plan.hours)
+    return summarise(stats, task.plan.hours)
 
 
-def play_all(tasks: list[Task], jobs: int, told: Told) -> dict[Variant, Summary]:
-    """All of them, ``jobs`` at a time, each in a process of its own."""
+def run_all(tasks: list[Task], jobs: int, on_progress: OnProgress) -> dict[Variant, Summary]:
+    """Simulate all tasks, ``jobs`` at a time, each in its own process."""
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, ProcessPoolExecutor(jobs, context) as pool:
-        news: Any = manager.Queue()
-        running = {task.variant: pool.submit(_play_there, task, news) for task in tasks}
-        _follow(list(running.values()), news, told)
+        updates: Any = manager.Queue()
+        running = {task.variant: pool.submit(_run_in_process, task, updates) for task in tasks}
+        _report_progress(list(running.values()), updates, on_progress)
         return {variant: future.result() for variant, future in running.items()}
 
 
-def _play_there(task: Task, news: Any) -> Summary:
-    return play(task, lambda variant, part: news.put((variant, part)))
+def _run_in_process(task: Task, updates: Any) -> Summary:
+    return run(task, lambda variant, part: updates.put((variant, part)))
 
 
-def _follow(running: list[Future[Summary]], news: Any, told: Told) -> None:
+def _report_progress(running: list[Future[Summary]], updates: Any, on_progress: OnProgress) -> None:
     while left := [future for future in running if not future.done()]:
         wait(left, 0.2, FIRST_COMPLETED)
-        _pass_on(news, told)
-    _pass_on(news, told)
+        _report_updates(updates, on_progress)
+    _report_updates(updates, on_progress)
 
 
-def _pass_on(news: Any, told: Told) -> None:
+def _report_updates(updates: Any, on_progress: OnProgress) -> None:
     while True:
         try:
-            variant, part = news.get_nowait()
+            variant, part = updates.get_nowait()
         except queue.Empty:
             return
-        told(Variant(*variant), part)
+        on_progress(Variant(*variant), part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import socket
 import ssl
@@ -48,6 +49,9 @@ BACKLOG = 4096
 _GRACE, _KEEP_ALIVE = 0.5, 75
 """Seconds from the shutdown until open connections are aborted, and until an idle connection is closed."""
 
+_ABORT_TIMEOUT = 5.0
+"""Seconds that the tasks of aborted connections may take to end."""
+
 
 class _Protocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -68,18 +72,43 @@ class _Protocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopped = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+    async def main_loop(self) -> None:
+        """Tick once a second until :meth:`stop` is called. uvicorn's loop sees a stop only every 0.1 s."""
+        ticks = 0
+        while not await self.on_tick(ticks):
+            ticks += 10
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), 1)
+
+    def stop(self) -> None:
+        """Stop from another thread."""
+        self.should_exit = True
+        with contextlib.suppress(RuntimeError):  # The loop has ended.
+            self._loop.call_soon_threadsafe(self._stopped.set)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let responses end within the grace period. uvicorn would wait 0.1 s, and for unfinished TLS handshakes."""
         for server in self.servers:
             server.close()
-        self.servers = []  # uvicorn would wait for connections that never finish their TLS handshake
-
-        def abort() -> None:
-            for connection in list(self.server_state.connections):
-                connection.transport.abort()
-
-        timer = asyncio.get_running_loop().call_later(_GRACE, abort)
-        await super().shutdown(sockets)
-        timer.cancel()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE):
+                while state.connections or state.tasks:  # noqa: ASYNC110 - uvicorn sets no event
+                    await asyncio.sleep(0.005)
+        for connection in list(state.connections):
+            connection.transport.abort()
+        if state.tasks:
+            await asyncio.wait(state.tasks, timeout=_ABORT_TIMEOUT)
 
 
 class Listener:
@@ -103,7 +132,6 @@ class Listener:
             access_log=False,
             backlog=BACKLOG,
             timeout_keep_alive=_KEEP_ALIVE,
-            timeout_graceful_shutdown=5,
         )
         config.load()
         config.ssl = tls
@@ -119,7 +147,7 @@ class Listener:
 
     def stop(self) -> None:
         """End every connection and the thread."""
-        self._server.should_exit = True
+        self._server.stop()
         self._thread.join()
 
     def _run(self) -> None:

@@ -16,7 +16,7 @@ from prio_middleware._util.clock import current_clock, now, using
 from prio_middleware.middleware.budget_guard import Budget
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.telemetry.counters import RollingMinute
-from tests.oauth import kit
+from tests.oauth import helpers
 
 ROOT = Path(prio_middleware.__file__).parent
 
@@ -60,25 +60,25 @@ def test_the_search_finds_each_way_to_read_it(subtests: pytest.Subtests) -> None
             assert list(reads_monotonic(ast.parse(source))) == [1]
 
 
-def test_it_is_the_real_one_unless_a_test_says_otherwise() -> None:
+def test_the_clock_is_the_real_one_by_default() -> None:
     assert current_clock() is time.monotonic
 
-    with using(kit.Clock(5.0)):
-        with using(kit.Clock(7.0)):
+    with using(helpers.Clock(5.0)):
+        with using(helpers.Clock(7.0)):
             assert now() == 7.0
         assert now() == 5.0
-        with contextlib.suppress(KeyError), using(kit.Clock(9.0)):
+        with contextlib.suppress(KeyError), using(helpers.Clock(9.0)):
             raise KeyError
         assert now() == 5.0
 
     assert current_clock() is time.monotonic
 
 
-def test_what_is_made_meanwhile_goes_by_it() -> None:
-    clock = kit.Clock()
+def test_objects_made_meanwhile_use_the_virtual_clock() -> None:
+    clock = helpers.Clock()
     with using(clock):
-        tokens, budget = ClientCredentialsProvider(kit.endpoint()), Budget()
-    kit.play(tokens.acquire(DEFAULT_OPTIONS, None), kit.Server(kit.token(3600)), clock)
+        tokens, budget = ClientCredentialsProvider(helpers.endpoint()), Budget()
+    helpers.play(tokens.acquire(DEFAULT_OPTIONS, None), helpers.Server(helpers.token(3600)), clock)
     budget.spend(None)
     clock.now += 100
 
@@ -87,7 +87,7 @@ def test_what_is_made_meanwhile_goes_by_it() -> None:
 
 
 def test_what_is_made_once_in_a_process_goes_by_the_clock_in_use() -> None:
-    minute, clock = RollingMinute(), kit.Clock(time.monotonic() + 1000)
+    minute, clock = RollingMinute(), helpers.Clock(time.monotonic() + 1000)
     minute.add()
     with using(clock):
         assert minute.count() == 0

@@ -108,5 +108,5 @@ def test_only_loopback_hosts_can_be_named(subtests: pytest.Subtests) -> None:
             assert error.client == "berlin"
 
 
-def test_one_host_may_be_given_as_it_is() -> None:
+def test_one_host_may_be_given_as_text() -> None:
     assert loopback_names("localhost") == {"localhost"}

@@ -101,7 +101,7 @@ def test_other_words_are_repeated(subtests: pytest.Subtests) -> None:
             assert server_text("The client secret is wrong.", [Secret(secret)]) == "The client secret is wrong."
 
 
-def test_what_lies_beyond_the_part_that_is_repeated_is_not_looked_at() -> None:
+def test_text_beyond_the_repeated_part_is_not_searched() -> None:
     assert server_text("ok " + " " * 1_000_000 + CANARY, SECRETS) == "ok"
 
 

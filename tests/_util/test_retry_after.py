@@ -70,7 +70,7 @@ def test_without_the_servers_clock_a_date_is_compared_with_this_machines(subtest
             assert 50 < (retry_after(formatdate(time.time() + 60, usegmt=True), date) or 0) <= 60
 
 
-def test_a_server_whose_clock_is_wrong_does_no_harm() -> None:
+def test_a_wrong_clock_of_the_server_has_no_effect() -> None:
     assert retry_after(formatdate(3660, usegmt=True), formatdate(3600, usegmt=True)) == 60.0
 
 

@@ -138,7 +138,7 @@ def test_what_is_not_what_it_says_is_corrupt(subtests: pytest.Subtests) -> None:
 
 @pytest.mark.pitfall(id="unfolding-answer")
 def test_a_bomb_costs_no_more_memory_than_the_limit() -> None:
-    zeros = bytes(20_000_000)
+    zeros = bytes(8_000_000)
     bombs = {"gzip, gzip": gzipped(gzipped(zeros)), "br": brotlied(zeros), "zstd": zstandard.compress(zeros)}
     for encoding, bomb in bombs.items():
         tracemalloc.start()
@@ -235,7 +235,7 @@ def test_anything_else_has_none(subtests: pytest.Subtests) -> None:
     st.binary()
     | st.recursive(st.none() | st.text(max_size=5), st.lists, max_leaves=5).map(lambda value: json.dumps(value).encode())
 )
-def test_any_body_can_be_looked_into(body: bytes) -> None:
+def test_any_body_can_be_read(body: bytes) -> None:
     members = json_object(body)
     assert members is None or isinstance(members, dict)
 

@@ -14,7 +14,7 @@ CANARY = "canary-3f9a"
 
 
 @pytest.mark.pitfall(id="printed-secrets")
-def test_it_does_not_show_itself(subtests: pytest.Subtests) -> None:
+def test_a_secret_does_not_show_its_value(subtests: pytest.Subtests) -> None:
     secret = Secret(CANARY)
     for way, shown in {
         "repr": repr(secret),
@@ -29,7 +29,7 @@ def test_it_does_not_show_itself(subtests: pytest.Subtests) -> None:
             assert "**" in shown
 
 
-def test_it_has_no_dict_to_look_into() -> None:
+def test_a_secret_has_no_dict() -> None:
     assert not hasattr(Secret(CANARY), "__dict__")
 
 
@@ -38,7 +38,7 @@ def test_reveal_gives_the_text() -> None:
 
 
 @pytest.mark.pitfall(id="chained-errors")
-def test_it_refuses_to_be_pickled_and_names_the_remedy(subtests: pytest.Subtests) -> None:
+def test_a_secret_refuses_to_be_pickled_and_names_the_remedy(subtests: pytest.Subtests) -> None:
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         with subtests.test(f"{protocol}"):
             with pytest.raises(TypeError, match="load the settings in the other process") as caught:
@@ -47,7 +47,7 @@ def test_it_refuses_to_be_pickled_and_names_the_remedy(subtests: pytest.Subtests
 
 
 @pytest.mark.pitfall(id="chained-errors")
-def test_its_state_is_not_handed_out(subtests: pytest.Subtests) -> None:
+def test_a_secret_has_no_state_for_serializers(subtests: pytest.Subtests) -> None:
     """Neither to a serializer nor to multiprocessing, which gets the same error with its remedy."""
     for dump in (Secret.__getstate__, ForkingPickler.dumps, json.dumps):
         with subtests.test(dump.__name__), pytest.raises(TypeError) as caught:
@@ -67,7 +67,7 @@ def test_copies_are_the_same_secret() -> None:
     assert dataclasses.asdict(Holder(secret))["secret"] is secret
 
 
-def test_it_equals_secrets_of_the_same_text_only(subtests: pytest.Subtests) -> None:
+def test_a_secret_equals_secrets_of_the_same_text_only(subtests: pytest.Subtests) -> None:
     for other, equal in [(Secret(CANARY), True), (Secret("else"), False), (CANARY, False), (None, False)]:
         with subtests.test(f"{other!r}"):
             assert (Secret(CANARY) == other) is equal
@@ -78,7 +78,7 @@ def test_text_that_is_no_utf_8_compares_without_an_error_that_shows_it() -> None
     assert Secret("\udcff" + CANARY) == Secret("\udcff" + CANARY)
 
 
-def test_only_the_empty_one_is_false(subtests: pytest.Subtests) -> None:
+def test_only_an_empty_secret_is_false(subtests: pytest.Subtests) -> None:
     for text, truth in [("", False), (" ", True), (CANARY, True)]:
         with subtests.test(f"{text!r}"):
             assert bool(Secret(text)) is truth

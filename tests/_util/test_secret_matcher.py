@@ -21,7 +21,7 @@ def test_every_form_is_found_whole_and_in_part(subtests: pytest.Subtests) -> Non
             assert SecretMatcher([CANARY], RUN).find(form[middle - RUN : middle + RUN])
 
 
-def test_it_says_how_the_trace_is_written(subtests: pytest.Subtests) -> None:
+def test_a_match_names_the_form_of_the_trace(subtests: pytest.Subtests) -> None:
     for text, how in [
         (f"x{CANARY}", "as it is"),
         (CANARY.encode().hex(), "in hexadecimal"),
@@ -48,7 +48,7 @@ def test_no_secret_leaves_no_trace(subtests: pytest.Subtests) -> None:
             assert SecretMatcher(secrets, RUN).find("anything at all, d41d8cd98f00b204e9800998ecf8427e") is None
 
 
-def test_it_shows_nothing_of_itself() -> None:
+def test_a_matcher_does_not_show_its_secrets() -> None:
     assert CANARY not in repr(SecretMatcher([CANARY], RUN))
 
 

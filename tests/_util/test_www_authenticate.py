@@ -67,7 +67,7 @@ def test_where_there_is_none_there_is_none(subtests: pytest.Subtests) -> None:
             assert bearer_error(header) is None
 
 
-def test_only_the_beginning_of_a_long_header_is_looked_at() -> None:
+def test_only_the_beginning_of_a_long_header_is_parsed() -> None:
     assert bearer_error("Basic realm=x, " + " " * HEADER_LIMIT + "Bearer error=x") is None
 
 

@@ -14,7 +14,7 @@ from prio_middleware import AccessToken, ConfigurationError, Pipeline, Secret, b
 from prio_middleware.build.client_options import client_options
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.settings import ClientSettings, Settings
-from tests.oauth import kit
+from tests.oauth import helpers
 
 
 def settings(**changes: Any) -> ClientSettings:
@@ -49,7 +49,7 @@ def test_the_default_pipeline_is_in_the_order_that_is_promised() -> None:
 
 def test_the_scheme_that_is_set_goes_before_the_token() -> None:
     tokens = build.build_provider(settings(token_scheme="JWT"))
-    got = tokens.get_token(DEFAULT_OPTIONS, None, lambda _: kit.token(token_type="jwt"))
+    got = tokens.get_token(DEFAULT_OPTIONS, None, lambda _: helpers.token(token_type="jwt"))
 
     assert got.authorization() == f"JWT {got.value.reveal()}"
 
@@ -95,7 +95,7 @@ def test_what_cannot_be_built_names_the_client(changes: dict[str, Any], message:
     assert caught.value.client == "berlin"
 
 
-def test_a_plan_takes_the_settings_of_one_client_or_looks_it_up() -> None:
+def test_a_plan_takes_client_settings_or_the_name_of_a_client() -> None:
     given = Settings.from_values(client_id="a", client_secret="b", clients={"berlin": {"client_id": "c", "client_secret": "d"}})
 
     assert build.plan("berlin", given, httpx, {}).name == "berlin"
@@ -163,7 +163,7 @@ def test_certificates_that_cannot_be_loaded_are_a_mistake_that_names_the_client(
     assert caught.value.__context__ is None
 
 
-def test_a_token_of_ours_prints_without_its_value() -> None:
+def test_a_token_is_printed_without_its_value() -> None:
     token = AccessToken(build.build_pipeline(settings()).provider.endpoint.auth.client_secret)
 
     assert "s3cret" not in repr(token)

@@ -78,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-class Place:
+class Context:
     """Server, and certificate files of its client."""
 
     def __init__(self, server: Server, authority: trustme.CA, folder: Path) -> None:
@@ -118,34 +118,34 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def context(tmp_path: Path) -> Iterator[Context]:
     authority = trustme.CA()
     with Server(authority) as server:
-        yield Place(server, authority, tmp_path)
+        yield Context(server, authority, tmp_path)
 
 
-def sync(place: Place, between: Callable[[], object]) -> list[str]:
-    with prio_middleware.httpx.client(settings=place.settings) as client:
+def sync(context: Context, between: Callable[[], object]) -> list[str]:
+    with prio_middleware.httpx.client(settings=context.settings) as client:
         first = client.get("/").json()["presented"]
         between()
         return [first, client.get("/").json()["presented"]]
 
 
-async def asynchronous(place: Place, between: Callable[[], object]) -> list[str]:
-    async with prio_middleware.httpx.async_client(settings=place.settings) as client:
+async def asynchronous(context: Context, between: Callable[[], object]) -> list[str]:
+    async with prio_middleware.httpx.async_client(settings=context.settings) as client:
         first = (await client.get("/")).json()["presented"]
         between()
         return [first, (await client.get("/")).json()["presented"]]
 
 
-async def with_httpx2(place: Place, between: Callable[[], object]) -> list[str]:
-    async with prio_middleware.httpx2.async_client(settings=place.settings) as client:
+async def with_httpx2(context: Context, between: Callable[[], object]) -> list[str]:
+    async with prio_middleware.httpx2.async_client(settings=context.settings) as client:
         first = (await client.get("/")).json()["presented"]
         between()
         return [first, (await client.get("/")).json()["presented"]]
 
 
-CALLS: dict[str, Callable[[Place, Callable[[], object]], list[str]]] = {
+CALLS: dict[str, Callable[[Context, Callable[[], object]], list[str]]] = {
     "sync": sync,
     "asyncio": lambda *given: anyio.run(asynchronous, *given),
     "trio": lambda *given: anyio.run(asynchronous, *given, backend="trio"),
@@ -156,65 +156,65 @@ CALLS: dict[str, Callable[[Place, Callable[[], object]], list[str]]] = {
 @pytest.mark.pitfall(id="renewed-certificate")
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_a_renewed_client_certificate_is_presented_from_the_next_connection_on(
-    place: Place, call: Callable[[Place, Callable[[], object]], list[str]], caplog: pytest.LogCaptureFixture
+    context: Context, call: Callable[[Context, Callable[[], object]], list[str]], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "prio_middleware")
-    assert call(place, lambda: place.renew("second.example")) == ["first.example", "second.example"]
+    assert call(context, lambda: context.renew("second.example")) == ["first.example", "second.example"]
     assert sum("use new certificates" in message for message in caplog.messages) == 1
 
 
-def test_so_is_a_renewed_authority(place: Place) -> None:
+def test_a_renewed_authority_is_trusted_from_the_next_connection_on(context: Context) -> None:
     def change() -> None:
-        place.server.change_authority()
-        place.trust_the_server()
+        context.server.change_authority()
+        context.trust_the_server()
 
-    assert sync(place, change) == ["first.example"] * 2
+    assert sync(context, change) == ["first.example"] * 2
 
 
-def test_an_authority_that_is_taken_out_is_not_trusted_any_more(place: Place) -> None:
+def test_an_authority_that_is_taken_out_is_not_trusted_any_more(context: Context) -> None:
     def distrust() -> None:
-        trustme.CA().cert_pem.write_to_path(place.ca_file)
+        trustme.CA().cert_pem.write_to_path(context.ca_file)
 
     with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-        sync(place, distrust)
+        sync(context, distrust)
 
 
-def test_the_token_request_presents_it_too(place: Place) -> None:
-    with prio_middleware.httpx.client(settings=place.settings_with(token_deadline=0.5)) as client:
-        place.authority = trustme.CA()
-        place.renew("stranger.example")
+def test_a_token_request_presents_the_client_certificate(context: Context) -> None:
+    with prio_middleware.httpx.client(settings=context.settings_with(token_deadline=0.5)) as client:
+        context.authority = trustme.CA()
+        context.renew("stranger.example")
         with pytest.raises(TokenEndpointUnavailableError):
             client.get("/")
-    assert place.server.tokens == 0
+    assert context.server.tokens == 0
 
 
-def test_half_a_renewal_changes_nothing_and_is_told_once(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+def test_half_a_renewal_changes_nothing_and_is_told_once(context: Context, caplog: pytest.LogCaptureFixture) -> None:
     presented: list[str] = []
-    with prio_middleware.httpx.client(settings=place.settings) as client:
+    with prio_middleware.httpx.client(settings=context.settings) as client:
 
         def call() -> None:
             presented.append(client.get("/").json()["presented"])
 
         call()
-        place.renew("second.example", key=False)
+        context.renew("second.example", key=False)
         call()
         call()
-        place.renew("third.example")
+        context.renew("third.example")
         call()
     assert presented == ["first.example", "first.example", "first.example", "third.example"]
     told = [message for message in caplog.messages if "keep the old certificates" in message]
     assert len(told) == 1
 
 
-def test_an_http2_client_still_offers_it_afterwards(place: Place) -> None:
-    options = build.client_options(place.settings, httpx)
-    context = options["verify"]
-    context.set_alpn_protocols(["http/1.1", "h2"])
-    place.renew("second.example")
+def test_an_http2_client_still_offers_it_afterwards(context: Context) -> None:
+    options = build.client_options(context.settings, httpx)
+    tls = options["verify"]
+    tls.set_alpn_protocols(["http/1.1", "h2"])
+    context.renew("second.example")
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server.set_alpn_protocols(["h2"])
-    place.server.authority.issue_cert("127.0.0.1").configure_cert(server)
-    assert negotiated(context, server) == "h2"
+    context.server.authority.issue_cert("127.0.0.1").configure_cert(server)
+    assert negotiated(tls, server) == "h2"
 
 
 def negotiated(client: ssl.SSLContext, server: ssl.SSLContext) -> str | None:

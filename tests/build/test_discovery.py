@@ -17,7 +17,7 @@ from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
 from prio_middleware.settings import ClientSettings
-from tests.oauth.kit import answer, token
+from tests.oauth.helpers import answer, token
 
 ISSUER = "https://id.example/tenant"
 TOKEN_URL = "https://tokens.example/t"
@@ -47,7 +47,7 @@ def settings(**changes: Any) -> ClientSettings:
     return ClientSettings(**{**values, **changes})
 
 
-def test_the_settings_say_whose_metadata_count_and_where_the_endpoint_may_be() -> None:
+def test_the_settings_name_the_issuer_and_the_origins_of_the_endpoint() -> None:
     server = Server()
     build_provider(settings()).get_token(DEFAULT_OPTIONS, None, server)
 

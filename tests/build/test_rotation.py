@@ -19,7 +19,7 @@ from prio_middleware.oauth.access_token import DEFAULT_OPTIONS, AccessToken
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
 from prio_middleware.settings import ClientSettings
-from tests.oauth.kit import refused, token
+from tests.oauth.helpers import refused, token
 from tests.settings.pipes import wait_shortly
 
 
@@ -150,7 +150,7 @@ def test_a_file_touched_without_another_secret_changes_nothing(file: Path) -> No
     assert len(server.asked) == 2
 
 
-def test_a_private_key_is_read_again_too(tmp_path: Path) -> None:
+def test_a_renewed_private_key_is_read_again(tmp_path: Path) -> None:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -178,7 +178,7 @@ class TestPipe:
         os.mkfifo(path, 0o600)
         return path
 
-    def test_it_is_read_again_only_where_the_credentials_are_refused(self, pipe: Path) -> None:
+    def test_a_pipe_is_read_again_only_where_the_credentials_are_refused(self, pipe: Path) -> None:
         serve(pipe, "first")
         tokens, server = provider(pipe), Server("first")
         tokens.invalidate(get(tokens, server))

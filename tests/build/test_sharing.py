@@ -26,7 +26,7 @@ from prio_middleware.oauth.shared.keyring import Keyring
 from prio_middleware.oauth.shared.redis_store import RedisStore
 from prio_middleware.transports.routes import transport_of
 from prio_middleware.web import clients as opening
-from tests.oauth.kit import token
+from tests.oauth.helpers import token
 
 OWN = {"client_id": "shop", "client_secret": "s3cret"}
 STATIC = {"use": "prio_middleware.oauth.static_token:StaticTokenProvider", "token": "fixed"}
@@ -37,17 +37,17 @@ def settings(url: str = "redis://localhost:1", **changes: Any) -> ClientSettings
     return ClientSettings(**{**OWN, "token_store": {"url": url, "encryption_key": KEY}, **changes})
 
 
-def test_without_a_store_tokens_are_ones_own() -> None:
+def test_without_a_store_tokens_are_not_shared() -> None:
     assert build_provider(ClientSettings(**OWN)).store_report().kind == "memory"
 
 
-def test_with_one_they_are_shared() -> None:
+def test_with_a_store_tokens_are_shared() -> None:
     report = build_provider(settings()).store_report()
 
     assert (report.kind, report.reachable, report.circuit) == ("redis", None, "closed")
 
 
-def test_with_a_file_they_are_shared_there(tmp_path: Path) -> None:
+def test_with_a_file_tokens_are_shared_in_it(tmp_path: Path) -> None:
     url = f"file://{tmp_path}/the%20shop/tokens"
     one, other = build_provider(settings(url)), build_provider(settings(url))
     first = one.get_token(DEFAULT_OPTIONS, None, lambda _: token())

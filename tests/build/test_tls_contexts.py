@@ -47,13 +47,13 @@ def renew(folder: Path, name: str = "tenant.example") -> None:
 
 
 @pytest.mark.pitfall(id="tls-context-per-client")
-def test_five_hundred_clients_have_one_context() -> None:
-    every = [tenant(number) for number in range(500)]
+def test_many_clients_have_one_context() -> None:
+    every = [tenant(number) for number in range(50)]
     clients = [prio_middleware.httpx.client(settings=settings) for settings in every]
     assert len({id(context_of(client)) for client in clients}) == 1
 
 
-def test_sync_and_async_clients_share_it_too() -> None:
+def test_sync_and_async_clients_share_one_context() -> None:
     assert context_of(prio_middleware.httpx.async_client(settings=tenant())) is opened()
 
 

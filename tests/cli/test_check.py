@@ -38,7 +38,7 @@ def ended(steps: list[dict[str, Any]], failed: str) -> bool:
     return statuses(steps) == dict(zip(STEPS, ["ok"] * at + ["fail"] + ["skip"] * (len(STEPS) - at), strict=False))
 
 
-def test_all_is_well(prio_sandbox: Sandbox) -> None:
+def test_a_check_without_problems_succeeds(prio_sandbox: Sandbox) -> None:
     result = prio("check")
 
     assert result.exit_code == 0
@@ -107,7 +107,7 @@ def test_what_fails_says_what_to_do(subtests: pytest.Subtests) -> None:
             assert "\n1 failed.\n" in text
 
 
-def test_a_name_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_client_name_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(-2, "Name or service not known")
 
@@ -229,7 +229,7 @@ def test_a_secret_too_short_to_be_masked_is_a_warning_and_messages_stay_readable
     assert "withheld" not in token["summary"]
 
 
-def test_every_client_is_looked_at_or_the_one_that_is_named(prio_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_check_covers_every_client_or_the_named_one(prio_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     berlin = prio_sandbox.options.accounts[1]
     monkeypatch.setenv("PRIO_CLIENTS__BERLIN__CLIENT_ID", berlin.client_id)
     monkeypatch.setenv("PRIO_CLIENTS__BERLIN__CLIENT_SECRET", berlin.client_secret)
@@ -243,7 +243,7 @@ def test_every_client_is_looked_at_or_the_one_that_is_named(prio_sandbox: Sandbo
     assert "'berlin'" in clients["berln"][0]["summary"]
 
 
-def test_settings_that_nobody_has_written(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_settings_fail_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PRIO_CLIENT_ID", "PRIO_CLIENT_SECRET"):
         monkeypatch.delenv(name)
 
@@ -281,7 +281,7 @@ def test_a_server_of_which_no_call_is_known(prio_sandbox: Sandbox, monkeypatch: 
     assert check("--path", "/products")[1]["default"][-1]["status"] == "ok"
 
 
-def test_another_servers_token_endpoint_is_looked_at_too(prio_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_endpoint_on_another_server_is_checked(prio_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     issuer = urlsplit(prio_sandbox.token_url.replace("127.0.0.1", "localhost"))
     monkeypatch.setenv("PRIO_TOKEN_URL", issuer.geturl())
     status, clients = check()

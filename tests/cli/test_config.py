@@ -19,7 +19,7 @@ def _two_clients(folder: Path) -> None:
     )
 
 
-def test_it_shows_every_client_and_where_each_value_came_from() -> None:
+def test_config_shows_every_client_and_the_source_of_each_value() -> None:
     result = prio("config", "show")
 
     assert result.exit_code == 0
@@ -30,7 +30,7 @@ def test_it_shows_every_client_and_where_each_value_came_from() -> None:
     assert "c4n4ry" not in result.stdout
 
 
-def test_it_shows_one_client_with_all_its_defaults() -> None:
+def test_config_shows_one_client_with_its_defaults() -> None:
     result = prio("config", "show", "--client", "berlin", "--all")
 
     assert result.stdout.startswith("[clients.berlin]\n")

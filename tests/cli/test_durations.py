@@ -18,7 +18,7 @@ DURATIONS: list[tuple[float, str]] = [
 ]
 
 
-def test_the_two_largest_units_are_told(subtests: pytest.Subtests) -> None:
+def test_the_two_largest_units_are_shown(subtests: pytest.Subtests) -> None:
     for seconds, text in DURATIONS:
         with subtests.test(str(seconds)):
             assert duration(seconds) == text

@@ -65,7 +65,7 @@ def test_an_interrupt_is_quiet() -> None:
 
 
 @pytest.mark.usefixtures("prio_environment")
-def test_output_that_nobody_reads_ends_quietly(
+def test_a_closed_pipe_ends_the_command_quietly(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
     for arguments in (["request", "GET", "/products", "--json"], ["check"], ["config", "schema"]):

@@ -85,7 +85,7 @@ def test_the_shell_completes_clients(monkeypatch: pytest.MonkeyPatch) -> None:
     assert client_names("b") == ["berlin"]
 
 
-def test_it_completes_nothing_where_the_settings_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_settings_complete_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRIO_PRESET", "nonsense")
 
     assert client_names("") == []

@@ -28,7 +28,7 @@ def written(folder: Path) -> dict[str, Any]:
     return tomllib.loads((folder / "prio.toml").read_text())
 
 
-def test_it_writes_a_file_and_says_what_comes_next(folder: Path) -> None:
+def test_init_writes_a_file_and_names_the_next_command(folder: Path) -> None:
     result = prio("init")
 
     assert result.exit_code == 0
@@ -41,7 +41,7 @@ def test_it_writes_a_file_and_says_what_comes_next(folder: Path) -> None:
     assert "prio check" in result.stdout
 
 
-def test_it_takes_what_is_known(folder: Path) -> None:
+def test_init_writes_the_given_options(folder: Path) -> None:
     prio("init", "--client-id", "shop", "--environment", "staging", "--secret-file", "secret")
 
     assert written(folder) == {"environment": "staging", "client_id": "shop", "client_secret_file": "secret"}
@@ -53,7 +53,7 @@ def test_another_server(folder: Path) -> None:
     assert written(folder)["preset"] == "rfc6749"
 
 
-def test_it_overwrites_nothing_unless_told_to(folder: Path) -> None:
+def test_init_overwrites_a_file_only_with_force(folder: Path) -> None:
     (folder / "prio.toml").write_text("# mine\n")
     result = prio("init")
 
@@ -85,7 +85,7 @@ def test_nothing_but_strings_of_toml_comes_from_outside() -> None:
 
 @pytest.mark.usefixtures("_secret")
 @pytest.mark.parametrize("text", FILES.values(), ids=FILES)
-def test_what_is_commented_out_is_right_too(text: str, folder: Path) -> None:
+def test_commented_out_settings_are_valid(text: str, folder: Path) -> None:
     (folder / "prio.toml").write_text(COMMENTED.sub(_uncommented, text))
     for name in ("ca.pem", "berlin_secret"):
         (folder / name).write_text("s3cret")

@@ -32,7 +32,7 @@ def test_without_its_packages_it_names_the_extra(monkeypatch: pytest.MonkeyPatch
     assert ended.value.code == "The prio command needs typer and rich. Install it: pip install 'prio-middleware[cli]'"
 
 
-def test_it_reads_the_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_reads_the_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["prio", "--version"])
 
     with pytest.raises(SystemExit) as ended:
@@ -57,7 +57,7 @@ def test_an_interrupt_is_quiet_from_the_start(monkeypatch: pytest.MonkeyPatch, c
     assert (ended.value.code, capsys.readouterr()) == (130, ("", ""))
 
 
-def test_it_is_a_module_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_is_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     module = importlib.import_module("prio_middleware.cli.__main__")  # which does nothing
     monkeypatch.setattr(sys, "argv", ["prio", "--version"])
 

@@ -175,7 +175,7 @@ def test_a_terminal_gets_colours_and_the_status() -> None:
     assert ESCAPE.sub("", written).endswith("\n200 OK\n")
 
 
-def test_no_color_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_turns_colour_off_in_requests_and_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
 
     for arguments in (["request", "GET", "/products/1004"], ["check"]):

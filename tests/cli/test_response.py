@@ -57,7 +57,7 @@ LINES: list[tuple[ApiMessage, str]] = [
 ]
 
 
-def test_it_is_said_in_one_line(subtests: pytest.Subtests) -> None:
+def test_a_response_is_described_in_one_line(subtests: pytest.Subtests) -> None:
     for message, text in LINES:
         with subtests.test(text):
             assert str(message) == text

@@ -82,7 +82,7 @@ def test_a_sandbox_is_served_as_the_api_is(monkeypatch: pytest.MonkeyPatch, caps
     assert "`prio sandbox --write prio.env`" in capsys.readouterr().err
 
 
-def test_its_settings_can_be_written_to_a_file(
+def test_the_settings_of_a_sandbox_can_be_written_to_a_file(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     file = tmp_path / "prio.env"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["page"]
 
 
-def test_it_shows_what_a_page_says(page: Page) -> None:
+def test_status_shows_the_page(page: Page) -> None:
     result = prio("status", page.url)
 
     assert (result.exit_code, result.stderr) == (0, "")
@@ -73,7 +73,7 @@ def test_on_a_terminal_there_is_colour_and_a_bar(page: Page) -> None:
     assert "█" in written
 
 
-def test_in_a_pipe_there_is_neither(page: Page) -> None:
+def test_in_a_pipe_there_is_no_colour_and_no_bar(page: Page) -> None:
     written = prio("status", page.url).stdout
 
     assert "A token is there." in written
@@ -81,7 +81,7 @@ def test_in_a_pipe_there_is_neither(page: Page) -> None:
     assert "█" not in written
 
 
-def test_no_color_is_heard(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_turns_colour_off(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
 
     status, written = in_terminal("status", page.url)

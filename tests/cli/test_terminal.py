@@ -140,7 +140,7 @@ def test_a_terminal_is_told_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> 
     assert screen.getvalue().endswith("\x1b[2K")
 
 
-def test_what_is_quick_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quick_answer_has_no_duration(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = watched(monkeypatch)
     with waiting("the token", delay=60):
         pass

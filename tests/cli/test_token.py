@@ -36,7 +36,7 @@ def test_the_token_is_masked(prio_sandbox: Sandbox) -> None:
     assert prio_sandbox.admin.counts().tokens_issued == 1
 
 
-def test_it_is_revealed_alone_on_standard_output(prio_sandbox: Sandbox) -> None:
+def test_reveal_prints_only_the_token_on_standard_output(prio_sandbox: Sandbox) -> None:
     result = prio("token", "--reveal")
 
     assert presented(prio_sandbox, result.stdout.removesuffix("\n"))
@@ -50,7 +50,7 @@ def test_the_secret_may_be_typed(prio_sandbox: Sandbox, monkeypatch: pytest.Monk
     assert prio("token", "--ask-secret", keyboard=f"{prio_sandbox.client_secret}\n").exit_code == 0
 
 
-def test_a_prompt_that_nobody_answers() -> None:
+def test_an_unanswered_prompt_is_an_error() -> None:
     assert prio("token", "--ask-secret", keyboard="").exit_code == 130
 
 

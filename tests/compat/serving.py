@@ -15,7 +15,7 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 """Seconds after which a server that does not answer counts as failed."""
 
 
@@ -27,7 +27,7 @@ def served(app: Any) -> Generator[str]:
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + TIMEOUT
     while not server.started and time.monotonic() < until:
         thread.join(0.01)
     try:
@@ -95,7 +95,7 @@ def serve_file(code: str, command: Sequence[str], environment: Mapping[str, str]
 
 
 def _first_status(url: str, process: subprocess.Popen[bytes]) -> int:
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + TIMEOUT
     while time.monotonic() < until and process.poll() is None:
         try:
             return get(url)[0]

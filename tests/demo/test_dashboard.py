@@ -29,7 +29,7 @@ def clients_of(page: httpx.Client) -> Mapping[str, Mapping[str, Any]]:
     return {client["name"]: client for client in page.get("status.json").json()["clients"]}
 
 
-def test_it_runs_until_a_signal() -> None:
+def test_the_dashboard_runs_until_a_signal() -> None:
     output = Output()
     shown: list[set[str]] = []
 

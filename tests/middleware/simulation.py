@@ -84,7 +84,7 @@ class Call:
     answered: bool = False
 
 
-class World:
+class Simulation:
     """Simulated client, token endpoint and API.
 
     Args:

@@ -9,7 +9,7 @@ import pytest
 
 from prio_middleware._util.origins import Origin
 from prio_middleware.middleware.budget_guard import BUDGETS_LIMIT, SHORTEST_WAIT, Allowance, Budget, Usage, budget_of
-from tests.oauth.kit import Clock
+from tests.oauth.helpers import Clock
 
 FIVE = Allowance(client_errors=5, requests=None)
 ORIGIN = Origin("https", "api.example", None)
@@ -31,7 +31,7 @@ def answered(spent: Budget, *statuses: int | None) -> None:
         spent.settle(status)
 
 
-def test_it_counts_requests_refusals_and_what_is_under_way(spent: Budget) -> None:
+def test_a_budget_counts_requests_refusals_and_calls_in_flight(spent: Budget) -> None:
     answered(spent, 200, 302, 399, 400, 404, 429, 499, 500, 599, None)
     spent.spend(None)
 
@@ -69,7 +69,7 @@ def test_nothing_is_left_once_the_refusals_are_spent(spent: Budget, clock: Clock
     assert spent.spend(FIVE) is None
 
 
-def test_what_is_under_way_may_be_refused_as_well(spent: Budget) -> None:
+def test_requests_in_flight_count_as_refusals(spent: Budget) -> None:
     answered(spent, 403, 403)
     assert [spent.spend(FIVE) for _ in range(3)] == [None] * 3
     shortage = spent.spend(FIVE)
@@ -82,7 +82,7 @@ def test_what_is_under_way_may_be_refused_as_well(spent: Budget) -> None:
     assert spent.spend(FIVE) is None
 
 
-def test_where_all_of_it_is_under_way_the_wait_is_short(spent: Budget) -> None:
+def test_the_wait_is_short_where_requests_in_flight_used_the_whole_budget(spent: Budget) -> None:
     for _ in range(5):
         spent.spend(FIVE)
     shortage = spent.spend(FIVE)
@@ -105,7 +105,7 @@ def test_what_is_under_way_can_be_taken_to_succeed(spent: Budget) -> None:
 
 
 @pytest.mark.parametrize("under_way", [5, 6])
-def test_so_it_is_where_token_requests_took_it_all_whatever_was_refused_before(spent: Budget, under_way: int) -> None:
+def test_the_wait_is_short_where_token_requests_used_the_whole_budget(spent: Budget, under_way: int) -> None:
     answered(spent, 403)
     for _ in range(under_way):
         spent.spend(None)

@@ -8,7 +8,7 @@ from prio_middleware._util.origins import Origin
 from prio_middleware.errors import BudgetExceededError, ConfigurationError, PolicyError
 from prio_middleware.middleware import BudgetGuard
 from prio_middleware.middleware.budget_guard import Allowance, Budget, Usage, budget_of
-from tests.oauth.kit import Clock
+from tests.oauth.helpers import Clock
 
 from .conftest import MakeExchange
 
@@ -27,7 +27,7 @@ def answer(guard: BudgetGuard, request: Any, *statuses: int | None, for_token: b
         guard.after_send(request, status)
 
 
-def test_it_counts_without_being_asked_to_block(exchange_for: MakeExchange) -> None:
+def test_the_guard_counts_without_a_limit(exchange_for: MakeExchange) -> None:
     watching = guard(enforce=False)
     exchange = exchange_for(PRODUCT)
     for _ in range(5):

@@ -31,7 +31,7 @@ class Watched(Exchange):
         return super().use_caller_authorization()
 
 
-def test_the_header_of_the_caller_is_looked_for_only_where_one_was_replaced(library: Any) -> None:
+def test_the_header_of_the_caller_is_searched_only_where_one_was_replaced(library: Any) -> None:
     looks = []
     for headers in ({}, {"Authorization": "Basic own"}):
         request = library.Request("GET", "https://api.example.com", headers=headers)
@@ -58,7 +58,7 @@ def test_the_caller_s_own_request_stays_as_it_is(exchange_for: MakeExchange) -> 
     assert "authorization" not in exchange.request.headers  # type: ignore[attr-defined]  # components need not see them
 
 
-def test_a_request_without_our_token_is_left_alone(exchange_for: MakeExchange) -> None:
+def test_a_request_that_bypasses_the_token_is_unchanged(exchange_for: MakeExchange) -> None:
     exchange = exchange_for("https://api.example.com", headers={"Authorization": "Basic own"})
     HeaderInjector().on_request(exchange)
     assert exchange.headers["Authorization"] == "Basic own"

@@ -69,7 +69,7 @@ LOOK_ALIKES: list[str] = [
 ]
 
 
-def test_what_only_looks_like_a_named_host_is_blocked(subtests: pytest.Subtests, exchange_for: MakeExchange) -> None:
+def test_a_host_that_resembles_a_named_host_is_blocked(subtests: pytest.Subtests, exchange_for: MakeExchange) -> None:
     for url in LOOK_ALIKES:
         with subtests.test(f"{url}"), pytest.raises(InsecureTransportError):
             HTTPSEnforcer(LOOPBACK).on_request(exchange_for(url))

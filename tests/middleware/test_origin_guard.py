@@ -118,7 +118,7 @@ def test_an_unknown_way_with_foreign_origins_is_refused() -> None:
         OriginGuard([HOME], "drop")  # type: ignore[arg-type]  # that is the mistake
 
 
-def test_one_origin_may_be_given_as_it_is(exchange_for: MakeExchange) -> None:
+def test_one_origin_may_be_given_as_text(exchange_for: MakeExchange) -> None:
     exchange = exchange_for(HOME)
     OriginGuard(HOME).on_request(exchange)
     assert not exchange.bypassed

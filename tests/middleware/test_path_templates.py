@@ -22,7 +22,7 @@ PATHS: list[tuple[str, str]] = [
 ]
 
 
-def test_what_looks_like_an_id_is_left_out(subtests: pytest.Subtests) -> None:
+def test_ids_are_left_out_of_a_template(subtests: pytest.Subtests) -> None:
     for path, template in PATHS:
         with subtests.test(f"{path!r}"):
             assert PathTemplates().of(path) == template
@@ -42,7 +42,7 @@ DECLARED: list[tuple[str, str]] = [
 ]
 
 
-def test_declared_templates_go_before_and_count_below_the_base_url_too(subtests: pytest.Subtests) -> None:
+def test_declared_templates_take_precedence_and_apply_below_the_base_url(subtests: pytest.Subtests) -> None:
     for path, template in DECLARED:
         with subtests.test(f"{path}"):
             templates = PathTemplates(["/products/{product}/prices", "/a+b/{}"], prefix="/v1/")

@@ -23,7 +23,7 @@ from prio_middleware.middleware.revocation.memory import (
 )
 from prio_middleware.middleware.revocation.renewal_limiter import LIMIT, RESERVE, UNKNOWN_LIMIT, WINDOW, RenewalLimiter
 
-from .kept import Kept, Text
+from .references import References, Text
 
 CODE = "403 AUTHORIZATION_FAILURE"
 
@@ -75,7 +75,7 @@ def test_a_path_that_never_answered_is_not_tried_again_once_a_new_token_did_not_
     assert not refuse(memory, A, 2, DENIAL - 1)
 
 
-def test_nor_once_a_newer_token_is_rejected_that_came_for_another_reason(memory: RefusalMemory) -> None:
+def test_a_path_without_answers_is_not_retried_after_a_newer_token_of_another_path(memory: RefusalMemory) -> None:
     refuse(memory, B, 1)
     assert not refuse(memory, A, 2)
     assert not refuse(memory, A, 3, WINDOW)
@@ -145,7 +145,7 @@ def test_a_retry_that_succeeds_clears_the_path_that_asked_for_the_token(memory: 
 
 
 @pytest.mark.pitfall(id="paths-with-ids")
-def test_but_no_other_path_one_that_refuses_by_content_shares_every_revocation(memory: RefusalMemory) -> None:
+def test_a_retry_that_succeeds_clears_no_other_path(memory: RefusalMemory) -> None:
     for serial in (1, 2):
         memory.record_success(A, serial)
         renew_without_success(memory, A, serial)
@@ -231,7 +231,7 @@ def test_a_retry_that_is_refused_for_another_reason_shows_that_the_renewal_helpe
         assert not refuse(memory, path, serial + 1, retried=True)
 
 
-def test_one_that_is_called_invalid_again_does_not(memory: RefusalMemory) -> None:
+def test_a_retry_that_is_called_invalid_shows_that_the_renewal_did_not_help(memory: RefusalMemory) -> None:
     renewed = 0
     for serial in range(1, 10):
         path = endpoint(f"/{'abcdefghij'[serial]}")
@@ -273,20 +273,20 @@ def test_a_path_that_answers_often_notices_a_revocation_though_odd_ones_had_all_
     assert tries_until_renewed(memory, A, serial + 1) <= 3
 
 
-def test_one_that_did_not_answer_this_token_does_not_if_others_did(memory: RefusalMemory) -> None:
+def test_a_path_that_did_not_answer_the_token_is_no_evidence_if_others_did(memory: RefusalMemory) -> None:
     answer(memory, A, 1, 200)
     serial = spend_all(memory, 2)
     answer(memory, B, serial, 1)
     assert tries_until_renewed(memory, A, serial) == 100
 
 
-def test_one_does_if_the_token_was_dead_when_it_came(memory: RefusalMemory) -> None:
+def test_a_path_notices_a_token_that_was_dead_on_arrival(memory: RefusalMemory) -> None:
     answer(memory, A, 1, 200)
     serial = spend_all(memory, 1)
     assert tries_until_renewed(memory, A, serial) <= 3
 
 
-def test_one_that_answered_seldom_does_not(memory: RefusalMemory) -> None:
+def test_a_path_with_few_answers_notices_no_revocation(memory: RefusalMemory) -> None:
     serial = spend_all(memory, 1)
     answer(memory, A, serial, OFTEN - 1)
     assert tries_until_renewed(memory, A, serial) == 100
@@ -363,14 +363,14 @@ def letters(number: int) -> str:
 
 
 def test_paths_are_bounded(memory: RefusalMemory) -> None:
-    paths = Kept()
+    paths = References()
     for n in range(PATHS + 50):
         memory.record_success(endpoint(paths.add(Text(f"/{n}"))), 1)
     assert paths.count() == PATHS
 
 
 def test_templates_are_bounded() -> None:
-    templates = Kept()
+    templates = References()
 
     class Templates(PathTemplates):
         def of(self, path: str) -> str:
@@ -383,7 +383,7 @@ def test_templates_are_bounded() -> None:
 
 
 def test_kinds_are_bounded(memory: RefusalMemory) -> None:
-    kinds = Kept()
+    kinds = References()
     for _ in range(KINDS + 50):
         memory.record_success(A._replace(kind=kinds.add(Value())), 1)
     use_other_paths(memory)
@@ -391,7 +391,7 @@ def test_kinds_are_bounded(memory: RefusalMemory) -> None:
 
 
 def test_origins_are_bounded(memory: RefusalMemory) -> None:
-    origins = Kept()
+    origins = References()
     for _ in range(ORIGINS + 50):
         memory.record_success(A._replace(origin=origins.add(Value())), 1)
     use_other_paths(memory)
@@ -399,14 +399,14 @@ def test_origins_are_bounded(memory: RefusalMemory) -> None:
 
 
 def test_codes_are_bounded(memory: RefusalMemory) -> None:
-    codes = Kept()
+    codes = References()
     for n in range(3 * CODES):
         memory.record_refusal(A, codes.add(Text(n)), 1, 0.0)
     assert codes.count() == CODES
 
 
 def test_of_a_long_path_only_the_beginning_is_kept(memory: RefusalMemory) -> None:
-    paths = Kept()
+    paths = References()
     long = Text("/x" * PATH_LIMIT)
     memory.record_success(endpoint(paths.add(long)), 1)
     assert refuse(memory, endpoint(long), 1)

@@ -41,7 +41,7 @@ def test_which_refusals_may_be_about_the_token(subtests: pytest.Subtests) -> Non
             assert rules.may_reject_token(status, code, challenge) is about_token
 
 
-def test_rules_of_ones_own_are_read_without_regard_to_case() -> None:
+def test_custom_rules_ignore_case() -> None:
     rules = RefusalRules({419: frozenset({"Session_Over"})}, never=frozenset({"BANNED"}), always=frozenset({"Stale"}))
     assert rules.may_reject_token(419, "SESSION_OVER")
     assert rules.may_reject_token(419, "stale")

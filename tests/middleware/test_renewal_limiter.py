@@ -7,6 +7,7 @@ import pytest
 
 from prio_middleware.middleware.revocation import renewal_limiter
 from prio_middleware.middleware.revocation.renewal_limiter import (
+    LIKELY_PROOF,
     LIMIT,
     LIMITERS_LIMIT,
     ORIGIN_LIMIT,
@@ -23,7 +24,7 @@ from prio_middleware.middleware.revocation.renewal_limiter import (
     limiter_of,
 )
 
-from .kept import Kept
+from .references import References
 
 
 class Kind:
@@ -79,7 +80,7 @@ def test_the_first_refusal_at_an_unknown_endpoint_is_worth_a_renewal_and_the_nex
 
 
 @pytest.mark.parametrize("other", [{"kind": "other"}, {"origin": "other"}])
-def test_the_first_of_another_kind_or_origin_is_too(limiter: RenewalLimiter, other: dict[str, Any]) -> None:
+def test_the_first_refusal_of_another_kind_or_origin_is_worth_a_renewal(limiter: RenewalLimiter, other: dict[str, Any]) -> None:
     assert allowed(limiter, unknown(1), unknown(2, **other), unknown(3, kind="third")) == [True, True, False]
 
 
@@ -99,6 +100,19 @@ def test_with_proof_an_unknown_path_has_the_third_if_something_speaks_for_it(
     candidate = known(3, **strong)
     assert allowed(limiter, candidate, unknown(3, evidence=PROOF)) == [False, False]
     assert allowed(limiter, candidate._replace(evidence=PROOF)) == [True]
+
+
+def test_a_template_that_answers_often_has_the_third_with_less_evidence(limiter: RenewalLimiter) -> None:
+    allowed(limiter, unknown(1), unknown(2, evidence=PROOF))
+    likely = known(3, confidence=Confidence.LIKELY, answers_often=True, evidence=LIKELY_PROOF)
+    others: list[dict[str, Any]] = [
+        {"evidence": LIKELY_PROOF - 0.1},
+        {"answers_often": False},
+        {"confidence": Confidence.EXPLICIT},
+        {"confidence": Confidence.DISTRUSTED},
+    ]
+    assert allowed(limiter, *(likely._replace(**other) for other in others)) == [False] * len(others)
+    assert allowed(limiter, likely, likely._replace(serial=4)) == [True, False]
 
 
 def test_a_distrusted_endpoint_is_worth_one_only_when_answers_are_overdue(limiter: RenewalLimiter) -> None:
@@ -131,7 +145,7 @@ def test_a_successful_renewal_does_not_count(limiter: RenewalLimiter) -> None:
     assert not limiter.allow(known(9, confidence=Confidence.DISTRUSTED), 0.0)
 
 
-def test_but_a_server_that_refuses_at_random_has_few_of_them(limiter: RenewalLimiter) -> None:
+def test_a_server_that_refuses_at_random_causes_few_renewals(limiter: RenewalLimiter) -> None:
     outcomes = []
     for serial in range(1, 2 * REPEATED_LIMIT):
         outcomes.append(limiter.allow(known(serial), 0.0))
@@ -147,7 +161,7 @@ def test_an_answer_to_the_token_that_was_given_up_or_an_older_one_is_no_help(lim
     assert not limiter.allow(unknown(3), 0.0)
 
 
-def test_nor_is_one_to_a_token_of_another_kind(limiter: RenewalLimiter) -> None:
+def test_an_answer_to_a_token_of_another_kind_is_no_help(limiter: RenewalLimiter) -> None:
     limiter.allow(unknown(1), 0.0)
     assert limiter.record_help("other", 2) is None
 
@@ -181,7 +195,7 @@ def test_a_successful_renewal_is_no_credit_for_a_kind_that_was_renewed_already(l
 
 def test_the_memory_is_bounded_and_denials_are_kept_longest(limiter: RenewalLimiter) -> None:
     limiter.allow(unknown(1, kind="spent"), 0.0)
-    kinds, counts = Kept(), []
+    kinds, counts = References(), []
     for _ in range(RENEWALS_KEPT + 50):
         kind = kinds.add(Kind())
         limiter.allow(known(1, kind=kind), 0.0)
@@ -196,7 +210,7 @@ def test_the_same_credentials_share_a_limiter() -> None:
     assert limiter_of("https://a.example/token", "shop") is one
     assert limiter_of("https://a.example/token", "other") is not one
     assert limiter_of("https://b.example/token", "shop") is not one
-    limiters = Kept()
+    limiters = References()
     for n in range(LIMITERS_LIMIT + 10):
         limiters.add(limiter_of("https://a.example/token", str(n)))
     assert limiters.count() == LIMITERS_LIMIT

@@ -21,7 +21,7 @@ from prio_middleware.oauth.accounts import Resolution
 from prio_middleware.oauth.provider import REJECTED_LIMIT
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
-from tests.oauth.kit import Clock, Server, SlowServer, endpoint, play, provider, token
+from tests.oauth.helpers import Clock, Server, SlowServer, endpoint, play, provider, token
 
 BERLIN = TokenOptions(account="berlin")
 
@@ -45,7 +45,7 @@ def test_a_provider_serves_its_accounts() -> None:
 
 
 @pytest.mark.anyio
-async def test_so_it_does_for_tasks(anyio_backend: str) -> None:
+async def test_a_provider_serves_its_accounts_in_tasks(anyio_backend: str) -> None:
     server = Server(token())
 
     async def send(request: TokenRequest) -> TokenResponse:

@@ -88,7 +88,7 @@ def test_bearer_in_any_case_is_sent_as_rfc_6750_spells_it(subtests: pytest.Subte
             assert token(token_type=token_type).authorization() == f"Bearer {JWT}"
 
 
-def test_its_life_counts_from_the_moment_it_was_asked_for(subtests: pytest.Subtests) -> None:
+def test_a_lifetime_counts_from_the_token_request(subtests: pytest.Subtests) -> None:
     rows: list[tuple[dict[str, Any], float, float]] = [
         ({"expires_in": None}, 300.0, 30.0),
         ({"expires_in": 0}, 1.0, 0.0),
@@ -133,7 +133,7 @@ def test_a_lifetime_in_ordinary_clothes_is_not_worth_a_line(caplog: pytest.LogCa
     assert caplog.records == []
 
 
-def test_the_most_a_lifetime_may_be_bounds_the_default_too() -> None:
+def test_the_longest_lifetime_bounds_the_default() -> None:
     found = parse_response(answer(200, {**TOKEN, "expires_in": "soon"}), 0.0, ExpiryPolicy(300.0, 0.5))
     assert isinstance(found, AccessToken)
     assert found.lifetime == 0.5
@@ -242,14 +242,14 @@ def test_a_busy_server_is_worth_another_try(subtests: pytest.Subtests) -> None:
             assert (found.status_code, found.retry_after) == (status, None)
 
 
-def test_so_is_one_that_says_so_in_its_code(subtests: pytest.Subtests) -> None:
+def test_a_temporary_error_code_is_worth_another_try(subtests: pytest.Subtests) -> None:
     for status in (200, 400, 401):
         for code in ("server_error", "temporarily_unavailable"):
             with subtests.test(code=code, status=status):
                 assert error(answer(status, {"error": code}), TokenEndpointUnavailableError).code == code
 
 
-def test_it_may_say_when(subtests: pytest.Subtests) -> None:
+def test_a_busy_server_may_send_retry_after(subtests: pytest.Subtests) -> None:
     rows: list[tuple[dict[str, str], float | None]] = [
         ({"retry_after": "7"}, 7.0),
         ({"retry_after": "Sun, 06 Nov 1994 08:50:37 GMT", "date": "Sun, 06 Nov 1994 08:49:37 GMT"}, 60.0),
@@ -361,7 +361,7 @@ WAF = b"""<!doctype html><html><head><title>403 Forbidden</title><style>b { colo
 
 
 @pytest.mark.pitfall(id="foreign-refusal")
-def test_an_error_that_is_no_oauth_error_says_so_and_blames_no_credentials(subtests: pytest.Subtests) -> None:
+def test_a_foreign_error_page_is_described_and_blames_no_credentials(subtests: pytest.Subtests) -> None:
     rows: list[tuple[TokenResponse, str]] = [
         (answer(403, WAF, content_type="text/html; charset=utf-8"), "173 bytes of text/html ('403 Forbidden')"),
         (answer(418, b"Blocked by policy, see 8c1f2a7b9d0e4f61", content_type="text/plain"), "('Blocked by policy, see')"),
@@ -393,7 +393,7 @@ def test_a_page_that_repeats_a_secret_is_withheld() -> None:
     assert "hunter" not in str(found)
 
 
-def test_a_busy_server_is_described_too() -> None:
+def test_the_text_of_a_busy_server_is_described() -> None:
     found = error(answer(503, b"<h1>Back soon</h1>", content_type="text/html"), TokenEndpointUnavailableError)
     assert "is unavailable: 503 with 18 bytes of text/html ('Back soon')." in found.message
 
@@ -530,7 +530,7 @@ def test_no_token_of_an_answer_is_repeated_from_elsewhere_in_it(subtests: pytest
             assert WITHHELD in found.message
 
 
-def test_what_is_wrong_with_a_token_is_said_in_so_many_words(subtests: pytest.Subtests) -> None:
+def test_an_invalid_token_is_described(subtests: pytest.Subtests) -> None:
     rows: list[tuple[dict[str, Any], str]] = [
         ({"access_token": None}, "there is no access_token"),
         ({"access_token": "a b"}, "the access_token contains characters that are invalid in a header"),

@@ -6,7 +6,7 @@ import pytest
 
 from prio_middleware import AccessToken, InvalidTokenResponseError, Secret, TokenEndpointUnavailableError, TokenError
 from prio_middleware.oauth.attempts import CUT_SHORT, Attempts
-from tests.oauth.kit import Clock
+from tests.oauth.helpers import Clock
 
 LOST = TokenEndpointUnavailableError("no answer")
 

@@ -216,7 +216,7 @@ def test_of_basic_the_secret_its_encoded_form_and_what_stands_in_the_header_are_
     assert [secret.reveal() for secret in credentials.secrets] == [CANARY, urllib.parse.quote_plus(CANARY), pair]
 
 
-def test_what_is_wrong_with_credentials_is_said_without_them() -> None:
+def test_invalid_credentials_are_described_without_their_values() -> None:
     with pytest.raises(ConfigurationError) as of_id:
         ClientSecretBasic("", Secret(CANARY))
     with pytest.raises(ConfigurationError) as of_secret:

@@ -26,8 +26,8 @@ from prio_middleware.oauth.effects import Get, Pause, Post, Wait
 from prio_middleware.oauth.single_flight import NoOutcome
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
-from tests.oauth import kit
-from tests.oauth.kit import Clock, answer, inline, play, refused, token
+from tests.oauth import helpers
+from tests.oauth.helpers import Clock, answer, inline, play, refused, token
 
 ISSUER = "https://id.example/tenant"
 OAUTH = "https://id.example/.well-known/oauth-authorization-server/tenant"
@@ -42,13 +42,13 @@ def metadata(token_url: str = TOKEN_URL, **members: object) -> TokenResponse:
     return answer(200, {"issuer": ISSUER, "token_endpoint": token_url, **members})
 
 
-class World:
+class Context:
     """A server that answers by URL, and a provider that is to find its way there."""
 
     def __init__(self, answers: dict[str, TokenResponse] | None = None, **options: Any) -> None:
         self.clock = Clock()
         self.discovery = Discovery(Issuer(ISSUER))
-        endpoint = dataclasses.replace(kit.endpoint(), url=ISSUER)
+        endpoint = dataclasses.replace(helpers.endpoint(), url=ISSUER)
         self.tokens = ClientCredentialsProvider(endpoint, discovery=self.discovery, clock=self.clock, **options)
         self.answers = {OAUTH: metadata(), TOKEN_URL: token(), NEW_URL: token(), **(answers or {})}
         self.requests: list[TokenRequest] = []
@@ -60,7 +60,7 @@ class World:
         return self.answers.get(request.url, NOT_FOUND)
 
     def get(self, key: TokenOptions = DEFAULT_OPTIONS) -> AccessToken | TokenError:
-        return play(self.tokens.acquire(key, None), self, self.clock)  # type: ignore[arg-type]  # it is called like kit's server
+        return play(self.tokens.acquire(key, None), self, self.clock)  # type: ignore[arg-type]  # it is called like the server of tests.oauth.helpers
 
     def get_another(self) -> AccessToken | TokenError:
         """Return a new token after a rejection of the last one."""
@@ -74,59 +74,62 @@ class World:
         return [request.url for request in self.requests]
 
 
-def failed(world: World, kind: type[TokenError]) -> TokenError:
-    error = world.get()
+def failed(context: Context, kind: type[TokenError]) -> TokenError:
+    error = context.get()
     assert isinstance(error, kind), error
     return error
 
 
 def test_the_token_is_asked_for_where_the_metadata_say() -> None:
-    world = World()
+    context = Context()
 
-    assert isinstance(world.get(), AccessToken)
-    assert [(request.method, request.url) for request in world.requests] == [("GET", OAUTH), ("POST", TOKEN_URL)]
-    assert (world.discovery.token_url, world.tokens.token_url) == (TOKEN_URL, TOKEN_URL)
+    assert isinstance(context.get(), AccessToken)
+    assert [(request.method, request.url) for request in context.requests] == [("GET", OAUTH), ("POST", TOKEN_URL)]
+    assert (context.discovery.token_url, context.tokens.token_url) == (TOKEN_URL, TOKEN_URL)
 
 
 def test_until_then_the_provider_is_known_by_its_issuer() -> None:
-    world = World()
+    context = Context()
 
-    assert world.tokens.token_url == ISSUER
-    assert ISSUER in repr(world.tokens)
+    assert context.tokens.token_url == ISSUER
+    assert ISSUER in repr(context.tokens)
 
 
 def test_metadata_are_asked_for_without_credentials_and_bounded_like_a_token_request() -> None:
-    world = World()
-    world.get()
-    look = world.requests[0]
+    context = Context()
+    context.get()
+    look = context.requests[0]
 
     assert look.headers == {"Accept": "application/json", "Accept-Encoding": "identity"}
     assert (look.body, look.timeout, look.total_seconds) == (b"", 10.0, 20.0)
     assert repr(look) == f"<TokenRequest GET {OAUTH}>"
 
 
-def test_they_are_read_once() -> None:
-    world = World()
+def test_metadata_are_read_once() -> None:
+    context = Context()
     for _ in range(3):
-        world.clock.now += 3600
-        world.get_another()
+        context.clock.now += 3600
+        context.get_another()
 
-    assert world.asked == [OAUTH, TOKEN_URL, TOKEN_URL, TOKEN_URL]
+    assert context.asked == [OAUTH, TOKEN_URL, TOKEN_URL, TOKEN_URL]
 
 
 def test_other_scopes_and_new_credentials_use_what_was_read() -> None:
-    world = World()
-    world.get()
-    world.get(TokenOptions(scope="orders"))
-    world.tokens.replace_credentials(dataclasses.replace(kit.endpoint("rotated"), url=ISSUER))
-    world.get()
+    context = Context()
+    context.get()
+    context.get(TokenOptions(scope="orders"))
+    context.tokens.replace_credentials(dataclasses.replace(helpers.endpoint("rotated"), url=ISSUER))
+    context.get()
 
-    assert world.asked == [OAUTH, TOKEN_URL, TOKEN_URL, TOKEN_URL]
+    assert context.asked == [OAUTH, TOKEN_URL, TOKEN_URL, TOKEN_URL]
 
 
 def test_callers_that_come_meanwhile_wait_for_the_reader() -> None:
-    world = World()
-    leader, waiter = inline(world.tokens.acquire(DEFAULT_OPTIONS, None)), inline(world.tokens.acquire(DEFAULT_OPTIONS, None))
+    context = Context()
+    leader, waiter = (
+        inline(context.tokens.acquire(DEFAULT_OPTIONS, None)),
+        inline(context.tokens.acquire(DEFAULT_OPTIONS, None)),
+    )
 
     assert isinstance(next(leader), Get)
     assert isinstance(next(waiter), Wait)
@@ -139,8 +142,11 @@ def test_callers_that_come_meanwhile_wait_for_the_reader() -> None:
 
 
 def test_a_leader_cancelled_while_reading_hands_over() -> None:
-    world = World()
-    leader, waiter = inline(world.tokens.acquire(DEFAULT_OPTIONS, None)), inline(world.tokens.acquire(DEFAULT_OPTIONS, None))
+    context = Context()
+    leader, waiter = (
+        inline(context.tokens.acquire(DEFAULT_OPTIONS, None)),
+        inline(context.tokens.acquire(DEFAULT_OPTIONS, None)),
+    )
     next(leader)
     waiting = next(waiter)
     assert isinstance(waiting, Wait)
@@ -148,7 +154,7 @@ def test_a_leader_cancelled_while_reading_hands_over() -> None:
 
     assert waiting.fetch.outcome is NoOutcome.ABANDONED
     assert isinstance(waiter.send(NoOutcome.ABANDONED), Pause)
-    world.clock.now += 1
+    context.clock.now += 1
     assert isinstance(waiter.send(None), Get)
     waiter.close()
 
@@ -165,10 +171,10 @@ def test_where_the_first_place_has_nothing_of_use_the_second_is_asked(subtests: 
     ]
     for first in firsts:
         with subtests.test(first=first):
-            world = World({OAUTH: first, OPENID: metadata()})
+            context = Context({OAUTH: first, OPENID: metadata()})
 
-            assert isinstance(world.get(), AccessToken)
-            assert world.asked == [OAUTH, OPENID, TOKEN_URL]
+            assert isinstance(context.get(), AccessToken)
+            assert context.asked == [OAUTH, OPENID, TOKEN_URL]
 
 
 def test_metadata_that_do_not_do_are_an_error_that_names_both_places(subtests: pytest.Subtests) -> None:
@@ -182,28 +188,28 @@ def test_metadata_that_do_not_do_are_an_error_that_names_both_places(subtests: p
     ]
     for first, second, said, remedy in rows:
         with subtests.test(first=first, second=second, said=said, remedy=remedy):
-            world = World({OAUTH: first, OPENID: second})
-            error = failed(world, DiscoveryError)
+            context = Context({OAUTH: first, OPENID: second})
+            error = failed(context, DiscoveryError)
 
             assert (error.client, error.url) == ("shop", ISSUER)
             assert error.message.startswith(f"The authorization server's metadata name no usable token endpoint: at {OAUTH}, ")
             assert f"; at {OPENID}, " in error.message
             assert said in error.message
             assert remedy in error.remedy
-            assert world.asked == [OAUTH, OPENID]
+            assert context.asked == [OAUTH, OPENID]
 
 
 def test_unusable_metadata_cool_down_and_are_then_read_again() -> None:
-    world = World({OAUTH: NOT_FOUND})
-    failed(world, DiscoveryError)
-    world.clock.now += 4
-    held = failed(world, DiscoveryError)
+    context = Context({OAUTH: NOT_FOUND})
+    failed(context, DiscoveryError)
+    context.clock.now += 4
+    held = failed(context, DiscoveryError)
     assert held.retry_after == 6
-    assert world.asked == [OAUTH, OPENID]
-    world.clock.now += 6
-    world.answers[OAUTH] = metadata()
+    assert context.asked == [OAUTH, OPENID]
+    context.clock.now += 6
+    context.answers[OAUTH] = metadata()
 
-    assert isinstance(world.get(), AccessToken)
+    assert isinstance(context.get(), AccessToken)
 
 
 def test_a_server_that_cannot_answer_now_is_tried_again_until_the_deadline_and_asked_nowhere_else(
@@ -216,81 +222,81 @@ def test_a_server_that_cannot_answer_now_is_tried_again_until_the_deadline_and_a
     ]
     for busy, said in rows:
         with subtests.test(busy=busy, said=said):
-            world = World({OAUTH: busy})
-            error = failed(world, TokenEndpointUnavailableError)
+            context = Context({OAUTH: busy})
+            error = failed(context, TokenEndpointUnavailableError)
 
             assert (error.client, error.url, error.status_code) == ("shop", OAUTH, busy.status_code or None)
             assert said in error.message
             assert "this machine can reach the URL" in error.remedy
-            assert set(world.asked) == {OAUTH}
-            assert len(world.asked) > 2
-            assert world.clock.now <= 1030
+            assert set(context.asked) == {OAUTH}
+            assert len(context.asked) > 2
+            assert context.clock.now <= 1030
 
 
 @pytest.mark.pitfall(id="two-well-known-places")
 def test_a_server_error_at_the_first_place_does_not_hide_the_second(subtests: pytest.Subtests) -> None:
     for status in (500, 503):
         with subtests.test(status=status):
-            world = World({OAUTH: answer(status), OPENID: metadata()})
+            context = Context({OAUTH: answer(status), OPENID: metadata()})
 
-            assert isinstance(world.get(), AccessToken)
-            assert world.asked == [OAUTH, OPENID, TOKEN_URL]
+            assert isinstance(context.get(), AccessToken)
+            assert context.asked == [OAUTH, OPENID, TOKEN_URL]
 
 
-def test_nor_is_it_forgotten_where_the_second_is_no_help(subtests: pytest.Subtests) -> None:
+def test_a_server_error_at_the_first_place_is_kept_where_the_second_does_not_help(subtests: pytest.Subtests) -> None:
     others: list[TokenResponse] = [NOT_FOUND, LOST, answer(502), metadata(issuer="https://other.example")]
     for other in others:
         with subtests.test(other=other):
-            world = World({OAUTH: answer(503), OPENID: other})
-            error = failed(world, TokenEndpointUnavailableError)
+            context = Context({OAUTH: answer(503), OPENID: other})
+            error = failed(context, TokenEndpointUnavailableError)
 
             assert (error.url, error.status_code) == (OAUTH, 503)
-            assert len(world.asked) > 2  # It is tried again.
+            assert len(context.asked) > 2  # It is tried again.
 
 
 def test_a_failure_that_passes_is_not_noticed() -> None:
-    world = World({OAUTH: LOST})
+    context = Context({OAUTH: LOST})
 
     def recover(_: TokenRequest) -> None:
-        if len(world.requests) == 3:
-            world.answers[OAUTH] = metadata()
+        if len(context.requests) == 3:
+            context.answers[OAUTH] = metadata()
 
-    world.while_asked = recover
+    context.while_asked = recover
 
-    assert isinstance(world.get(), AccessToken)
-    assert world.asked == [OAUTH, OAUTH, OAUTH, TOKEN_URL]
+    assert isinstance(context.get(), AccessToken)
+    assert context.asked == [OAUTH, OAUTH, OAUTH, TOKEN_URL]
 
 
 def test_retry_after_is_honoured() -> None:
-    world = World({OAUTH: answer(503, retry_after="4000")})
-    error = failed(world, TokenEndpointUnavailableError)
+    context = Context({OAUTH: answer(503, retry_after="4000")})
+    error = failed(context, TokenEndpointUnavailableError)
 
     assert error.retry_after == 4000
-    assert world.asked == [OAUTH, OPENID]
+    assert context.asked == [OAUTH, OPENID]
 
 
 def test_one_deadline_bounds_reading_and_asking_together() -> None:
-    world = World({OAUTH: NOT_FOUND, OPENID: metadata()})
+    context = Context({OAUTH: NOT_FOUND, OPENID: metadata()})
 
     def take_long(_: TokenRequest) -> None:
-        world.clock.now += 12
+        context.clock.now += 12
 
-    world.while_asked = take_long
-    world.get()
+    context.while_asked = take_long
+    context.get()
 
-    assert [(request.timeout, request.total_seconds) for request in world.requests] == [(10.0, 20.0), (8.0, 8.0), (0.0, 0.0)]
+    assert [(request.timeout, request.total_seconds) for request in context.requests] == [(10.0, 20.0), (8.0, 8.0), (0.0, 0.0)]
 
 
 def test_a_read_after_the_deadline_gets_no_time() -> None:
-    world = World({OAUTH: NOT_FOUND}, deadline_seconds=10.0)
+    context = Context({OAUTH: NOT_FOUND}, deadline_seconds=10.0)
 
     def take_long(_: TokenRequest) -> None:
-        world.clock.now += 12
+        context.clock.now += 12
 
-    world.while_asked = take_long
-    failed(world, DiscoveryError)
+    context.while_asked = take_long
+    failed(context, DiscoveryError)
 
-    assert [(request.timeout, request.total_seconds) for request in world.requests] == [(10.0, 10.0), (0.0, 0.0)]
+    assert [(request.timeout, request.total_seconds) for request in context.requests] == [(10.0, 10.0), (0.0, 0.0)]
 
 
 MOVED = [NOT_FOUND, answer(410), answer(405), answer(308, location=NEW_URL), answer(200), answer(502), LOST]
@@ -300,46 +306,46 @@ def test_an_endpoint_that_moved_is_found_again_at_once(subtests: pytest.Subtests
     for gone in MOVED:
         with subtests.test(gone=gone):
             caplog.clear()
-            world = World()
-            world.get()
-            world.clock.now += 3600
-            world.answers |= {TOKEN_URL: gone, OAUTH: metadata(NEW_URL)}
+            context = Context()
+            context.get()
+            context.clock.now += 3600
+            context.answers |= {TOKEN_URL: gone, OAUTH: metadata(NEW_URL)}
             with caplog.at_level(logging.INFO, "prio_middleware"):
-                assert isinstance(world.get_another(), AccessToken)
+                assert isinstance(context.get_another(), AccessToken)
 
-            assert world.asked == [OAUTH, TOKEN_URL, TOKEN_URL, OAUTH, NEW_URL]
+            assert context.asked == [OAUTH, TOKEN_URL, TOKEN_URL, OAUTH, NEW_URL]
             said = [
                 record.getMessage() for record in caplog.records if vars(record).get("prio_event") == "token_endpoint_found"
             ]
             assert said == [f"The token endpoint of the client 'shop' is {NEW_URL}."]
-            world.clock.now += 3600
-            world.get_another()
-            assert world.asked[5:] == [NEW_URL]
+            context.clock.now += 3600
+            context.get_another()
+            assert context.asked[5:] == [NEW_URL]
 
 
 def test_an_error_comes_from_an_endpoint_that_still_exists(subtests: pytest.Subtests) -> None:
     refusals: list[TokenResponse] = [refused("invalid_client", 401), refused("invalid_scope"), answer(403), answer(429)]
     for refusal in refusals:
         with subtests.test(refusal=refusal):
-            world = World(deadline_seconds=0.1)
-            world.get()
-            world.clock.now += 3600
-            world.answers[TOKEN_URL] = refusal
+            context = Context(deadline_seconds=0.1)
+            context.get()
+            context.clock.now += 3600
+            context.answers[TOKEN_URL] = refusal
 
-            assert isinstance(world.get_another(), TokenError)
-            assert world.asked.count(OAUTH) == 1
+            assert isinstance(context.get_another(), TokenError)
+            assert context.asked.count(OAUTH) == 1
 
 
 def test_an_endpoint_that_is_where_it_was_is_not_asked_twice() -> None:
-    world = World()
-    world.get()
-    world.clock.now += 3600
-    world.answers[TOKEN_URL] = NOT_FOUND
-    error = world.get_another()
+    context = Context()
+    context.get()
+    context.clock.now += 3600
+    context.answers[TOKEN_URL] = NOT_FOUND
+    error = context.get_another()
 
     assert isinstance(error, TokenError)
     assert (error.url, error.status_code) == (TOKEN_URL, 404)
-    assert world.asked == [OAUTH, TOKEN_URL, TOKEN_URL, OAUTH]
+    assert context.asked == [OAUTH, TOKEN_URL, TOKEN_URL, OAUTH]
 
 
 def test_metadata_that_cannot_be_read_again_change_nothing(subtests: pytest.Subtests) -> None:
@@ -351,111 +357,111 @@ def test_metadata_that_cannot_be_read_again_change_nothing(subtests: pytest.Subt
     ]
     for unusable in unusables:
         with subtests.test(unusable=unusable):
-            world = World()
-            world.get()
-            world.clock.now += 3600
-            world.answers |= {TOKEN_URL: NOT_FOUND, OAUTH: unusable}
-            error = world.get_another()
+            context = Context()
+            context.get()
+            context.clock.now += 3600
+            context.answers |= {TOKEN_URL: NOT_FOUND, OAUTH: unusable}
+            error = context.get_another()
             assert isinstance(error, TokenError)
             assert error.url == TOKEN_URL
-            world.clock.now += 30
-            world.answers[TOKEN_URL] = token()
+            context.clock.now += 30
+            context.answers[TOKEN_URL] = token()
 
-            assert isinstance(world.get(), AccessToken)
-            assert world.discovery.token_url == TOKEN_URL
+            assert isinstance(context.get(), AccessToken)
+            assert context.discovery.token_url == TOKEN_URL
 
 
 def test_however_often_the_endpoint_fails_metadata_are_read_again_once_in_a_while() -> None:
-    world = World(failure_cooldown=0.0)
-    world.get()
-    world.clock.now += 3600
-    world.answers[TOKEN_URL] = NOT_FOUND
-    world.requests.clear()
+    context = Context(failure_cooldown=0.0)
+    context.get()
+    context.clock.now += 3600
+    context.answers[TOKEN_URL] = NOT_FOUND
+    context.requests.clear()
     for _ in range(50):
-        world.get_another()
-        world.clock.now += 2.0
+        context.get_another()
+        context.clock.now += 2.0
 
-    assert world.asked.count(TOKEN_URL) == 50
-    assert world.asked.count(OAUTH) <= 1 + 100 / REREAD_PAUSE
+    assert context.asked.count(TOKEN_URL) == 50
+    assert context.asked.count(OAUTH) <= 1 + 100 / REREAD_PAUSE
 
 
 def test_an_outage_of_the_endpoint_is_no_flood_of_metadata_requests() -> None:
-    world = World()
-    world.get()
-    world.clock.now += 3600
-    world.answers[TOKEN_URL] = LOST
-    world.requests.clear()
+    context = Context()
+    context.get()
+    context.clock.now += 3600
+    context.answers[TOKEN_URL] = LOST
+    context.requests.clear()
 
-    assert isinstance(world.get_another(), TokenEndpointUnavailableError)
-    assert 1 <= world.asked.count(OAUTH) <= 3
+    assert isinstance(context.get_another(), TokenEndpointUnavailableError)
+    assert 1 <= context.asked.count(OAUTH) <= 3
 
 
 def test_a_token_suspected_too_late_or_too_early_for_a_read_stays_suspect() -> None:
-    world = World({TOKEN_URL: NOT_FOUND})
-    world.get()
-    assert world.asked == [OAUTH, TOKEN_URL]  # read only just now
-    world.answers[OAUTH] = metadata(NEW_URL)
-    world.clock.now += REREAD_PAUSE
+    context = Context({TOKEN_URL: NOT_FOUND})
+    context.get()
+    assert context.asked == [OAUTH, TOKEN_URL]  # read only just now
+    context.answers[OAUTH] = metadata(NEW_URL)
+    context.clock.now += REREAD_PAUSE
 
-    assert isinstance(world.get(), AccessToken)
-    assert world.asked == [OAUTH, TOKEN_URL, OAUTH, NEW_URL]
+    assert isinstance(context.get(), AccessToken)
+    assert context.asked == [OAUTH, TOKEN_URL, OAUTH, NEW_URL]
 
 
-def test_a_suspect_token_at_the_deadline_stays_suspect_too() -> None:
-    world = World(deadline_seconds=5.0)
-    world.get()
-    world.clock.now += 3600
-    world.answers |= {TOKEN_URL: LOST, OAUTH: metadata(NEW_URL)}
+def test_a_suspect_token_at_the_deadline_stays_suspect() -> None:
+    context = Context(deadline_seconds=5.0)
+    context.get()
+    context.clock.now += 3600
+    context.answers |= {TOKEN_URL: LOST, OAUTH: metadata(NEW_URL)}
 
     def take_long(_: TokenRequest) -> None:
-        world.clock.now += 5
+        context.clock.now += 5
 
-    world.while_asked = take_long
-    assert isinstance(world.get_another(), TokenEndpointUnavailableError)
-    assert OAUTH not in world.asked[1:]
-    world.while_asked = lambda _: None
-    world.clock.now += 1
+    context.while_asked = take_long
+    assert isinstance(context.get_another(), TokenEndpointUnavailableError)
+    assert OAUTH not in context.asked[1:]
+    context.while_asked = lambda _: None
+    context.clock.now += 1
 
-    assert isinstance(world.get(), AccessToken)
-    assert world.asked[-2:] == [OAUTH, NEW_URL]
+    assert isinstance(context.get(), AccessToken)
+    assert context.asked[-2:] == [OAUTH, NEW_URL]
 
 
 def test_a_success_ends_the_suspicion() -> None:
-    world = World({TOKEN_URL: LOST})
+    context = Context({TOKEN_URL: LOST})
 
     def recover(request: TokenRequest) -> None:
-        if world.asked.count(TOKEN_URL) == 2:
-            world.answers[TOKEN_URL] = token()
+        if context.asked.count(TOKEN_URL) == 2:
+            context.answers[TOKEN_URL] = token()
 
-    world.while_asked = recover
-    world.get()
-    world.clock.now += 3600
-    world.get_another()
+    context.while_asked = recover
+    context.get()
+    context.clock.now += 3600
+    context.get_another()
 
-    assert world.asked == [OAUTH, TOKEN_URL, TOKEN_URL, TOKEN_URL]
+    assert context.asked == [OAUTH, TOKEN_URL, TOKEN_URL, TOKEN_URL]
 
 
 def test_wrong_credentials_are_read_again_from_their_file_and_the_metadata_are_not() -> None:
-    fresh = dataclasses.replace(kit.endpoint("rotated"), url=ISSUER)
-    world = World({TOKEN_URL: refused("invalid_client", 401)}, credentials_source=lambda *, force: fresh if force else None)
-    failed(world, CredentialsRefusedError)
+    fresh = dataclasses.replace(helpers.endpoint("rotated"), url=ISSUER)
+    context = Context({TOKEN_URL: refused("invalid_client", 401)}, credentials_source=lambda *, force: fresh if force else None)
+    failed(context, CredentialsRefusedError)
 
-    assert world.asked == [OAUTH, TOKEN_URL, TOKEN_URL]
+    assert context.asked == [OAUTH, TOKEN_URL, TOKEN_URL]
 
 
 def test_an_early_refresh_that_finds_no_metadata_costs_nothing() -> None:
-    world = World(refresh="ahead")
-    first = world.get()
-    world.clock.now += 3590
-    world.answers |= {TOKEN_URL: NOT_FOUND, OAUTH: LOST}
+    context = Context(refresh="ahead")
+    first = context.get()
+    context.clock.now += 3590
+    context.answers |= {TOKEN_URL: NOT_FOUND, OAUTH: LOST}
 
-    assert world.get() is first
+    assert context.get() is first
 
 
 def test_a_parameter_that_cannot_be_sent_is_a_configuration_error_still() -> None:
-    world = World()
+    context = Context()
     with pytest.raises(ConfigurationError):
-        world.get(TokenOptions(params=(("client_secret", "other"),)))
+        context.get(TokenOptions(params=(("client_secret", "other"),)))
 
 
 def test_an_issuer_over_plain_http_is_blocked(subtests: pytest.Subtests) -> None:
@@ -482,10 +488,10 @@ def test_errors_that_make_metadata_suspect(subtests: pytest.Subtests) -> None:
 
 
 def test_nothing_of_a_discovery_shows_the_secret() -> None:
-    world = World({TOKEN_URL: NOT_FOUND})
-    error = world.get()
+    context = Context({TOKEN_URL: NOT_FOUND})
+    error = context.get()
 
-    assert "s3cret!" not in repr([world.requests, error, world.tokens, vars(world.discovery)])
+    assert "s3cret!" not in repr([context.requests, error, context.tokens, vars(context.discovery)])
 
 
 def test_what_is_said_of_a_server_that_cannot_answer_now(subtests: pytest.Subtests) -> None:
@@ -501,7 +507,7 @@ def test_what_is_said_of_a_server_that_cannot_answer_now(subtests: pytest.Subtes
     ]
     for busy, said, seconds in rows:
         with subtests.test(busy=busy, said=said, seconds=seconds):
-            error = failed(World({OAUTH: busy}), TokenEndpointUnavailableError)
+            error = failed(Context({OAUTH: busy}), TokenEndpointUnavailableError)
 
             assert error.message == f"The authorization server's metadata are unavailable: {said}."
             assert error.remedy == "Check that this machine can reach the URL, then retry. No restart is needed."

@@ -12,7 +12,7 @@ from prio_middleware.oauth.effects import Effect, Pause, Post, Steps, Wait, arun
 from prio_middleware.oauth.single_flight import InFlightFetch, NoOutcome
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
-from tests.oauth.kit import URL
+from tests.oauth.helpers import URL
 
 EFFECTS: dict[str, Callable[[InFlightFetch], Effect]] = {
     "a token request": lambda _: Post(TokenRequest(URL, {}, b"", timeout=1, total_seconds=1)),

@@ -83,7 +83,7 @@ def test_anything_else_is_no_lifetime(subtests: pytest.Subtests) -> None:
             assert POLICY.lifetime(expires_in) is None
 
 
-def test_the_default_is_capped_too() -> None:
+def test_the_default_lifetime_is_capped() -> None:
     assert ExpiryPolicy(default_lifetime=300, max_lifetime=60).lifetime(None) == 60
 
 
@@ -130,7 +130,7 @@ def test_rules_that_make_no_sense_are_named(subtests: pytest.Subtests) -> None:
             ExpiryPolicy(**rules)
 
 
-def test_what_is_expected_is_said(subtests: pytest.Subtests) -> None:
+def test_an_error_names_the_expected_value(subtests: pytest.Subtests) -> None:
     rows: list[tuple[dict[str, Any], str]] = [
         ({"default_lifetime": 0}, "default_lifetime is 0; expected is a positive number of seconds."),
         ({"max_lifetime": -1}, "max_lifetime is -1; expected is a positive number of seconds."),

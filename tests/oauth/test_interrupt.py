@@ -18,8 +18,8 @@ import pytest
 from prio_middleware.oauth import effects, provider, single_flight
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.effects import no_threads
-from tests.oauth import kit
-from tests.oauth.kit import Server, token
+from tests.oauth import helpers
+from tests.oauth.helpers import Server, token
 
 FILES = {module.__file__ for module in (effects, provider, single_flight)}
 STEPS = 2000
@@ -71,7 +71,7 @@ def interrupted_threads(threads: type[AbstractContextManager[None]], stale: bool
     with ThreadPoolExecutor(1) as other:
         for at in range(STEPS):
             clock, server = Clock(), Server(token(), token(), token())
-            tokens, interrupt = kit.provider(clock), Interrupt(at)
+            tokens, interrupt = helpers.provider(clock), Interrupt(at)
             old = tokens.get_token(DEFAULT_OPTIONS, None, server) if stale else None
             if old:
                 tokens.invalidate(old)
@@ -80,7 +80,7 @@ def interrupted_threads(threads: type[AbstractContextManager[None]], stale: bool
             if not interrupt.where:
                 break
             clock.passed += 1.1
-            error = other.submit(tokens.get_token, DEFAULT_OPTIONS, old, server, max_wait=0.3).exception(kit.PATIENCE)
+            error = other.submit(tokens.get_token, DEFAULT_OPTIONS, old, server, max_wait=0.3).exception(helpers.TIMEOUT)
             if error is not None:
                 stuck.append(f"{interrupt.where} {error!r}")
     assert at > 50
@@ -97,7 +97,7 @@ def interrupted_tasks() -> list[str]:
 
     for at in range(STEPS):
         clock, server = Clock(), Server(token(), token(), token())
-        tokens, interrupt = kit.provider(clock), Interrupt(at)
+        tokens, interrupt = helpers.provider(clock), Interrupt(at)
         with interrupt.tracing():
             asyncio.run(tokens.aget_token(DEFAULT_OPTIONS, None, send))
         if not interrupt.where:
@@ -125,7 +125,7 @@ def test_after_an_interrupt_at_any_line_the_next_caller_gets_a_token(
 
 
 @pytest.mark.pitfall(id="interrupted-leader")
-def test_so_it_does_after_an_interrupted_task(caplog: pytest.LogCaptureFixture) -> None:
+def test_after_an_interrupted_task_the_next_caller_gets_a_token(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL, "asyncio")  # asyncio reports the interrupts of tasks that nothing awaits.
     with ThreadPoolExecutor(1) as own:
         assert own.submit(interrupted_tasks).result() == []
@@ -134,8 +134,8 @@ def test_so_it_does_after_an_interrupted_task(caplog: pytest.LogCaptureFixture) 
 
 @pytest.mark.pitfall(id="interrupted-leader")
 def test_a_caller_that_joins_a_fetch_that_nothing_started_waits_for_a_second_at_most() -> None:
-    clock = kit.Clock()
-    tokens = kit.provider(clock)
+    clock = helpers.Clock()
+    tokens = helpers.provider(clock)
     leader = tokens.acquire(DEFAULT_OPTIONS, None)
     next(leader)  # It is about to start the fetch.
     joiner = tokens.acquire(DEFAULT_OPTIONS, None)

@@ -12,7 +12,7 @@ from prio_middleware._util.redaction import URL_LIMIT, WITHHELD
 from prio_middleware._util.secret import Secret
 from prio_middleware.oauth.discovery import TOKEN_URL_LIMIT, Issuer, Unusable, find_token_url, well_known_urls
 from prio_middleware.oauth.token_response import RESPONSE_LIMIT, TokenResponse
-from tests.oauth.kit import answer
+from tests.oauth.helpers import answer
 
 ISSUER = "https://id.example/tenant"
 TOKEN_URL = "https://id.example/tenant/token"

@@ -19,7 +19,7 @@ from prio_middleware.telemetry.counters import ClientCounters
 from prio_middleware.telemetry.metrics import Telemetry
 from prio_middleware.telemetry.names import FETCH, WAIT
 from prio_middleware.telemetry.spans import FetchContext, ProviderState
-from tests.oauth.kit import answer, endpoint, refused, token
+from tests.oauth.helpers import answer, endpoint, refused, token
 from tests.oauth.shared.fleet import Fleet
 from tests.oauth.test_effects import REQUEST
 from tests.oauth.test_provider import LOST, Shop
@@ -137,7 +137,7 @@ def test_a_caller_that_starts_the_fetch_has_not_waited(recorder: Recorder) -> No
     assert recorder.spans(WAIT.name) == []
 
 
-def test_the_provider_tells_whose_wait_it_is(recorder: Recorder) -> None:
+def test_the_provider_reports_the_client_of_each_wait(recorder: Recorder) -> None:
     shop = Shop()
     leader, waiter = shop.by_hand(), shop.by_hand()
     next(leader)
@@ -330,7 +330,7 @@ def test_a_caller_that_waits_for_its_own_thread_fetches_for_its_own_reason(recor
     assert [attributes(fetch)["token.fetch.reason"] for fetch in recorder.spans(FETCH.name)] == ["rejected", "rejected"]
 
 
-def test_for_which_token_nothing_is_asked_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_cool_down_of_one_kind_of_token_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     shop = Shop(token(), refused("invalid_scope"))
     shop.token()
     with caplog.at_level(logging.WARNING):
@@ -339,7 +339,7 @@ def test_for_which_token_nothing_is_asked_is_told(caplog: pytest.LogCaptureFixtu
     assert "makes no token request for 10.0 s" in caplog.text
 
 
-def test_that_nothing_is_asked_for_a_while_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_cool_down_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         Shop(refused("invalid_client", 401)).get()
 

@@ -37,7 +37,7 @@ def test_what_is_not_named_is_left_open(subtests: pytest.Subtests) -> None:
             assert request_options({"prio": given}, "shop", URL) == options
 
 
-def test_what_is_wrong_is_said(subtests: pytest.Subtests) -> None:
+def test_an_invalid_option_is_described(subtests: pytest.Subtests) -> None:
     rows: list[tuple[Any, str]] = [
         ("scope", "expected a dict of options, got str"),
         ({"scop": "a"}, "there is no option 'scop'. Did you mean 'scope'?"),

@@ -29,8 +29,8 @@ from prio_middleware.oauth.shared.coordinator import RequestToken
 from prio_middleware.oauth.single_flight import GRACE, STARTING, NoOutcome, Outcome
 from prio_middleware.oauth.token_request import TokenEndpoint, TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
-from tests.oauth import kit
-from tests.oauth.kit import Clock, Server, answer, endpoint, inline, play, provider, refused, token
+from tests.oauth import helpers
+from tests.oauth.helpers import Clock, Server, answer, endpoint, inline, play, provider, refused, token
 
 LOST = TokenResponse(failure="ConnectError: refused")
 
@@ -490,7 +490,7 @@ def test_two_fetches_that_never_complete_are_a_failure_that_is_not_waited_for_ag
 
     error = end.value.value
     assert isinstance(error, TokenEndpointUnavailableError)
-    assert (error.client, error.url) == ("shop", kit.URL)
+    assert (error.client, error.url) == ("shop", helpers.URL)
     assert waiting.fetch.outcome is error
     held = shop.get()
     assert isinstance(held, TokenError)
@@ -640,7 +640,7 @@ def test_in_the_pace_a_token_that_still_works_is_used() -> None:
     assert shop.asked == 1
 
 
-def test_a_caller_that_waits_for_a_cancelled_leader_is_told() -> None:
+def test_a_caller_of_a_cancelled_leader_gets_an_error() -> None:
     shop = Shop()
     leader, waiter = shop.by_hand(), shop.by_hand()
     next(leader)
@@ -659,7 +659,7 @@ def test_a_rejected_token_that_is_shared_is_not_returned_to_its_caller() -> None
     assert shop.asked == 2
 
 
-def test_nor_where_there_is_no_other() -> None:
+def test_a_rejected_token_is_not_returned_where_there_is_no_other() -> None:
     shop = Shop(token(), refused("invalid_scope"))
     refused_token = shop.token()
 
@@ -694,7 +694,7 @@ def test_new_credentials_are_read_before_a_fetch_and_again_after_invalid_client(
     assert looks == [False, True]
 
 
-def test_any_401_makes_the_provider_look_for_new_credentials() -> None:
+def test_any_401_makes_the_provider_read_its_credentials_again() -> None:
     looks: list[bool] = []
 
     def credentials_source(*, force: bool) -> None:
@@ -1021,7 +1021,7 @@ def test_a_token_rejected_before_its_fetch_completes_is_returned_to_no_caller() 
         next(leader)
         waiting: Any = next(waiter)
         with pytest.raises(StopIteration):
-            leader.send(shop.server(kit.endpoint().request(DEFAULT_OPTIONS, 1.0, 0.0)))
+            leader.send(shop.server(helpers.endpoint().request(DEFAULT_OPTIONS, 1.0, 0.0)))
         landed.append(waiting.fetch.outcome)
         waiter.close()
 

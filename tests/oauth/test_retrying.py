@@ -8,8 +8,8 @@ from prio_middleware import AccessToken, CredentialsRefusedError, TokenError
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
-from tests.oauth.kit import Clock, answer, play, provider, refused, token
-from tests.oauth.kit import Server as Script
+from tests.oauth.helpers import Clock, answer, play, provider, refused, token
+from tests.oauth.helpers import Server as Script
 
 UNTIL = 30.0
 SILENCE = TokenResponse(failure="ReadTimeout: The read operation timed out")

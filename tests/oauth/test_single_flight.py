@@ -31,8 +31,8 @@ from prio_middleware.oauth.retry import PACE
 from prio_middleware.oauth.single_flight import InFlightFetch, NoOutcome
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
-from tests.oauth import kit
-from tests.oauth.kit import PATIENCE, Clock, Gate, SlowServer, answer, endpoint, provider, refused, token, until, wait_for
+from tests.oauth import helpers
+from tests.oauth.helpers import TIMEOUT, Clock, Gate, SlowServer, answer, endpoint, provider, refused, token, until, wait_for
 
 
 async def aget(tokens: ClientCredentialsProvider, server: SlowServer) -> AccessToken:
@@ -119,7 +119,7 @@ def test_threads_and_event_loops_of_both_kinds_share_one_fetch() -> None:
         server.arrived.wait()
         wait_for(lambda: tokens.counters.waiting == 5)
         server.gate.set()
-        serials = {call.result(PATIENCE).serial for call in calls}
+        serials = {call.result(TIMEOUT).serial for call in calls}
 
     assert len(serials) == 1
     assert len(server.requests) == 1
@@ -207,7 +207,7 @@ def test_a_thread_that_gives_up_leaves_the_fetch_running() -> None:
     tokens, server = provider(), SlowServer()
     with pytest.raises(TokenEndpointUnavailableError) as caught:
         tokens.get_token(DEFAULT_OPTIONS, None, server, max_wait=0.02)
-    assert (caught.value.client, caught.value.url) == ("shop", kit.URL)
+    assert (caught.value.client, caught.value.url) == ("shop", helpers.URL)
     assert tokens.report().fetching
     server.gate.set()
 
@@ -311,10 +311,10 @@ def test_closing_a_client_answers_its_callers_and_ends_its_fetch() -> None:
         closing = pool.submit(tokens.release, server, keep=True)
         for call in calls:
             with pytest.raises(ClientClosedError) as caught:
-                call.result(PATIENCE)
-            assert (caught.value.client, caught.value.url) == ("shop", kit.URL)
+                call.result(TIMEOUT)
+            assert (caught.value.client, caught.value.url) == ("shop", helpers.URL)
         server.gate.set()  # It gives no handle to cut it off with.
-        closing.result(PATIENCE)
+        closing.result(TIMEOUT)
 
     assert not tokens.report().fetching
     assert tokens.report().failure is None
@@ -363,9 +363,9 @@ def test_callers_of_another_client_keep_the_fetch_or_make_another(keep: bool, as
         clock.now += PACE
         tokens.release(closing.answer_task, keep=keep)
         closing.gate.set()
-        assert isinstance(second.result(PATIENCE), AccessToken)
+        assert isinstance(second.result(TIMEOUT), AccessToken)
         done.set()
-        first.result(PATIENCE)
+        first.result(TIMEOUT)
 
     assert (len(closing.requests), len(other.requests)) == asked
 
@@ -378,7 +378,7 @@ def test_closing_a_client_that_fetches_nothing_leaves_the_fetches_of_others_alon
         tokens.replace_credentials(endpoint())  # No caller joins that fetch any more.
         tokens.release(lambda _: None, keep=True)
         server.gate.set()
-        assert isinstance(call.result(PATIENCE), AccessToken)
+        assert isinstance(call.result(TIMEOUT), AccessToken)
 
 
 def test_closing_ends_a_fetch_with_credentials_that_were_replaced() -> None:
@@ -389,9 +389,9 @@ def test_closing_ends_a_fetch_with_credentials_that_were_replaced() -> None:
         tokens.replace_credentials(endpoint("rotated"))
         closing = pool.submit(tokens.release, server, keep=True)
         with pytest.raises(ClientClosedError):
-            call.result(PATIENCE)
+            call.result(TIMEOUT)
         server.gate.set()
-        closing.result(PATIENCE)
+        closing.result(TIMEOUT)
 
 
 # Threads.
@@ -451,7 +451,7 @@ def test_pauses_between_attempts_end_with_the_fetch() -> None:
         wait_for(lambda: len(server.requests) == 1)
         tokens.release(server, keep=True)
         with pytest.raises(ClientClosedError):
-            call.result(PATIENCE)
+            call.result(TIMEOUT)
     assert not tokens.report().fetching
 
 
@@ -543,7 +543,7 @@ def test_a_fetch_whose_loop_was_stopped_is_not_waited_for() -> None:
     server.gate.set()  # the stopped loop does not notice
     with ThreadPoolExecutor(2) as pool:
         waiting, blocking = pool.submit(call), pool.submit(get, tokens, server)
-        assert waiting.result(PATIENCE).serial == blocking.result(PATIENCE).serial
+        assert waiting.result(TIMEOUT).serial == blocking.result(TIMEOUT).serial
     assert len(server.requests) == 1
     assert loop.run_until_complete(starter).serial  # It goes on where it was.
     loop.close()
@@ -567,7 +567,7 @@ def test_a_waiter_whose_loop_is_closed_by_then_disturbs_no_other(caplog: pytest.
         trio.run(give_up)
         server.gate.set()
 
-        assert isinstance(leader.result(PATIENCE), AccessToken)
+        assert isinstance(leader.result(TIMEOUT), AccessToken)
 
     assert caplog.records == []
 

@@ -45,7 +45,7 @@ def kept(store: TokenCache, count: int) -> list[int]:
     return [number for number in range(count) if store.get(scoped(number)) is not None]
 
 
-def test_it_is_bounded_and_evicts_the_oldest_of_those_that_nobody_used(subtests: pytest.Subtests) -> None:
+def test_the_store_is_bounded_and_evicts_the_oldest_unused_token(subtests: pytest.Subtests) -> None:
     for limit in (1, 2, 3, 8):
         with subtests.test(limit=limit):
             store = TokenCache(limit)
@@ -86,7 +86,7 @@ def test_a_token_that_is_fetched_anew_keeps_its_place() -> None:
     assert kept(store, 7) == [0, 4, 5, 6]
 
 
-def test_what_was_dropped_takes_no_place_and_is_not_looked_up(subtests: pytest.Subtests) -> None:
+def test_a_dropped_token_takes_no_space_and_is_not_found(subtests: pytest.Subtests) -> None:
     for how in ("drop", "clear"):
         with subtests.test(how=how):
             store = filled(2, 2)
@@ -116,7 +116,7 @@ def test_a_token_that_another_thread_has_not_queued_yet_is_not_evicted() -> None
     assert len(store) == 2
 
 
-def test_what_is_looked_up_is_what_another_thread_has_put_meanwhile() -> None:
+def test_a_lookup_finds_the_token_that_another_thread_stored() -> None:
     newer = expiring(10.0)
 
     class Late(dict[TokenOptions, AccessToken]):

@@ -31,7 +31,7 @@ def test_a_later_token_has_a_larger_serial() -> None:
     assert second.serial > first.serial
 
 
-def test_it_shows_its_type_and_not_its_value() -> None:
+def test_a_token_shows_its_type_and_not_its_value() -> None:
     token = AccessToken(Secret("canary"), "DPoP")
 
     assert token.authorization() == "DPoP canary"

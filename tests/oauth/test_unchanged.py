@@ -14,7 +14,7 @@ from prio_middleware._util.clock import using
 from prio_middleware.httpx import client
 from prio_middleware.oauth.provider import UNCHANGED_PAUSE
 from prio_middleware.settings import ClientSettings
-from tests.oauth.kit import Clock, Server, play, provider, token
+from tests.oauth.helpers import Clock, Server, play, provider, token
 from tests.transports.matrix import settings
 
 SAME = token(3600)

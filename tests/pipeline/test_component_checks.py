@@ -70,7 +70,7 @@ def test_a_guard_that_is_missing_or_behind_the_provider_is_named(subtests: pytes
             assert 'waive=["' in str(error.remedy)
 
 
-def test_in_front_of_the_provider_any_order_will_do_and_subclasses_too(
+def test_guards_and_their_subclasses_may_precede_the_provider_in_any_order(
     subtests: pytest.Subtests, caplog: pytest.LogCaptureFixture
 ) -> None:
     orders: list[list[Any]] = [
@@ -205,7 +205,7 @@ class Nested:
         pass
 
 
-def test_class_methods_can_be_misspelt_too() -> None:
+def test_a_misspelt_class_method_is_refused() -> None:
     assert "Nested.on_respose is never called" in refusal(HTTPS, ORIGIN, Nested(), PROVIDER, INJECTOR).message
 
 

@@ -24,7 +24,7 @@ from prio_middleware.middleware.revocation.refusal import Refusal
 from prio_middleware.middleware.revocation.rules import RFC6749_REFUSALS
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.telemetry.counters import MetricsRegistry
-from tests.oauth import kit
+from tests.oauth import helpers
 
 PROVIDER = StaticTokenProvider("fixed")
 
@@ -118,7 +118,7 @@ def test_a_request_that_bypasses_meets_only_the_components_before() -> None:
     assert notes == ["first request", "guard request", "guard response", "first response"]
 
 
-def test_a_new_token_is_needed_only_where_our_token_was_rejected(subtests: pytest.Subtests) -> None:
+def test_only_a_rejected_token_needs_a_new_one(subtests: pytest.Subtests) -> None:
     for refusal, token, wanted in [
         (Refusal(403), AccessToken(Secret("t")), True),
         (Refusal(403, complete=False), AccessToken(Secret("t")), False),
@@ -167,7 +167,7 @@ def test_what_has_but_one_function_of_a_provider_is_none(function: str) -> None:
     assert unguarded([component, PROVIDER, HeaderInjector()]).provider is PROVIDER
 
 
-def test_the_look_for_the_caller_s_own_header_is_spared_where_the_injector_comes_first(subtests: pytest.Subtests) -> None:
+def test_the_caller_s_own_header_is_not_searched_where_the_injector_comes_first(subtests: pytest.Subtests) -> None:
     rows: list[tuple[list[Any], bool]] = [
         ([HeaderInjector()], True),
         ([Listener(), HeaderInjector()], True),
@@ -216,27 +216,27 @@ def test_send_observers_are_components_with_before_send_and_after_send() -> None
     assert unguarded([other, watcher, PROVIDER, HeaderInjector()]).send_observers == (watcher,)
 
 
-def test_it_counts_under_the_name_of_its_client() -> None:
+def test_a_pipeline_counts_under_the_name_of_its_client() -> None:
     registry = MetricsRegistry()
-    pipeline = unguarded([kit.provider(), HeaderInjector()], registry=registry)
+    pipeline = unguarded([helpers.provider(), HeaderInjector()], registry=registry)
     assert pipeline.counters is pipeline.provider.counters is registry.client("shop")
 
 
 def test_without_a_registry_pipelines_of_one_name_do_not_share_their_counts() -> None:
-    one, other = (unguarded([kit.provider(), HeaderInjector()]) for _ in range(2))
+    one, other = (unguarded([helpers.provider(), HeaderInjector()]) for _ in range(2))
     assert one.counters is one.provider.counters is not other.counters
     assert one.counters.name == other.counters.name == "shop"
 
 
 def test_pipelines_of_one_provider_share_its_counts() -> None:
-    provider = kit.provider()
+    provider = helpers.provider()
     one, other = (unguarded([provider, HeaderInjector()]) for _ in range(2))
     assert one.counters is other.counters is provider.counters
 
 
 def test_components_that_count_count_for_the_pipelines_client() -> None:
     handler = RevocationHandler(RFC6749_REFUSALS)
-    assert unguarded([handler, kit.provider(), HeaderInjector()]).counters is handler.counters
+    assert unguarded([handler, helpers.provider(), HeaderInjector()]).counters is handler.counters
 
 
 def test_response_hooks_get_the_exchange_and_the_response() -> None:
@@ -263,5 +263,5 @@ def test_an_exchange_is_the_default_client_s_unless_named_and_has_two_attempts_a
     assert [vars(call)[name] for name in ("attempt", "rejected_token", "refusal")] == [2, None, None]
 
 
-def test_it_shows_what_it_is_made_of() -> None:
+def test_the_repr_of_a_pipeline_shows_its_components() -> None:
     assert repr(unguarded([PROVIDER, HeaderInjector()])) == "Pipeline([StaticTokenProvider, HeaderInjector])"

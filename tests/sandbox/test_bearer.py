@@ -61,7 +61,7 @@ async def test_a_token_expires(caller: Caller, clock: Clock) -> None:
     assert (after.status_code, code(after)) == (401, "TOKEN_EXPIRED")
 
 
-async def test_revoked_and_forbidden_look_alike(caller: Caller, app: SandboxApp) -> None:
+async def test_revoked_and_forbidden_calls_get_the_same_answer(caller: Caller, app: SandboxApp) -> None:
     token = await caller.token()
     forbidden = await caller.call("GET", "/reports/sales", token)
     app.admin.revoke()

@@ -60,7 +60,7 @@ async def test_requests_are_kept_with_what_they_carried(caller: Caller, app: San
 
 
 @pytest.mark.parametrize("options", [SandboxOptions(api_delay=3600)])
-async def test_how_many_were_under_way_at_one_time(caller: Caller, app: SandboxApp) -> None:
+async def test_simultaneous_calls_are_counted(caller: Caller, app: SandboxApp) -> None:
     async with anyio.create_task_group() as tasks:
         for _ in range(5):
             tasks.start_soon(caller.send, "GET", "/system/ping")

@@ -172,7 +172,7 @@ async def test_the_secret_comes_back_in_the_description(caller: Caller, app: San
     assert caller.account.client_secret in (await caller.ask()).json()["error_description"]
 
 
-async def test_a_fault_spoils_refusals_too(caller: Caller, app: SandboxApp) -> None:
+async def test_a_fault_applies_to_refusals(caller: Caller, app: SandboxApp) -> None:
     app.admin.fail_tokens("token_type_mac")
     response = await caller.send("POST", caller.token_url, headers=basic("nobody", "x"), json=CLIENT_CREDENTIALS)
 
@@ -235,7 +235,7 @@ async def test_where_a_redirect_leads(caller: Caller, app: SandboxApp) -> None:
     assert (await caller.ask()).headers["location"] == "https://thief.example/token"
 
 
-async def test_faults_come_in_their_order_as_often_as_told(caller: Caller, app: SandboxApp) -> None:
+async def test_faults_occur_in_their_order_and_number(caller: Caller, app: SandboxApp) -> None:
     app.admin.fail_tokens("unavailable", times=2)
     app.admin.fail_tokens("html")
     statuses = [(await caller.ask()).status_code for _ in range(4)]

@@ -70,7 +70,7 @@ def token_request(variables: dict[str, str]) -> int:
 @pytest.mark.parametrize(
     ("number", "arguments"), [(signal.SIGINT, []), (signal.SIGTERM, ["--no-tls", "--no-limits", "--lifetime", "5"])]
 )
-def test_it_serves_until_a_signal(number: int, arguments: list[str]) -> None:
+def test_the_sandbox_serves_until_a_signal(number: int, arguments: list[str]) -> None:
     before = signal.getsignal(number)
     status, _, answered = serve(arguments, {}, number)
 

@@ -46,12 +46,12 @@ def test_a_served_sandbox_knows_its_issuer() -> None:
     assert Sandbox(SandboxOptions(issuer="https://issuer.example")).issuer == "https://issuer.example"
 
 
-async def test_no_other_place_has_them(caller: Caller) -> None:
+async def test_no_other_url_has_the_metadata(caller: Caller) -> None:
     for path in ("/.well-known/oauth-authorization-server", f"{BASE}/.well-known/oauth-authorization-server"):
         assert (await caller.send("GET", f"{URL}{path}")).status_code == 404
 
 
-async def test_reading_them_needs_no_token(caller: Caller, app: SandboxApp) -> None:
+async def test_reading_the_metadata_needs_no_token(caller: Caller, app: SandboxApp) -> None:
     for place in PLACES:
         await caller.send("GET", place)
 

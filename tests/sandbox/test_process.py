@@ -25,7 +25,7 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-def test_it_is_served_and_driven_like_any_other(sandbox: Sandbox) -> None:
+def test_a_sandbox_in_a_process_works_as_one_in_a_thread(sandbox: Sandbox) -> None:
     headers = basic(sandbox.client_id, sandbox.client_secret)
     with httpx.Client(verify=sandbox.ssl_context(), base_url=sandbox.base_url) as client:
         answer = client.post(sandbox.token_url, json=CLIENT_CREDENTIALS, headers=headers).json()
@@ -40,7 +40,7 @@ def test_it_is_served_and_driven_like_any_other(sandbox: Sandbox) -> None:
     assert [seen.client_id for seen in sandbox.admin.token_requests()] == [sandbox.client_id]
 
 
-def test_a_mistake_is_told(sandbox: Sandbox) -> None:
+def test_a_mistake_is_an_error_of_the_parent(sandbox: Sandbox) -> None:
     with pytest.raises(ConfigurationError, match="'dorp'") as refused:
         sandbox.admin.fail_api("dorp")
     with pytest.raises(TypeError):
@@ -69,7 +69,7 @@ def test_the_error_is_what_the_process_says() -> None:
 
 
 @pytest.mark.parametrize("program", ["", "print()", "import os; os._exit(3)"])
-def test_a_process_that_ends_without_a_word(program: str) -> None:
+def test_a_process_that_ends_without_output_is_an_error(program: str) -> None:
     with pytest.raises(ConfigurationError, match="process has ended"):
         ServerProcess(SandboxOptions(), Listen(), python(program))
 

@@ -86,12 +86,12 @@ def test_the_authority_is_a_file_while_the_sandbox_runs() -> None:
     ("certificate", "message"),
     [("expired", "expired"), ("foreign", "self-signed|self signed|unable to get local issuer"), ("wrong_host", "mismatch")],
 )
-def test_certificates_that_nobody_should_accept(certificate: Certificate, message: str) -> None:
+def test_invalid_certificates_are_not_accepted(certificate: Certificate, message: str) -> None:
     with Sandbox(certificate=certificate) as sandbox, pytest.raises(httpx.ConnectError, match=message):
         httpx.get(f"{sandbox.base_url}/system/ping", verify=sandbox.ssl_context())
 
 
-def test_nobody_else_trusts_the_authority(sandbox: Sandbox) -> None:
+def test_the_authority_is_not_trusted_by_default(sandbox: Sandbox) -> None:
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{sandbox.base_url}/system/ping")
 
@@ -165,7 +165,7 @@ def serving() -> int:
     return sum(thread.name == "prio-sandbox" for thread in threading.enumerate())
 
 
-def test_the_stop_waits_for_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stop_does_not_wait_for_open_connections(caplog: pytest.LogCaptureFixture) -> None:
     before = serving()
     with Sandbox() as sandbox, open_client(sandbox) as client:
         silent = socket.create_connection(("127.0.0.1", urlsplit(sandbox.url).port or 0))
@@ -226,7 +226,7 @@ def test_a_sandbox_runs_once_at_a_time_and_can_be_started_again() -> None:
         assert httpx.get(f"{sandbox.base_url}/system/ping").status_code == 200
 
 
-def test_it_listens_on_this_machine_alone() -> None:
+def test_a_sandbox_listens_on_loopback_addresses_only() -> None:
     with pytest.raises(ConfigurationError, match=r"'0\.0\.0\.0'"):
         Sandbox(host="0.0.0.0")
 

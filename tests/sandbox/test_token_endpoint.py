@@ -170,7 +170,7 @@ async def test_an_account_added_later(caller: Caller, app: SandboxApp) -> None:
     assert (await caller.ask(late)).status_code == 200
 
 
-async def test_who_hangs_up_in_the_middle_of_a_request_breaks_nothing(caller: Caller, app: SandboxApp) -> None:
+async def test_a_client_that_hangs_up_in_a_request_does_no_harm(caller: Caller, app: SandboxApp) -> None:
     messages = iter([{"type": "http.request", "body": b'{"grant', "more_body": True}, {"type": "http.disconnect"}])
     sent: list[Any] = []
 

@@ -15,6 +15,7 @@ CALLS = Figure("Calls", r"^(\d+) calls$", r"\1")
 
 @pytest.fixture(autouse=True)
 def _paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (ROOT / ".cache").mkdir(exist_ok=True)
     monkeypatch.setattr(proof, "PAGE", ROOT / ".cache" / f"{tmp_path.name}.md")
     monkeypatch.setattr(proof, "RESULTS", tmp_path)
 

@@ -22,7 +22,7 @@ def names(settings: ClientSettings) -> list[str]:
     return [type(component).__name__ for component in build_pipeline(settings).components]
 
 
-def test_it_is_off_unless_there_are_settings_for_it() -> None:
+def test_the_budget_guard_is_off_without_settings() -> None:
     assert guards(ClientSettings(**OWN)) == []
 
 
@@ -75,7 +75,7 @@ def test_telemetry_knows_what_the_server_takes_from_all(subtests: pytest.Subtest
             assert build_pipeline(ClientSettings(**values)).counters.client_error_limit == limit
 
 
-def test_its_place_is_after_the_https_enforcer() -> None:
+def test_the_budget_guard_stands_after_the_https_enforcer() -> None:
     assert names(ClientSettings(**OWN, budget_guard={}))[:3] == ["HTTPSEnforcer", "BudgetGuard", "OriginGuard"]
 
 

@@ -298,7 +298,7 @@ class TestSecretFiles:
                 ClientSettings(client_id="shop", client_secret_file=name)
 
     @pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o400, False), (0o440, False), (0o640, True), (0o604, True)])
-    def test_one_that_others_may_read_draws_a_warning(
+    def test_a_secret_file_that_others_may_read_causes_a_warning(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, warned: bool
     ) -> None:
         path = tmp_path / "secret"
@@ -311,7 +311,7 @@ class TestSecretFiles:
 
     @pytest.mark.parametrize(("secret", "warned"), [("Q", True), ("Q7z", True), ("Q7z8", False)])
     @pytest.mark.parametrize("key", ["client_secret", "client_secret_file"])
-    def test_one_too_short_to_be_masked_draws_a_warning(
+    def test_a_secret_too_short_to_be_masked_causes_a_warning(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture, key: str, secret: str, warned: bool
     ) -> None:
         path = tmp_path / "secret"
@@ -321,7 +321,7 @@ class TestSecretFiles:
         assert (f"The {key} of the client 'default' has fewer than 4 characters" in caplog.text) is warned
         assert "Q" not in caplog.text
 
-    def test_one_on_a_read_only_mount_draws_none(
+    def test_a_secret_file_on_a_read_only_mount_causes_no_warning(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Kubernetes mounts secrets with mode 0644 and read-only: a warning would ask for what no user can do."""
@@ -333,7 +333,7 @@ class TestSecretFiles:
         assert caplog.text == ""
 
 
-def test_they_do_not_change() -> None:
+def test_settings_are_immutable() -> None:
     client = ClientSettings(**OWN)
     with pytest.raises(TypeError, match="Settings are immutable"):
         client.scope = "a"

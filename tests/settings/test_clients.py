@@ -22,7 +22,7 @@ def test_a_named_client_inherits_the_top_level() -> None:
     assert (berlin.app.name, berlin.app.version) == ("shop", "2")
 
 
-def test_it_does_not_inherit_credentials() -> None:
+def test_a_named_client_inherits_no_credentials() -> None:
     with pytest.raises(ConfigurationError) as caught:
         Settings.from_values(client_id="top", client_secret="s", clients={"berlin": {"scope": "a"}})
     assert "client 'berlin': client_id: missing" in str(caught.value)

@@ -18,7 +18,7 @@ RFC = {**OWN, "preset": "rfc6749", "base_url": "https://api.example.com"}
 PRESETS: list[dict[str, Any]] = [OWN, RFC]
 
 
-def test_it_takes_the_place_of_the_token_url(subtests: pytest.Subtests) -> None:
+def test_an_issuer_replaces_the_token_url(subtests: pytest.Subtests) -> None:
     for values in PRESETS:
         with subtests.test(str(values)):
             client = ClientSettings(**values, issuer=ISSUER, discovery=True)

@@ -136,7 +136,7 @@ def test_what_has_an_effect_is_none(subtests: pytest.Subtests) -> None:
             assert ClientSettings(**own(given)).client_id == "shop"
 
 
-def test_models_in_place_of_tables_are_looked_into() -> None:
+def test_models_in_place_of_tables_are_checked() -> None:
     with pytest.raises(ConfigurationError, match=r"budget_guard\.share: .*did you mean"):
         ClientSettings(**OWN, **OTHER, budget_guard=BudgetGuardTable(share=0.5))
 

@@ -32,7 +32,7 @@ def test_rules_may_be_given_as_a_table_or_as_text(subtests: pytest.Subtests) -> 
             assert client(renew_on=given).renew_on == READ
 
 
-def test_they_come_from_files_and_variables_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refusal_rules_come_from_files_and_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "prio.toml").write_text(
         'client_id = "shop"\nclient_secret = "s3cret"\nrenew_on = { 401 = "any", 403 = ["token_revoked"] }\n'
         'path_templates = ["/products/{product}/prices"]\n'
@@ -98,7 +98,7 @@ def test_a_template_is_a_path_with_whole_segments_in_braces(subtests: pytest.Sub
             client(path_templates=value)
 
 
-def test_the_pipeline_has_them() -> None:
+def test_the_pipeline_uses_the_refusal_rules() -> None:
     handler = next(
         one
         for one in build_pipeline(client(renew_on={404: "any", 403: ["gone"]})).components

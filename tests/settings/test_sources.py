@@ -243,10 +243,10 @@ class TestDotenv:
         write("staging.env", "PRIO_CLIENT_ID=shop\nPRIO_CLIENT_SECRET=s\n")
         assert Settings(env_file="staging.env").provenance()["client_id"] == "PRIO_CLIENT_ID in staging.env"
 
-    def test_one_that_is_named_must_be_there(self, complaint: Callable[..., str]) -> None:
+    def test_a_named_dotenv_file_must_exist(self, complaint: Callable[..., str]) -> None:
         assert "absent.env cannot be read" in complaint(env_file="absent.env")
 
-    def test_a_directory_of_that_name_is_somebody_elses(self, directory: Path) -> None:
+    def test_a_directory_named_dotenv_is_ignored(self, directory: Path) -> None:
         (directory / ".env").mkdir()
         assert Settings(client_id="shop", client_secret="s").client().client_id == "shop"
 
@@ -286,7 +286,7 @@ class TestPipes:
         os.mkfifo(".env")
         assert ".env is a pipe without data" in complaint()
 
-    def test_nor_is_a_writer_waited_for_who_never_ends(
+    def test_a_pipe_whose_writer_never_ends_is_an_error_after_a_while(
         self, directory: Path, monkeypatch: pytest.MonkeyPatch, complaint: Callable[..., str]
     ) -> None:
         wait_shortly(monkeypatch)
@@ -311,10 +311,10 @@ class TestSecretsDirectory:
         assert settings.client("berlin").client_id == "berlin"
         assert settings.provenance()["client_secret"] == "PRIO_CLIENT_SECRET in run"
 
-    def test_it_must_be_there(self, complaint: Callable[..., str]) -> None:
+    def test_the_secrets_directory_must_exist(self, complaint: Callable[..., str]) -> None:
         assert "absent cannot be read (No such file or directory); expected a directory" in complaint(secrets_dir="absent")
 
-    def test_it_must_be_a_directory(self, write: Write, complaint: Callable[..., str]) -> None:
+    def test_the_secrets_directory_must_be_a_directory(self, write: Write, complaint: Callable[..., str]) -> None:
         write("file", "x")
         assert "file cannot be read (Not a directory); expected a directory" in complaint(secrets_dir="file")
 
@@ -327,7 +327,7 @@ class TestEmptyVariables:
     """Compose files set a variable to nothing where its own is not set."""
 
     @pytest.mark.pitfall(id="empty-variable")
-    def test_they_are_not_set(self, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_empty_variables_are_not_set(self, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
         write(".env", "PRIO_SCOPE=\nPRIO_PROXY=\nPRIO_CLIENTS__BERLIN=\n")
         write("prio.toml", TOML + 'scope = "from-toml"\n')
         for name in ("CLIENT_ID", "CLIENT_SECRET", "CONFIG", "ENV_FILE", "SECRETS_DIR", "APP__NAME", "READ_TIMEOUT", "SCOPEE"):
@@ -335,7 +335,7 @@ class TestEmptyVariables:
         client = Settings().client()
         assert (client.client_id, client.scope) == ("from-toml", "from-toml")
 
-    def test_they_are_named_where_something_is_missing(
+    def test_empty_variables_are_named_where_a_setting_is_missing(
         self, complaint: Callable[..., str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("PRIO_CLIENT_SECRET", "")
@@ -362,11 +362,13 @@ class TestSourcesNamedByVariables:
                 assert expected in complaint()
                 assert f"{name}: " in complaint()
 
-    def test_so_does_one_about_a_source_that_dotenv_names(self, write: Write, complaint: Callable[..., str]) -> None:
+    def test_an_error_names_the_variable_of_a_source_that_dotenv_names(
+        self, write: Write, complaint: Callable[..., str]
+    ) -> None:
         write(".env", "PRIO_CONFIG=absent.toml\n")
         assert "PRIO_CONFIG in .env: absent.toml cannot be read" in complaint()
 
-    def test_or_an_argument(self, complaint: Callable[..., str]) -> None:
+    def test_an_error_names_the_argument_of_a_source(self, complaint: Callable[..., str]) -> None:
         assert "argument config: absent.toml cannot be read" in complaint(config="absent.toml")
 
 
@@ -388,7 +390,7 @@ class TestVariablesOfServices:
     }
 
     @pytest.mark.pitfall(id="service-variables")
-    def test_they_are_ignored(self, directory: Path, subtests: pytest.Subtests) -> None:
+    def test_variables_of_services_are_ignored(self, directory: Path, subtests: pytest.Subtests) -> None:
         for service in SERVICES:
             with subtests.test(str(service)), pytest.MonkeyPatch.context() as monkeypatch:
                 for name, value in self.SERVICE.items():
@@ -397,14 +399,16 @@ class TestVariablesOfServices:
                 assert settings.client().token_store is None
                 assert list(settings.clients) == ["default"]
 
-    def test_they_are_not_told_when_something_is_missing(
+    def test_variables_of_services_are_not_named_where_a_setting_is_missing(
         self, complaint: Callable[..., str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for name, value in self.SERVICE.items():
             monkeypatch.setenv(f"PRIO_REDIS_{name}", value)
         assert "REDIS" not in complaint(client_id="shop")
 
-    def test_one_that_is_no_address_is_a_slip(self, complaint: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_value_that_is_no_address_is_an_error(
+        self, complaint: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("PRIO_TOKEN_STORE_PORT", "6379")
         assert "PRIO_TOKEN_STORE_PORT: no such variable" in complaint(client_id="shop", client_secret="s")
 

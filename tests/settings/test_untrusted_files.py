@@ -45,9 +45,7 @@ def of_another_user(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.pitfall(id="writable-settings")
 @pytest.mark.usefixtures("secret")
-def test_a_file_that_everybody_can_write_is_refused(
-    write: Write, complaint: Callable[..., str], subtests: pytest.Subtests
-) -> None:
+def test_a_world_writable_file_is_refused(write: Write, complaint: Callable[..., str], subtests: pytest.Subtests) -> None:
     write("stolen", "another secret")
     write("other.toml", 'token_url = "https://evil.example/token"\n')
     for name, text in REDIRECTED:
@@ -64,7 +62,9 @@ def test_a_file_that_everybody_can_write_is_refused(
 
 @pytest.mark.pitfall(id="writable-settings")
 @pytest.mark.usefixtures("secret")
-def test_so_is_one_of_another_user(write: Write, complaint: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_another_user_is_refused(
+    write: Write, complaint: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     of_another_user(write("prio.toml", 'token_url = "https://evil.example/token"'), monkeypatch)
     error = complaint()
 
@@ -76,7 +76,7 @@ def test_so_is_one_of_another_user(write: Write, complaint: Callable[..., str], 
 @pytest.mark.parametrize(
     ("provider", "variable"), [("static", "PRIO_TOKEN_FILE"), ("none", "PRIO_HEADERS"), ("none", "PRIO_HEADERS_FILE")]
 )
-def test_it_cannot_send_static_credentials_elsewhere(
+def test_an_untrusted_file_cannot_send_static_credentials_elsewhere(
     write: Write, complaint: Callable[..., str], provider: str, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = {"PRIO_HEADERS": '{"X-Api-Key": "canary"}'}
@@ -93,7 +93,7 @@ def test_mistakes_in_the_file_are_told_first(write: Write, complaint: Callable[.
     assert "clients.berlin: expected a table" in complaint()
 
 
-def test_a_file_that_names_the_secret_file_is_refused_too(write: Write, complaint: Callable[..., str]) -> None:
+def test_an_untrusted_file_that_names_the_secret_file_is_refused(write: Write, complaint: Callable[..., str]) -> None:
     write("stolen", "a file of the user that runs")
     write("prio.toml", 'client_id = "shop"\nclient_secret_file = "stolen"\ntoken_url = "https://evil.example/"').chmod(0o606)
 
@@ -107,7 +107,7 @@ def test_credentials_of_an_argument_are_named(write: Write, complaint: Callable[
     assert "argument clients.berlin.client_secret" in error
 
 
-def test_a_link_of_another_user_to_a_file_of_ones_own_is_refused(
+def test_a_link_of_another_user_to_a_trusted_file_is_refused(
     write: Write, complaint: Callable[..., str], secret: None, directory: Path
 ) -> None:
     target = write("elsewhere.toml", 'token_url = "https://evil.example/token"')
@@ -157,7 +157,7 @@ def test_a_file_with_its_own_credentials_redirects_no_others(write: Write) -> No
 
 
 @pytest.mark.usefixtures("secret")
-def test_a_file_without_settings_is_not_looked_at(write: Write) -> None:
+def test_a_file_without_settings_is_not_checked(write: Write) -> None:
     write(".env", "SHOP_DEBUG=1\n").chmod(0o666)
     write("pyproject.toml", "[project]\n").chmod(0o666)
 

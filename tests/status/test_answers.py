@@ -119,7 +119,7 @@ def test_the_page_needs_no_more_than_that() -> None:
     assert re.findall(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|new Function|https?://", script) == []
 
 
-def test_what_is_not_asked_for_is_not_looked_at() -> None:
+def test_unrequested_parts_are_not_computed() -> None:
     def unexpected() -> Status:
         raise AssertionError
 
@@ -159,7 +159,7 @@ class TestManyClients:
         found = selected("q=tenant-49&limit=2&offset=1")
         assert (names(found), found["matching"]) == (["tenant-490", "tenant-491"], 11)
 
-    def test_and_by_their_condition(self) -> None:
+    def test_clients_are_found_by_their_condition(self) -> None:
         found = selected("level=bad")
         assert names(found) == ["berlin"]
         assert found["levels"]["bad"] == found["matching"] == 1
@@ -167,7 +167,7 @@ class TestManyClients:
     def test_without_a_query_all_are_sent(self) -> None:
         assert len(names(selected(""))) == len(names(selected("unknown=1"))) == 500
 
-    def test_a_query_that_is_none_is_told(self, subtests: pytest.Subtests) -> None:
+    def test_an_invalid_query_is_an_error(self, subtests: pytest.Subtests) -> None:
         for query in ("limit=x", "limit=-1", "offset=1e3", "level=worse", f"limit={'9' * 5000}"):
             with subtests.test(query[:20]):
                 answer = respond("GET", "/status.json", "/status", many, query=query)

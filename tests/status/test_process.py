@@ -10,7 +10,7 @@ import pytest
 from prio_middleware.web.status.report import this_process
 
 
-def test_it_says_who_speaks() -> None:
+def test_the_process_is_named() -> None:
     mine = this_process()
     assert (mine.pid, mine.host, mine.version) == (os.getpid(), socket.gethostname(), version("prio-middleware"))
     assert mine.started_at <= time.time()
@@ -33,7 +33,7 @@ def test_a_forked_process_began_with_the_fork() -> None:
     assert this_process() == parent
 
 
-def test_so_did_one_that_ran_no_fork_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forked_process_without_fork_hooks_began_with_the_fork(monkeypatch: pytest.MonkeyPatch) -> None:
     unknown = -time.time_ns()
     monkeypatch.setattr(os, "getpid", lambda: unknown)
     before = time.time()

@@ -92,7 +92,7 @@ def test_what_was_counted_before_is_not_reported_after_it_was_dropped() -> None:
     assert new.client_errors.count() == 0
 
 
-def test_a_forked_process_starts_from_zero_where_nobody_runs_the_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forked_process_without_fork_hooks_starts_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     registry = MetricsRegistry()
     counters = registry.client("shop")
     at_hand = counters.acquisitions
@@ -122,7 +122,7 @@ def test_a_forked_process_starts_from_zero_at_once() -> None:
     assert counters.acquisitions["cached"] == 5
 
 
-def test_a_provider_of_somebody_elses_need_not_tell_its_name(subtests: pytest.Subtests) -> None:
+def test_a_custom_provider_needs_no_name(subtests: pytest.Subtests) -> None:
     class Provider:
         pass
 

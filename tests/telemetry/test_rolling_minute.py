@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from prio_middleware.telemetry.counters import RollingMinute
-from tests.oauth.kit import Clock
+from tests.oauth.helpers import Clock
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_a_slot_that_is_used_again_starts_from_zero(clock: Clock) -> None:
     assert minute.count() == 60
 
 
-def test_it_is_never_too_low_and_never_counts_what_is_older_than_61_seconds(subtests: pytest.Subtests) -> None:
+def test_the_count_is_never_too_low_and_ignores_calls_older_than_61_seconds(subtests: pytest.Subtests) -> None:
     for seed in range(8):
         with subtests.test(seed=seed):
             clock = Clock(1000.5)
@@ -68,7 +68,7 @@ def test_clear(clock: Clock) -> None:
     assert minute.until_below(1) == 0
 
 
-def test_it_does_not_grow(clock: Clock) -> None:
+def test_the_memory_of_a_rolling_minute_is_constant(clock: Clock) -> None:
     minute = RollingMinute(clock)
     size = sum(sys.getsizeof(part) for part in vars(minute).values())
     for _ in range(10_000):

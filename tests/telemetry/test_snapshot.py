@@ -24,7 +24,7 @@ def test_of_an_unused_client() -> None:
     assert (seen.lifetime, seen.expires_in, seen.cooldown_seconds, seen.waiting, seen.client_errors) == (None, None, None, 0, 0)
 
 
-async def test_responses_are_counted_by_status_and_fresh_tokens_too(matrix: MatrixClient) -> None:
+async def test_responses_are_counted_by_status_and_by_fresh_token(matrix: MatrixClient) -> None:
     statuses = [200, 200, 404, 200, 503, 299]
     answers = [matrix.library.Response(status) for status in statuses]
     client = matrix.client(Server(matrix, respond=lambda _: answers.pop(0)))
@@ -85,7 +85,7 @@ def test_the_preset_says_how_many_client_errors_the_server_takes() -> None:
     assert limits == {"prio": 60, "rfc6749": None}
 
 
-async def test_it_is_a_copy(matrix: MatrixClient) -> None:
+async def test_a_snapshot_is_a_copy(matrix: MatrixClient) -> None:
     client = matrix.client(Server(matrix))
     before = snapshot(build.pipeline_for(settings()))
     await client.get()

@@ -23,7 +23,7 @@ from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.effects import Post, Wait, run
 from prio_middleware.telemetry.metrics import Telemetry
 from prio_middleware.telemetry.names import FETCH, REAUTHENTICATE, SCHEMA_URL, SCOPE, SPANS, WAIT
-from tests.oauth import kit
+from tests.oauth import helpers
 from tests.telemetry.helpers import Recorder, attributes, until
 from tests.transports.matrix import MatrixClient, Server, settings
 from tests.transports.test_reauthentication import Streaming
@@ -143,9 +143,9 @@ async def test_a_request_that_cannot_be_made(matrix: MatrixClient, recorder: Rec
 
 
 def test_every_attempt_counts(recorder: Recorder) -> None:
-    clock, server = kit.Clock(), kit.Server(kit.answer(503), kit.answer(503), kit.token())
+    clock, server = helpers.Clock(), helpers.Server(helpers.answer(503), helpers.answer(503), helpers.token())
     with Telemetry(recorder.tracer_provider, recorder.meter_provider).in_use():
-        kit.play(kit.provider(clock).acquire(DEFAULT_OPTIONS, None), server, clock)
+        helpers.play(helpers.provider(clock).acquire(DEFAULT_OPTIONS, None), server, clock)
     assert attributes(recorder.span(FETCH.name))["token.fetch.attempts"] == 3
 
 
@@ -294,7 +294,7 @@ def span_id(span: ReadableSpan) -> int:
 def steps_of(provider: ClientCredentialsProvider, recorder: Recorder) -> Any:
     """The steps of one acquisition, begun."""
     telemetry = Telemetry(recorder.tracer_provider, recorder.meter_provider)
-    steps = kit.inline(provider.acquire(DEFAULT_OPTIONS, None))
+    steps = helpers.inline(provider.acquire(DEFAULT_OPTIONS, None))
     with telemetry.in_use():
         return steps, next(steps)
 
@@ -303,7 +303,7 @@ def steps_of(provider: ClientCredentialsProvider, recorder: Recorder) -> Any:
 def test_steps_that_are_dropped_half_way_leave_no_span_in_the_callers_context(recorder: Recorder) -> None:
     with recorder.tracer.start_as_current_span("call") as call:
         context = get_current()
-        steps, effect = steps_of(kit.provider(), recorder)
+        steps, effect = steps_of(helpers.provider(), recorder)
         assert isinstance(effect, Post)
         assert trace.get_current_span() is call
         del steps
@@ -329,7 +329,7 @@ def test_a_coroutine_that_is_dropped_half_way_leaves_none_either(recorder: Recor
 
     async def call() -> None:
         with telemetry.in_use():
-            await kit.provider().aget_token(DEFAULT_OPTIONS, None, send)
+            await helpers.provider().aget_token(DEFAULT_OPTIONS, None, send)
 
     with recorder.tracer.start_as_current_span("call") as span:
         coroutine = call()
@@ -358,27 +358,27 @@ def test_the_link_is_there_when_the_span_of_a_wait_begins(recorder: Recorder) ->
 
     sampler = recorder.tracer_provider.sampler
     recorder.tracer_provider.sampler = Watching.__new__(Watching)
-    provider = kit.provider()
+    provider = helpers.provider()
     leading, effect = steps_of(provider, recorder)
     waiting, wait = steps_of(provider, recorder)
     assert isinstance(effect, Post)
     assert isinstance(wait, Wait)
     with pytest.raises(StopIteration) as end:
-        leading.send(kit.token())
+        leading.send(helpers.token())
     with pytest.raises(StopIteration):
         waiting.send(end.value.value)
     assert [link.context for link in links] == [recorder.span(FETCH.name).get_span_context()]
 
 
 def test_a_waiter_that_is_cancelled_or_told_of_a_failure_says_so(recorder: Recorder) -> None:
-    provider = kit.provider()
+    provider = helpers.provider()
     leading, _ = steps_of(provider, recorder)
     cancelled, _ = steps_of(provider, recorder)
     told, wait = steps_of(provider, recorder)
     assert provider.counters.waiting == 2
     cancelled.close()
     with pytest.raises(StopIteration) as end:
-        leading.send(kit.refused("invalid_client", 401))
+        leading.send(helpers.refused("invalid_client", 401))
     with pytest.raises(StopIteration):
         told.send(end.value.value)
     assert [attributes(span)["error.type"] for span in recorder.waits()] == ["cancelled", "invalid_client"]
@@ -387,18 +387,18 @@ def test_a_waiter_that_is_cancelled_or_told_of_a_failure_says_so(recorder: Recor
 
 
 def test_a_call_on_the_thread_of_the_fetch_fetches_for_itself_without_a_wait(recorder: Recorder) -> None:
-    provider = kit.provider()
+    provider = helpers.provider()
     _leading, _ = steps_of(provider, recorder)
     telemetry = Telemetry(recorder.tracer_provider, recorder.meter_provider)
     with telemetry.in_use():
-        run(provider.acquire(DEFAULT_OPTIONS, None), lambda _: kit.token())
+        run(provider.acquire(DEFAULT_OPTIONS, None), lambda _: helpers.token())
     assert recorder.waits() == []
     assert provider.counters.waiting == 0
     assert provider.counters.acquisitions["fetched"] == 1
 
 
 async def test_a_refresh_ahead_is_a_root_span_with_a_link_to_what_started_it(matrix: MatrixClient, recorder: Recorder) -> None:
-    lifetimes, clock = [1000, 3600], kit.Clock()
+    lifetimes, clock = [1000, 3600], helpers.Clock()
 
     def token(_: Any) -> Any:
         body = {"access_token": f"t{len(lifetimes)}", "token_type": "Bearer", "expires_in": lifetimes.pop(0)}
@@ -423,23 +423,23 @@ async def test_a_refresh_ahead_is_a_root_span_with_a_link_to_what_started_it(mat
 
 
 def test_a_refresh_ahead_of_no_span_has_no_link(recorder: Recorder) -> None:
-    clock = kit.Clock()
-    provider = kit.provider(clock, refresh="ahead")
-    server = kit.Server(kit.token(1000), kit.token())
+    clock = helpers.Clock()
+    provider = helpers.provider(clock, refresh="ahead")
+    server = helpers.Server(helpers.token(1000), helpers.token())
     with Telemetry(recorder.tracer_provider, recorder.meter_provider).in_use():
         for _ in range(2):
-            kit.play(provider.acquire(DEFAULT_OPTIONS, None), server, clock)
+            helpers.play(provider.acquire(DEFAULT_OPTIONS, None), server, clock)
             clock.now += 975
     assert [span.links for span in recorder.fetches()] == [(), ()]
 
 
 def test_why_a_token_is_fetched(recorder: Recorder) -> None:
-    clock, server = kit.Clock(), kit.Server()
-    provider = kit.provider(clock)
+    clock, server = helpers.Clock(), helpers.Server()
+    provider = helpers.provider(clock)
 
     def token(stale: Any = None) -> Any:
         with Telemetry(recorder.tracer_provider, recorder.meter_provider).in_use():
-            return kit.play(provider.acquire(DEFAULT_OPTIONS, stale), server, clock)
+            return helpers.play(provider.acquire(DEFAULT_OPTIONS, stale), server, clock)
 
     first = token()
     clock.now += 4000
@@ -449,7 +449,7 @@ def test_why_a_token_is_fetched(recorder: Recorder) -> None:
     third = token(second)
     provider.invalidate(third)
     token()
-    provider.replace_credentials(kit.endpoint("other"))
+    provider.replace_credentials(helpers.endpoint("other"))
     token()
     reasons = [attributes(span)["token.fetch.reason"] for span in recorder.fetches()]
     assert reasons == ["initial", "expiring", "expiring", "rejected", "rejected", "forced"]

@@ -120,7 +120,7 @@ def test_a_client_of_another_dialect(prio_rfc6749_client: Any, prio_rfc6749_sand
 
 
 @pytest.mark.parametrize("_time", [1, 2])
-def test_its_sandbox_is_reset_too(prio_rfc6749_client: Any, prio_rfc6749_sandbox: Sandbox, _time: int) -> None:
+def test_the_sandbox_of_another_dialect_is_reset(prio_rfc6749_client: Any, prio_rfc6749_sandbox: Sandbox, _time: int) -> None:
     assert prio_rfc6749_sandbox.admin.counts().token_requests == 0
     prio_rfc6749_client.get("/products")
 
@@ -145,7 +145,7 @@ def test_the_settings_of_a_client_follow_the_options(other: Sandbox) -> None:
         assert prio.get("/products").status_code == 200
 
 
-def test_without_tls_too() -> None:
+def test_the_environment_works_without_tls() -> None:
     with Sandbox(tls=False) as sandbox, client(settings=Settings.from_values(**sandbox.client_settings())) as prio:
         assert prio.get("/products").status_code == 200
 

@@ -123,7 +123,7 @@ def test_spans_of_one_test_are_not_those_of_the_next(capsys: pytest.CaptureFixtu
         no_secrets()
 
 
-def test_it_works_without_tracing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_search_works_without_tracing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trace, "get_tracer_provider", trace.NoOpTracerProvider)
 
     with NoSecrets(capsys) as no_secrets:
@@ -136,7 +136,7 @@ def test_it_works_without_tracing(capsys: pytest.CaptureFixture[str], monkeypatc
 
 
 @pytest.mark.parametrize("capture", ["capfd", "capsys", "capfdbinary", "capsysbinary"])
-def test_it_looks_at_the_capture_that_the_test_uses(request: pytest.FixtureRequest, capture: str) -> None:
+def test_the_search_reads_the_capture_of_the_test(request: pytest.FixtureRequest, capture: str) -> None:
     with NoSecrets(request.getfixturevalue(capture)) as no_secrets:
         no_secrets.watch(SECRET)
         write(SECRET)
@@ -156,7 +156,7 @@ def test_the_fixture_knows_the_sandbox_and_its_tokens(
             assert_no_secrets(secret)
 
 
-def test_a_token_that_another_process_was_given_is_looked_for_too(prio_sandbox: Sandbox, assert_no_secrets: NoSecrets) -> None:
+def test_the_search_covers_tokens_of_other_processes(prio_sandbox: Sandbox, assert_no_secrets: NoSecrets) -> None:
     answer = httpx.post(
         prio_sandbox.token_url,
         auth=(prio_sandbox.client_id, prio_sandbox.client_secret),

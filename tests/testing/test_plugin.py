@@ -31,7 +31,7 @@ def run(pytester: pytest.Pytester, source: str) -> pytest.RunResult:
     return pytester.runpytest_inprocess("-p", PLUGIN, "-p", "no:cacheprovider", "-W", "error", "--strict-markers")
 
 
-def test_a_leak_nobody_asked_about_fails_the_test_at_its_end(pytester: pytest.Pytester) -> None:
+def test_a_leak_fails_the_test_at_its_end(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
         """
@@ -74,7 +74,7 @@ def test_a_test_may_read_its_output_itself(pytester: pytest.Pytester, capture: s
     result.assert_outcomes(passed=1)
 
 
-def test_accounts_of_ones_own(pytester: pytest.Pytester) -> None:
+def test_a_mark_sets_the_accounts(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
         """
@@ -118,7 +118,7 @@ def test_a_sandbox_of_another_dialect(pytester: pytest.Pytester) -> None:
     result.assert_outcomes(passed=1)
 
 
-def test_a_token_of_the_second_sandbox_is_a_secret_too(pytester: pytest.Pytester) -> None:
+def test_a_token_of_the_second_sandbox_is_a_secret(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
         """
@@ -146,7 +146,7 @@ def test_options_that_do_not_exist(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*lifetime*"])
 
 
-def test_it_loads_nothing_until_a_fixture_is_used() -> None:
+def test_the_plugin_loads_nothing_until_a_fixture_is_used() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
     assert declared == {"prio_middleware": PLUGIN}
     program = f"import json, sys, {PLUGIN}; print(json.dumps(sorted(sys.modules)))"

@@ -12,7 +12,7 @@ def test_a_secret_is_found_in_every_form(subtests: pytest.Subtests) -> None:
             assert traces_of([CANARY]).find(f"before {write(CANARY)} after")
 
 
-def test_a_part_of_a_secret_is_a_leak_too(subtests: pytest.Subtests) -> None:
+def test_a_part_of_a_secret_is_a_leak(subtests: pytest.Subtests) -> None:
     for part in (CANARY[:PART], CANARY[-PART:], CANARY[3 : 3 + PART]):
         with subtests.test(part):
             assert traces_of([CANARY]).find(f"{part}...")
@@ -29,5 +29,5 @@ def test_a_short_secret_is_found_as_a_whole_only() -> None:
     assert traces_of(["tr0ub4dor"]).find("it is tr0ub4do") is None
 
 
-def test_a_word_is_no_secret() -> None:
+def test_a_common_word_is_no_secret() -> None:
     assert traces_of(["secret"]).find("the secret") is None

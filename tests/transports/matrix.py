@@ -27,8 +27,8 @@ def settings(**changes: Any) -> ClientSettings:
         "token_url": TOKEN_URL,
         "client_id": "shop@example.com",
         "client_secret": SECRET,
-        "token_deadline": 2.0,
-        "token_timeout": 1.0,
+        "token_deadline": 20.0,
+        "token_timeout": 10.0,
     }
     return ClientSettings(**{**values, **changes})
 

@@ -13,7 +13,7 @@ from prio_middleware import AccountCredentials, ConfigurationError, StaticTokenP
 from prio_middleware._util.clock import using
 from prio_middleware.oauth.accounts import AccountResolver
 from prio_middleware.settings import ClientSettings, Settings
-from tests.oauth.kit import Clock
+from tests.oauth.helpers import Clock
 from tests.transports.matrix import BASE, TOKEN_URL, Caller, MatrixClient, settings
 
 pytestmark = pytest.mark.anyio
@@ -127,7 +127,7 @@ async def test_a_resolver_is_asked_once_for_an_account(matrix: MatrixClient, ban
     assert bank.scopes == ["", "read"]
 
 
-async def test_it_may_name_a_scope(matrix: MatrixClient, bank: Bank) -> None:
+async def test_an_account_may_name_a_scope(matrix: MatrixClient, bank: Bank) -> None:
     caller = client(matrix, bank, lambda name: AccountCredentials(name, name, "x", scope="booking"))
     await by(caller, **of("berlin"))
     await by(caller, **of("berlin", scope="read"))
@@ -135,7 +135,7 @@ async def test_it_may_name_a_scope(matrix: MatrixClient, bank: Bank) -> None:
     assert bank.scopes == ["booking", "read"]
 
 
-async def test_it_is_asked_again_after_the_ttl(matrix: MatrixClient, bank: Bank) -> None:
+async def test_the_resolver_is_called_again_after_the_ttl(matrix: MatrixClient, bank: Bank) -> None:
     versions = iter("ab")
     clock = Clock()
     with using(clock):
@@ -147,7 +147,7 @@ async def test_it_is_asked_again_after_the_ttl(matrix: MatrixClient, bank: Bank)
         assert await by(caller, **of("berlin")) == "b-3"
 
 
-async def test_it_is_asked_again_when_the_server_rejects_the_credentials(matrix: MatrixClient, bank: Bank) -> None:
+async def test_the_resolver_is_called_again_when_the_server_rejects_the_credentials(matrix: MatrixClient, bank: Bank) -> None:
     versions = iter("ab")
     bank.refused.add("a")
     caller = client(matrix, bank, lambda name: AccountCredentials(name, next(versions), "x"))
@@ -165,7 +165,7 @@ async def test_an_account_that_does_not_exist(matrix: MatrixClient, bank: Bank, 
     assert bank.requests == []
 
 
-async def test_a_stranger_who_invents_names_disturbs_nobody(matrix: MatrixClient, bank: Bank) -> None:
+async def test_unknown_names_do_not_evict_known_accounts(matrix: MatrixClient, bank: Bank) -> None:
     caller = client(matrix, bank, accounts_limit=16)
     for _ in range(2):
         await by(caller, **of("berlin"))
@@ -350,7 +350,9 @@ class TestAFunctionOfTheCall:
     """``client(account=...)``: the account of calls that name none."""
 
     @pytest.mark.pitfall(id="account-of-another-request")
-    async def test_it_names_the_account_and_the_callers_request_stays_as_it_was(self, matrix: MatrixClient, bank: Bank) -> None:
+    async def test_the_function_names_the_account_and_the_callers_request_is_unchanged(
+        self, matrix: MatrixClient, bank: Bank
+    ) -> None:
         names = iter(["berlin", None, "hamburg"])
         clients = {name: {"client_id": name, "client_secret": CANARY} for name in ("berlin", "hamburg")}
         client = matrix.client(bank, settings=named(**clients), account=lambda: next(names))

@@ -40,7 +40,7 @@ async def test_errors_name_it(matrix: MatrixClient) -> None:
     assert caught.value.__notes__ == [f"App-Reference: {references(server)[0]}"]
 
 
-async def test_so_does_the_reason_of_a_rejection(matrix: MatrixClient) -> None:
+async def test_the_reason_of_a_rejection_names_the_app_reference(matrix: MatrixClient) -> None:
     grants = iter([200, 400])
     granted = {"access_token": "token-1", "token_type": "Bearer"}
     server = Server(matrix, token=lambda _: matrix.library.Response(next(grants), json=granted))

@@ -75,11 +75,11 @@ def test_a_transport_that_is_given_is_wrapped_and_the_settings_for_it_do_not_cou
 
 
 @pytest.mark.pitfall(id="bypassed-pipeline")
-def test_mounts_are_wrapped_too() -> None:
+def test_mounts_are_wrapped() -> None:
     assert make({"mounts": {"all://a": MINE, "all://b": None}})["mounts"] == {"all://a": ("wrapped", MINE), "all://b": None}
 
 
-def test_no_mounts_at_all_is_none_too() -> None:
+def test_mounts_may_be_none() -> None:
     assert make({"mounts": None})["mounts"] == {}
 
 

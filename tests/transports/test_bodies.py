@@ -63,7 +63,7 @@ async def test_a_plain_iterator_is_left_alone() -> None:
 
 @on_each_loop
 @pytest.mark.usefixtures("matrix")
-async def test_one_that_never_waits_is_ended() -> None:
+async def test_closing_ends_a_stream_that_never_waits() -> None:
     ended: list[str] = []
     prefix = await aread_prefix(endless(ended), LIMIT)
     await prefix.aclose()
@@ -73,7 +73,7 @@ async def test_one_that_never_waits_is_ended() -> None:
 
 @on_each_loop
 @pytest.mark.usefixtures("matrix")
-async def test_the_innermost_of_nested_ones_is_ended() -> None:
+async def test_closing_ends_the_innermost_of_nested_streams() -> None:
     ended: list[str] = []
     prefix = await aread_prefix(nested(ended), LIMIT)
     await prefix.aclose()
@@ -140,7 +140,7 @@ async def test_a_read_in_progress_is_continued(matrix: MatrixClient) -> None:
 
 
 @on_each_loop
-async def test_one_that_ended_meanwhile_is_too(matrix: MatrixClient) -> None:
+async def test_a_read_that_ended_meanwhile_is_continued(matrix: MatrixClient) -> None:
     resume, ended = anyio.Event(), anyio.Event()
     stream = Closing(pausing(resume, ended))
     prefix = await aread_ahead(stream, 100, 0.0)
@@ -161,7 +161,7 @@ async def test_a_body_that_is_there_at_once_is_complete() -> None:
 
 
 @on_each_loop
-async def test_one_that_breaks_is_broken_for_its_reader(matrix: MatrixClient) -> None:
+async def test_a_body_that_breaks_is_broken_for_its_reader(matrix: MatrixClient) -> None:
     async def breaking() -> AsyncGenerator[bytes]:
         yield b"1"
         raise ZeroDivisionError
@@ -235,12 +235,12 @@ def test_a_blocking_look_ahead_ends_with_the_first_chunk_after_its_time() -> Non
 
 
 @pytest.mark.parametrize(("limit", "content", "complete"), [(3, b"123", True), (1, b"12", False)])
-def test_or_with_its_limit(limit: int, content: bytes, *, complete: bool) -> None:
+def test_a_blocking_look_ahead_ends_with_its_limit(limit: int, content: bytes, *, complete: bool) -> None:
     prefix = read_ahead([b"1", b"2", b"3"], limit, math.inf)
     assert (prefix.content, prefix.complete) == (content, complete)
 
 
-def test_or_with_the_body() -> None:
+def test_a_blocking_look_ahead_ends_with_the_body() -> None:
     def breaking() -> Generator[bytes]:
         yield b"1"
         raise ZeroDivisionError

@@ -174,7 +174,9 @@ async def test_where_a_component_inside_may_change_it_it_is_blocked_after_that(
 
 
 @pytest.mark.parametrize(("change", "sent"), [(remove, "Custom fixed"), (replace, "Basic a-component's")])
-async def test_it_is_obeyed_with_another_injector_too(matrix: MatrixClient, server: Server, change: Change, sent: str) -> None:
+async def test_caller_authorization_is_obeyed_with_another_injector(
+    matrix: MatrixClient, server: Server, change: Change, sent: str
+) -> None:
     pipeline = Pipeline([HTTPSEnforcer(), OriginGuard([API]), Changing(change), StaticTokenProvider("fixed"), OwnInjector()])
     client = matrix.caller(matrix.transport(matrix.library.MockTransport(server), pipeline=pipeline))
 
@@ -194,7 +196,7 @@ WITHOUT = {"prio": {"token": False}}
 
 
 @pytest.mark.pitfall(id="call-without-token")
-async def test_a_call_can_go_without_a_token_and_so_do_its_redirects(matrix: MatrixClient) -> None:
+async def test_a_call_and_its_redirects_can_go_without_a_token(matrix: MatrixClient) -> None:
     def respond(request: Any) -> Any:
         return request.url.path == "/v1/login" and matrix.library.Response(302, headers={"location": f"{API}/v1/welcome"})
 

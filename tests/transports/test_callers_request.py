@@ -22,7 +22,7 @@ from tests.transports.matrix import API, BASE, Caller, MatrixClient, Server, set
 pytestmark = pytest.mark.anyio
 
 FOREIGN = "https://elsewhere.example/landing"
-PATIENCE = 10.0
+TIMEOUT = 10.0
 
 
 class Gated:
@@ -34,7 +34,7 @@ class Gated:
         self.arrived, self.released = [threading.Event(), threading.Event()], [threading.Event(), threading.Event()]
 
     def handle_request(self, request: Any) -> Any:
-        self._arrive(request).wait(PATIENCE)
+        self._arrive(request).wait(TIMEOUT)
         return self.server(request)
 
     async def handle_async_request(self, request: Any) -> Any:
@@ -49,7 +49,7 @@ class Gated:
 
 
 async def wait_for(event: threading.Event) -> None:
-    assert await anyio.to_thread.run_sync(event.wait, PATIENCE)
+    assert await anyio.to_thread.run_sync(event.wait, TIMEOUT)
 
 
 class Recorder:
@@ -145,7 +145,7 @@ async def test_a_redirect_built_while_the_same_request_is_in_flight_carries_no_t
     def until_the_second_is_under_way(_: Any) -> None:
         if not answered.is_set():
             answered.set()
-            inner.arrived[1].wait(PATIENCE)
+            inner.arrived[1].wait(TIMEOUT)
 
     async def awaited(response: Any) -> None:
         await anyio.to_thread.run_sync(until_the_second_is_under_way, response)

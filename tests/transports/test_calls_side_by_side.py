@@ -33,7 +33,7 @@ class Patient:
 
 @pytest.mark.pitfall(id="lock-across-request")
 @on_every_event_loop
-async def test_a_call_without_an_answer_holds_up_no_other_nor_does_its_cancellation(matrix: MatrixClient) -> None:
+async def test_an_unanswered_or_cancelled_call_delays_no_other(matrix: MatrixClient) -> None:
     api = Patient(matrix)
     client = matrix.client(api)
     with anyio.fail_after(30):

@@ -59,7 +59,7 @@ def test_a_connection_is_shut_down_when_its_fetch_is_stopped(ends: tuple[socket.
         assert cutoff.is_cut
 
 
-def test_one_that_is_made_too_late_is_shut_down_at_once(ends: tuple[socket.socket, socket.socket]) -> None:
+def test_a_connection_made_after_the_cutoff_is_shut_down_at_once(ends: tuple[socket.socket, socket.socket]) -> None:
     near, far = ends
     asked = request()
     assert asked.stop is not None
@@ -69,14 +69,14 @@ def test_one_that_is_made_too_late_is_shut_down_at_once(ends: tuple[socket.socke
         assert far.recv(1) == b""
 
 
-def test_one_is_shut_down_at_the_deadline(ends: tuple[socket.socket, socket.socket]) -> None:
+def test_a_connection_is_shut_down_at_the_deadline(ends: tuple[socket.socket, socket.socket]) -> None:
     near, far = ends
     with cutting_off(request(total_seconds=0.01)) as cutoff:
         cutoff.trace("connection.connect_tcp.complete", connected(near))
         assert far.recv(1) == b""
 
 
-def test_one_that_is_not_connected_any_more_is_no_trouble() -> None:
+def test_shutting_down_a_disconnected_socket_is_no_error() -> None:
     never = socket.socket()
     asked = request()
     assert asked.stop is not None

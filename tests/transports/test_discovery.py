@@ -61,7 +61,7 @@ async def test_the_request_has_no_token_and_a_timeout_for_every_step(matrix: Mat
     assert look.extensions["timeout"] == dict.fromkeys(["connect", "read", "write", "pool"], 0.75)
 
 
-async def test_where_the_apis_transport_may_not_lead_to_them_is_said(matrix: MatrixClient) -> None:
+async def test_an_api_transport_that_may_not_reach_the_metadata_is_logged(matrix: MatrixClient) -> None:
     def answer(status: int, _: Any) -> Any:
         return matrix.library.Response(status)
 
@@ -72,7 +72,7 @@ async def test_where_the_apis_transport_may_not_lead_to_them_is_said(matrix: Mat
             await matrix.client(functools.partial(answer, status), settings=own).get()
 
 
-async def test_a_warm_up_reads_them_too(matrix: MatrixClient) -> None:
+async def test_a_warm_up_reads_the_metadata(matrix: MatrixClient) -> None:
     server = DiscoveredServer(matrix)
     transport = matrix.transport(matrix.library.MockTransport(server), pipeline=build.pipeline_for(discovering()))
     token = transport.authenticate()
@@ -83,7 +83,7 @@ async def test_a_warm_up_reads_them_too(matrix: MatrixClient) -> None:
     assert (len(server.looks), server.calls) == (1, [])
 
 
-async def test_simultaneous_callers_read_them_once(matrix: MatrixClient) -> None:
+async def test_simultaneous_callers_read_the_metadata_once(matrix: MatrixClient) -> None:
     server = DiscoveredServer(matrix)
     client = matrix.client(server, settings=discovering())
     async with anyio.create_task_group() as group:

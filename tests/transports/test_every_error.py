@@ -227,7 +227,7 @@ def test_every_error_is_provoked() -> None:
     assert PROVOCATIONS.keys() == TREE - GROUPS
 
 
-async def test_it_names_the_client_the_url_and_the_remedy(matrix: MatrixClient, subtests: pytest.Subtests) -> None:
+async def test_every_error_names_the_client_the_url_and_the_remedy(matrix: MatrixClient, subtests: pytest.Subtests) -> None:
     for kind, provocation in PROVOCATIONS.items():
         with subtests.test(kind.__name__):
             build.forget()

@@ -60,7 +60,7 @@ class TestRealOnes:
             error = await failure(matrix, f"https://{server}/")
         assert failure_text(error, 0.2) == failure_text(httpx.ConnectTimeout(SECRET), 0.2)
 
-    async def test_a_port_where_nobody_listens(self, matrix: MatrixClient) -> None:
+    async def test_a_closed_port(self, matrix: MatrixClient) -> None:
         with listening() as server:
             pass
         assert failure_text(await failure(matrix, f"http://{server}/", timeout=20.0)) == failure_text(

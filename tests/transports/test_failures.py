@@ -44,7 +44,7 @@ def test_the_cause(subtests: pytest.Subtests) -> None:
             assert cause_of(error) == cause
 
 
-def test_errors_that_refer_to_each_other_are_looked_at_once() -> None:
+def test_errors_that_refer_to_each_other_are_read_once() -> None:
     one, other = OSError("one"), OSError("other")
     one.__cause__, other.__cause__ = other, one
 

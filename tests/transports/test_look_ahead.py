@@ -17,7 +17,7 @@ from tests.transports.slow_bodies import Body, Protocol, SlowServer
 pytestmark = pytest.mark.anyio
 
 INVALID = 'Bearer error="invalid_token"'
-PATIENCE = 30.0
+TIMEOUT = 30.0
 """Seconds after which a test counts as hanging. Each takes less than a tenth."""
 
 LOOK_AHEAD = 0.02
@@ -35,7 +35,7 @@ def protocol(request: pytest.FixtureRequest) -> Protocol:
 
 @contextmanager
 def does_not_hang() -> Generator[None]:
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         yield
 
 
@@ -82,7 +82,7 @@ async def test_a_refusal_that_drips_is_delivered_and_not_a_drop_is_lost(matrix: 
     with SlowServer(protocol, "dripping") as server, does_not_hang():
         client = make_client(matrix, server)
         response = await refused(client, server)
-        await anyio.to_thread.run_sync(server.flowing.wait, PATIENCE)
+        await anyio.to_thread.run_sync(server.flowing.wait, TIMEOUT)
         server.release.set()
         received = await read(matrix, response)
 
@@ -109,7 +109,7 @@ async def test_a_refusal_that_is_silent_is_delivered_and_read_when_it_speaks(mat
 
 @pytest.mark.pitfall(id="slow-refusal")
 @pytest.mark.parametrize("client_kind", EACH_LOOP)
-async def test_one_that_stays_silent_can_be_closed(matrix: MatrixClient, protocol: Protocol) -> None:
+async def test_a_refusal_that_stays_silent_can_be_closed(matrix: MatrixClient, protocol: Protocol) -> None:
     with SlowServer(protocol, "silent") as server, does_not_hang():
         client = make_client(matrix, server)
         response = await refused(client, server)
@@ -133,9 +133,9 @@ async def test_a_caller_that_gives_up_reading_it_leaves_nothing_behind(matrix: M
 
 
 @pytest.mark.parametrize("client_kind", EACH_LOOP)
-async def test_nor_does_one_that_is_cancelled_during_the_look_ahead(matrix: MatrixClient, protocol: Protocol) -> None:
+async def test_a_caller_cancelled_during_the_look_ahead_leaves_nothing_behind(matrix: MatrixClient, protocol: Protocol) -> None:
     with SlowServer(protocol, "silent") as server, does_not_hang():
-        client = make_client(matrix, server, look_ahead=2 * PATIENCE)
+        client = make_client(matrix, server, look_ahead=2 * TIMEOUT)
         before = {task.id for task in anyio.get_running_tasks()}
         async with anyio.create_task_group() as group:
             group.start_soon(refused, client, server)
@@ -175,7 +175,7 @@ async def test_a_header_that_decides_needs_no_body(matrix: MatrixClient, protoco
 
 
 @pytest.mark.parametrize("client_kind", EACH_COLOUR)
-async def test_one_that_says_no_token_helps_neither(matrix: MatrixClient, protocol: Protocol) -> None:
+async def test_a_header_that_rules_a_renewal_out_needs_no_body(matrix: MatrixClient, protocol: Protocol) -> None:
     with SlowServer(protocol, "silent", 'Bearer error="insufficient_scope"') as server, does_not_hang():
         client = make_client(matrix, server)
         response = await refused(client, server)

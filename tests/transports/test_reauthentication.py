@@ -192,8 +192,10 @@ async def test_the_refusal_is_closed_before_the_retry(matrix: MatrixClient) -> N
         return None
 
     server = Server(matrix, respond=respond)
+    inner = matrix.library.MockTransport(server)
+    client = matrix.caller(matrix.transport(inner, pipeline=build.pipeline_for(settings()), look_ahead=60.0))
 
-    assert (await matrix.client(server).get()).status_code == 200
+    assert (await client.get()).status_code == 200
     assert len(server.calls) == 2
 
 
@@ -265,7 +267,7 @@ async def test_a_component_that_fails_in_judging_leaves_no_connection_open(matri
     assert closed
 
 
-async def test_a_component_of_ones_own_may_ask_for_a_new_token(matrix: MatrixClient) -> None:
+async def test_a_custom_component_may_request_a_new_token(matrix: MatrixClient) -> None:
     class Teapot:
         refusal_statuses = frozenset({418})
 
@@ -431,7 +433,7 @@ async def test_clients_of_the_same_credentials_share_the_limits_whatever_their_s
     assert len(server.token_requests) == 5 + 2
 
 
-async def test_transports_around_one_provider_share_them_too(matrix: MatrixClient) -> None:
+async def test_transports_around_one_provider_share_the_limits(matrix: MatrixClient) -> None:
     server = Server(matrix, respond=lambda _: server.refuse())
     provider = _pipeline().provider
     for _ in range(4):
@@ -450,8 +452,9 @@ class Echoing:
         self.refuses = False
 
     def grant(self, _: object) -> Any:
-        token = self.tokens.pop(0) if self.tokens else None
-        return self._library.Response(200 if token else 503, json={"access_token": token, "token_type": "Bearer"})
+        if not self.tokens:
+            return self._library.Response(401, json={"error": "invalid_client"})  # This error is not retried.
+        return self._library.Response(200, json={"access_token": self.tokens.pop(0), "token_type": "Bearer"})
 
     def respond(self, _: object) -> Any:
         body = {"error": "invalid_token", "error_reference": self._echo}

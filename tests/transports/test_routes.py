@@ -118,7 +118,7 @@ def make(library: Any, *, is_async: bool = False, **options: Any) -> Any:
 
 
 @pytest.mark.pitfall(id="proxy-twice")
-def test_our_client_goes_the_way_of_the_librarys(
+def test_a_client_uses_the_same_routes_as_one_of_the_library(
     library: Any, subtests: pytest.Subtests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://secure.example:3128")
@@ -187,7 +187,7 @@ def test_where_the_environment_changes_later_token_requests_go_the_way_of_the_ca
     assert proxy_of(ways.open(TOKEN_URL)[0]) == proxy_of(ways.find(TOKEN_URL).transport) == "first.example"
 
 
-def test_the_proxy_of_a_failed_token_request_is_told(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_a_token_request_names_the_proxy(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     given = routes(library, proxy="http://user:s3cret@proxy.example:3128").hint(TOKEN_URL) or ""
     assert "the proxy http://proxy.example:3128" in given
     assert "setting proxy" in given
@@ -196,7 +196,7 @@ def test_the_proxy_of_a_failed_token_request_is_told(library: Any, monkeypatch: 
     assert "the proxy http://other.example:3128, from the environment" in (routes(library).hint(TOKEN_URL) or "")
 
 
-def test_where_the_callers_transport_may_not_lead_is_told(library: Any) -> None:
+def test_a_callers_transport_that_may_not_reach_the_token_endpoint_is_logged(library: Any) -> None:
     mock = library.MockTransport(library.Response)
     mounted = {"https://login.example": mock}
     elsewhere = "https://login.example/token"
@@ -300,7 +300,7 @@ class TestClients:
 
         assert (caught.value.client, caught.value.url) == ("shop", "http://localhost:9/token")
 
-    def test_so_it_is_for_a_transport_made_by_hand(self, library: Any) -> None:
+    def test_a_token_url_that_a_proxy_would_see_is_a_mistake_for_a_transport_made_by_hand(self, library: Any) -> None:
         endpoint = TokenEndpoint("http://localhost:9/token", ClientSecretPost("shop", Secret("s3cret")))
         provider = ClientCredentialsProvider(endpoint, loopback_http_hosts=["localhost"])
         face = importlib.import_module(f"prio_middleware.{library.__name__}")
@@ -399,7 +399,7 @@ class TestMistakes:
         assert "SSL_CERT_FILE" in found.remedy
 
     @pytest.mark.pitfall(id="foreign-mistakes")
-    def test_a_key_whose_password_nobody_gave(self, library: Any, certificates: Path) -> None:
+    def test_an_encrypted_key_without_a_password(self, library: Any, certificates: Path) -> None:
         own = {"cert_file": certificates / "own.pem", "cert_key_file": certificates / "own.key"}
         found = self.mistake(library, settings=settings(**own))
 
@@ -411,7 +411,7 @@ class TestMistakes:
         )
 
     @pytest.mark.pitfall(id="foreign-mistakes")
-    def test_so_it_is_for_an_option(self, library: Any, certificates: Path) -> None:
+    def test_certificates_of_an_option(self, library: Any, certificates: Path) -> None:
         pair = (str(certificates / "own.pem"), str(certificates / "own.key"))
 
         assert "cert=" in self.mistake(library, cert=pair).message

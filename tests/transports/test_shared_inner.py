@@ -112,7 +112,7 @@ async def told(matrix: MatrixClient, actions: list[str]) -> list[str]:
 
 @pytest.mark.pitfall(id="shared-transport")
 @of_both_colours
-async def test_of_two_clients_with_one_transport_of_ours_the_other_goes_on_though_one_is_closed(matrix: MatrixClient) -> None:
+async def test_closing_one_of_two_clients_with_one_transport_leaves_the_other_open(matrix: MatrixClient) -> None:
     server = Server(matrix)
     inner = Noting(server)
     transport = matrix.transport(inner, pipeline=pipeline())
@@ -130,7 +130,7 @@ async def test_of_two_clients_with_one_transport_of_ours_the_other_goes_on_thoug
 
 
 @of_both_colours
-async def test_a_client_whose_mounts_share_its_transport_closes_it_once(matrix: MatrixClient, server: Server) -> None:
+async def test_a_transport_shared_by_the_mounts_of_a_client_is_closed_once(matrix: MatrixClient, server: Server) -> None:
     inner = Noting(server)
     make = matrix.module.client if matrix.is_sync else matrix.module.async_client
     await Caller(make(settings=settings(), transport=inner, mounts={"https://elsewhere.example": inner})).close()

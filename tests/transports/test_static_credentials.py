@@ -19,7 +19,7 @@ from prio_middleware import (
 )
 from prio_middleware._util.clock import using
 from prio_middleware.settings import ClientSettings, Settings
-from tests.oauth.kit import Clock
+from tests.oauth.helpers import Clock
 from tests.transports.matrix import BASE, MatrixClient, Server
 
 pytestmark = pytest.mark.anyio
@@ -108,7 +108,7 @@ async def test_a_rejected_token_is_looked_up_at_once(matrix: MatrixClient, serve
     assert sent(server, "authorization") == ["Bearer first", "Bearer first", "Bearer second"]
 
 
-async def test_a_rejected_token_without_another_is_told(matrix: MatrixClient, server: Server, file: Path) -> None:
+async def test_a_rejected_token_without_a_replacement_is_logged(matrix: MatrixClient, server: Server, file: Path) -> None:
     write(file, "first")
     client = matrix.client(server, settings=own(provider="static", token_file=file))
     server.revoked.add("Bearer first")
@@ -186,7 +186,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def test_wrong_settings_are_told(subtests: pytest.Subtests) -> None:
+def test_wrong_settings_are_an_error(subtests: pytest.Subtests) -> None:
     for values, problem in WRONG:
         with subtests.test(problem), pytest.raises(ConfigurationError) as caught:
             own(**values)

@@ -160,7 +160,7 @@ def around(*inside: Any) -> Pipeline:
 
 @pytest.mark.pitfall(id="bare-inside")
 @pytest.mark.parametrize("say", [bypass, take_the_token_off, ask_for_none])
-async def test_a_component_inside_the_provider_may_send_without_our_token(
+async def test_a_component_inside_the_provider_may_bypass_the_token(
     matrix: MatrixClient, say: Callable[[Exchange], None]
 ) -> None:
     for inside in ([Inside(say), HeaderInjector()], [HeaderInjector(), Inside(say)]):
@@ -208,7 +208,7 @@ class Listener:
         return Verdict.REAUTHENTICATE
 
 
-async def test_a_request_without_our_token_is_never_sent_twice_and_observed_up_to_its_component(matrix: MatrixClient) -> None:
+async def test_a_bypassed_request_is_sent_once_and_observed_up_to_its_component(matrix: MatrixClient) -> None:
     server = Server(matrix, respond=lambda _: server.refuse())
     outer, inner, innermost = Listener(), Listener(), Listener()
     outer.refusal_statuses = frozenset({401})  # type: ignore[attr-defined]  # outside, a component may judge
@@ -223,7 +223,7 @@ async def test_a_request_without_our_token_is_never_sent_twice_and_observed_up_t
     assert innermost.heard == []
 
 
-async def test_a_second_attempt_may_go_without_our_token(matrix: MatrixClient) -> None:
+async def test_a_retry_may_bypass_the_token(matrix: MatrixClient) -> None:
     class OnSecond:
         def on_request(self, exchange: Exchange) -> None:
             if exchange.attempt == 2:
@@ -297,7 +297,7 @@ def redirecting(matrix: MatrixClient, hops: dict[str, str]) -> Any:
 
 
 @pytest.mark.pitfall(id="cross-origin-redirect")
-async def test_a_redirect_to_another_host_carries_no_token_and_neither_does_the_way_back(matrix: MatrixClient) -> None:
+async def test_redirects_to_another_host_and_back_carry_no_token(matrix: MatrixClient) -> None:
     back = f"{API}/v1/back"
     server = Server(matrix, respond=redirecting(matrix, {f"{API}/v1/products": FOREIGN, FOREIGN: back}))
     client = matrix.client(server, follow_redirects=True)
@@ -434,7 +434,7 @@ async def test_a_transport_that_follows_redirects_itself_is_refused(
                 assert caught.value.client == "shop"
 
 
-async def test_one_that_is_told_not_to_follow_them_is_used(matrix: MatrixClient) -> None:
+async def test_a_transport_that_follows_no_redirects_is_used(matrix: MatrixClient) -> None:
     make = matrix.module.client if matrix.is_sync else matrix.module.async_client
     client = Caller(make(settings=settings(), transport=following(matrix, "pyqwest.httpx", follow_redirects=False)))
 

@@ -123,7 +123,7 @@ def routed(monkeypatch: pytest.MonkeyPatch, library: Any) -> list[tuple[str, str
 
 @pytest.mark.anyio
 @pytest.mark.pitfall(id="proxy-twice")
-async def test_its_requests_go_through_the_proxies_of_a_client(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_token_requests_use_the_proxies_of_a_client(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example")
     monkeypatch.setenv("NO_PROXY", "direct.example")
     forget()
@@ -152,7 +152,7 @@ def test_plain_http_to_this_machine_is_refused_through_a_proxy(module: Any, monk
     assert seen == [("api.example", "proxy.example")]  # The token request.
 
 
-def test_an_option_that_cannot_be_used_is_told(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_option_is_an_error(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:port")
     with pytest.raises(ConfigurationError, match="HTTPS_PROXY") as failed:
         module.transport(settings=settings())

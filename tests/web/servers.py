@@ -15,7 +15,7 @@ import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
 APPS = "tests.web.apps"
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds after which something hangs. Nothing here takes a tenth of it."""
 
 UVICORN = ["uvicorn", "--no-access-log", "--lifespan", "on"]
@@ -30,7 +30,7 @@ class Server:
         self._process = process
         self._log = log
         self.url = f"http://127.0.0.1:{port}"
-        self.browser = httpx.Client(base_url=self.url, timeout=PATIENCE)
+        self.browser = httpx.Client(base_url=self.url, timeout=TIMEOUT)
 
     @property
     def log(self) -> str:
@@ -38,10 +38,10 @@ class Server:
 
     def wait(self) -> int:
         """Return the exit status of a server that ended by itself."""
-        return self._process.wait(PATIENCE)
+        return self._process.wait(TIMEOUT)
 
     def wait_until_it_listens(self, port: int) -> None:
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + TIMEOUT
         while time.monotonic() < until and self._process.poll() is None:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
                 return
@@ -69,7 +69,7 @@ def started(server: Sequence[str], app: str, environment: Mapping[str, str], fol
             yield running
     finally:
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT)
 
 
 @contextlib.contextmanager
@@ -92,7 +92,7 @@ def close_code(url: str, path: str) -> int:
         f"GET {path} HTTP/1.1\r\nHost: {address.netloc.decode()}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
-    with socket.create_connection((address.host, address.port or 80), PATIENCE) as connection:
+    with socket.create_connection((address.host, address.port or 80), TIMEOUT) as connection:
         connection.sendall(upgrade.encode())
         with connection.makefile("rb") as incoming:
             assert b" 101 " in incoming.readline()

@@ -54,7 +54,7 @@ def raising(error: Exception) -> Handler:
 
 
 class TestClients:
-    async def test_every_request_has_them(self, sandbox: Sandbox, settings: Settings) -> None:
+    async def test_every_request_has_the_clients(self, sandbox: Sandbox, settings: Settings) -> None:
         async def products(request: Request) -> Response:
             state = request.state
             answers = [
@@ -70,14 +70,14 @@ class TestClients:
         assert (await get(app)).json() == [200, 200, 200, 200]
         assert sandbox.admin.counts().token_requests == 2
 
-    async def test_a_mounted_application_that_sees_no_lifespan_has_them(self, settings: Settings) -> None:
+    async def test_a_mounted_application_without_lifespan_has_the_clients(self, settings: Settings) -> None:
         async def products(request: Request) -> Response:
             return Response(status_code=(await request.state.prio.get(PRODUCTS)).status_code)
 
         app = Starlette(routes=[Mount("/shop", app=shop(products, settings))])
         assert (await get(app, "/shop/")).status_code == 200
 
-    async def test_the_environment_configures_them(self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_the_environment_configures_the_clients(self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
         async def products(request: Request) -> Response:
             return Response(status_code=(await request.state.prio.get(PRODUCTS)).status_code)
 
@@ -136,7 +136,7 @@ class TestState:
 
 
 class TestTokenFailures:
-    async def test_one_becomes_503_with_retry_after_and_no_detail(self, caplog: pytest.LogCaptureFixture) -> None:
+    async def test_a_token_failure_becomes_503_with_retry_after_and_no_detail(self, caplog: pytest.LogCaptureFixture) -> None:
         answer = await get(shop(raising(RAN_OUT)))
         assert (answer.status_code, answer.headers["retry-after"], answer.text) == (503, "8", "Service Unavailable\n")
         ((logger, level, message),) = caplog.record_tuples
@@ -154,7 +154,7 @@ class TestTokenFailures:
             assert answer.content == b""
             assert int(answer.headers["content-length"]) > 0
 
-    async def test_one_that_a_client_raised_does_too(self, sandbox: Sandbox) -> None:
+    async def test_a_failure_raised_by_a_client_becomes_503(self, sandbox: Sandbox) -> None:
         async def products(request: Request) -> Response:
             await request.state.prio.get(PRODUCTS)
             raise AssertionError
@@ -168,7 +168,7 @@ class TestTokenFailures:
                 error = TokenError("No.", retry_after=retry_after)
                 assert (await get(shop(raising(error), retry_after=30))).headers["retry-after"] == announced
 
-    async def test_a_spent_budget_does_too(self) -> None:
+    async def test_a_spent_budget_becomes_503(self) -> None:
         error = BudgetExceededError("Spent.", retry_after=41.5)
         assert (await get(shop(raising(error)))).headers["retry-after"] == "42"
         assert (await get(shop(raising(ExceptionGroup("tasks", [error, RAN_OUT]))))).headers["retry-after"] == "42"
@@ -190,12 +190,12 @@ class TestTokenFailures:
         )
         assert (await get(app)).status_code == status
 
-    async def test_a_group_of_nothing_else_does_too(self) -> None:
+    async def test_a_group_of_token_failures_becomes_503(self) -> None:
         sooner, later = TokenError("No."), TokenError("No.", retry_after=3)
         group = ExceptionGroup("tasks", [sooner, ExceptionGroup("more", [later])])
         assert (await get(shop(raising(group)))).headers["retry-after"] == "3"
 
-    async def test_one_in_a_task_group_does_too(self) -> None:
+    async def test_a_token_failure_in_a_task_group_becomes_503(self) -> None:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(fail)
@@ -287,7 +287,7 @@ class TestWebsockets:
 
 
 class TestReadiness:
-    async def test_it_is_served_inside_the_middleware(self) -> None:
+    async def test_readiness_is_served_inside_the_middleware(self) -> None:
         app = Starlette(routes=[Route("/ready", ReadyApp())], middleware=[Middleware(PrioMiddleware, settings=nowhere())])
         answer = await get(app, "/ready")
         assert (answer.status_code, answer.json()["ready"]) == (200, True)

@@ -123,7 +123,7 @@ class TestOpeningAndClosing:
         assert first.is_closed
         assert first_sync.is_closed
 
-    async def test_they_are_closed_before_the_server_may_stop_the_loop(self) -> None:
+    async def test_clients_are_closed_before_the_server_may_stop_the_loop(self) -> None:
         clients: list[httpx.AsyncClient | httpx.Client] = []
         closed: dict[str, list[bool]] = {}
 
@@ -154,7 +154,7 @@ class TestOpeningAndClosing:
             await server.run()
         assert [message["type"] for message in server.said] == [NOT_STARTED]
 
-    async def test_what_it_makes_of_a_failure_without_a_word_is_the_servers_affair(self) -> None:
+    async def test_an_unreported_failure_is_raised_to_the_server(self) -> None:
         async def speechless(scope: Scope, receive: Receive, send: Send) -> None:
             await receive()
             raise RuntimeError("The database is down.")
@@ -168,7 +168,7 @@ class TestOpeningAndClosing:
 class TestOddEnds:
     """Ends that no server answers: under Starlette's TestClient and a real server, each is heard, and none is waited for."""
 
-    async def test_a_failure_that_is_only_reported_is_raised_too(self, subtests: pytest.Subtests) -> None:
+    async def test_a_failure_that_is_only_reported_is_raised(self, subtests: pytest.Subtests) -> None:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             await receive()
             if at == "shutdown":
@@ -196,7 +196,7 @@ class TestOddEnds:
         with pytest.raises(LookupError):
             await Server(PrioMiddleware(app, nowhere())).run()
 
-    async def test_an_application_that_waits_after_its_last_word_is_over(self) -> None:
+    async def test_an_application_that_waits_after_its_last_message_has_ended(self) -> None:
         async def loops(scope: Scope, receive: Receive, send: Send) -> None:
             while True:
                 message = await receive()
@@ -204,7 +204,7 @@ class TestOddEnds:
 
         assert await Server(PrioMiddleware(loops, nowhere())).run() == [STARTED, STOPPED]
 
-    async def test_one_that_says_nothing_at_its_shutdown_is_answered_for(self) -> None:
+    async def test_a_shutdown_that_the_application_does_not_answer_is_answered(self) -> None:
         async def taciturn(scope: Scope, receive: Receive, send: Send) -> None:
             await receive()
             await send({"type": STARTED})
@@ -213,7 +213,7 @@ class TestOddEnds:
         assert await Server(PrioMiddleware(taciturn, nowhere())).run() == [STARTED, STOPPED]
 
     @pytest.mark.parametrize("when", ["starting", "running"])
-    async def test_one_that_is_cancelled_closes_its_clients(self, when: str, opened: Opened) -> None:
+    async def test_a_cancelled_lifespan_closes_its_clients(self, when: str, opened: Opened) -> None:
         def cancel() -> None:
             if when == "starting" and len(opened.clients) == 1:
                 anyio.from_thread.run_sync(scope.cancel)
@@ -239,12 +239,12 @@ class TestOddEnds:
 
 
 class TestApplicationsWithoutLifespan:
-    async def test_it_is_answered_for_them(self, subtests: pytest.Subtests) -> None:
+    async def test_the_lifespan_of_an_application_without_one_is_answered(self, subtests: pytest.Subtests) -> None:
         for app in (deaf, forgetful, hasty):
             with subtests.test(app.__name__):
                 assert await Server(PrioMiddleware(app, nowhere())).run() == [STARTED, STOPPED]
 
-    async def test_what_they_raised_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
+    async def test_the_error_of_an_application_without_lifespan_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO)
         await Server(PrioMiddleware(deaf, nowhere())).run()
         (message,) = caplog.messages
@@ -269,7 +269,7 @@ class TestStartup:
             await server.run()
         assert [message["type"] for message in server.said] == [NOT_STARTED]
 
-    async def test_so_does_whatever_else_keeps_a_client_from_being_made(self, opened: Opened) -> None:
+    async def test_any_error_of_the_creation_of_a_client_stops_the_start(self, opened: Opened) -> None:
         def fail() -> None:
             raise OSError("s3cret!@#")
 
@@ -285,10 +285,11 @@ class TestStartup:
     async def test_what_was_opened_by_then_is_closed(self, sandbox: Sandbox, opened: Opened) -> None:
         with pytest.raises(CredentialsRefusedError):
             await Server(PrioMiddleware(forgetful, settings_for(sandbox, client_secret=WRONG_SECRET), warm_up=True)).run()
+        assert opened.clients
         assert all(client.is_closed for client in opened.clients)
 
     @pytest.mark.pitfall(id="tls-context-per-client")
-    async def test_it_keeps_no_client_open_that_no_request_has_used(self, opened: Opened) -> None:
+    async def test_the_start_opens_no_client_that_no_request_uses(self, opened: Opened) -> None:
         tenants = {f"tenant_{number}": {"client_id": f"t{number}", "client_secret": "s3cret!@#"} for number in range(5)}
         open_ones: list[int] = []
 

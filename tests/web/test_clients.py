@@ -70,14 +70,14 @@ class TestSync:
         assert [client.is_closed for client in before] == [True, True]
         assert not clients["default"].is_closed
 
-    def test_they_are_closed_when_nobody_has_them_any_more(self, offline: Settings) -> None:
+    def test_unreferenced_clients_are_closed(self, offline: Settings) -> None:
         clients = Clients(offline)
         client = clients["default"]
         del clients
         gc.collect()
         assert client.is_closed
 
-    def test_they_call_with_a_token(self, sandbox: Sandbox, settings: Settings) -> None:
+    def test_clients_call_with_a_token(self, sandbox: Sandbox, settings: Settings) -> None:
         clients = Clients(settings)
         assert [clients[name].get(PRODUCTS).status_code for name in clients] == [200, 200]
         assert sandbox.admin.counts().token_requests == 2
@@ -104,7 +104,7 @@ class TestAsync:
         await clients.aclose()
         assert not clients.here()["default"].is_closed
 
-    async def test_they_are_closed_even_in_a_cancelled_task(self, offline: Settings) -> None:
+    async def test_clients_are_closed_even_in_a_cancelled_task(self, offline: Settings) -> None:
         clients = AsyncClients(offline)
         client = clients.here()["default"]
         with anyio.CancelScope() as scope:
@@ -112,7 +112,7 @@ class TestAsync:
             await clients.aclose()
         assert client.is_closed
 
-    async def test_they_call_with_a_token(self, sandbox: Sandbox, settings: Settings) -> None:
+    async def test_clients_call_with_a_token(self, sandbox: Sandbox, settings: Settings) -> None:
         clients = AsyncClients(settings)
         assert [(await clients.here()[name].get(PRODUCTS)).status_code for name in clients.here()] == [200, 200]
         assert sandbox.admin.counts().token_requests == 2
@@ -158,7 +158,7 @@ class TestEventLoops:
 
         assert anyio.run(drop, backend=backend).is_closed
 
-    def test_one_that_was_closed_without_ceremony_is_forgotten(self, offline: Settings) -> None:
+    def test_an_event_loop_that_was_closed_is_forgotten(self, offline: Settings) -> None:
         clients = AsyncClients(offline)
 
         async def look() -> weakref.ref[LoopClients]:
@@ -176,7 +176,7 @@ class TestEventLoops:
 
 @pytest.mark.parametrize("kind", [Clients, LoopClients])
 class TestNames:
-    def test_they_are_those_of_the_settings(self, offline: Settings, kind: type[Clients | LoopClients]) -> None:
+    def test_client_names_are_those_of_the_settings(self, offline: Settings, kind: type[Clients | LoopClients]) -> None:
         clients: Collection[str] = kind(offline)
         assert list(clients) == ["default", "berlin"]
         assert len(clients) == 2
@@ -211,7 +211,7 @@ class TestLibraries:
         ("missing", "setting", "value"),
         [("prio_middleware.httpx2", "library", "httpx2"), ("socksio", "proxy", "socks5://127.0.0.1:1")],
     )
-    def test_one_that_is_not_installed_is_an_error(
+    def test_a_library_that_is_not_installed_is_an_error(
         self, monkeypatch: pytest.MonkeyPatch, missing: str, setting: str, value: str
     ) -> None:
         monkeypatch.setitem(sys.modules, missing, None)
@@ -266,12 +266,12 @@ class TestCookies:
         assert client.get("/berta", headers={"Cookie": "cart=berta"}).json() == {"cookie": "cart=berta"}
 
     @pytest.mark.pitfall(id="shared-cookies")
-    async def test_nor_with_an_async_client(self, shop: dict[str, Any]) -> None:
+    async def test_a_user_of_an_async_client_does_not_get_the_cookies_of_another(self, shop: dict[str, Any]) -> None:
         async with AsyncClients(Settings.from_values(**shop)).here()["default"] as client:
             assert (await client.get("/anna")).cookies == {"cart": "anna"}
             assert (await client.get("/berta")).json() == {"cookie": None}
 
-    async def test_they_are_kept_if_the_settings_ask_for_it(self, shop: dict[str, Any]) -> None:
+    async def test_cookies_are_kept_if_the_settings_say_so(self, shop: dict[str, Any]) -> None:
         settings = Settings.from_values(**shop, keep_cookies=True)
         clients = Clients(settings)
         clients["default"].get("/anna")
@@ -280,14 +280,14 @@ class TestCookies:
             await tasks.get("/anna")
             assert (await tasks.get("/berta")).json() == {"cookie": "cart=anna"}
 
-    def test_a_client_of_ones_own_keeps_them_as_the_library_does(self, shop: dict[str, Any]) -> None:
+    def test_a_client_of_the_caller_keeps_cookies_as_the_library_does(self, shop: dict[str, Any]) -> None:
         module = importlib.import_module(f"prio_middleware.{shop['library']}")
         with module.client(settings=Settings.from_values(**shop)) as client:
             client.get("/anna")
             assert client.get("/berta").json() == {"cookie": "cart=anna"}
 
 
-def test_without_settings_they_are_those_of_the_environment(offline_environment: None) -> None:
+def test_without_settings_the_clients_are_those_of_the_environment(offline_environment: None) -> None:
     assert list(Clients()) == ["default"]
     assert list(AsyncClients().settings.clients) == ["default"]
     with pytest.raises(ConfigurationError):

@@ -143,7 +143,7 @@ class TestViews:
             get("/status/status.json")
 
 
-def test_the_status_page_is_only_to_be_looked_at(site: Sandbox) -> None:
+def test_the_status_page_is_read_only(site: Sandbox) -> None:
     answer = Client().post("/status/")
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
 
@@ -155,7 +155,7 @@ class TestTheRequestsClient:
         PrioMiddleware(lambda request: HttpResponse())(request)
         return request
 
-    def test_it_can_be_copied_with_the_request(self, request_: Any) -> None:
+    def test_the_client_of_a_request_can_be_copied_with_it(self, request_: Any) -> None:
         assert isinstance(copy.copy(request_).prio, httpx.Client)
         assert isinstance(copy.copy(request_.prio), httpx.Client)
 

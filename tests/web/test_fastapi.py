@@ -62,12 +62,12 @@ def test_a_path_operation_is_given_the_clients_it_asks_for(sandbox: Sandbox, bro
     assert len(sandbox.admin.counts().token_requests_by_client) == 2
 
 
-def test_a_websocket_is_too(browser: TestClient) -> None:
+def test_a_websocket_is_given_the_clients_it_asks_for(browser: TestClient) -> None:
     with browser.websocket_connect("/live") as websocket:
         assert websocket.receive_text() == "127.0.0.1"
 
 
-def test_they_work_without_a_lifespan(settings: Settings) -> None:
+def test_clients_work_without_a_lifespan(settings: Settings) -> None:
     app = shop()
     app.add_middleware(PrioMiddleware, settings=settings)
     browser = TestClient(app)

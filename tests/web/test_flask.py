@@ -48,7 +48,7 @@ def test_a_view_has_the_clients(sandbox: Sandbox, path: str) -> None:
     assert set(accounts_asked_for(sandbox).values()) == {1}
 
 
-def test_the_environment_configures_them(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_configures_the_clients(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in sandbox.environment().items():
         monkeypatch.setenv(name, value)
     app = Flask(__name__)
@@ -84,12 +84,12 @@ def test_one_extension_serves_applications_with_settings_of_their_own(sandbox: S
 
 
 class TestTokenFailures:
-    def test_one_becomes_503_with_retry_after_and_no_detail(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_token_failure_becomes_503_with_retry_after_and_no_detail(self, caplog: pytest.LogCaptureFixture) -> None:
         answer = shop(Prio(retry_after=4.5), nowhere()).test_client().get("/")
         assert (answer.status_code, answer.headers["Retry-After"], answer.text) == (503, "5", "Service Unavailable\n")
         assert "Answered 503: " in caplog.text
 
-    def test_one_that_a_view_raises_does_too(self) -> None:
+    def test_a_token_failure_raised_by_a_view_becomes_503(self) -> None:
         app = shop(Prio(), nowhere())
 
         @app.get("/fail")
@@ -98,7 +98,7 @@ class TestTokenFailures:
 
         assert app.test_client().get("/fail").headers["Retry-After"] == "1"
 
-    def test_a_spent_budget_does_too(self) -> None:
+    def test_a_spent_budget_becomes_503(self) -> None:
         app = shop(Prio(), nowhere())
 
         @app.get("/fail")
@@ -164,7 +164,7 @@ class TestStartup:
         told = sorted(line.strip(" -").partition(": ")[0] for line in others if line.strip())
         assert told == ["PRIO_READ_TIMEOUT in .env", 'app.config["PRIO"]']
 
-    def test_no_frame_of_ours_shows_a_secret(self, sandbox: Sandbox) -> None:
+    def test_no_frame_of_the_library_shows_a_secret(self, sandbox: Sandbox) -> None:
         values = values_for(sandbox, client_idd="shop")
         with pytest.raises(ConfigurationError) as caught:
             shop(Prio(), values)

@@ -35,7 +35,9 @@ class TestUnderTestClient:
         with pytest.raises(ConfigurationError, match="client_id"), TestClient(make(app), backend=event_loop):
             pytest.fail("It was entered.")
 
-    def test_so_are_refused_credentials(self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_refused_credentials_are_raised_before_the_block_is_entered(
+        self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         for name, value in {**sandbox.environment(), "PRIO_CLIENT_SECRET": WRONG_SECRET}.items():
             monkeypatch.setenv(name, value)
         with pytest.raises(CredentialsRefusedError), TestClient(make("warm")):
@@ -43,7 +45,7 @@ class TestUnderTestClient:
 
     @pytest.mark.usefixtures("_settings")
     @pytest.mark.parametrize("app", ["raises_at_start", "reports_at_start", "reports_and_waits"])
-    def test_so_is_what_the_application_cannot_start_without(self, app: str) -> None:
+    def test_a_failing_start_of_the_application_is_raised_before_the_block_is_entered(self, app: str) -> None:
         with pytest.raises(RuntimeError, match=DOWN), TestClient(make(app)):
             pytest.fail("It was entered.")
 

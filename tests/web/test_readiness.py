@@ -37,7 +37,7 @@ REPORTS = [
 ]
 
 
-def test_ready_is_who_can_expect_to_have_a_token(subtests: pytest.Subtests) -> None:
+def test_a_client_that_can_expect_a_token_is_ready(subtests: pytest.Subtests) -> None:
     for name, report, expected in REPORTS:
         with subtests.test(name):
             for untried in (True, False):
@@ -50,7 +50,7 @@ def test_a_process_is_ready_when_every_client_is() -> None:
     assert not Readiness({"default": yes, "berlin": no}).ready
 
 
-def test_the_answer_is_json_that_nobody_keeps() -> None:
+def test_the_answer_is_json_that_is_not_cached() -> None:
     state = Readiness({"default": ClientReadiness(ready=False, expires_in=-1.23, failure="invalid_client", failed_ago=2.0)})
     body, status, headers = answer(state)
     assert status == 503
@@ -78,10 +78,10 @@ class TestOfThisProcess:
     def test_nothing_is_fetched_to_find_out(self, sandbox: Sandbox, settings: Settings) -> None:
         state = readiness(Clients(settings))
         assert state.ready
-        assert all(client.never_tried for client in state.clients.values())
+        assert {name for name, client in state.clients.items() if client.never_tried} == {"default", "berlin"}
         assert accounts_asked_for(sandbox) == {}
 
-    def test_it_says_when_the_token_expires_and_where_it_is_from(self, sandbox: Sandbox, settings: Settings) -> None:
+    def test_readiness_shows_the_expiry_and_the_source_of_the_token(self, sandbox: Sandbox, settings: Settings) -> None:
         clients = Clients(settings)
         clients["default"].get(PRODUCTS)
         seen = readiness(clients).clients

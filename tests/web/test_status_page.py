@@ -111,7 +111,7 @@ def test_without_the_slash_it_leads_to_the_page(browser: httpx.Client) -> None:
     assert answer.url.join(answer.headers["location"]) == "http://testserver/status/"
 
 
-def test_it_is_only_to_be_looked_at(browser: httpx.Client, subtests: pytest.Subtests) -> None:
+def test_the_page_is_read_only(browser: httpx.Client, subtests: pytest.Subtests) -> None:
     for method, file in itertools.product(INTRUDERS, ("", "status.json")):
         with subtests.test(method, file=file):
             answer = browser.request(method, f"/status/{file}")
@@ -128,7 +128,7 @@ def test_there_is_nothing_else(browser: httpx.Client, subtests: pytest.Subtests)
 
 
 @pytest.mark.parametrize("make", [StatusPage, WSGIStatusPage])
-def test_it_is_mounted_at_the_root_too(make: Callable[[Settings], Any]) -> None:
+def test_the_page_can_be_mounted_at_the_root(make: Callable[[Settings], Any]) -> None:
     transport = httpx.WSGITransport(make(SETTINGS), remote_addr=ELSEWHERE) if make is WSGIStatusPage else None
     client: Any = httpx.Client(transport=transport, base_url="http://testserver") if transport else TestClient(make(SETTINGS))
     assert client.get("/").status_code == 200
@@ -239,7 +239,7 @@ def test_elsewhere_the_host_is_the_business_of_the_server(subtests: pytest.Subte
             assert wsgi_status(WSGIStatusPage(SETTINGS), "evil.example", address) == 200
 
 
-def test_flask_checks_the_host_too() -> None:
+def test_flask_checks_the_host() -> None:
     app = Flask(__name__)
     app.config["PRIO"] = {**NOWHERE, "clients": BERLIN}
     Prio(app)

@@ -97,7 +97,7 @@ def after_it_wrote(environ: WSGIEnvironment, start_response: StartResponse) -> I
 
 
 class TestClients:
-    def test_every_request_has_them(self, sandbox: Sandbox, settings: Settings) -> None:
+    def test_every_request_has_the_clients(self, sandbox: Sandbox, settings: Settings) -> None:
         def products(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             assert environ["prio_middleware.client"] is environ["prio_middleware.clients"]["default"]
             answers = [environ[CLIENT].get(PRODUCTS), environ[CLIENTS]["berlin"].get(PRODUCTS)]
@@ -117,7 +117,7 @@ class TestClients:
         settings = Settings.from_values(base_url="https://api.example", ca_file=NOWHERE["ca_file"], clients=BERLIN)
         assert Server().serve(PrioMiddleware(names, settings)).body == b"berlin"
 
-    def test_the_environment_configures_them(self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_environment_configures_the_clients(self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in sandbox.environment().items():
             monkeypatch.setenv(name, value)
         app = PrioMiddleware(before_its_head)
@@ -155,7 +155,7 @@ class TestStartup:
 
 
 class TestTokenFailures:
-    def test_one_becomes_503_with_retry_after_and_no_detail(
+    def test_a_token_failure_becomes_503_with_retry_after_and_no_detail(
         self, subtests: pytest.Subtests, caplog: pytest.LogCaptureFixture
     ) -> None:
         for app in (before_its_head, after_its_head, in_its_first_part, in_a_group):
@@ -174,7 +174,7 @@ class TestTokenFailures:
                 assert (logger, level) == ("prio_middleware", logging.WARNING)
                 assert str(RAN_OUT) in message
 
-    def test_a_spent_budget_does_too(self) -> None:
+    def test_a_spent_budget_becomes_503(self) -> None:
         def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             raise BudgetExceededError("Spent.", retry_after=41.5)
 
@@ -279,7 +279,7 @@ class TestTransparency:
         assert body.closed
 
     @pytest.mark.parametrize("app", [in_its_first_part, before_its_head])
-    def test_it_keeps_to_the_specification(self, app: WSGIApplication) -> None:
+    def test_the_middleware_follows_the_wsgi_specification(self, app: WSGIApplication) -> None:
         environ: WSGIEnvironment = {"QUERY_STRING": ""}
         setup_testing_defaults(environ)
         body = validator(PrioMiddleware(app, nowhere()))(environ, Server().start_response)
@@ -296,7 +296,7 @@ def test_the_answer_to_head_has_no_body(subtests: pytest.Subtests) -> None:
 
 
 class TestReadiness:
-    def test_it_is_served_inside_the_middleware(self) -> None:
+    def test_readiness_is_served_inside_the_middleware(self) -> None:
         server = answered(WSGIReadyApp())
         assert server.statuses == ["200 OK"]
         assert b'"ready": true' in server.body

@@ -16,6 +16,10 @@ UNKNOWN_LIMIT: Final = 2  # Part of LIMIT for paths that never succeeded, or whe
 ORIGIN_LIMIT: Final = 2  # Part of LIMIT for one origin that has not succeeded with the present token.
 PROOF: Final = 14.0  # Evidence in nats that allows the reserve, or an unknown path. By chance, once in a million calls.
 
+LIKELY_PROOF: Final = 10.0
+"""Evidence in nats that allows one of the remaining renewals for a template that answers often: two refusals without an
+answer between them."""
+
 REPEATED_LIMIT: Final = 20
 """Maximum renewals per window after the first of each kind of token, helpful ones included: a server may refuse at random."""
 
@@ -132,6 +136,8 @@ def _unknown_path_allows(candidate: Candidate, unhelpful: list[Candidate]) -> bo
     unknown = [other for other in unhelpful if other.confidence is not Confidence.KNOWN]
     proven, strong = candidate.evidence >= PROOF, candidate.confidence in {Confidence.LIKELY, Confidence.EXPLICIT}
     if len(unknown) >= UNKNOWN_LIMIT:
+        if candidate.confidence is Confidence.LIKELY and candidate.succeeds_often and candidate.evidence >= LIKELY_PROOF:
+            return True
         return proven and (strong or candidate.succeeds_often)
     tried = any((other.kind, other.origin) == (candidate.kind, candidate.origin) for other in unknown)
     return proven or strong or (candidate.confidence is Confidence.UNKNOWN and not tried)

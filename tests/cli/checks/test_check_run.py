@@ -50,7 +50,7 @@ def test_two_servers(values: dict[str, Any]) -> None:
     ]
 
 
-def test_through_a_proxy_the_network_is_looked_at_as_far_as_the_proxy() -> None:
+def test_through_a_proxy_the_network_is_checked_as_far_as_the_proxy() -> None:
     assert steps(token_url=f"{API}/token", proxy="http://me:pw@proxy.example:3128")[:3] == [
         "dns proxy proxy.example:3128",
         "tcp proxy proxy.example:3128",

@@ -31,7 +31,7 @@ def test_a_step_that_went_well_lets_others_follow(subtests: pytest.Subtests) -> 
             assert statuses([first, step("second", CheckStatus.OK, first)]) == {"first": f"{status} 0.25", "second": "ok 0.25"}
 
 
-def test_what_needs_a_failed_step_is_not_tried_and_neither_is_what_needs_that() -> None:
+def test_steps_that_depend_on_a_failed_step_are_skipped() -> None:
     first = step("first", CheckStatus.FAIL)
     second = step("second", CheckStatus.OK, first)
     third = step("third", CheckStatus.OK, second)

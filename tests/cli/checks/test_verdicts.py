@@ -57,7 +57,7 @@ def test_the_clock(subtests: pytest.Subtests) -> None:
             assert finding.facts == {"ahead_seconds": ahead}
 
 
-def test_a_clock_that_is_not_told() -> None:
+def test_a_missing_date_of_the_server() -> None:
     assert judge_clock(response(date=None), signs=True).status is CheckStatus.SKIP
 
 

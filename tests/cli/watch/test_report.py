@@ -21,14 +21,14 @@ def row(label: str, **changes: Any) -> str:
     return next((line.removeprefix(f"  {label}").strip() for line in lines if line.startswith(f"  {label}")), "")
 
 
-def test_it_begins_with_who_speaks_and_how_it_is() -> None:
+def test_a_report_begins_with_the_process_and_its_state() -> None:
     who, how, *_ = text_of(*helpers.every_condition()).splitlines()
     assert who.startswith("Process 4242 on web-1, since ")
     assert who.endswith(" (2 h 5 min), prio-middleware 0.1.0")
     assert how == "4 clients: 1 not ready, 1 warning, 1 idle, 1 ready"
 
 
-def test_one_client_is_one_client() -> None:
+def test_one_client_is_reported_in_the_singular() -> None:
     assert text_of(helpers.client()).splitlines()[1] == "1 client: 1 ready"
 
 

@@ -14,7 +14,7 @@ def test_of_the_first_answer_nothing_is_known() -> None:
     assert RequestRates().update(sample(10.0, 100)) == {}
 
 
-def test_it_is_what_came_since_the_last_one() -> None:
+def test_a_rate_counts_calls_since_the_last_page() -> None:
     rates = RequestRates()
     rates.update(sample(10.0, 100))
     assert rates.update(sample(12.0, 125)) == {"shop": 12.5}

@@ -45,7 +45,7 @@ def test_what_a_newer_page_says_besides_does_not_matter() -> None:
     assert reply.status == helpers.status()
 
 
-def test_nor_does_what_an_older_one_leaves_out() -> None:
+def test_a_missing_field_of_an_older_page_does_not_matter() -> None:
     client = {"name": "berlin", "condition": {"level": "good", "summary": "A token is there."}}
     reply = parse_status(json.dumps(document(clients=[client])).encode())
     assert reply
@@ -125,7 +125,7 @@ def test_what_is_no_url_of_a_page(subtests: pytest.Subtests) -> None:
 LOGINS: list[tuple[int, str]] = [(302, "--header @FILE"), (401, "--header @FILE"), (403, "--header @FILE")]
 
 
-def test_a_login_before_the_page_is_told(page: Page, subtests: pytest.Subtests) -> None:
+def test_a_login_before_the_page_is_an_error(page: Page, subtests: pytest.Subtests) -> None:
     for status, remedy in LOGINS:
         with subtests.test(str(status)):
             page.say(status)
@@ -137,7 +137,7 @@ def test_a_login_before_the_page_is_told(page: Page, subtests: pytest.Subtests) 
 NO_PAGES: list[int | bytes] = [404, 500, b"<html>", b'{"a": 1}']
 
 
-def test_what_is_no_page_is_told(page: Page, subtests: pytest.Subtests) -> None:
+def test_another_page_is_an_error(page: Page, subtests: pytest.Subtests) -> None:
     for answer in NO_PAGES:
         with subtests.test(str(answer)):
             page.say(answer)
@@ -177,7 +177,7 @@ def test_a_proxy_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch) -
     assert_silent(raised.value, [password, login])
 
 
-def test_nobody_there() -> None:
+def test_a_page_that_does_not_answer_is_an_error() -> None:
     answer = refused("http://127.0.0.1:1/status")
     assert "No response" in answer
     assert "https://shop.example.com/status" in answer

@@ -89,7 +89,7 @@ def test_a_terminal_that_is_too_low_shows_that_it_is_old_and_what_is_worst() -> 
     assert "default  Ready" not in seen[0]
 
 
-def test_on_a_terminal_no_word_is_cut_off() -> None:
+def test_on_a_terminal_lines_wrap_between_words() -> None:
     stream = io.StringIO()
     show_updates(
         iter([(reply(clients=helpers.every_condition()), DOWN)]),
@@ -104,7 +104,7 @@ def test_in_a_pipe_clients_stand_as_they_are_configured() -> None:
     assert text.index("default  Ready") < text.index("berlin  Not ready")
 
 
-def test_several_processes_at_one_address_are_told() -> None:
+def test_several_processes_at_one_address_are_shown() -> None:
     text = shown([(reply(pid=12), None), (reply(pid=7), None)])
     assert text.count("Several processes respond at this URL, each with its own status: 7, 12.") == 1
 

@@ -42,6 +42,6 @@ def test_a_token_expires() -> None:
     assert api.answer(OPEN, bearer(api)).status == 401
 
 
-def test_as_prio_does_it_a_dead_token_and_a_closed_path_look_the_same() -> None:
+def test_a_dead_token_and_a_closed_path_get_the_same_answer_as_at_prio() -> None:
     api = Api("prio")
     assert api.answer(OPEN, None) == api.answer(CLOSED, bearer(api))

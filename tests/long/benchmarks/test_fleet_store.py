@@ -1,4 +1,4 @@
-"""The store of the simulation answers as the scripts do on a real Redis."""
+"""Comparison of the simulated store with the scripts on a real Redis."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def redis() -> Iterator[RedisServer]:
         yield server
 
 
-def operation(chance: random.Random, step: int, now: StoreEntry) -> tuple[str, Any]:
-    """Something to ask, mostly about a token that is in the store ``now``, or one of its time."""
-    name, lease = chance.choice(NAMES), chance.choice(LEASES)
-    token_id = chance.choice([now.token_id, f"{chance.randint(0, 2) + step // 10:032d}"])
-    return chance.choice(
+def operation(random_numbers: random.Random, step: int, now: StoreEntry) -> tuple[str, Any]:
+    """Draw an operation, mostly on a token that is in the store ``now``, or a recent one."""
+    name, lease = random_numbers.choice(NAMES), random_numbers.choice(LEASES)
+    token_id = random_numbers.choice([now.token_id, f"{random_numbers.randint(0, 2) + step // 10:032d}"])
+    return random_numbers.choice(
         [
             ("read", (name, {})),
             ("read", (name, {token_id: LIFE})),
-            ("acquire_lease", (name, chance.choice([StoreEntry(), StoreEntry(error=b"refusal"), now]), lease)),
+            ("acquire_lease", (name, random_numbers.choice([StoreEntry(), StoreEntry(error=b"error"), now]), lease)),
             ("publish_token", (name, lease, token_id or "0" * 32, b"sealed", LIFE)),
-            ("publish_error", (name, lease, b"refusal", LIFE)),
+            ("publish_error", (name, lease, b"error", LIFE)),
             ("release_lease", (name, lease)),
         ]
     )
@@ -56,20 +56,20 @@ def without_times(answer: Any) -> Any:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_it_answers_what_a_real_one_answers(seed: int, redis: RedisServer) -> None:
+def test_the_virtual_store_answers_as_a_real_redis(seed: int, redis: RedisServer) -> None:
     redis.stop()
     redis.start()
-    chance, told = random.Random(seed), list[str]()
-    real, virtual = RedisStore(RedisAddress(Secret(redis.url))), VirtualStore(lambda: 0.0, told.append)
+    random_numbers, dropped = random.Random(seed), list[str]()
+    real, virtual = RedisStore(RedisAddress(Secret(redis.url))), VirtualStore(lambda: 0.0, dropped.append)
     now, answers = StoreEntry(), Counter[str]()
     for step in range(400):
-        what, arguments = operation(chance, step, now)
+        what, arguments = operation(random_numbers, step, now)
         found = getattr(real, what)(*arguments)
         assert without_times(getattr(virtual, what)(*arguments)) == without_times(found), (step, what, arguments)
         now = found if isinstance(found, StoreEntry) else now
         answers[f"{what} {found is True or getattr(found, 'granted', False) or getattr(found, 'token_id', '') != ''}"] += 1
     assert len(answers) == 10, answers  # Each operation succeeded, and did not.
-    assert told
+    assert dropped
 
 
 class Clock:
@@ -103,7 +103,7 @@ def test_a_lease_a_record_and_a_tombstone_end() -> None:
     assert store.read("t", {}) == StoreEntry()
 
 
-def test_a_token_that_is_over_before_it_is_kept_is_not() -> None:
+def test_a_token_that_expires_before_it_is_stored_is_not_stored() -> None:
     clock = Clock()
     store = VirtualStore(clock, lambda _token_id: None)
     lease = Lease("one", "x", 10.0)
@@ -113,13 +113,13 @@ def test_a_token_that_is_over_before_it_is_kept_is_not() -> None:
     assert store.read("t", {}).record is None
 
 
-def test_a_stored_error_goes_with_the_next_token() -> None:
+def test_the_next_token_replaces_a_stored_error() -> None:
     store = VirtualStore(lambda: 0.0, lambda _token_id: None)
     lease = Lease("one", "x", 10.0)
     store.acquire_lease("t", StoreEntry(), lease)
-    assert store.publish_error("t", lease, b"refusal", 10.0) is True
-    assert store.read("t", {}) == StoreEntry(None, 0.0, b"refusal", 10.0)
-    assert store.publish_error("t", lease, b"refusal", 10.0) is False
+    assert store.publish_error("t", lease, b"error", 10.0) is True
+    assert store.read("t", {}) == StoreEntry(None, 0.0, b"error", 10.0)
+    assert store.publish_error("t", lease, b"error", 10.0) is False
     assert store.acquire_lease("t", StoreEntry(), lease) == LeaseReply(granted=False)
     store.acquire_lease("t", store.read("t", {}), lease)
     store.publish_token("t", lease, "a" * 32, b"", 10.0)

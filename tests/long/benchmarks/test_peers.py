@@ -45,7 +45,7 @@ def test_a_credential_of_every_subject_can_be_held(subject: Subject) -> None:
     assert subject.hold(1) is not subject.hold(2)
 
 
-def test_a_run_writes_tables_numbers_and_plots_about_everybody(tmp_path: Path) -> None:
+def test_a_run_writes_tables_numbers_and_plots_of_every_subject(tmp_path: Path) -> None:
     assert main(["steady", "--tiny", "--out", str(tmp_path)]) == 0
 
     report: dict[str, Any] = json.loads((tmp_path / "peers.json").read_text())

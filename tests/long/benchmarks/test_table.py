@@ -58,7 +58,7 @@ def test_a_peer_is_compared_on_its_own_http_library() -> None:
     assert list(table(*rows).behind()) == ["waiting, sync, 1 tasks: them (httpx) has 2.0 and we have 3.0 (ms)"]
 
 
-def test_a_peer_on_a_library_of_its_own_is_compared_with_the_better_of_ours() -> None:
+def test_a_peer_on_another_library_is_compared_with_the_faster_of_two() -> None:
     rows = [ours("httpx", time=3.0), ours("httpx2", time=1.0)]
     assert list(table(*rows, peer("requests", time=2.0)).behind()) == []
     assert len(list(table(*rows, peer("requests", time=0.5)).behind())) == 1

@@ -18,7 +18,7 @@ import trio
 
 from tests.transports.library_privates import connections_in_use, transport_of
 
-PATIENCE = 5.0
+TIMEOUT = 5.0
 """Seconds that a refresh beside the callers, or the other end of a connection, may need to come to its end."""
 
 TICK = 0.02
@@ -104,13 +104,13 @@ def _descriptors() -> int:
 
 def wait(done: Callable[[], bool]) -> None:
     """Wait until ``done`` returns True, or the time is over."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + TIMEOUT
     while not done() and time.monotonic() < until:
         time.sleep(TICK)
 
 
 async def await_(done: Callable[[], bool]) -> None:
     """The same, awaiting."""
-    with anyio.move_on_after(PATIENCE):
+    with anyio.move_on_after(TIMEOUT):
         while not done():  # noqa: ASYNC110 - no event announces the end
             await anyio.sleep(TICK)

@@ -229,7 +229,7 @@ def test_a_clock_that_leaps_over_the_deadline_excuses_a_failure() -> None:
     assert violations(doctored)["none failed while a token could be had"] == []
 
 
-def test_so_it_does_a_refusal_that_got_no_second_token() -> None:
+def test_a_clock_that_leaps_over_the_deadline_excuses_a_refusal_without_a_second_token() -> None:
     doctored = history()
     once_refused_as_the_clock_leaps(doctored)
 

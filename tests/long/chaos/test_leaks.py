@@ -17,7 +17,7 @@ from tests.long.chaos.leaks import Belongings, busy_connections, overheard, task
 
 @pytest.fixture(autouse=True)
 def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leaks, "PATIENCE", 0.1)
+    monkeypatch.setattr(leaks, "TIMEOUT", 0.1)
 
 
 def test_descriptors() -> None:
@@ -51,7 +51,7 @@ def test_idle_workers_of_trio_go_later(name: str, is_left: bool) -> None:
         thread.join()
 
 
-def test_errors_that_nobody_catches() -> None:
+def test_uncaught_errors_are_found() -> None:
     hook = threading.excepthook
     with overheard() as said:
         thread = threading.Thread(target=lambda: 1 // 0)

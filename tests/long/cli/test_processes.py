@@ -98,7 +98,7 @@ def test_ctrl_c_ends_a_call_quietly(prio_sandbox: Sandbox) -> None:
 
 @pytest.mark.usefixtures("prio_environment")
 @pytest.mark.parametrize("arguments", [["request", "GET", "/products", "--json"], ["check"], ["config", "schema"]])
-def test_output_that_nobody_reads_ends_quietly(arguments: list[str]) -> None:
+def test_a_closed_pipe_ends_the_command_quietly(arguments: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     ended = subprocess.run([*COMMAND, *arguments], stdout=writer, stderr=subprocess.PIPE, text=True, check=False)

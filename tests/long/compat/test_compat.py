@@ -21,7 +21,7 @@ def normalized(name: str) -> str:
 
 @pytest.mark.skipif(not PYTHON.exists(), reason="its environment is not installed: see scripts/install_compat")
 @pytest.mark.parametrize("package", CHECKS)
-def test_it_works_beside(package: str) -> None:
+def test_the_package_works_beside_this_one(package: str) -> None:
     own = {name: value for name, value in os.environ.items() if not name.startswith(("PRIO_", "COVERAGE_", "PYTEST_"))}
     command = [str(PYTHON), "-m", "tests.compat", "--here", package]
     done = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, timeout=TIMEOUT, check=False)

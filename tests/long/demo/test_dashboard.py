@@ -21,7 +21,7 @@ COMMAND = [sys.executable, "-m", "prio_middleware.demo.dashboard"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_runs_until_a_signal_and_leaves_nothing_behind(tmp_path: Path, number: int) -> None:
+def test_the_dashboard_runs_until_a_signal_and_leaves_nothing_behind(tmp_path: Path, number: int) -> None:
     with subprocess.Popen(
         COMMAND,
         stdout=subprocess.PIPE,

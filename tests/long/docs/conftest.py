@@ -4,16 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.long.docs.world import World
+from tests.long.docs.context import Context
 
 
 @pytest.fixture(scope="session")
-def _world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with World(tmp_path_factory.mktemp("secrets")) as world:
-        yield world
+def _context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
+    with Context(tmp_path_factory.mktemp("secrets")) as context:
+        yield context
 
 
 @pytest.fixture
-def world(_world: World) -> World:
-    _world.reset()
-    return _world
+def context(_context: Context) -> Context:
+    _context.reset()
+    return _context

@@ -21,7 +21,7 @@ from tests.cli.helpers import prio
 from tests.compat.__main__ import PYTHON
 from tests.long.docs.blocks import PAGES, ROOT, Block, blocks
 from tests.long.docs.commands import commands, problem
-from tests.long.docs.world import World
+from tests.long.docs.context import Context
 
 RUNNER = Path(__file__).with_name("run_page.py")
 
@@ -57,19 +57,19 @@ def settings_files(page: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=str)
-def test_the_python_examples_of_a_page_run(page: Path, world: World, tmp_path: Path) -> None:
+def test_the_python_examples_of_a_page_run(page: Path, context: Context, tmp_path: Path) -> None:
     python = str(PYTHON) if page in WITH_PACKAGES else sys.executable
     if not Path(python).exists():
         pytest.skip("their environment is not installed: see scripts/install_compat")
     for name, content in settings_files(page).items():
-        (tmp_path / name).write_text(world.place(content))
-    given = [{**asdict(block), "page": str(page), "code": world.place(block.code)} for block in blocks(page, "python")]
+        (tmp_path / name).write_text(context.place(content))
+    given = [{**asdict(block), "page": str(page), "code": context.place(block.code)} for block in blocks(page, "python")]
 
     run = subprocess.run(
         [python, RUNNER],
         input=json.dumps(given),
         cwd=tmp_path,
-        env=world.environment,
+        env=context.environment,
         capture_output=True,
         text=True,
         timeout=300,
@@ -80,20 +80,20 @@ def test_the_python_examples_of_a_page_run(page: Path, world: World, tmp_path: P
 
 
 def test_a_toml_example_is_a_valid_configuration(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
-    monkeypatch.setenv("PRIO_SECRETS_DIR", world.environment["PRIO_SECRETS_DIR"])
+    monkeypatch.setenv("PRIO_SECRETS_DIR", context.environment["PRIO_SECRETS_DIR"])
     for number, (place, block) in enumerate(examples("toml")):
         with subtests.test(place):
             folder = tmp_path / str(number)
             folder.mkdir()
             monkeypatch.chdir(folder)
-            Path(block.title or "prio.toml").write_text(world.place(block.code))
+            Path(block.title or "prio.toml").write_text(context.place(block.code))
 
             assert set(Settings().clients) == {"default", *tomllib.loads(block.code).get("clients", {})}
 
 
-def test_an_example_of_entry_points_names_the_group_that_is_looked_into(subtests: pytest.Subtests) -> None:
+def test_an_example_of_entry_points_names_the_group_of_components(subtests: pytest.Subtests) -> None:
     for place, block in examples("toml", holding="entry-points"):
         with subtests.test(place):
             assert set(tomllib.loads(block.code)["project"]["entry-points"]) == {GROUP}
@@ -108,14 +108,14 @@ def test_what_a_shell_example_names_is_there(subtests: pytest.Subtests) -> None:
 
 
 def test_the_prio_commands_of_a_shell_example_succeed(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
-    for name, value in world.variables.items():
+    for name, value in context.variables.items():
         monkeypatch.setenv(name, value)
     run = 0
     for number, (place, block) in enumerate(examples("console", holding="$ prio ")):
         with subtests.test(place):
-            world.reset()
+            context.reset()
             build.forget()
             folder = tmp_path / str(number)
             folder.mkdir()

@@ -41,7 +41,7 @@ def test_a_number_on_the_page_is_that_of_the_code(told: str) -> None:
     assert told in PAGE
 
 
-def test_the_fractions_are_too() -> None:
+def test_the_fractions_on_the_page_are_those_of_the_code() -> None:
     assert DEFAULTS.leeway_fraction == 1 / 10
     assert refusal_memory.LONGEST_DENIAL == 60 * 60
     assert BUFFERED_READ == 1 / 20

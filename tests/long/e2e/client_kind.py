@@ -46,7 +46,7 @@ SOON: dict[str, Any] = {"token_deadline": 0.2, "token_timeout": 0.2}
 SOME_TRIES: dict[str, Any] = {"token_deadline": 1.4, "token_timeout": 1.4}
 """The same, with two more tries. By the pauses between them, the last has a second's third at least to meet its failure."""
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds after which something hangs. Nothing here takes a tenth of it."""
 
 
@@ -120,7 +120,7 @@ class ClientKind:
         return build.pipeline_for(settings, trust_of(options, {})).provider
 
 
-async def until(condition: Callable[[], bool], patience: float = PATIENCE) -> None:
+async def until(condition: Callable[[], bool], patience: float = TIMEOUT) -> None:
     """Wait for what threads or another process bring about."""
     with anyio.fail_after(patience):
         while not condition():  # noqa: ASYNC110 - none of them can set an event here
@@ -131,7 +131,7 @@ async def until(condition: Callable[[], bool], patience: float = PATIENCE) -> No
 def does_not_hang() -> Generator[None]:
     start = time.monotonic()
     yield
-    assert time.monotonic() - start < PATIENCE
+    assert time.monotonic() - start < TIMEOUT
 
 
 async def token_failure(kind: ClientKind, client: Caller) -> TokenError:

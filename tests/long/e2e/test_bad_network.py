@@ -46,7 +46,7 @@ async def test_a_certificate_that_is_not_to_be_trusted(kind: ClientKind, certifi
 
 
 @pytest.mark.parametrize("kind", SOME_OVER_TLS, indirect=True)
-async def test_nobody_listens(kind: ClientKind) -> None:
+async def test_a_closed_port_is_a_connect_error(kind: ClientKind) -> None:
     with Sandbox(OPTIONS, tls=False) as sandbox:
         there, at = ClientKind(kind.matrix, sandbox), port(sandbox)
     settings = there.settings(loopback_http_hosts=["127.0.0.1"], **SOON)

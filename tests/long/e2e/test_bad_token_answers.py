@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("kind", SOME_OVER_TLS, indirect=True)
-async def test_it_is_tried_again_until_the_deadline(kind: ClientKind) -> None:
+async def test_a_token_request_is_retried_until_the_deadline(kind: ClientKind) -> None:
     kind.admin.fail_tokens("server_error", times=None)
     async with kind.client(kind.settings(**SOME_TRIES)) as client:
         assert isinstance(await token_failure(kind, client), TokenEndpointUnavailableError)
@@ -44,7 +44,7 @@ async def test_wrong_credentials_cool_down(kind: ClientKind) -> None:
     assert kind.admin.counts().token_requests == 1
 
 
-async def test_twenty_callers_hear_of_one_failure_each_by_an_error_of_its_own(kind: ClientKind) -> None:
+async def test_twenty_callers_of_one_failed_fetch_get_separate_errors(kind: ClientKind) -> None:
     kind.admin.configure(token_delay=0.1)
     kind.admin.fail_tokens("invalid_client", times=None)
     errors: list[TokenError] = []

@@ -49,7 +49,7 @@ async def test_a_client_with_a_guard_is_never_shut_out(kind: ClientKind) -> None
 
 
 @pytest.mark.parametrize("kind", ["httpx-sync over TLS", "httpx-trio in process"], indirect=True)
-async def test_the_same_client_without_one_is(kind: ClientKind) -> None:
+async def test_a_client_without_a_budget_guard_is_locked_out(kind: ClientKind) -> None:
     seen = await many_forbidden_calls(kind)
 
     assert 429 in seen

@@ -118,7 +118,7 @@ async def test_the_environments_proxy_is_used(kind: ClientKind, environment: pyt
 @pytest.mark.pitfall(id="bypassed-pipeline")
 @pytest.mark.parametrize("kind", SOME_OVER_TLS, indirect=True)
 @pytest.mark.parametrize("setting", ["PRIO_PROXY", "option"])
-async def test_a_proxy_of_ones_own_is_used_with_its_credentials(
+async def test_a_proxy_of_the_caller_is_used_with_its_credentials(
     kind: ClientKind, environment: pytest.MonkeyPatch, setting: str
 ) -> None:
     environment.setenv("HTTPS_PROXY", "http://127.0.0.1:9")

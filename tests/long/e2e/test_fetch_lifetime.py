@@ -19,7 +19,7 @@ import pytest
 import prio_middleware
 from prio_middleware import ClientClosedError, TokenEndpointUnavailableError, TokenError, build
 from prio_middleware.sandbox import Sandbox
-from tests.long.e2e.client_kind import EVERY_KIND, FAR, PATIENCE, PRODUCT, SYNC, ClientKind, does_not_hang, until
+from tests.long.e2e.client_kind import EVERY_KIND, FAR, PRODUCT, SYNC, TIMEOUT, ClientKind, does_not_hang, until
 from tests.long.e2e.dripping import DRIPS, Dripping, dripping
 
 pytestmark = pytest.mark.anyio
@@ -105,7 +105,7 @@ async def test_closing_a_client_ends_its_fetch_and_answers_its_callers(kind: Cli
             async with anyio.create_task_group() as group:
                 for _ in range(3):
                     group.start_soon(call)
-                await anyio.to_thread.run_sync(server.connected.wait, PATIENCE)
+                await anyio.to_thread.run_sync(server.connected.wait, TIMEOUT)
                 await until(lambda: build.registry.client("shop").waiting == 2)  # And the one who began the fetch.
                 await client.close()
         assert len(errors) == 3
@@ -169,7 +169,7 @@ def test_a_process_that_is_stopped_within_a_fetch_tries_once_more(kind: ClientKi
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == "asking\n"
-            until_then = time.monotonic() + PATIENCE
+            until_then = time.monotonic() + TIMEOUT
             while kind.admin.counts().token_requests == 0:
                 assert time.monotonic() < until_then
                 time.sleep(0.01)
@@ -177,7 +177,7 @@ def test_a_process_that_is_stopped_within_a_fetch_tries_once_more(kind: ClientKi
             kind.admin.configure(token_delay=0)
             time.sleep(4)
             process.send_signal(signal.SIGCONT)
-            out, _ = process.communicate(timeout=PATIENCE)
+            out, _ = process.communicate(timeout=TIMEOUT)
         finally:
             process.kill()
     assert out == "[200, 200, 200, 200]\n"
@@ -190,7 +190,7 @@ def test_an_interrupt_of_a_caller_leaves_the_fetch_for_the_next_call(kind: Clien
     main = threading.get_ident()
 
     def interrupt() -> None:
-        until_then = time.monotonic() + PATIENCE
+        until_then = time.monotonic() + TIMEOUT
         while kind.admin.counts().token_requests == 0 and time.monotonic() < until_then:
             time.sleep(0.01)
         signal.pthread_kill(main, signal.SIGINT)

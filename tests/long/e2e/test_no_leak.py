@@ -119,7 +119,7 @@ async def test_errors_of_the_token_endpoint(
         caplog.clear()
 
 
-async def test_a_token_that_stands_for_its_lifetime_is_used_and_not_told(
+async def test_a_token_in_the_place_of_its_lifetime_is_used_and_not_shown(
     matrix: MatrixClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "prio_middleware")
@@ -209,7 +209,7 @@ async def test_what_is_printed_of_things_at_work(matrix: MatrixClient, caplog: p
     assert not shown(caplog.text, CANARIES)
 
 
-def test_the_search_finds_what_it_looks_for() -> None:
+def test_the_search_finds_planted_secrets() -> None:
     """A search that finds nothing proves nothing."""
     error = ValueError(json.dumps(SECRET))
     for text in (SECRET, QUOTED, BASIC, base64.b64encode(f"a{QUOTED}".encode()).decode(), repr(TOKEN)):

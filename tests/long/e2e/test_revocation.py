@@ -169,7 +169,7 @@ async def test_the_limits_of_the_api_are_kept(kind: ClientKind) -> None:
     assert counts.token_requests <= 3
 
 
-async def test_an_expired_token_is_replaced_without_a_word(kind: ClientKind) -> None:
+async def test_an_expired_token_is_replaced_without_a_log_line(kind: ClientKind) -> None:
     async with kind.client() as client:
         for _ in range(3):
             with does_not_hang():

@@ -120,7 +120,7 @@ async def test_nothing_recorded_holds_a_secret(kind: ClientKind, logs: LogRecord
     assert leaks(texts, secrets | {"s3cret-parameter"}) == []
 
 
-def test_the_search_finds_what_it_looks_for() -> None:
+def test_the_search_finds_planted_secrets() -> None:
     """A search that finds nothing proves nothing."""
     secret = "kanarie-secret-token-123456"
     for text in (secret, base64.b64encode(secret.encode()).decode(), hashlib.sha256(secret.encode()).hexdigest()):

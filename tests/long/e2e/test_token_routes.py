@@ -127,7 +127,7 @@ async def test_a_token_request_that_went_into_the_apis_socket_says_so(kind: Clie
 
 
 @pytest.mark.parametrize("kind", SOME_OVER_TLS, indirect=True)
-async def test_where_the_api_is_the_same_host_nothing_is_said(kind: ClientKind, tmp_path: Path) -> None:
+async def test_a_token_endpoint_on_the_host_of_the_api_is_not_logged(kind: ClientKind, tmp_path: Path) -> None:
     with serving(Relay(tmp_path / "api", None)):
         own = kind.settings(ca_file=None, **SOON)
         async with kind.client(own, transport=transport(kind, uds=str(tmp_path / "api"))) as client:
@@ -196,7 +196,7 @@ class TestPlainHTTP:
         assert proxy.targets == {"127.0.0.1:1"}
 
     @pytest.mark.pitfall(id="proxied-loopback")
-    async def test_nor_does_one_when_tokens_are_fetched_ahead(
+    async def test_no_proxy_of_the_environment_sees_a_fetch_ahead(
         self, matrix: MatrixClient, broker: Broker, counter: Counter, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("all_proxy", counter.url)
@@ -218,7 +218,9 @@ class TestPlainHTTP:
         await client.close()
 
     @pytest.mark.pitfall(id="foreign-refusal")
-    async def test_they_say_who_asks_and_carry_the_headers_of_the_settings(self, matrix: MatrixClient, broker: Broker) -> None:
+    async def test_token_requests_carry_the_user_agent_and_the_headers_of_the_settings(
+        self, matrix: MatrixClient, broker: Broker
+    ) -> None:
         client = make(matrix, local(broker, token_headers={"X-Gateway-Key": HEADER}))
         await client.get("/products")
         await client.close()
@@ -229,7 +231,7 @@ class TestPlainHTTP:
         assert token.headers["x-gateway-key"] == HEADER
         assert "x-gateway-key" not in call.headers
 
-    async def test_a_user_agent_of_ones_own_takes_its_place(self, matrix: MatrixClient, broker: Broker) -> None:
+    async def test_a_user_agent_of_the_caller_replaces_the_default(self, matrix: MatrixClient, broker: Broker) -> None:
         client = make(matrix, local(broker, token_headers={"user-agent": "shop/1", "ACCEPT": "*/*"}))
         await client.get("/products")
         await client.close()

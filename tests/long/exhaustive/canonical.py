@@ -17,7 +17,7 @@ from prio_middleware.oauth.effects import Background, Pause, Post, Wait
 from prio_middleware.oauth.single_flight import InFlightFetch, NoOutcome
 from prio_middleware.oauth.token_request import TokenEndpoint, TokenRequest
 from tests.long.exhaustive.context import Context
-from tests.long.exhaustive.inside import attempt_number, inside
+from tests.long.exhaustive.internals import attempt_number, inside
 from tests.long.exhaustive.scope import Task
 
 PAST = {"__class__", "now", "pause", "decision", "outcome", "waited"}

@@ -17,11 +17,11 @@ from prio_middleware.oauth.effects import Background, Pause, Post, Steps, Wait
 from prio_middleware.oauth.retry import PACE
 from prio_middleware.oauth.single_flight import GRACE, NoOutcome, Outcome
 from prio_middleware.oauth.token_response import TokenResponse
-from tests.long.exhaustive.inside import PREEMPTED, PreemptibleProvider, inside, number_tokens
+from tests.long.exhaustive.internals import PREEMPTED, PreemptibleProvider, inside, number_tokens
 from tests.long.exhaustive.invariants import assert_good_answer, assert_lost, assert_needed, assert_one_fetch
 from tests.long.exhaustive.moves import next_moment
 from tests.long.exhaustive.scope import DEADLINE, FAILURE_COOLDOWN, LIFETIME, NEVER, Move, Scope, Task
-from tests.oauth.kit import Clock, answer, endpoint, inline, refused, token
+from tests.oauth.helpers import Clock, answer, endpoint, inline, refused, token
 
 ANSWERS = {
     "token": lambda: token(LIFETIME),

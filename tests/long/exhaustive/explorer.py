@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tests.long.exhaustive.canonical import canonical
 from tests.long.exhaustive.context import Context
-from tests.long.exhaustive.inside import determined
+from tests.long.exhaustive.internals import determined
 from tests.long.exhaustive.invariants import BrokenError, assert_over
 from tests.long.exhaustive.moves import moves
 from tests.long.exhaustive.scope import Move, Scope

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from prio_middleware.oauth.effects import Pause, Post, Wait
-from tests.long.exhaustive.inside import PREEMPTED
+from tests.long.exhaustive.internals import PREEMPTED
 from tests.long.exhaustive.scope import NEVER, Move, Task
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.long.exhaustive import inside
+from tests.long.exhaustive import internals
 from tests.long.exhaustive.__main__ import main
 from tests.long.exhaustive.explorer import explore
 from tests.long.exhaustive.invariants import BrokenError
@@ -56,27 +56,27 @@ def test_the_long_form_prints_what_it_found(capsys: pytest.CaptureFixture[str]) 
 # Providers with a fault: each of them is detected.
 
 
-FAULTS: list[tuple[inside.Break, Scope, str]] = [
-    (inside.every_caller_fetches, Scope(2), "2 fetches at once"),
-    (inside.a_fetch_that_ends_early_is_made_again_at_once, Scope(1, endings=1), "within a second"),
-    (inside.callers_of_an_outage_fetch_on, Scope(2, failures=1), "in the pause"),
-    (inside.a_frozen_process_fails_its_callers, Scope(1, freezes=1), "although nothing failed"),
-    (inside.no_second_decision, Scope(2), "although a fresh token is kept"),
-    (inside.a_fetch_that_ends_early_never_completes, Scope(1, endings=1), "none was lost"),
-    (inside.a_waiter_never_times_out, Scope(2, losses=1), "left waiting for ever"),
-    (inside.a_fetch_is_never_dropped, Scope(1, revocations=1), "round in circles"),
-    (inside.an_invalid_token_is_kept, Scope(2, revocations=1), "known to be rejected"),
-    (inside.a_rejected_token_still_completes, Scope(3, revocations=1), "known to be rejected"),
-    (inside.a_rejected_token_is_used, Scope(2, revocations=1), "the token that was rejected for it"),
-    (inside.an_error_beats_a_token, Scope(1, "due", failures=1), "although a token is kept that works"),
-    (inside.an_expired_token_is_used, Scope(1, "expired"), "an expired token"),
-    (inside.the_cache_is_ignored, Scope(2), "although a fresh token is kept"),
-    (inside.old_credentials_are_tried_to_the_end, Scope(1, rotations=1), "an error although nothing failed"),
+FAULTS: list[tuple[internals.Break, Scope, str]] = [
+    (internals.every_caller_fetches, Scope(2), "2 fetches at once"),
+    (internals.a_fetch_that_ends_early_is_made_again_at_once, Scope(1, endings=1), "within a second"),
+    (internals.callers_of_an_outage_fetch_on, Scope(2, failures=1), "in the pause"),
+    (internals.a_frozen_process_fails_its_callers, Scope(1, freezes=1), "although nothing failed"),
+    (internals.no_second_decision, Scope(2), "although a fresh token is kept"),
+    (internals.a_fetch_that_ends_early_never_completes, Scope(1, endings=1), "none was lost"),
+    (internals.a_waiter_never_times_out, Scope(2, losses=1), "left waiting for ever"),
+    (internals.a_fetch_is_never_dropped, Scope(1, revocations=1), "round in circles"),
+    (internals.an_invalid_token_is_kept, Scope(2, revocations=1), "known to be rejected"),
+    (internals.a_rejected_token_still_completes, Scope(3, revocations=1), "known to be rejected"),
+    (internals.a_rejected_token_is_used, Scope(2, revocations=1), "the token that was rejected for it"),
+    (internals.an_error_beats_a_token, Scope(1, "due", failures=1), "although a token is kept that works"),
+    (internals.an_expired_token_is_used, Scope(1, "expired"), "an expired token"),
+    (internals.the_cache_is_ignored, Scope(2), "although a fresh token is kept"),
+    (internals.old_credentials_are_tried_to_the_end, Scope(1, rotations=1), "an error although nothing failed"),
 ]
 
 
 @pytest.mark.parametrize(("fault", "scope", "problem"), FAULTS, ids=[fault.__name__ for fault, _, _ in FAULTS])
-def test_a_fault_is_detected(fault: inside.Break, scope: Scope, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_is_detected(fault: internals.Break, scope: Scope, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fault(monkeypatch)
     with pytest.raises(BrokenError, match=problem):
         explore(scope)

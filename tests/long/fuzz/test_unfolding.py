@@ -31,7 +31,7 @@ BOMB = bomb(4096)
 HEADERS = httpx.Headers({"content-encoding": "gzip, gzip, gzip"})
 
 
-def test_it_is_what_it_is_said_to_be() -> None:
+def test_the_bomb_unfolds_to_its_size() -> None:
     once = zlib.decompressobj(31).decompress(gzip.decompress(gzip.decompress(bomb(3))))
     assert once == bytes(3 * MEBIBYTE)
     assert len(BOMB) < 1024

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from tests.long.hunt.features import FEATURES, hunt
-from tests.long.hunt.sheet import WIDTH, Sheet
+from tests.long.hunt.report import WIDTH, Report
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -22,17 +22,17 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--only", default="", metavar="TEXT", help="the features with this in their names")
     asked = parser.parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, markup=False, emoji=False)
-    sheet = Sheet(console)
+    report = Report(console)
     for feature in FEATURES:
-        for world in feature.worlds:
+        for client_kind in feature.client_kinds:
             if asked.only in feature.name:
                 try:
-                    context = hunt(feature, world)
+                    context = hunt(feature, client_kind)
                 except pytest.skip.Exception as skipped:
                     console.print(f"{feature}: {skipped}")
                     continue
-                sheet.add(feature.name, world, context.searched(), context.leaks())
-    return sheet.close()
+                report.add(feature.name, client_kind, context.searched(), context.leaks())
+    return report.close()
 
 
 if __name__ == "__main__":

@@ -26,13 +26,13 @@ class Feature(NamedTuple):
         name: as the table has it.
         run: does it, well and badly.
         places: where there must be something to look at: a search of nothing finds nothing.
-        worlds: the kinds of clients that it is done with.
+        client_kinds: the kinds of clients that it is done with.
     """
 
     name: str
     run: Callable[[HuntContext], Awaitable[None]]
     places: frozenset[str]
-    worlds: tuple[str, ...] = SOME
+    client_kinds: tuple[str, ...] = SOME
 
     def __str__(self) -> str:
         return self.name

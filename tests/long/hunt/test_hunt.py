@@ -23,7 +23,7 @@ from tests.long.hunt.canaries import PRIVATE_KEY, SECRET, traces_of
 from tests.long.hunt.context import HuntContext, Leak
 from tests.long.hunt.features import FEATURES, Feature, hunt
 from tests.long.hunt.places import PLACES
-from tests.long.hunt.sheet import Sheet
+from tests.long.hunt.report import Report
 from tests.redis_servers import BINARIES, serve
 from tests.secret_forms import FORMS
 from tests.transports.matrix import MatrixClient
@@ -31,7 +31,7 @@ from tests.transports.matrix import MatrixClient
 HUNTS = [
     pytest.param(feature, matrix, id=f"{feature}-{matrix}")
     for turn, feature in enumerate(FEATURES)
-    for matrix in [feature.worlds[turn % len(feature.worlds)]]
+    for matrix in [feature.client_kinds[turn % len(feature.client_kinds)]]
 ]
 """Each feature with one of its kinds of client; ``make leak-hunt`` has them all."""
 
@@ -43,7 +43,7 @@ def test_nothing_is_seen(feature: Feature, matrix: str) -> None:
     assert feature.places <= context.searched().keys()
 
 
-def test_every_place_is_looked_at() -> None:
+def test_every_place_is_searched() -> None:
     assert set().union(*(feature.places for feature in FEATURES)) | {"output"} == PLACES.keys()
 
 
@@ -198,10 +198,10 @@ def test_something_is_planted_in_every_place() -> None:
 
 def test_the_table_says_what_was_found() -> None:
     said = io.StringIO()
-    sheet = Sheet(Console(file=said, width=200))
-    sheet.add("one", "httpx-sync", {"logs": 3}, [])
-    sheet.add("two", "httpx-sync", {"pages": 2}, [Leak("pages", "/ready", "in base64")])
-    assert sheet.close() == 1
+    report = Report(Console(file=said, width=200))
+    report.add("one", "httpx-sync", {"logs": 3}, [])
+    report.add("two", "httpx-sync", {"pages": 2}, [Leak("pages", "/ready", "in base64")])
+    assert report.close() == 1
     assert "LEAK  two, httpx-sync: in pages, /ready, in base64" in said.getvalue()
     assert "1 leak." in said.getvalue()
-    assert Sheet(Console(file=io.StringIO())).close() == 0
+    assert Report(Console(file=io.StringIO())).close() == 0

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 
 from tests.long.integrations.customers import ApiCustomer, Browser, Customer
-from tests.web.servers import PATIENCE, ROOT, Server, free_port
+from tests.web.servers import ROOT, TIMEOUT, Server, free_port
 
 INTEGRATIONS = ROOT / "integrations"
 KINDNESS = 20.0
@@ -69,7 +69,7 @@ class OpenShop:
 
     def customer(self) -> Customer:
         """A new customer, until the shop closes."""
-        http = httpx.Client(base_url=self._server.url, timeout=PATIENCE, follow_redirects=True)
+        http = httpx.Client(base_url=self._server.url, timeout=TIMEOUT, follow_redirects=True)
         return self._shop.customer(self._customers.enter_context(http))
 
     def ready(self) -> httpx.Response:

@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey
 
 from prio_middleware import build
 from tests.long.interop.accounts import LIFETIME, READ, SECRET_ACCOUNTS, SIGNER, WRITE
-from tests.long.interop.places import Interop
+from tests.long.interop.context import Interop
 from tests.long.interop.processes import ROOT, Certificates, Running, gunicorn, node
 from tests.long.interop.resource import introspecting_api
 from tests.transports.matrix import MatrixClient

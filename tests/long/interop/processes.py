@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 ROOT = Path(__file__).resolve().parents[3]
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds after which something hangs. Nothing here takes a tenth of it."""
 
 GUNICORN = ["gunicorn", "--worker-class", "gthread", "--threads", "4", "--no-control-socket", "--log-level", "warning"]
@@ -100,12 +100,12 @@ def serving(
         yield Running(issuer, _metadata(issuer, certificates, log))
     finally:
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT)
 
 
 def _metadata(issuer: str, certificates: Certificates, log: Path) -> dict[str, Any]:
     url = httpx.URL(issuer)
-    with httpx.Client(verify=certificates.client_context, trust_env=False, timeout=PATIENCE) as browser:
+    with httpx.Client(verify=certificates.client_context, trust_env=False, timeout=TIMEOUT) as browser:
         try:
             answer = browser.get(url.copy_with(path=f"/.well-known/oauth-authorization-server{url.path.rstrip('/')}"))
             return dict(json.loads(answer.content))

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from prio_middleware.sandbox.listener import Listener
 from tests.long.interop.accounts import READ, RESOURCE, WRITE
-from tests.long.interop.processes import PATIENCE, Certificates, listening
+from tests.long.interop.processes import TIMEOUT, Certificates, listening
 
 NEEDED = {"GET": READ, "POST": WRITE}
 
@@ -63,7 +63,7 @@ class Orders:
         return JSONResponse({"client_id": claims["client_id"], "scope": claims["scope"]})
 
     async def _introspect(self, token: str) -> dict[str, object]:
-        async with httpx.AsyncClient(verify=self._context, trust_env=False, timeout=PATIENCE) as client:
+        async with httpx.AsyncClient(verify=self._context, trust_env=False, timeout=TIMEOUT) as client:
             answer = await client.post(self._url, data={"token": token}, auth=(RESOURCE.client_id, RESOURCE.secret))
         answer.raise_for_status()
         return dict(answer.json())

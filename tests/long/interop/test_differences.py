@@ -10,7 +10,7 @@ from prio_middleware import CredentialsRefusedError, DiscoveryError, TokenError,
 from prio_middleware.settings import ClientSettings
 from tests.long.interop.accounts import BASIC, POST, READ, SPACED, SPACED_POST, WRITE
 from tests.long.interop.conftest import SERVERS, at
-from tests.long.interop.places import Interop
+from tests.long.interop.context import Interop
 from tests.transports.matrix import MatrixClient
 
 pytestmark = pytest.mark.anyio
@@ -62,7 +62,7 @@ async def test_what_is_granted_to_a_client_that_asks_for_no_scope(server: Intero
 
 
 @outcomes(django_oauth_toolkit="invalid_scope", authlib="invalid_scope", oidc_provider=None)
-async def test_a_scope_that_nobody_knows_is_refused_or_left_out(server: Interop, outcome: str | None) -> None:
+async def test_an_unknown_scope_is_refused_or_left_out(server: Interop, outcome: str | None) -> None:
     answered = await answer(server, server.settings(scope=f"{READ} everything"))
 
     if outcome is None:
@@ -89,7 +89,7 @@ async def test_each_assertion_is_used_once(server: Interop) -> None:
 
 
 @on(AUTHLIB, OIDC)
-async def test_an_assertion_for_somebody_else(server: Interop) -> None:
+async def test_an_assertion_for_another_audience_is_rejected(server: Interop) -> None:
     error = await answer(server, server.signed(assertion_audience="https://elsewhere.example"))
 
     assert isinstance(error, CredentialsRefusedError)

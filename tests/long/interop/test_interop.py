@@ -8,7 +8,7 @@ import pytest
 
 from prio_middleware import CredentialsRefusedError, TokenError, TokenRequestRefusedError
 from tests.long.interop.accounts import BASIC, POST, READ, SECRET, WRITE, Account
-from tests.long.interop.places import Interop
+from tests.long.interop.context import Interop
 from tests.transports.matrix import Caller
 
 pytestmark = pytest.mark.anyio

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from prio_middleware.middleware.revocation.refusal import Refusal
 from prio_middleware.middleware.revocation.renewal_limiter import LIMIT, REPEATED_LIMIT, RESERVE
-from tests.middleware.simulation import Call, Where, World
+from tests.middleware.simulation import Call, Simulation, Where
 
 MINUTE = 60.0
 REVOCATIONS = (15.0, 35.0, 55.0)
@@ -43,18 +43,18 @@ def mix(closed: int | None, share: float, *, open_paths: int | None = 20) -> Cal
     return path
 
 
-def minute_of_load(world: World, calls: int, path: Paths, tasks: int = 100) -> None:
+def minute_of_load(simulation: Simulation, calls: int, path: Paths, tasks: int = 100) -> None:
     a_call = 0.275
-    world.load(tasks, calls, MINUTE * tasks / calls - a_call, path)
+    simulation.load(tasks, calls, MINUTE * tasks / calls - a_call, path)
 
 
-def known_and_lost(world: World) -> list[Call]:
+def known_and_lost(simulation: Simulation) -> list[Call]:
     """Return lost calls to a path that had answered before they began."""
     answered: dict[str, float] = {}
-    for call in world.calls:
+    for call in simulation.calls:
         if call.answered:
             answered[call.path] = min(call.ended, answered.get(call.path, call.ended))
-    return [call for call in world.lost if call.began > answered.get(call.path, call.began)]
+    return [call for call in simulation.lost if call.began > answered.get(call.path, call.began)]
 
 
 def busiest_minute(moments: Iterable[float]) -> int:
@@ -62,76 +62,76 @@ def busiest_minute(moments: Iterable[float]) -> int:
     return max((sum(first <= at < first + MINUTE for at in times) for first in times), default=0)
 
 
-# What happens: each of these prepares a world.
+# What happens: each of these prepares a simulation.
 
 
-def new_ids(world: World, *, closed: int | None, share: float) -> None:
+def new_ids(simulation: Simulation, *, closed: int | None, share: float) -> None:
     """Run a busy minute without repeated orders, with closed paths and three revocations."""
-    minute_of_load(world, 3000, mix(closed, share, open_paths=None))
-    _revoke(world, REVOCATIONS)
+    minute_of_load(simulation, 3000, mix(closed, share, open_paths=None))
+    _revoke(simulation, REVOCATIONS)
 
 
-def new_names(world: World, *, closed: int | None, share: float, dead: Refusal = SILENT) -> None:
+def new_names(simulation: Simulation, *, closed: int | None, share: float, dead: Refusal = SILENT) -> None:
     """Run a busy minute with names that match no template."""
     numbers = mix(closed, share, open_paths=None)
-    world.refusal = lambda _, is_dead: dead if is_dead else SILENT
+    simulation.refusal = lambda _, is_dead: dead if is_dead else SILENT
 
     def path(choice: random.Random) -> str:
         _, kind, number = numbers(choice).split("/")
         return f"/{kind}/{_name(int(number))}"
 
-    minute_of_load(world, 3000, path)
-    _revoke(world, REVOCATIONS)
+    minute_of_load(simulation, 3000, path)
+    _revoke(simulation, REVOCATIONS)
 
 
-def one_closed_path(world: World) -> None:
+def one_closed_path(simulation: Simulation) -> None:
     """Run a quiet client with new orders only: it calls a closed path, then the token is revoked."""
     new = itertools.count()
-    world.load(5, 300, 5.0, lambda _: f"/orders/{next(new)}")
-    world.start(world.call("/closed"), at=10)
-    world.at(12, world.revoke)
+    simulation.load(5, 300, 5.0, lambda _: f"/orders/{next(new)}")
+    simulation.start(simulation.call("/closed"), at=10)
+    simulation.at(12, simulation.revoke)
 
 
-def refuses_by_content(world: World, *, objects: int, share: float, calls: int = 3000) -> None:
+def refuses_by_content(simulation: Simulation, *, objects: int, share: float, calls: int = 3000) -> None:
     """Run calls to twenty orders, of which some refuse a share of calls with any token."""
-    world.allows = lambda path: int(path.rpartition("/")[2]) >= objects or world.random.random() >= share
-    minute_of_load(world, calls, mix(1, 0.0))
-    _revoke(world, REVOCATIONS)
+    simulation.allows = lambda path: int(path.rpartition("/")[2]) >= objects or simulation.random.random() >= share
+    minute_of_load(simulation, calls, mix(1, 0.0))
+    _revoke(simulation, REVOCATIONS)
 
 
-def closed_orders(world: World, *, share: float, orders: int | None) -> None:
+def closed_orders(simulation: Simulation, *, share: float, orders: int | None) -> None:
     """Run calls to orders of one template, a share of them closed."""
-    salt, new = world.random.random(), itertools.count()
-    world.allows = lambda path: zlib.crc32(f"{path} {salt}".encode()) % 1000 >= share * 1000
-    minute_of_load(world, 3000, lambda choice: f"/orders/{choice.randrange(orders) if orders else next(new)}")
-    _revoke(world, REVOCATIONS)
+    salt, new = simulation.random.random(), itertools.count()
+    simulation.allows = lambda path: zlib.crc32(f"{path} {salt}".encode()) % 1000 >= share * 1000
+    minute_of_load(simulation, 3000, lambda choice: f"/orders/{choice.randrange(orders) if orders else next(new)}")
+    _revoke(simulation, REVOCATIONS)
 
 
-def noise(world: World, *, closed: int | None, share: float) -> None:
+def noise(simulation: Simulation, *, closed: int | None, share: float) -> None:
     """Run known paths and closed paths side by side, with three revocations."""
-    minute_of_load(world, 2000, mix(closed, share))
-    _revoke(world, REVOCATIONS)
+    minute_of_load(simulation, 2000, mix(closed, share))
+    _revoke(simulation, REVOCATIONS)
 
 
-def closed_paths(world: World, *, closed: int | None, share: float, refusal: Refusal = SILENT) -> None:
+def closed_paths(simulation: Simulation, *, closed: int | None, share: float, refusal: Refusal = SILENT) -> None:
     """Run closed paths without a revocation."""
-    world.refusal = lambda _, __: refusal
-    minute_of_load(world, 10_000, mix(closed, share))
+    simulation.refusal = lambda _, __: refusal
+    minute_of_load(simulation, 10_000, mix(closed, share))
 
 
-def storm(world: World) -> None:
+def storm(simulation: Simulation) -> None:
     """Run 1,000 calls of 200 scopes, all refused."""
-    world.allows = lambda _: False
-    _scopes(world, 200, 1000, MINUTE)
+    simulation.allows = lambda _: False
+    _scopes(simulation, 200, 1000, MINUTE)
 
 
-def revoked_scopes(world: World) -> None:
+def revoked_scopes(simulation: Simulation) -> None:
     """Revoke the tokens of 200 scopes at once."""
-    _scopes(world, 200, 6000, 3 * MINUTE)
-    _revoke(world, (90.0,))
+    _scopes(simulation, 200, 6000, 3 * MINUTE)
+    _revoke(simulation, (90.0,))
 
 
-def odd_ones(world: World, *, host: str, refusal: Refusal, known: bool, from_: float) -> None:
+def odd_ones(simulation: Simulation, *, host: str, refusal: Refusal, known: bool, from_: float) -> None:
     """Run a known path with a tenth of the calls to paths that start to refuse; then a revocation."""
     new = itertools.count()
 
@@ -140,13 +140,13 @@ def odd_ones(world: World, *, host: str, refusal: Refusal, known: bool, from_: f
             return Where("/good/path")
         return Where(f"/odd/{_name(choice.randrange(20) if known else next(new))}", host)
 
-    world.allows = lambda to: "odd" not in to or world.now < from_
-    world.refusal = lambda to, _: refusal if "odd" in to else SILENT
-    world.load(50, 6000, 0.75, path)
-    _revoke(world, (30.0,))
+    simulation.allows = lambda to: "odd" not in to or simulation.now < from_
+    simulation.refusal = lambda to, _: refusal if "odd" in to else SILENT
+    simulation.load(50, 6000, 0.75, path)
+    _revoke(simulation, (30.0,))
 
 
-def everything_odd(world: World, *, host: str, calm: float) -> None:
+def everything_odd(simulation: Simulation, *, host: str, calm: float) -> None:
     """Run closed paths with and without ``invalid_token``, known paths that start to refuse; then a revocation."""
 
     def path(choice: random.Random) -> Where:
@@ -156,46 +156,46 @@ def everything_odd(world: World, *, host: str, calm: float) -> None:
         return Where(f"/{kind}/{_name(choice.randrange(20))}", host)
 
     turns = {_name(number): 15 + 2 * number for number in range(20)}
-    world.allows = lambda to: "/good/" in to or ("/odd/" in to and world.now < turns[to.rpartition("/")[2]])
-    world.refusal = lambda to, _: INVALID if "invalid" in to else SILENT
-    world.load(10, 1500, calm, path)
-    _revoke(world, (60.0,))
+    simulation.allows = lambda to: "/good/" in to or ("/odd/" in to and simulation.now < turns[to.rpartition("/")[2]])
+    simulation.refusal = lambda to, _: INVALID if "invalid" in to else SILENT
+    simulation.load(10, 1500, calm, path)
+    _revoke(simulation, (60.0,))
 
 
-def tokens_of_one_call(world: World, *, paths: int | None, codes: int) -> None:
+def tokens_of_one_call(simulation: Simulation, *, paths: int | None, codes: int) -> None:
     """Run a hostile server that ends each token after one call with it, under changing error codes."""
-    world.ends_token = lambda _: True
-    world.refusal = lambda _, __: Refusal(403, code=f"CODE_{world.random.randrange(codes)}")
-    minute_of_load(world, 3000, mix(1, 0.0, open_paths=paths))
+    simulation.ends_token = lambda _: True
+    simulation.refusal = lambda _, __: Refusal(403, code=f"CODE_{simulation.random.randrange(codes)}")
+    minute_of_load(simulation, 3000, mix(1, 0.0, open_paths=paths))
 
 
-def ends_tokens_of_others(world: World) -> None:
+def ends_tokens_of_others(simulation: Simulation) -> None:
     """Run a hostile second origin that ends tokens that a good one accepts."""
-    world.ends_token = lambda to: "odd" in to
-    world.allows = lambda to: "odd" not in to
+    simulation.ends_token = lambda to: "odd" in to
+    simulation.allows = lambda to: "odd" not in to
     path = Where("/good/path")
-    minute_of_load(world, 3000, lambda choice: Where("/odd", ODD_HOST) if choice.random() < 0.05 else path)
+    minute_of_load(simulation, 3000, lambda choice: Where("/odd", ODD_HOST) if choice.random() < 0.05 else path)
 
 
-def new_codes(world: World) -> None:
+def new_codes(simulation: Simulation) -> None:
     """Run closed paths that refuse with a new error code each time, beside known ones; then revocations."""
     new = itertools.count()
-    world.refusal = lambda to, dead: SILENT if dead and "closed" not in to else Refusal(403, code=f"CODE_{next(new)}")
-    noise(world, closed=10, share=0.3)
+    simulation.refusal = lambda to, dead: SILENT if dead and "closed" not in to else Refusal(403, code=f"CODE_{next(new)}")
+    noise(simulation, closed=10, share=0.3)
 
 
-def new_methods(world: World) -> None:
+def new_methods(simulation: Simulation) -> None:
     """Run an inbound user who chooses a new method for each refused call, beside known calls; then revocations."""
     new = itertools.count()
 
     def path(choice: random.Random) -> Where:
         return Where("/closed", method=f"M{next(new)}") if choice.random() < 0.3 else Where(f"/open/{choice.randrange(20)}")
 
-    minute_of_load(world, 3000, path)
-    _revoke(world, REVOCATIONS)
+    minute_of_load(simulation, 3000, path)
+    _revoke(simulation, REVOCATIONS)
 
 
-def chosen_scopes(world: World, *, share: float) -> None:
+def chosen_scopes(simulation: Simulation, *, share: float) -> None:
     """Run an inbound user who chooses a new scope for each refused call, beside known calls of one scope; then revocations."""
     new = itertools.count()
 
@@ -204,42 +204,42 @@ def chosen_scopes(world: World, *, share: float) -> None:
             return Where("/closed", scope=f"scope-{next(new)}")
         return Where(f"/open/{choice.randrange(20)}")
 
-    minute_of_load(world, 3000, path)
-    _revoke(world, REVOCATIONS)
+    minute_of_load(simulation, 3000, path)
+    _revoke(simulation, REVOCATIONS)
 
 
-def flood(world: World) -> None:
+def flood(simulation: Simulation) -> None:
     """Run an inbound user who calls ever new closed names, so that the memory forgets; then revocations."""
     new = itertools.count()
-    world.load(100, 40_000, 0.5, lambda choice: f"/closed/{_name(next(new))}" if choice.random() < 0.9 else "/open/1")
-    _revoke(world, (150.0, 170.0))
+    simulation.load(100, 40_000, 0.5, lambda choice: f"/closed/{_name(next(new))}" if choice.random() < 0.9 else "/open/1")
+    _revoke(simulation, (150.0, 170.0))
 
 
-def one_of_two_nodes(world: World) -> None:
+def one_of_two_nodes(simulation: Simulation) -> None:
     """Run an API of which one of two nodes does not know the key of any token."""
-    world.allows = lambda _: world.random.random() < 0.5
-    minute_of_load(world, 3000, mix(1, 0.0))
+    simulation.allows = lambda _: simulation.random.random() < 0.5
+    minute_of_load(simulation, 3000, mix(1, 0.0))
 
 
-def never_valid(world: World, *, paths: int | None) -> None:
+def never_valid(simulation: Simulation, *, paths: int | None) -> None:
     """Run a server that refuses every token after a while."""
 
     def break_down() -> None:
-        world.revoke()
-        world.never_valid = True
+        simulation.revoke()
+        simulation.never_valid = True
 
-    world.load(20, 4000, 0.7, mix(1, 0.0, open_paths=paths))
-    world.at(90, break_down)
+    simulation.load(20, 4000, 0.7, mix(1, 0.0, open_paths=paths))
+    simulation.at(90, break_down)
 
 
-def _revoke(world: World, moments: Iterable[float]) -> None:
+def _revoke(simulation: Simulation, moments: Iterable[float]) -> None:
     for moment in moments:
-        world.at(moment, world.revoke)
+        simulation.at(moment, simulation.revoke)
 
 
-def _scopes(world: World, scopes: int, calls: int, seconds: float) -> None:
+def _scopes(simulation: Simulation, scopes: int, calls: int, seconds: float) -> None:
     number = itertools.count()
-    world.load(50, calls, seconds * 50 / calls - 0.275, lambda _: Where("/a", scope=f"scope-{next(number) % scopes}"))
+    simulation.load(50, calls, seconds * 50 / calls - 0.275, lambda _: Where("/a", scope=f"scope-{next(number) % scopes}"))
 
 
 def _name(number: int) -> str:
@@ -271,17 +271,20 @@ class Scenario:
     """Scenario, and the limits of its results for any seed."""
 
     name: str
-    prepare: Callable[[World], None]
+    prepare: Callable[[Simulation], None]
     lost: int = 0
     known: int = 0
     renewals: int | None = None
 
     def run(self, seed: int) -> Outcome:
-        world = World(seed)
-        self.prepare(world)
-        world.run()
+        simulation = Simulation(seed)
+        self.prepare(simulation)
+        simulation.run()
         return Outcome(
-            len(world.lost), len(known_and_lost(world)), busiest_minute(world.after_refusal), len(world.token_requests)
+            len(simulation.lost),
+            len(known_and_lost(simulation)),
+            busiest_minute(simulation.after_refusal),
+            len(simulation.token_requests),
         )
 
     def holds(self, outcome: Outcome) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from prio_middleware.middleware.budget_guard import Allowance, Budget
 from prio_middleware.sandbox.state import Limits
-from tests.oauth.kit import Clock
+from tests.oauth.helpers import Clock
 
 
 @pytest.mark.pitfall(id="shut-out")

@@ -24,7 +24,7 @@ def test_the_exit_of_the_process_does_not_wait_for_a_fetch() -> None:
     ended = run_script("""
         import threading
         from prio_middleware import TokenError
-        from tests.oauth.kit import provider
+        from tests.oauth.helpers import provider
         from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 
         def send(request):
@@ -44,7 +44,7 @@ def test_the_exit_of_the_process_does_not_wait_for_a_fetch() -> None:
 def test_a_child_forked_while_a_fetch_is_under_way_does_not_wait_for_it() -> None:
     script = """
         import os, threading, warnings
-        from tests.oauth.kit import Gate, SlowServer, provider
+        from tests.oauth.helpers import Gate, SlowServer, provider
         from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 
         warnings.simplefilter("ignore", DeprecationWarning)  # of fork beside threads: that is the point
@@ -73,7 +73,7 @@ def test_a_leader_that_is_left_behind_does_not_keep_the_interpreter_from_ending(
         import asyncio
 
         from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
-        from tests.oauth.kit import token
+        from tests.oauth.helpers import token
         from tests.oauth.shared.fleet import Fleet
 
         async def send(request):

@@ -292,7 +292,7 @@ def test_what_is_old_is_seen_to_be_old(page: Page) -> None:
     assert page.text("#alarm") == ""
 
 
-def test_it_can_be_paused(page: Page) -> None:
+def test_the_page_can_be_paused(page: Page) -> None:
     page.open()
     page.run("document.getElementById('pause').click()")
     assert (page.feed, page.text("#pause")) == ("paused", "Resume")
@@ -312,7 +312,7 @@ def test_an_answer_that_comes_after_the_pause_changes_nothing(page: Page) -> Non
     assert (page.feed, page.text("#summary")[:9]) == ("paused", "4 clients")
 
 
-def test_several_processes_at_one_address_are_told(page: Page) -> None:
+def test_several_processes_at_one_address_are_shown(page: Page) -> None:
     page.open()
     assert page.text("#workers") == ""
     page.stage.pid = 17
@@ -413,6 +413,6 @@ def test_nothing_is_wider_than_the_window(page: Page, width: int) -> None:
 
 
 @pytest.mark.parametrize(("still", "moving"), [(True, "none"), (False, "width 0.4s ease-out")])
-def test_who_wants_no_motion_has_none(page: Page, still: bool, moving: str) -> None:
+def test_reduced_motion_turns_animations_off(page: Page, still: bool, moving: str) -> None:
     page.open(still=still)
     assert page.run("return getComputedStyle(document.querySelector('.bar div')).transition") == moving

@@ -16,7 +16,7 @@ from prio_middleware.telemetry.counters import ClientCounters, MetricsRegistry
 from prio_middleware.telemetry.logs import error_type
 from prio_middleware.telemetry.metrics import Telemetry
 from prio_middleware.telemetry.names import METRICS
-from tests.oauth import kit
+from tests.oauth import helpers
 from tests.telemetry.helpers import Recorder
 
 PREFIX = "prio_middleware."
@@ -42,13 +42,13 @@ def test_a_thousand_clients_make_a_bounded_number_of_series(recorder: Recorder) 
 
 
 def test_thousands_of_fetches_leave_nothing_behind(recorder: Recorder) -> None:
-    clock, server = kit.Clock(), kit.Server()
-    provider = kit.provider(clock)
+    clock, server = helpers.Clock(), helpers.Server()
+    provider = helpers.provider(clock)
 
     def fetch(times: int) -> None:
         with Telemetry(recorder.tracer_provider, recorder.meter_provider).in_use():
             for _ in range(times):
-                kit.play(provider.acquire(DEFAULT_OPTIONS, None), server, clock)
+                helpers.play(provider.acquire(DEFAULT_OPTIONS, None), server, clock)
                 clock.now += 4000
         recorder.clear()
         server.requests.clear()

@@ -37,7 +37,7 @@ def functions_with_private_access(folder: Path) -> set[str]:
     return found
 
 
-def test_they_end_as_without_this_package_but_for_what_looks_into_private_attributes(tmp_path: Path) -> None:
+def test_upstream_tests_end_as_without_this_package_except_those_of_private_attributes(tmp_path: Path) -> None:
     assert FOLDER is not None
     plain, through = tmp_path / "plain.json", tmp_path / "through.json"
     runs = [start(FOLDER, plain), start(FOLDER, through, PRIO_THROUGH="1")]

@@ -29,7 +29,7 @@ class TestUnderServers:
             pytest.param("reports_and_waits", SETTINGS, DOWN, id="a database that is down"),
         ],
     )
-    def test_a_failing_start_stops_them(
+    def test_a_failing_start_stops_the_server(
         self, tmp_path: Path, server: list[str], app: str, environment: dict[str, str], said: str
     ) -> None:
         with started(server, f"lifespans:{app}", environment, tmp_path) as running:
@@ -37,7 +37,7 @@ class TestUnderServers:
         assert said in running.log
 
     @pytest.mark.parametrize("app", ["raises_at_stop", "loops", "has_none"])
-    def test_a_stop_stops_them(self, tmp_path: Path, server: list[str], app: str) -> None:
+    def test_a_signal_stops_the_server(self, tmp_path: Path, server: list[str], app: str) -> None:
         with serving(server, f"lifespans:{app}", SETTINGS, tmp_path) as running:
             pass
         assert app != "raises_at_stop" or server != UVICORN_AUTO or DOWN in running.log  # Hypercorn says nothing of it.

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from prio_middleware.sandbox import Sandbox
-from tests.web.servers import GUNICORN, PATIENCE, UVICORN, serving
+from tests.web.servers import GUNICORN, TIMEOUT, UVICORN, serving
 
 WORKERS = 4
 AT_ONCE = 32
@@ -23,7 +23,7 @@ async def burst(url: str, requests: int, sandbox: Sandbox) -> collections.Counte
     todo = iter(range(requests))
 
     async def customer() -> None:
-        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE) as browser:
+        async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT) as browser:
             for number in todo:
                 if number == requests // 2:
                     await anyio.to_thread.run_sync(sandbox.admin.revoke)

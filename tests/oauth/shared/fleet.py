@@ -17,7 +17,7 @@ from prio_middleware.oauth.shared.keyring import Keyring
 from prio_middleware.oauth.shared.store import LONGEST_LEASE, Lease, LeaseReply, StoreEntry, StoreOperation, Unreachable
 from prio_middleware.oauth.token_request import TokenEndpoint
 from prio_middleware.oauth.token_response import TokenResponse
-from tests.oauth.kit import Clock, Server, endpoint, inline
+from tests.oauth.helpers import Clock, Server, endpoint, inline
 
 KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
 OTHER_KEY = base64.urlsafe_b64encode(b"o" * 32).decode()

@@ -14,7 +14,7 @@ import pytest
 
 from prio_middleware.oauth.shared.file_store import FIRST_LINE, SIZE_LIMIT, FileStore
 from prio_middleware.oauth.shared.store import Lease, LeaseReply, StoreEntry, Unreachable
-from tests.oauth.kit import Clock
+from tests.oauth.helpers import Clock
 
 NAME = "a" * 40
 TOKEN_ID, OTHER_ID = "1" * 32, "2" * 32
@@ -62,7 +62,7 @@ def test_a_token_is_there_until_it_expires(store: FileStore, clock: Clock) -> No
     assert read(store) == StoreEntry()
 
 
-def test_its_life_begins_with_the_lease(store: FileStore, clock: Clock) -> None:
+def test_the_lifetime_of_a_stored_token_begins_with_the_lease(store: FileStore, clock: Clock) -> None:
     assert store.acquire_lease(NAME, StoreEntry(), LEASE) == GRANTED
     clock.now += 4
     assert store.publish_token(NAME, LEASE, TOKEN_ID, b"sealed", 100.0) is True
@@ -248,6 +248,6 @@ def test_one_of_many_threads_has_the_lease(path: Path, clock: Clock) -> None:
     assert sorted(reply.granted for reply in replies) == [False] * 15 + [True]
 
 
-def test_it_announces_nothing_and_names_its_file(store: FileStore, path: Path) -> None:
+def test_a_file_store_publishes_no_messages_and_names_its_file(store: FileStore, path: Path) -> None:
     store.listen(print)
     assert repr(store) == f"<FileStore {str(path)!r}>"

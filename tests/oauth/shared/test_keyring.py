@@ -11,7 +11,7 @@ from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.client_auth import ClientSecretBasic, ClientSecretPost
 from prio_middleware.oauth.shared.keyring import Keyring
 from prio_middleware.oauth.token_request import TokenEndpoint, TokenHeaders
-from tests.oauth.kit import URL, endpoint
+from tests.oauth.helpers import URL, endpoint
 from tests.oauth.shared.fleet import KEY, OTHER_KEY, keyring
 
 

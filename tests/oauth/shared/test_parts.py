@@ -20,7 +20,7 @@ def test_one_failure_opens_the_circuit_for_all_callers() -> None:
     assert circuit.state(FIRST_PAUSE) == "half_open"
 
 
-def test_then_one_at_a_time_may_try() -> None:
+def test_after_the_pause_one_caller_may_try() -> None:
     circuit = CircuitBreaker(lambda: 0.5)
     circuit.record_failure(0)
     assert circuit.try_acquire(FIRST_PAUSE)

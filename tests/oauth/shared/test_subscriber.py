@@ -14,7 +14,7 @@ from prio_middleware import Secret
 from prio_middleware.oauth.shared.connection import RedisAddress
 from prio_middleware.oauth.shared.redis_store import CHANNEL, RedisStore
 from prio_middleware.oauth.shared.subscriber import BATCH, LONGEST_PAUSE, POLL, UNANSWERED, Subscriber
-from tests.oauth.kit import PATIENCE, wait_for
+from tests.oauth.helpers import TIMEOUT, wait_for
 
 
 class Ear:
@@ -86,7 +86,7 @@ class Station:
         return self.made[-1]
 
 
-def test_everyone_who_listens_is_told() -> None:
+def test_every_listener_receives_the_message() -> None:
     station, ears = Station([None, message("a"), {"type": "pong", "data": None}, message("b")]), [Ear(), Ear()]
     for ear in [*ears, ears[0]]:
         station.subscriber.listen(ear.dropped)
@@ -112,7 +112,7 @@ def test_a_listener_that_is_gone_is_not_told_and_does_not_keep_the_thread() -> N
     assert station.made[0].closed
 
 
-def test_a_listener_that_goes_while_a_message_comes_is_not_told() -> None:
+def test_a_listener_that_leaves_during_a_message_does_not_receive_it() -> None:
     ears, told = [Ear(), Ear()], list[str]()
 
     def leave() -> object:
@@ -158,7 +158,7 @@ def test_a_few_messages_at_a_time_are_not_delayed() -> None:
     assert station.pauses == []
 
 
-def test_it_connects_again_with_growing_pauses() -> None:
+def test_a_subscriber_reconnects_with_growing_pauses() -> None:
     def fail() -> None:
         raise ConnectionError
 
@@ -190,7 +190,7 @@ def test_between_two_tries_it_ends_with_its_listeners() -> None:
     ears, is_listening = [Ear()], threading.Event()
 
     def lose_everybody() -> None:
-        assert is_listening.wait(PATIENCE)  # The argument keeps the listener alive.
+        assert is_listening.wait(TIMEOUT)  # The argument keeps the listener alive.
         ears.clear()
         gc.collect()
         raise ConnectionError

@@ -31,7 +31,7 @@ from prio_middleware.oauth.shared.records import SKEW, RecordKey, SharedToken, d
 from prio_middleware.oauth.shared.store import LONGEST_LEASE, LeaseReply
 from prio_middleware.oauth.token_request import TokenEndpoint
 from prio_middleware.oauth.token_response import TokenResponse
-from tests.oauth.kit import URL, Clock, answer, endpoint, refused, token
+from tests.oauth.helpers import URL, Clock, answer, endpoint, refused, token
 from tests.oauth.shared.fleet import KEY, OTHER_KEY, FakeStore, Fleet, Kept, Process, Run, in_turn, keyring, other_endpoint
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -299,7 +299,7 @@ def test_other_processes_learn_of_a_dropped_token_without_a_rejection_of_their_o
     assert second.token().value == new.value != b.value
 
 
-def test_others_hear_of_a_drop_though_the_store_has_forgotten_the_token() -> None:
+def test_a_drop_is_published_though_the_store_has_no_record() -> None:
     fleet = Fleet(token(1000), token(1000))
     first, second = fleet.processes(2)
     second.tokens.listen()
@@ -310,7 +310,7 @@ def test_others_hear_of_a_drop_though_the_store_has_forgotten_the_token() -> Non
     assert second.tokens.current(BOOKING._replace(scope=None), None) is None
 
 
-def test_the_drop_of_another_token_is_none_of_ours() -> None:
+def test_the_drop_of_another_token_has_no_effect() -> None:
     fleet = Fleet(token(1000))
     process = fleet.process()
     process.tokens.listen()
@@ -383,7 +383,7 @@ def test_a_fetch_that_only_the_lease_cut_short_goes_on_until_its_deadline() -> N
     assert fleet.clock.now - 1000 > LONGEST_LEASE
 
 
-def test_it_does_not_where_the_endpoint_said_when_to_come_back() -> None:
+def test_retry_after_ends_the_wait_before_the_longest_lease() -> None:
     """All processes observe it, however short it is."""
     fleet = Fleet(*[answer(503, retry_after="1")] * 40, takes=1.0)
 
@@ -632,7 +632,7 @@ def test_processes_share_the_error_of_refused_credentials() -> None:
     assert (shared.code, shared.status_code, shared.client, shared.retry_after) == ("invalid_client", 401, "shop", None)
 
 
-def test_a_short_cooldown_is_shared_as_well() -> None:
+def test_processes_share_a_short_cooldown() -> None:
     fleet = Fleet(refused("invalid_client", 401))
     first, second = fleet.processes(2, failure_cooldown=1.0)
     first.get()
@@ -743,7 +743,7 @@ def test_a_token_that_is_kept_or_restored_ends_at_its_sealed_time() -> None:
     assert fleet.process().token().source == "endpoint"
 
 
-def test_a_process_whose_clock_is_wrong_fetches_its_own_tokens(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_process_with_a_wrong_clock_fetches_its_own_tokens(caplog: pytest.LogCaptureFixture) -> None:
     fleet = Fleet(token(1000))
     wrong = fleet.process(unix_clock=lambda: fleet.clock.now - 3600)
     assert fleet.process().token().source == "endpoint"
@@ -935,7 +935,7 @@ def test_every_operation_is_told_of() -> None:
     ]
 
 
-def test_how_long_an_operation_took_is_told() -> None:
+def test_the_duration_of_an_operation_is_reported() -> None:
     fleet = Fleet(token(1000))
     fleet.store.reading = 0.25
     process = fleet.process()
@@ -1019,7 +1019,7 @@ def test_another_key_means_another_fleet() -> None:
     assert values(ours.token()).isdisjoint(values(theirs.token()))
 
 
-def test_a_second_name_that_cannot_be_looked_at_is_no_help() -> None:
+def test_a_second_name_that_cannot_be_read_does_not_help() -> None:
     fleet = Fleet(token(1000))
     process = fleet.process(keyring(KEY, OTHER_KEY))
     run = process.steps()

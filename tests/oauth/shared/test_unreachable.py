@@ -30,7 +30,7 @@ from prio_middleware.oauth.shared.connection import (
 )
 from prio_middleware.oauth.shared.redis_store import IDLE_LIMIT, RedisStore
 from prio_middleware.oauth.shared.store import Lease, LeaseReply, StoreEntry, Unreachable
-from tests.oauth.kit import Clock
+from tests.oauth.helpers import Clock
 from tests.redis_servers import free_port
 
 NAME = "a" * 40
@@ -105,7 +105,7 @@ def test_an_answer_is_understood(subtests: pytest.Subtests) -> None:
 
 
 @pytest.mark.pitfall(id="store-down")
-def test_every_failure_is_an_answer_in_our_words(subtests: pytest.Subtests) -> None:
+def test_every_failure_is_an_unreachable_result(subtests: pytest.Subtests) -> None:
     rows: list[tuple[Exception, str]] = [
         (redis.ConnectionError(f"Error 111 connecting to {CANARY}:6379"), "ConnectionError"),
         (redis.TimeoutError("Timeout reading from socket"), "TimeoutError"),
@@ -276,7 +276,7 @@ def test_a_url_says_where() -> None:
     assert options(RedisAddress(Secret("unix:///run/re%20dis.sock")))["path"] == "/run/re dis.sock"
 
 
-def test_an_authority_of_ones_own_stands_in_for_the_usual_ones(tmp_path: Path) -> None:
+def test_a_private_authority_replaces_the_default_ones(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
 
     assert options(RedisAddress(Secret("rediss://localhost"), ca_file=file))["ssl_ca_certs"] == str(file)

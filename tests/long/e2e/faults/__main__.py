@@ -16,8 +16,8 @@ from prio_middleware import build
 from prio_middleware.sandbox import Sandbox, SandboxOptions
 from tests.kinds import CLIENT_KINDS
 from tests.long.e2e.client_kind import ClientKind
+from tests.long.e2e.faults.report import WIDTH, Report
 from tests.long.e2e.faults.run_fault import FaultRun, Wires, run_fault_in_time
-from tests.long.e2e.faults.sheet import WIDTH, Sheet
 from tests.long.e2e.faults.table import FAULTS, Fault
 from tests.transports.matrix import MatrixClient
 
@@ -28,12 +28,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--only", default="", metavar="TEXT", help="the faults with this in their names")
     asked = parser.parse_args(arguments)
     width = None if sys.stdout.isatty() else WIDTH
-    sheet = Sheet(Console(width=width, highlight=False, markup=False, emoji=False), CLIENT_KINDS)
+    report = Report(Console(width=width, highlight=False, markup=False, emoji=False), CLIENT_KINDS)
     with Sandbox(SandboxOptions(limits=False), process=True) as sandbox, Wires.to(sandbox.url) as wires:
         for fault in FAULTS:
             if asked.only in str(fault):
-                sheet.add(fault, [_run_fault(fault, matrix, sandbox, wires) for matrix in CLIENT_KINDS])
-    return sheet.close()
+                report.add(fault, [_run_fault(fault, matrix, sandbox, wires) for matrix in CLIENT_KINDS])
+    return report.close()
 
 
 def _run_fault(fault: Fault, matrix: str, sandbox: Sandbox, wires: Wires) -> FaultRun:

@@ -63,7 +63,7 @@ def test_everything_passes(wire: Wire, trouble: Trouble | None) -> None:
 
 @pytest.mark.parametrize("direction", ["up", "down"])
 @pytest.mark.parametrize("after", [0, 40])
-def test_one_byte_is_changed(wire: Wire, direction: str, after: int) -> None:
+def test_a_wire_can_change_one_byte(wire: Wire, direction: str, after: int) -> None:
     with connected(wire) as near:
         wire.trouble = Trouble("corrupt", direction, after)  # type: ignore[arg-type]
         expected = bytearray(SENT)
@@ -82,14 +82,14 @@ def test_a_handshake_passes_where_only_requests_are_harmed(wire: Wire) -> None:
 
 @pytest.mark.parametrize("direction", ["up", "down"])
 @pytest.mark.parametrize("after", [0, 40])
-def test_it_hangs_up(wire: Wire, direction: str, after: int) -> None:
+def test_a_wire_can_hang_up(wire: Wire, direction: str, after: int) -> None:
     with connected(wire) as near:
         wire.trouble = Trouble("close", direction, after)  # type: ignore[arg-type]
         assert came_back(near) in {SENT[:after], b""}  # What was on its way back may be lost.
 
 
 @pytest.mark.parametrize("direction", ["up", "down"])
-def test_it_resets_the_connection(wire: Wire, direction: str) -> None:
+def test_a_wire_can_reset_the_connection(wire: Wire, direction: str) -> None:
     with connected(wire) as near:
         wire.trouble = Trouble("reset", direction)  # type: ignore[arg-type]
         with pytest.raises(ConnectionResetError):
@@ -98,7 +98,7 @@ def test_it_resets_the_connection(wire: Wire, direction: str) -> None:
 
 @pytest.mark.parametrize("direction", ["up", "down"])
 @pytest.mark.parametrize("after", [0, 40])
-def test_it_falls_silent_until_it_is_mended(wire: Wire, direction: str, after: int) -> None:
+def test_a_wire_can_fall_silent_and_be_mended(wire: Wire, direction: str, after: int) -> None:
     with connected(wire) as near:
         wire.trouble = Trouble("stall", direction, after)  # type: ignore[arg-type]
         near.settimeout(0.2)
@@ -113,7 +113,7 @@ def test_it_falls_silent_until_it_is_mended(wire: Wire, direction: str, after: i
         assert came_back(near) == SENT
 
 
-def test_nobody_listens_at_its_end() -> None:
+def test_a_wire_may_end_at_a_closed_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with Wire(port).laid() as wire, socket.create_connection(("127.0.0.1", wire.port), timeout=10) as near:

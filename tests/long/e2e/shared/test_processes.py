@@ -28,7 +28,9 @@ def test_processes_that_start_in_one_moment_make_one_token_request(workers: Work
 
 
 @pytest.mark.parametrize(("server", "backend"), [("redis-server", "asyncio"), ("valkey-server", "trio")], indirect=["server"])
-def test_event_loops_share_as_well(workers: Workers, backend: str, sandbox: Sandbox, server: Server) -> None:
+def test_processes_with_event_loops_make_one_token_request(
+    workers: Workers, backend: str, sandbox: Sandbox, server: Server
+) -> None:
     sandbox.admin.configure(token_delay=0.2)
     members = workers.ready(2, settings(sandbox, server))
     answers = all_do(members, "acall", backend=backend, tasks=50)

@@ -44,7 +44,7 @@ def test_the_collector_is_reachable_from_elsewhere_only_where_it_is_told_to_be()
 
 
 @pytest.mark.parametrize("path", ["prometheus/prometheus.yml", "compose/prometheus.yml"])
-def test_prometheus_looks_where_the_collector_exports_and_keeps_its_labels(path: str) -> None:
+def test_prometheus_scrapes_the_collector_and_keeps_its_labels(path: str) -> None:
     port = COLLECTOR["exporters"]["prometheus"]["endpoint"].rpartition(":")[2]
     jobs = [job for job in read(path)["scrape_configs"] if job["job_name"] == "collector"]
     assert [target.rpartition(":")[2] for target in jobs[0]["static_configs"][0]["targets"]] == [port]

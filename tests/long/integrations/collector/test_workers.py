@@ -56,7 +56,7 @@ def test_each_worker_has_its_own_identifier_and_every_call_is_counted_once(
     assert received.jobs == {"shop"}
 
 
-def test_the_busy_application_sends_every_metric_and_stops_when_told(
+def test_the_busy_application_sends_every_metric_and_stops_on_a_signal(
     received: Received, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_SERVICE_NAME", "busy")

@@ -78,6 +78,7 @@ def test_metrics_without_matchers_are_noticed(expression: str, bare: list[str]) 
 
 def test_no_two_panels_have_one_name_or_one_place() -> None:
     shown = list(panels(board()))
+    assert len(shown) > 10
     assert len({panel["title"] for panel in shown}) == len({panel["id"] for panel in shown}) == len(shown)
     assert len({(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in shown}) == len(shown)
     assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in shown)

@@ -198,7 +198,7 @@ def test_values_of_other_types_are_none_and_give_way(make: str, store: RedisStor
     assert published(store) is False
 
 
-def test_of_a_value_that_is_longer_than_any_of_ours_a_part_is_looked_at(store: RedisStore, admin: Any) -> None:
+def test_only_a_part_of_an_oversized_value_is_read(store: RedisStore, admin: Any) -> None:
     admin.set(TOKEN, b"x" * 500_000, px=10_000)
     admin.set(REFUSAL, b"y" * 500_000, px=10_000)
     seen = read(store)

@@ -20,8 +20,8 @@ from prio_middleware.oauth.shared.connection import RedisAddress
 from prio_middleware.oauth.shared.coordinator import SharedTokens
 from prio_middleware.oauth.shared.redis_store import RedisStore
 from prio_middleware.oauth.shared.store import Unreachable
-from tests.oauth.kit import Server as TokenServer
-from tests.oauth.kit import endpoint, token
+from tests.oauth.helpers import Server as TokenServer
+from tests.oauth.helpers import endpoint, token
 from tests.oauth.shared.fleet import KEY, OTHER_KEY, keyring
 from tests.redis_servers import BINARIES, Server, Watched, free_port, serve, until
 
@@ -192,7 +192,7 @@ def _no_subscriber_left(threads: set[threading.Thread]) -> bool:
     return not any("subscriber" in thread.name for thread in threads)
 
 
-def test_over_tls_with_an_authority_of_ones_own(over_tls: tuple[Server, int, Path]) -> None:
+def test_over_tls_with_a_private_authority(over_tls: tuple[Server, int, Path]) -> None:
     _, port, ca_file = over_tls
 
     share_and_replace(RedisAddress(Secret(f"rediss://localhost:{port}"), ca_file=ca_file))

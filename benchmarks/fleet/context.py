@@ -1,4 +1,4 @@
-"""Shared state of the processes of a day: clock, server, store and random numbers."""
+"""State that the simulated processes of a day share: clock, server, store and random numbers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from prio_middleware.oauth.client_auth import ClientSecretBasic
 from prio_middleware.oauth.shared.keyring import Keyring
 from prio_middleware.oauth.token_request import TokenEndpoint
 
-from .ledger import Ledger
+from .authorization_server import AuthorizationServer
+from .stats import Stats
 from .store import VirtualStore
 from .timeline import Timeline
-from .vendor import Vendor
 
 URL = "https://auth.example/token"
 JITTER = 0.5
@@ -30,15 +30,15 @@ class Conditions:
     """Assumptions. All times in seconds.
 
     Attributes:
-        rate: calls a second that each process makes, at random moments.
-        lifetime: that a token lives.
-        round_trip: of a call.
-        token_round_trip: of a token request.
-        store_round_trip: of an operation of the store.
-        store_timeout: that an operation takes while the store does not answer.
-        message: until the subscribers have heard.
-        reconnect: within which a subscriber is back after the store is.
-        start: within which processes that are started together make their first calls.
+        rate: calls a second of each process, at random moments.
+        lifetime: lifetime of a token.
+        round_trip: duration of a call.
+        token_round_trip: duration of a token request.
+        store_round_trip: duration of a store operation.
+        store_timeout: duration of a store operation while the store is down.
+        message: delay of a message to the subscribers.
+        reconnect: most time until a subscriber reconnects after the store returned.
+        start: period in which processes started together make their first calls.
     """
 
     rate: float = 0.1
@@ -52,61 +52,61 @@ class Conditions:
     start: float = 2.0
 
 
-class World:
-    """Shared by all processes of one run.
+class SimulationContext:
+    """Everything that the processes of one run share.
 
     Args:
-        conditions: what is assumed.
-        sharing: there is a store between them.
-        jitter: each takes a share of its own of the leeway.
-        seed: of chance.
+        conditions: assumptions of the run.
+        sharing: the processes share a store.
+        jitter: each process draws its own part of the leeway.
+        seed: seed of the random numbers.
     """
 
     def __init__(self, conditions: Conditions, *, sharing: bool, jitter: bool, seed: int) -> None:
         self.conditions = conditions
         self.sharing = sharing
         self.jitter = jitter
-        self.chance = random.Random(seed)  # noqa: S311 - a simulation, not a secret
+        self.random = random.Random(seed)  # noqa: S311 - a simulation, not a secret
         self.timeline = Timeline()
-        self.ledger = Ledger()
-        self.vendor = Vendor(self.timeline, self.ledger, conditions.lifetime)
+        self.stats = Stats()
+        self.server = AuthorizationServer(self.timeline, self.stats, conditions.lifetime)
         self.keyring = Keyring((Secret(KEY),))
-        self.store = VirtualStore(self.timeline, self._tell)
+        self.store = VirtualStore(self.timeline, self._publish_dropped)
         self.store_up = True
         self.store_back_at = -math.inf
-        self.heard: Callable[[str], None] = lambda _generation: None
-        """Receive the message that a token id was dropped."""
+        self.on_dropped: Callable[[str], None] = lambda _token_id: None
+        """Receives the message that a token id was dropped."""
         self._auth = ClientSecretBasic("shop@example.com", Secret("simulated"))
 
     def endpoint(self) -> TokenEndpoint:
-        """The token endpoint as a new process knows it."""
-        drawn = self.chance.random()
+        """Return the token endpoint of a new process."""
+        drawn = self.random.random()
         expiry = ExpiryPolicy(jitter=JITTER if self.jitter else 0.0, draw=lambda: drawn)
         return TokenEndpoint(URL, self._auth, body_format="json", expiry=expiry, client="fleet")
 
     def stop_store(self) -> None:
-        """It does not answer any more, and loses what it knew."""
+        """Stop the store, and lose its records."""
         self.store_up = False
-        self.store.forget()
+        self.store.clear()
 
     def start_store(self) -> None:
-        """It answers again, and is empty."""
+        """Start the store again, empty."""
         self.store_up, self.store_back_at = True, self.timeline.now
 
-    def store_takes(self) -> float:
-        """Seconds for one operation."""
+    def store_seconds(self) -> float:
+        """Return the seconds that one store operation takes now."""
         return self.conditions.store_round_trip if self.store_up else self.conditions.store_timeout
 
     def until_next_call(self) -> float:
-        """Seconds until a process makes its next call, from any moment: calls know no history."""
-        return self.chance.expovariate(self.conditions.rate)
+        """Draw the seconds until a process makes its next call, with an exponential distribution."""
+        return self.random.expovariate(self.conditions.rate)
 
     def calls_within(self, seconds: float) -> int:
-        """Return the number of calls that a process begins in that time."""
+        """Draw the number of calls that a process begins in that time."""
         calls, passed = 0, self.until_next_call()
         while passed < seconds:
             calls, passed = calls + 1, passed + self.until_next_call()
         return calls
 
-    def _tell(self, generation: str) -> None:
-        self.timeline.after(self.conditions.message, lambda: self.heard(generation))
+    def _publish_dropped(self, token_id: str) -> None:
+        self.timeline.after(self.conditions.message, lambda: self.on_dropped(token_id))

@@ -19,17 +19,17 @@ WIDTH = 140
 _WHOLE = ("fault", "the call ends with")
 
 
-class Sheet:
+class Report:
     """Collects what happened, and prints it at the end.
 
     Args:
         console: where to print.
-        worlds: the kinds of client, in the order of the columns.
+        client_kinds: the kinds of client, in the order of the columns.
     """
 
-    def __init__(self, console: Console, worlds: Sequence[str]) -> None:
+    def __init__(self, console: Console, client_kinds: Sequence[str]) -> None:
         self._console = console
-        self._worlds = worlds
+        self._client_kinds = client_kinds
         self._tables: dict[str, Table] = {}
         self._complaints: list[str] = []
         self._cells = 0
@@ -42,8 +42,8 @@ class Sheet:
         name = f"{fault.name}, once" if fault.times else fault.name
         self._table(fault).add_row(name, usual, str(fault.arrived), str(fault.others), *cells)
         self._cells += len(run)
-        for world, found in zip(self._worlds, complaints, strict=True):
-            self._complaints += [f"{fault}, {world}: {complaint}" for complaint in found]
+        for client_kind, found in zip(self._client_kinds, complaints, strict=True):
+            self._complaints += [f"{fault}, {client_kind}: {complaint}" for complaint in found]
 
     def close(self) -> int:
         """Print the tables and a verdict. Returns the exit status."""
@@ -65,7 +65,7 @@ class Sheet:
         title = f"The {fault.where} is broken, {'on the wire' if fault.trouble else 'in its answers'}"
         if title not in self._tables:
             table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", title_style="bold")
-            headings = [world.replace("-", "\n") for world in self._worlds]
+            headings = [client_kind.replace("-", "\n") for client_kind in self._client_kinds]
             for heading in ("fault", "the call ends with", "requests\nthere", "else-\nwhere", *headings):
                 table.add_column(heading, no_wrap=heading in _WHOLE)
             self._tables[title] = table

@@ -14,7 +14,7 @@ class Text(str):
     __slots__ = ("__weakref__",)
 
 
-class Kept:
+class References:
     """Counter of objects that are still in use."""
 
     def __init__(self) -> None:

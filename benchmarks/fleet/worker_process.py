@@ -1,4 +1,4 @@
-"""One real process of a fleet: a client over TLS, threads that use it, and a record of all that went over the wire."""
+"""Code of one worker process: a client over TLS, threads that use it, and a log of every request that it sends."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from prio_middleware.settings import ClientSettings
 from prio_middleware.telemetry.providers import StoreReport
 from prio_middleware.transports.routes import transport_of
 
-from .crossings import Crossing, Work
+from .request_log import LoggedRequest, WorkerLog
 
 PATH = "/products/1004"
 TOKEN_PATH = "/oauth2/token"
 
 
 class Load(NamedTuple):
-    """Load of one process.
+    """Load of one worker process.
 
     Attributes:
-        threads: that call at once.
-        calls: that each of them makes.
+        threads: concurrent threads.
+        calls: calls of each thread.
         pause: seconds between two calls of a thread.
-        begin_at: a moment of ``time.monotonic()``, which all processes of a machine share.
+        begin_at: start, as a value of ``time.monotonic()``, which all processes of a machine share.
     """
 
     threads: int = 1
@@ -40,75 +40,75 @@ class Load(NamedTuple):
     begin_at: float = 0.0
 
 
-class Spy(httpx.BaseTransport):
-    """Notes what is sent, and how it was answered."""
+class LoggingTransport(httpx.BaseTransport):
+    """Log each request and its outcome."""
 
     def __init__(self, inner: httpx.BaseTransport) -> None:
         self._inner = inner
-        self.seen: list[Crossing] = []
+        self.log: list[LoggedRequest] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send it."""
+        """Send and log the request."""
         began, outcome = time.monotonic(), "lost"
         try:
             response = self._inner.handle_request(request)
             outcome = str(response.status_code)
             return response
         finally:
-            self.seen.append(Crossing(began, time.monotonic(), outcome, request.url.path.endswith(TOKEN_PATH)))
+            self.log.append(LoggedRequest(began, time.monotonic(), outcome, request.url.path.endswith(TOKEN_PATH)))
 
 
-class Member:
-    """The process from inside."""
+class Worker:
+    """The commands that a worker process carries out."""
 
     def __init__(self, ca_pem: bytes) -> None:
         self._context = ssl.create_default_context(cadata=ca_pem.decode())
 
-    def begin(self, settings: dict[str, Any]) -> None:
-        """Anew, without a token, and with these settings."""
+    def reset(self, settings: dict[str, Any]) -> None:
+        """Create a new client with these settings and without a token."""
         build.forget()
         self._settings = ClientSettings(**settings)
-        self._spy = Spy(httpx.HTTPTransport(verify=self._context))
-        self._client = client(settings=self._settings, transport=self._spy, timeout=60)
+        self._transport = LoggingTransport(httpx.HTTPTransport(verify=self._context))
+        self._client = client(settings=self._settings, transport=self._transport, timeout=60)
 
-    def call(self, load: Load) -> Work:
-        """Do so, and tell."""
-        self._spy.seen.clear()
-        together, calls = threading.Barrier(load.threads), list[Crossing]()
+    def call(self, load: Load) -> WorkerLog:
+        """Make the calls of a load, and return their log."""
+        self._transport.log.clear()
+        together, calls = threading.Barrier(load.threads), list[LoggedRequest]()
 
-        def several(_: int) -> None:
+        def call_repeatedly(_: int) -> None:
             together.wait()
             time.sleep(max(0.0, load.begin_at - time.monotonic()))
             for _ in range(load.calls):
-                calls.append(self._one())
+                calls.append(self._call_once())
                 time.sleep(load.pause)
 
         with ThreadPoolExecutor(load.threads) as pool:
-            list(pool.map(several, range(load.threads)))
-        return Work(calls, list(self._spy.seen))
+            list(pool.map(call_repeatedly, range(load.threads)))
+        return WorkerLog(calls, list(self._transport.log))
 
     def report(self) -> StoreReport:
-        """Report of the provider on the store."""
+        """Return the provider's report on the store."""
         provider: Any = transport_of(self._client).pipeline.provider
         report: StoreReport = provider.store_report()
         return report
 
-    def _one(self) -> Crossing:
+    def _call_once(self) -> LoggedRequest:
         began = time.monotonic()
         try:
             outcome = str(self._client.get(PATH).status_code)
         except (PrioError, httpx.HTTPError) as error:
             outcome = type(error).__name__
-        return Crossing(began, time.monotonic(), outcome)
+        return LoggedRequest(began, time.monotonic(), outcome)
 
 
-def serve(orders: Connection, ca_pem: bytes) -> None:
-    """Carry out orders until the pipe closes."""
-    logging.getLogger("prio_middleware").disabled = True  # Fifty would say that the store is away.
-    member = Member(ca_pem)
+def serve(commands: Connection, ca_pem: bytes) -> None:
+    """Carry out commands until the pipe closes."""
+    logging.getLogger("prio_middleware").disabled = True  # Fifty processes would log that the store is down.
+    worker = Worker(ca_pem)
     while True:
         try:
-            what, arguments = orders.recv()
+            command, arguments = commands.recv()
         except EOFError:
             return
-        orders.send(getattr(member, what)(*arguments))
+        commands.send(getattr(worker, command)(*arguments))

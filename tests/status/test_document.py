@@ -94,11 +94,11 @@ def test_nothing_of_the_sources_url_is_shown_that_may_be_secret() -> None:
 
 
 class TestOfThisProcess:
-    def test_looking_fetches_nothing(self, sandbox: Sandbox, settings: Settings) -> None:
+    def test_a_status_document_causes_no_fetch(self, sandbox: Sandbox, settings: Settings) -> None:
         assert {client.condition.level for client in read_status(settings).clients} == {"idle"}
         assert accounts_asked_for(sandbox) == {}
 
-    def test_it_tells_of_calls_and_fetches(self, sandbox: Sandbox, settings: Settings) -> None:
+    def test_the_document_has_calls_and_fetches(self, sandbox: Sandbox, settings: Settings) -> None:
         started = time.time()
         clients = Clients(settings)
         clients["default"].get(PRODUCTS)
@@ -118,7 +118,7 @@ class TestOfThisProcess:
         assert berlin.condition.level == "idle"
         assert status.at >= started - 1
 
-    def test_it_tells_why_there_is_no_token(self, sandbox: Sandbox) -> None:
+    def test_the_document_has_the_reason_of_a_missing_token(self, sandbox: Sandbox) -> None:
         settings = settings_for(sandbox, client_secret=WRONG_SECRET)
         clients = Clients(settings)
         with pytest.raises(CredentialsRefusedError):

@@ -13,7 +13,7 @@ import httpx
 
 from prio_middleware.settings import ClientSettings
 from tests.long.interop.accounts import BASIC, READ, SIGNER, Account
-from tests.long.interop.processes import PATIENCE, Certificates, Running
+from tests.long.interop.processes import TIMEOUT, Certificates, Running
 from tests.long.interop.resource import Api
 from tests.transports.matrix import Caller, MatrixClient
 
@@ -66,7 +66,7 @@ class Interop:
     @contextlib.asynccontextmanager
     async def client(self, settings: ClientSettings) -> AsyncGenerator[Caller]:
         make = self.matrix.module.client if self.matrix.is_sync else self.matrix.module.async_client
-        caller = Caller(make(settings=settings, timeout=PATIENCE))
+        caller = Caller(make(settings=settings, timeout=TIMEOUT))
         try:
             yield caller
         finally:
@@ -78,7 +78,7 @@ class Interop:
 
     def _revoke(self, token: str, account: Account) -> None:
         credentials = (quote_plus(account.client_id), quote_plus(account.secret))
-        with httpx.Client(verify=self.certificates.client_context, trust_env=False, timeout=PATIENCE) as client:
+        with httpx.Client(verify=self.certificates.client_context, trust_env=False, timeout=TIMEOUT) as client:
             url = self.running.metadata["revocation_endpoint"]
             answer = client.post(url, data={"token": token}, auth=credentials)
         assert answer.status_code == 200, answer.text

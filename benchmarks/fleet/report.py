@@ -1,4 +1,4 @@
-"""Results of the simulated days: a table, a picture, and JSON."""
+"""Results as tables, plots and JSON."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table as Grid
+from rich.table import Table
 
-from .ledger import Revocation, Summary
-from .promises import Promise
-from .scenes import Size
+from .assertions import Assertion
+from .scenarios import Size
 from .simulation import Task, Variant
+from .stats import Revocation, Summary
 
 LIMIT = 60
 """Answers 4xx within a minute, above which Prio blocks a client for a minute."""
@@ -24,21 +24,25 @@ Summaries = Mapping[Variant, Summary]
 
 
 def rows(summary: Summary, task: Task) -> list[tuple[str, str]]:
-    """One variant's column of the table: what each number is, and the number."""
+    """Return the labels and values of one variant's column."""
     outages = {hour for gone, back in task.plan.outages for hour in range(int(gone), math.ceil(back))}
     up = [count for hour, count in enumerate(summary.hours) if hour not in outages]
-    away = [count for hour, count in enumerate(summary.hours) if hour in outages]
+    down = [count for hour, count in enumerate(summary.hours) if hour in outages]
     return [
         ("token requests", f"{summary.token_requests:,}"),
         ("… in the median hour", f"{statistics.median(summary.hours):,.0f}"),
         ("… in the worst hour with the store up", f"{max(up):,}"),
-        ("… in the worst hour with the store away", f"{max(away, default=0):,}"),
+        ("… in the worst hour with the store down", f"{max(down, default=0):,}"),
         ("… worst second, at a start", f"{summary.worst['start']:,}"),
         ("… worst second, as tokens are due", f"{summary.worst['due']:,}"),
         ("… worst second, after a revocation", f"{summary.worst['revoked']:,}"),
-        ("4xx seen", f"{summary.refusals:,}"),
+        ("4xx responses", f"{summary.rejections:,}"),
         (f"… worst minute (limit {LIMIT})", f"{summary.worst_minute:,}"),
-        *(pair for matter, found in zip(matters(task), summary.revocations, strict=True) for pair in _recovery(matter, found)),
+        *(
+            row
+            for label, revocation in zip(revocation_labels(task), summary.revocations, strict=True)
+            for row in _recovery(label, revocation)
+        ),
         ("longest wait for a token", f"{summary.longest_wait:.2f} s"),
         ("calls that failed", f"{summary.failed:,}"),
         ("calls with an expired token", f"{summary.expired:,}"),
@@ -46,67 +50,67 @@ def rows(summary: Summary, task: Task) -> list[tuple[str, str]]:
     ]
 
 
-def _recovery(matter: str, revocation: Revocation) -> list[tuple[str, str]]:
+def _recovery(label: str, revocation: Revocation) -> list[tuple[str, str]]:
     return [
-        (f"revocation, {matter}: 4xx", f"{revocation.refusals:,}"),
-        ("… until nobody has a dead token", f"{revocation.recovered:.1f} s"),
-        ("… from a refusal to an answer, at most", f"{revocation.slowest:.2f} s"),
+        (f"revocation, {label}: 4xx", f"{revocation.rejections:,}"),
+        ("… until no process has a revoked token", f"{revocation.recovered:.1f} s"),
+        ("… from a rejection to a response, at most", f"{revocation.slowest:.2f} s"),
     ]
 
 
-def grid(summaries: Summaries, task: Task) -> Grid:
-    """The table."""
-    made = Grid(title=title(task), title_justify="left", caption=_assumed(task), caption_justify="left")
-    made.add_column("")
+def summary_table(summaries: Summaries, task: Task) -> Table:
+    """Return the table of the simulated days."""
+    table = Table(title=title(task), title_justify="left", caption=_conditions(task), caption_justify="left")
+    table.add_column("")
     for variant in summaries:
-        made.add_column(str(variant), justify="right")
+        table.add_column(str(variant), justify="right")
     columns = [rows(summary, task) for summary in summaries.values()]
     for cells in zip(*columns, strict=True):
-        made.add_row(cells[0][0], *(number for _, number in cells))
-    return made
+        table.add_row(cells[0][0], *(number for _, number in cells))
+    return table
 
 
-def promised(promises: list[Promise], size: Size) -> Grid:
-    """The table of what real processes did."""
-    made = Grid(title=f"{size.processes} real processes", title_justify="left")
-    for heading in ("", "", "measured", "promise"):
-        made.add_column(heading)
-    for before, promise in zip([None, *promises], promises, strict=False):
-        scene = promise.scene if before is None or before.scene != promise.scene else ""
-        kept = {True: "kept", False: "[bold]not kept[/bold]", None: ""}[promise.kept]
-        made.add_row(scene, promise.what, promise.measured, kept)
-    return made
+def assertion_table(assertions: list[Assertion], size: Size) -> Table:
+    """Return the table of the scenarios with real processes."""
+    table = Table(title=f"{size.processes} real processes", title_justify="left")
+    for heading in ("", "", "measured", "result"):
+        table.add_column(heading)
+    for before, assertion in zip([None, *assertions], assertions, strict=False):
+        scenario = assertion.scenario if before is None or before.scenario != assertion.scenario else ""
+        result = {True: "passed", False: "[bold]failed[/bold]", None: ""}[assertion.passed]
+        table.add_row(scenario, assertion.what, assertion.measured, result)
+    return table
 
 
 def title(task: Task) -> str:
-    """Values to show."""
-    return f"{task.pods:,} processes, {task.plan.hours} hours, in virtual time"
+    """Return the title of the table and the plot."""
+    return f"{task.processes:,} processes, {task.plan.hours} hours, in virtual time"
 
 
-def matters(task: Task) -> list[str]:
-    """Further figures of each revocation."""
-    return [_matter(task, hour) for hour in task.plan.revocations]
+def revocation_labels(task: Task) -> list[str]:
+    """Return the label of each revocation."""
+    return [_revocation_label(task, hour) for hour in task.plan.revocations]
 
 
-def _matter(task: Task, hour: float) -> str:
+def _revocation_label(task: Task, hour: float) -> str:
     if any(gone <= hour < back for gone, back in task.plan.outages):
-        return "store away"
+        return "store down"
     return "first leader killed" if hour in task.plan.killed else "all well"
 
 
-def _assumed(task: Task) -> str:
-    assumed = task.conditions
+def _conditions(task: Task) -> str:
+    conditions = task.conditions
     return (
-        f"Each makes {assumed.rate:g} calls a second at random. Tokens live {assumed.lifetime:,.0f} s. A call takes "
-        f"{assumed.round_trip:g} s, a token request {assumed.token_round_trip:g} s, an operation of the store "
-        f"{assumed.store_round_trip:g} s, or {assumed.store_timeout:g} s while it is away. Seed {task.seed}."
+        f"Each process makes {conditions.rate:g} calls a second at random. Tokens live {conditions.lifetime:,.0f} s. "
+        f"A call takes {conditions.round_trip:g} s, a token request {conditions.token_round_trip:g} s, a store operation "
+        f"{conditions.store_round_trip:g} s, or {conditions.store_timeout:g} s while the store is down. Seed {task.seed}."
     )
 
 
 def write_json(summaries: Summaries, task: Task, path: Path) -> None:
-    """Every number."""
+    """Write every number as JSON."""
     document = {
-        "pods": task.pods,
+        "processes": task.processes,
         "seed": task.seed,
         "conditions": dataclasses.asdict(task.conditions),
         "plan": dataclasses.asdict(task.plan),
@@ -116,7 +120,7 @@ def write_json(summaries: Summaries, task: Task, path: Path) -> None:
 
 
 def draw(summaries: Summaries, task: Task, folder: Path) -> list[Path]:
-    """The picture, as SVG and as PNG."""
+    """Draw the plot as SVG and PNG. Return the paths."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -143,12 +147,12 @@ def _hours(axes: Any, summaries: Summaries, task: Task) -> None:
         }
         axes.step(range(task.plan.hours), summary.hours, where="post", label=str(variant), **style)
     for gone, back in task.plan.outages:
-        axes.axvspan(gone, back, alpha=0.2, color="red", label="_store away")
+        axes.axvspan(gone, back, alpha=0.2, color="red", label="_store down")
     for hours, dashes, label in ((task.plan.deployments, "--", "deployment"), (task.plan.revocations, "-.", "revocation")):
         for hour in hours:
             axes.axvline(hour, linestyle=dashes, color="grey", linewidth=1, label=f"{'_' * (hour != hours[0])}{label}")
     axes.set_yscale("log")
-    axes.set_xlabel("hour (red: the store is away)")
+    axes.set_xlabel("hour (red: the store is down)")
     axes.set_ylabel("token requests in the hour")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
@@ -159,12 +163,12 @@ def _colour(variant: Variant) -> str:
 
 def _recoveries(axes: Any, summaries: Summaries, task: Task) -> None:
     width = 0.8 / len(summaries)
-    for place, (variant, summary) in enumerate(summaries.items()):
+    for index, (variant, summary) in enumerate(summaries.items()):
         heights = [max(revocation.recovered, 0.01) for revocation in summary.revocations]
-        places = [number + place * width for number in range(len(heights))]
+        positions = [number + index * width for number in range(len(heights))]
         hatch = None if variant.jitter else "//"
-        axes.bar(places, heights, width, label=str(variant), color=_colour(variant), hatch=hatch, edgecolor="white")
+        axes.bar(positions, heights, width, label=str(variant), color=_colour(variant), hatch=hatch, edgecolor="white")
     axes.set_yscale("log")
-    axes.set_xticks([number + 0.4 - width / 2 for number in range(len(task.plan.revocations))], matters(task))
-    axes.set_ylabel("seconds until nobody has a revoked token")
+    axes.set_xticks([number + 0.4 - width / 2 for number in range(len(task.plan.revocations))], revocation_labels(task))
+    axes.set_ylabel("seconds until no process has a revoked token")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))

@@ -25,7 +25,7 @@ from prio_middleware.oauth.token_response import TokenResponse
 
 URL = "https://auth.example/token"
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 """Longest wait in seconds of a test for another thread or task."""
 
 
@@ -104,7 +104,7 @@ class Gate:
                 wake()
 
     def wait(self) -> None:
-        assert self._event.wait(PATIENCE)
+        assert self._event.wait(TIMEOUT)
 
     async def await_(self) -> None:
         opened = anyio.Event()
@@ -112,7 +112,7 @@ class Gate:
         call_soon = loop.call_soon_threadsafe if hasattr(loop, "call_soon_threadsafe") else loop.run_sync_soon
         self._wakers.append(partial(call_soon, opened.set))
         if not self.is_set():
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(TIMEOUT):
                 await opened.wait()
 
 
@@ -137,7 +137,7 @@ class SlowServer(Server):
 
 def wait_for(condition: Callable[[], object]) -> None:
     """Block until another thread has made the condition true."""
-    end, tick = time.monotonic() + PATIENCE, threading.Event()
+    end, tick = time.monotonic() + TIMEOUT, threading.Event()
     while not condition():
         assert time.monotonic() < end
         tick.wait(0.001)  # lets the other thread run
@@ -145,7 +145,7 @@ def wait_for(condition: Callable[[], object]) -> None:
 
 async def until(condition: Callable[[], object]) -> None:
     """Let other tasks and threads run until they have made the condition true."""
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT):
         while not condition():
             await anyio.lowlevel.checkpoint()
 

@@ -1,4 +1,4 @@
-"""The world that the examples take for granted, on this machine.
+"""The context that the examples take for granted, on this machine.
 
 ``tickets@example.com`` and ``berlin@example.com`` are accounts of a Prio API. The first one is configured, as lowly as can be,
 so that whatever an example configures goes before it. ``api.partner.example`` is an API behind an RFC 6749 server, where the
@@ -22,7 +22,7 @@ from prio_middleware.sandbox import Account, Sandbox, SandboxOptions
 SECRETS = "/run/secrets/"
 
 
-class World:
+class Context:
     """Two sandboxes, and a directory with the secrets for them.
 
     Args:
@@ -88,7 +88,7 @@ class World:
             server.admin.reset()
 
     def place(self, code: str) -> str:
-        """``code``, with the addresses and files of the examples replaced by those of this world."""
+        """``code``, with the addresses and files of the examples replaced by those of this context."""
         for theirs, ours in {
             "https://sandbox-distributor-api.prioticket.com/v3.8/distributor": self._prio.base_url,
             "https://login.partner.example/oauth2/token": self._partner.token_url,

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from prio_middleware.sandbox import Counts
 from tests.long.e2e.faults.__main__ import main
+from tests.long.e2e.faults.report import WIDTH, Report
 from tests.long.e2e.faults.run_fault import FaultRun
-from tests.long.e2e.faults.sheet import WIDTH, Sheet
 from tests.long.e2e.faults.table import FAULTS
 
 FAULT = next(fault for fault in FAULTS if str(fault) == "token endpoint: html")
@@ -47,7 +47,7 @@ def test_what_is_not_as_expected_is_named(capsys: pytest.CaptureFixture[str], do
     assert AS_EXPECTED.complaints(FAULT) == []
     assert run.complaints(FAULT) == [complaint]
 
-    sheet = Sheet(Console(width=WIDTH), ["httpx-sync", "httpx-trio"])
-    sheet.add(FAULT, [AS_EXPECTED, run])
-    assert sheet.close() == 1
+    report = Report(Console(width=WIDTH), ["httpx-sync", "httpx-trio"])
+    report.add(FAULT, [AS_EXPECTED, run])
+    assert report.close() == 1
     assert complaint in capsys.readouterr().out

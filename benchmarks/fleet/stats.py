@@ -1,4 +1,4 @@
-"""Counts of a day, and figures derived from them."""
+"""Counts of a simulated day, and figures derived from them."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ CAUSES: tuple[Cause, ...] = ("start", "due", "revoked")
 
 @dataclass(slots=True)
 class Revocation:
-    """A moment at which every token so far dies.
+    """Revocation of every token granted so far.
 
     Attributes:
-        at: when, in seconds of the day.
-        last: when the last process was rid of its dead token.
-        slowest: seconds from a rejection to a new token, at most.
-        refusals: answers 4xx that it cost.
+        at: time of the revocation, in seconds of the day.
+        last: time at which the last process dropped its revoked token.
+        slowest: most seconds from a rejection to a new token.
+        rejections: 4xx responses after it.
     """
 
     at: float
     last: float = 0.0
     slowest: float = 0.0
-    refusals: int = 0
+    rejections: int = 0
 
     @property
     def recovered(self) -> float:
-        """Seconds until no process held a dead token."""
+        """Seconds until no process held a revoked token."""
         return max(0.0, self.last - self.at)
 
 
 @dataclass(slots=True)
-class Ledger:
-    """Everything that happened, by the second."""
+class Stats:
+    """Counts by second."""
 
     token_requests: dict[Cause, Counter[int]] = field(default_factory=lambda: {cause: Counter() for cause in CAUSES})
-    refusals: Counter[int] = field(default_factory=Counter)
+    rejections: Counter[int] = field(default_factory=Counter)
     store_operations: Counter[int] = field(default_factory=Counter)
     revocations: list[Revocation] = field(default_factory=list)
     longest_wait: float = 0.0
@@ -60,18 +60,18 @@ class Summary:
     Attributes:
         hours: token requests of each hour.
         worst: the most token requests within one second, by their cause.
-        refusals: answers 4xx to calls.
-        worst_minute: the most of them within one minute of the clock.
-        revocations: each one.
-        store_worst: the most operations of the store within one second.
-        longest_wait: seconds that a caller waited for a token, at most.
+        rejections: 4xx responses to calls.
+        worst_minute: the most 4xx responses within one minute of the clock.
+        revocations: the revocations of the day.
+        store_worst: the most store operations within one second.
+        longest_wait: most seconds that a caller waited for a token.
         failed: callers without a token, or with a rejected retry.
         expired: calls with an expired token.
     """
 
     hours: list[int]
     worst: Mapping[Cause, int]
-    refusals: int
+    rejections: int
     worst_minute: int
     revocations: list[Revocation]
     store_worst: int
@@ -81,28 +81,28 @@ class Summary:
 
     @property
     def token_requests(self) -> int:
-        """Of the whole day."""
+        """Token requests of the whole day."""
         return sum(self.hours)
 
 
-def summarise(ledger: Ledger, hours: int) -> Summary:
-    """The sums and the worst moments of ``ledger``."""
-    by_hour = rebinned(ledger.token_requests.values(), HOUR)
+def summarise(stats: Stats, hours: int) -> Summary:
+    """Return the sums and maxima of ``stats``."""
+    by_hour = rebinned(stats.token_requests.values(), HOUR)
     return Summary(
         hours=[by_hour[hour] for hour in range(hours)],
-        worst={cause: worst(seconds) for cause, seconds in ledger.token_requests.items()},
-        refusals=ledger.refusals.total(),
-        worst_minute=worst(rebinned([ledger.refusals], MINUTE)),
-        revocations=ledger.revocations,
-        store_worst=worst(ledger.store_operations),
-        longest_wait=ledger.longest_wait,
-        failed=ledger.failed,
-        expired=ledger.expired,
+        worst={cause: worst(seconds) for cause, seconds in stats.token_requests.items()},
+        rejections=stats.rejections.total(),
+        worst_minute=worst(rebinned([stats.rejections], MINUTE)),
+        revocations=stats.revocations,
+        store_worst=worst(stats.store_operations),
+        longest_wait=stats.longest_wait,
+        failed=stats.failed,
+        expired=stats.expired,
     )
 
 
 def rebinned(counts: Iterable[Mapping[int, int]], size: int) -> Counter[int]:
-    """Counts by the second, summed over a number of seconds."""
+    """Sum counts by second over periods of ``size`` seconds."""
     bins: Counter[int] = Counter()
     for each in counts:
         for second, count in each.items():
@@ -111,5 +111,5 @@ def rebinned(counts: Iterable[Mapping[int, int]], size: int) -> Counter[int]:
 
 
 def worst(counts: Mapping[int, int]) -> int:
-    """The most of all."""
+    """Return the largest count, or 0."""
     return max(counts.values(), default=0)

@@ -12,7 +12,7 @@ WIDTH = 150
 """Columns where the output is no terminal."""
 
 
-class Sheet:
+class Report:
     """The table and, below it, what was found.
 
     Args:
@@ -27,12 +27,12 @@ class Sheet:
         for column in self._table.columns[2:]:
             column.justify = "right"
 
-    def add(self, feature: str, world: str, searched: dict[str, int], leaks: list[Leak]) -> None:
+    def add(self, feature: str, client_kind: str, searched: dict[str, int], leaks: list[Leak]) -> None:
         """A row."""
         leaking = {leak.place for leak in leaks}
         cells = [f"{searched.get(place) or '-'}{' LEAK' if place in leaking else ''}" for place in PLACES]
-        self._table.add_row(feature, world, *cells)
-        self._leaks += ((f"{feature}, {world}", leak) for leak in leaks)
+        self._table.add_row(feature, client_kind, *cells)
+        self._leaks += ((f"{feature}, {client_kind}", leak) for leak in leaks)
 
     def close(self) -> int:
         """Print it. Returns the exit status: 0 where nothing was found, else 1."""
