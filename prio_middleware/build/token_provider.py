@@ -13,7 +13,7 @@ from .._util.secret import Secret
 from ..errors import ConfigurationError
 from ..middleware.static_headers import HeaderPairs, StaticHeaders, parse_headers
 from ..oauth.access_token import FIELD_VALUE, ExpiryPolicy, TokenOptions
-from ..oauth.accounts import AccountCredentials, AccountResolver, Resolution, check_resolver
+from ..oauth.accounts import AccountCredentials, AccountResolver, Resolution, ResolverCalls, check_resolver
 from ..oauth.cache import TokenCache
 from ..oauth.client_auth import ClientAuth, ClientSecretBasic, ClientSecretPost, PrivateKeyJWT
 from ..oauth.discovery import Discovery, Issuer
@@ -152,6 +152,7 @@ def build_account_provider(
     resolve: AccountResolver,
     counters: Callable[[], ClientCounters],
     trust: tuple[str, ...] = (),
+    calls: ResolverCalls | None = None,
 ) -> ClientCredentialsProvider:
     """Build the token provider of one account, whose credentials ``resolve`` returns at the first fetch.
 
@@ -161,6 +162,7 @@ def build_account_provider(
         resolve: the resolver.
         counters: returns the account's counters.
         trust: as for the client.
+        calls: the calls of the resolver that have not ended.
     """
     name = f"{settings.name}/{account}"
 
@@ -169,7 +171,9 @@ def build_account_provider(
         own = settings.model_copy(update={"client_id": found.client_id, "name": name})
         return _endpoint(own, secret, trust)
 
-    resolution = Resolution(account, resolve, endpoint, client=settings.name, counters=counters, ttl=settings.accounts_ttl)
+    resolution = Resolution(
+        account, resolve, endpoint, client=settings.name, counters=counters, ttl=settings.accounts_ttl, calls=calls
+    )
     unresolved = settings.model_copy(update={"name": name, "private_key_file": None, "client_secret_file": None})
     return build_provider(unresolved, ClientCounters(name), trust, resolution)
 

@@ -31,6 +31,9 @@ ACCOUNTS_TTL: Final = 3600.0
 NAME_LIMIT: Final = 256
 """Maximum length of an account's name, in characters."""
 
+CALLS_LIMIT: Final = 64
+"""Maximum calls of one resolver at a time: a thread that hangs cannot be stopped, and names may come from inbound requests."""
+
 SHOWN: Final = 40
 """Characters of a wrong name that an error shows."""
 
@@ -72,6 +75,32 @@ AccountResolver = Callable[[str], AccountCredentials | Awaitable[AccountCredenti
 """Returns the credentials of an account by its name, or None if there is no such account. It may be a coroutine function."""
 
 
+class ResolverCalls:
+    """Calls of a resolver that have not ended: at most one for an account, and ``limit`` in all.
+
+    Args:
+        limit: maximum calls at a time.
+    """
+
+    def __init__(self, limit: int = CALLS_LIMIT) -> None:
+        self._limit = limit
+        self._running: set[tuple[int, str]] = set()  # With the process id: a forked child does not inherit the calls.
+
+    def begin(self, account: str) -> None:
+        """Record the start of a call."""
+        self._running.add((os.getpid(), account))
+
+    def end(self, account: str) -> None:
+        """Record the end of a call."""
+        self._running.discard((os.getpid(), account))
+
+    def must_wait(self, account: str) -> bool:
+        """Return whether a call for ``account`` has to wait for the end of another one."""
+        if (os.getpid(), account) in self._running:
+            return True
+        return len(self._running) >= self._limit and sum(pid == os.getpid() for pid, _ in list(self._running)) >= self._limit
+
+
 class Resolution:
     """Credentials of one account from a resolver: asked for once, after ``ttl`` seconds, and when the server rejects them.
 
@@ -82,6 +111,7 @@ class Resolution:
         client: the configured name of the client, for errors.
         counters: returns the account's counters, once it is known to exist.
         ttl: seconds for which the credentials count.
+        calls: the calls of the resolver that have not ended, for all accounts of the client.
         clock: seconds of a monotonic clock.
     """
 
@@ -94,6 +124,7 @@ class Resolution:
         client: str,
         counters: Callable[[], ClientCounters] | None = None,
         ttl: float = ACCOUNTS_TTL,
+        calls: ResolverCalls | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.options = DEFAULT_OPTIONS
@@ -105,15 +136,15 @@ class Resolution:
         self._ttl = ttl
         self._clock = clock or current_clock()
         self._resolved_at = float("-inf")
-        self._asking_pid = 0  # A forked child does not inherit the call.
+        self._calls = calls or ResolverCalls()
 
     def is_due(self) -> bool:
         """Return whether the resolver is to be asked."""
         return self._clock() >= self._resolved_at + self._ttl
 
     def is_asking(self) -> bool:
-        """Return whether the resolver is working. A thread cannot be stopped, so there is never a second one."""
-        return self._asking_pid == os.getpid()
+        """Return whether the resolver is working for this account, or for too many others."""
+        return self._calls.must_wait(self._account)
 
     def still_asking(self) -> TokenError:
         """Return the error of a fetch for which an earlier call of the resolver takes too long."""
@@ -121,7 +152,7 @@ class Resolution:
 
     def ask(self, seconds: float) -> Steps[TokenEndpoint | TokenError]:
         """Ask the resolver, for at most ``seconds``. Return the token endpoint with the credentials, or the error."""
-        self._asking_pid = os.getpid()
+        self._calls.begin(self._account)
         found = yield Call(self._resolve, self._account, seconds, self._stop_asking)
         if found is None:
             return unknown_account(self._account, self._client, "The resolver of accounts does not know it.")
@@ -136,7 +167,7 @@ class Resolution:
         return endpoint
 
     def _stop_asking(self) -> None:
-        self._asking_pid = 0
+        self._calls.end(self._account)
 
     def _failed(self, message: str) -> TokenError:
         return TokenEndpointUnavailableError(
@@ -173,7 +204,7 @@ class Accounts:
     def __init__(
         self, find: Callable[[str], ClientCredentialsProvider | None], *, client: str = "default", limit: int = ACCOUNTS_LIMIT
     ) -> None:
-        self._find = find
+        self.find = find
         self._client = client
         self._limit = max(limit, 1)
         self._kept: OrderedDict[str, ClientCredentialsProvider] = OrderedDict()
@@ -189,11 +220,11 @@ class Accounts:
         provider = self._kept.get(name) or self._pending.get(name)
         if provider is None:
             problem = name_problem(name)
-            provider = None if problem else self._find(name)
+            provider = None if problem else self.find(name)
             if provider is None:
                 raise unknown_account(name, self._client, problem or "No client of the settings at the same server has it.")
             self._pending[name] = provider = self._pending.setdefault(name, provider)
-            _trim(self._pending, self._limit)
+            self._trim_pending()
         if provider.is_resolved and name in self._pending:
             self._kept[name] = provider
             self._pending.pop(name, None)
@@ -202,6 +233,14 @@ class Accounts:
             with contextlib.suppress(KeyError):  # Another thread has just dropped it.
                 self._kept.move_to_end(name)
         return provider
+
+    def _trim_pending(self) -> None:
+        while len(self._pending) > self._limit:
+            with contextlib.suppress(KeyError):  # Another thread was quicker.
+                name, provider = self._pending.popitem(last=False)
+                if provider.is_resolved:  # Used once, before others pushed it out.
+                    self._kept[name] = provider
+        _trim(self._kept, self._limit)
 
     def active(self) -> list[ClientCredentialsProvider]:
         """Return the providers of the accounts in use."""

@@ -167,14 +167,27 @@ async def test_an_account_that_does_not_exist(matrix: MatrixClient, bank: Bank, 
 
 async def test_a_stranger_who_invents_names_disturbs_nobody(matrix: MatrixClient, bank: Bank) -> None:
     caller = client(matrix, bank, accounts_limit=16)
-    for _ in range(2):
-        await by(caller, **of("berlin"))
+    await by(caller, **of("berlin"))
     for number in range(40):
         with pytest.raises(UnknownAccountError):
             await caller.get("/products", **of(f"nobody-{number}"))
 
     assert await by(caller, **of("berlin")) == "id-berlin-1"
     assert bank.requests == ["id-berlin"]
+
+
+async def test_clients_with_equal_settings_and_one_resolver_share_the_tokens_of_their_accounts(
+    matrix: MatrixClient, bank: Bank
+) -> None:
+    load = resolver(matrix, credentials)
+    for _ in range(2):
+        assert await by(matrix.client(bank, settings=own(), accounts=load), **of("berlin")) == "id-berlin-1"
+
+
+async def test_new_settings_of_another_client_count_for_the_account(matrix: MatrixClient, bank: Bank) -> None:
+    for client_id in ("old", "new"):
+        every = named(berlin={"client_id": client_id, "client_secret": CANARY})
+        assert (await by(matrix.client(bank, settings=every), **of("berlin"))).startswith(client_id)
 
 
 async def test_a_resolver_that_does_not_answer_properly(matrix: MatrixClient, bank: Bank, subtests: pytest.Subtests) -> None:
