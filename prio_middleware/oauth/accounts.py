@@ -46,7 +46,7 @@ class AccountCredentials:
         account: the name that the resolver was asked for. Another name is an error, so that a mistake in a query cannot send
             one account's call with the token of another.
         client_id: the client identifier (RFC 6749 §2.2).
-        client_secret: the client's secret.
+        client_secret: the client's secret. It is kept as a :class:`Secret`.
         scope: the scopes to request; default: the client's.
         audience: the API that the token is for; default: the client's.
 
@@ -66,6 +66,8 @@ class AccountCredentials:
             is_text = isinstance(value, str | Secret) if name == "client_secret" else isinstance(value, str)
             if not is_text and not (value is None and name in {"scope", "audience"}):
                 raise TypeError(f"{name} is a text, not {type(value).__name__}.")
+        if isinstance(self.client_secret, str):
+            object.__setattr__(self, "client_secret", Secret(self.client_secret))  # No dump of this object shows it.
 
     def __repr__(self) -> str:
         return f"<AccountCredentials {self.account!r} {self.client_id!r} **>"

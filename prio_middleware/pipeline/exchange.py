@@ -6,6 +6,7 @@ import enum
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
+from .._util.secret import Unpicklable
 from ..errors import CallerAuthorizationError
 from ..oauth.access_token import DEFAULT_OPTIONS, AccessToken, TokenOptions
 from .protocols import OnResponse, RequestLike
@@ -41,8 +42,8 @@ class Verdict(enum.Enum):
 REAUTHENTICATE = Verdict.REAUTHENTICATE  # Every call compares with it, and a name is cheaper than a class's attribute.
 
 
-class Exchange:
-    """One call on its way through the pipeline.
+class Exchange(Unpicklable):
+    """One call on its way through the pipeline. It cannot be pickled: its headers hold credentials.
 
     Attributes:
         request: the caller's request. Read-only, except for own keys in its ``extensions``.

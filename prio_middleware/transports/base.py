@@ -289,8 +289,8 @@ class BaseAuthTransport(Generic[RequestT, ResponseT]):
         return parse_refusal(response.status_code, response.headers, body, self._secrets(exchange))
 
     def _secrets(self, exchange: Exchange) -> tuple[Secret, ...]:
-        """Return what no error may repeat if the API echoes it: the token, and what the provider used before."""
-        recent: tuple[Secret, ...] = getattr(self._provider, "recent_secrets", ())
+        """Return what no error may repeat if the API echoes it: the token, and what account and components used before."""
+        recent = self.pipeline.recent_secrets(self._provider_of(exchange)[0])
         return (*recent, exchange.token.value) if exchange.token else recent
 
     def _prepare_retry(self, exchange: Exchange, request: RequestT, refused: ResponseT) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import pickle
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -284,6 +286,26 @@ async def test_a_revoked_account_renews_its_own_token_only(matrix: MatrixClient,
     assert await by(caller, **of("paris")) == first["paris"]
 
 
+async def test_an_api_that_echoes_the_secret_of_an_account_is_not_repeated(matrix: MatrixClient, bank: Bank) -> None:
+    def echo(request: Any) -> Any:
+        answer = bank(request)
+        if answer.status_code == 401 and request.url.path != "/token":
+            return matrix.library.Response(401, json={"error": f"{CANARY}-berlin", "error_reference": "token-of-berlin-1"})
+        return answer
+
+    def load(name: str) -> AccountCredentials:
+        return AccountCredentials(name, "token-of-berlin", f"{CANARY}-{name}")
+
+    caller = matrix.client(echo, settings=own(), accounts=resolver(matrix, load))
+    for number in (1, 2):
+        await by(caller, **of("berlin"))
+        bank.refused.add(f"Bearer token-of-berlin-{number}")
+    bank.refused.add("token-of-berlin")
+    reason = (await caller.get("/products", **of("berlin"))).extensions["prio_middleware.reason"]
+
+    assert (reason.code, reason.error_reference) == (None, None)
+
+
 async def test_rejections_of_one_account_leave_the_others_their_renewals(matrix: MatrixClient, bank: Bank) -> None:
     caller = client(matrix, bank)
     bank.never_accepted = "Bearer id-berlin"
@@ -338,8 +360,11 @@ def test_a_resolver_from_the_settings(matrix: MatrixClient, bank: Bank) -> None:
     matrix.client(bank, settings=own(accounts="tests.transports.test_accounts:credentials"))
 
 
-def test_the_repr_shows_no_secret() -> None:
-    assert CANARY not in repr(AccountCredentials("berlin", "id", CANARY))
+def test_no_dump_shows_the_secret() -> None:
+    found = AccountCredentials("berlin", "id", CANARY)
+    assert CANARY not in f"{found!r} {dataclasses.asdict(found)}"
+    with pytest.raises(TypeError, match="pickled"):
+        pickle.dumps(found)
 
 
 def test_extensions_hold_what_is_given() -> None:

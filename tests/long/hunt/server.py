@@ -35,8 +35,8 @@ class Call(NamedTuple):
         """Every credential in it, as it came and as it reads."""
         value = self.authorization.partition(" ")[2]
         readable = [base64.b64decode(value).decode()] if self.authorization.startswith("Basic ") else []
-        key = self.headers.get("x-gateway-key", "")
-        return [text for text in (self.authorization, value, *readable, key, self.body) if text]
+        keys = [self.headers.get(name, "") for name in ("x-gateway-key", "x-api-key")]
+        return [text for text in (self.authorization, value, *readable, *keys, self.body) if text]
 
 
 class Answer(NamedTuple):
