@@ -34,7 +34,7 @@ from prio_middleware._util.retry_after import MAX_WAIT, retry_after
 from prio_middleware._util.safe_body import CHAIN_LIMIT, Undecodable, decode, json_object
 from prio_middleware._util.secret import Secret
 from prio_middleware._util.www_authenticate import HEADER_LIMIT, bearer_error
-from prio_middleware.httpx import client
+from prio_middleware.httpx import client as make_client
 from prio_middleware.middleware.origin_guard import LEFT_ORIGIN
 from prio_middleware.middleware.revocation.refusal import parse_refusal
 from prio_middleware.middleware.revocation.rules import PRIO_REFUSALS
@@ -261,7 +261,7 @@ def account(data: bytes) -> None:
     settings = ClientSettings(
         preset="rfc6749", base_url=HOME, token_url=f"{HOME}/token", client_id="own", client_secret="own", **ACCOUNT_OPTIONS
     )
-    with client(settings=settings, accounts=load, transport=httpx.MockTransport(answer)) as calling:
+    with make_client(settings=settings, accounts=load, transport=httpx.MockTransport(answer)) as calling:
         try:
             response = calling.get("/orders", extensions=token_extensions(account=name))
         except PrioError as error:
