@@ -39,7 +39,7 @@ def answered_in_earnest(history: History) -> Iterator[str]:
 def failed_for_a_reason(history: History) -> Iterator[str]:
     """No call failed without an outage, except one whose deadline the client's clock passed in a leap."""
     for call in history.calls:
-        if call.how == "error" and not (history.outage_at(call.ended) or history.deadline_leapt_over(call)):
+        if call.how == "error" and not (history.outage_for(call) or history.deadline_leapt_over(call)):
             yield f"{call} failed although a token was available"
 
 
@@ -52,7 +52,7 @@ def refused_for_a_reason(history: History) -> Iterator[str]:
     for call in history.calls:
         tries = sent[call.name]
         excused = _second_died_too(history, call, tries) or _second_came_too_late(history, call, tries)
-        if call.is_refused and not history.outage_at(call.ended) and not excused:
+        if call.is_refused and not history.outage_for(call) and not excused:
             yield f"{call} was refused in {len(tries)} tries although a token could be had"
 
 
@@ -71,6 +71,15 @@ def sent_with_a_token(history: History) -> Iterator[str]:
     for arrival in history.arrivals:
         if arrival.token is None:
             yield f"{arrival.call} was sent without a token"
+
+
+def sent_as_its_account(history: History) -> Iterator[str]:
+    """No call was sent with the token of another account."""
+    calls = {call.name: call for call in history.calls}
+    for arrival in history.arrivals:
+        call = calls.get(arrival.call)
+        if call and arrival.token is not None and arrival.account != call.account:
+            yield f"{call} named {call.account or 'no account'}, and was sent as {arrival.account or 'the client itself'}"
 
 
 def sent_twice_for_a_reason(history: History) -> Iterator[str]:
@@ -102,6 +111,7 @@ RULES: dict[str, Callable[[History], Iterator[str]]] = {
     "none failed while a token was at hand": failed_without_a_token,
     "none was refused while a token could be had": refused_for_a_reason,
     "none was sent without a token": sent_with_a_token,
+    "none was sent as another account": sent_as_its_account,
     "none was sent twice but to re-authenticate": sent_twice_for_a_reason,
     "nothing arrived that nobody sent": known_calls_only,
     "no connection, task, thread or descriptor is left": left_nothing,

@@ -165,6 +165,20 @@ def a_token_all_along_elsewhere(history: History) -> None:
     history.calls[-1] = dataclasses.replace(history.calls[-1], provider="beside")
 
 
+def token_of_another_account(history: History) -> None:
+    history.calls.append(dataclasses.replace(answered("as-berlin", 6.0), account="berlin"))
+    history.arrivals.append(Arrival("as-berlin", 9, 200, "paris"))
+
+
+def outage_of_another_account(history: History) -> None:
+    history.outages = [Span("the resolver raises", 4.9, 5.2, "berlin")]
+
+
+def twice_refused_as_another_account_dies(history: History) -> None:
+    twice_refused(history)
+    history.deaths = [Span("revoked", 2.05, 2.05, "berlin")]
+
+
 def a_thread(history: History) -> None:
     history.left = ["the thread t is left"]
 
@@ -191,6 +205,9 @@ BREAKS: list[tuple[Callable[[History], None], str, str]] = [
     (twice_refused_as_the_clock_leaps, "none was refused while a token could be had", "revoked"),
     (twice_refused_with_a_token_that_works, "none was refused while a token could be had", "revoked"),
     (twice_refused_before_anything_died, "none was refused while a token could be had", "revoked"),
+    (twice_refused_as_another_account_dies, "none was refused while a token could be had", "revoked"),
+    (outage_of_another_account, "none failed while a token could be had", "cut-off"),
+    (token_of_another_account, "none was sent as another account", "as-berlin"),
     (a_token_all_along, "none failed while a token was at hand", "cut-off"),
     (arrive(Arrival("first", None, 400)), "none was sent without a token", "first"),
     (same_token_again, "none was sent twice but to re-authenticate", "revoked"),
