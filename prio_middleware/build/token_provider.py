@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Callable
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -164,18 +165,19 @@ def build_account_provider(
         trust: as for the client.
         calls: the calls of the resolver that have not ended.
     """
-    name = f"{settings.name}/{account}"
-
-    def endpoint(found: AccountCredentials) -> TokenEndpoint:
-        secret = found.client_secret if isinstance(found.client_secret, Secret) else Secret(found.client_secret)
-        own = settings.model_copy(update={"client_id": found.client_id, "name": name})
-        return _endpoint(own, secret, trust)
-
+    endpoint = partial(_account_endpoint, settings, trust)
     resolution = Resolution(
         account, resolve, endpoint, client=settings.name, counters=counters, ttl=settings.accounts_ttl, calls=calls
     )
+    name = f"{settings.name}/{account}"
     unresolved = settings.model_copy(update={"name": name, "private_key_file": None, "client_secret_file": None})
     return build_provider(unresolved, ClientCounters(name), trust, resolution)
+
+
+def _account_endpoint(settings: ClientSettings, trust: tuple[str, ...], found: AccountCredentials) -> TokenEndpoint:
+    secret = found.client_secret if isinstance(found.client_secret, Secret) else Secret(found.client_secret)
+    own = settings.model_copy(update={"client_id": found.client_id, "name": f"{settings.name}/{found.account}"})
+    return _endpoint(own, secret, trust)
 
 
 def load_resolver(path: str, client: str) -> AccountResolver:
@@ -253,7 +255,7 @@ def _endpoint(settings: ClientSettings, secret: Secret, trust: tuple[str, ...]) 
         auth=_client_auth(settings, secret),
         body_format=settings.body_format,
         timeout=settings.token_timeout,
-        expiry=ExpiryPolicy(
+        expiry=_expiry_policy(
             settings.default_lifetime,
             settings.max_lifetime,
             settings.leeway_fraction,
@@ -265,6 +267,9 @@ def _endpoint(settings: ClientSettings, secret: Secret, trust: tuple[str, ...]) 
         headers=settings.token_headers,
         trust=trust,
     )
+
+
+_expiry_policy = lru_cache(maxsize=64)(ExpiryPolicy)  # Hundreds of accounts have equal ones.
 
 
 def _client_auth(settings: ClientSettings, secret: Secret) -> ClientAuth:

@@ -614,7 +614,7 @@ class ClientCredentialsProvider:
             return found
         if not self.is_resolved:
             self.endpoint, self.is_resolved = found, True
-            self.counters = resolution.counters() if resolution.counters else self.counters
+            self.counters, resolution.counters = resolution.counters() if resolution.counters else self.counters, None
             self.counters.add_provider(self)
         elif found.auth.fingerprint != self.endpoint.auth.fingerprint:
             self.replace_credentials(found)

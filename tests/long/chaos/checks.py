@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
+from prio_middleware.middleware.revocation.renewal_limiter import LIMIT
 from tests.long.chaos.history import Arrival, Call, History
 
 RETRIED = (400, 401, 403)
@@ -46,12 +47,15 @@ def failed_for_a_reason(history: History) -> Iterator[str]:
 def refused_for_a_reason(history: History) -> Iterator[str]:
     """No call was rejected for its token while another one was available.
 
-    Exceptions: a second token that died too, and a deadline that the client's clock passed in a leap.
+    Exceptions: a second token that died too, a deadline that the client's clock passed in a leap, and credentials that spent
+    their limit of renewals in vain.
     """
     sent = history.sent()
+    spent = _renewals_in_vain(history)
     for call in history.calls:
         tries = sent[call.name]
         excused = _second_died_too(history, call, tries) or _second_came_too_late(history, call, tries)
+        excused = excused or sum(ended <= call.ended for ended in spent[call.account]) >= LIMIT
         if call.is_refused and not history.outage_for(call) and not excused:
             yield f"{call} was refused in {len(tries)} tries although a token could be had"
 
@@ -136,6 +140,21 @@ def _second_died_too(history: History, call: Call, tries: list[Arrival]) -> bool
 
 def _second_came_too_late(history: History, call: Call, tries: list[Arrival]) -> bool:
     return len(tries) == 1 and "NewTokenUnavailableError" in call.said and history.deadline_leapt_over(call)
+
+
+def _renewals_in_vain(history: History) -> defaultdict[str, list[float]]:
+    """Return the times at which an account's calls ended without a success after a token was renewed for them, by account.
+
+    Each provider renews a token once. A renewal is in vain, too, if its caller gave up, or there was no new token.
+    """
+    spent: defaultdict[str, dict[tuple[str, int | None], float]] = defaultdict(dict)
+    sent = history.sent()
+    for call in history.calls:
+        tries = sent[call.name]
+        is_renewed = len(tries) > 1 or call.said or call.how == "cancelled"
+        if call.status != 200 and is_renewed and tries and tries[0].status in RETRIED:
+            spent[call.account].setdefault((call.provider, tries[0].token), call.ended)
+    return defaultdict(list, {account: list(ended.values()) for account, ended in spent.items()})
 
 
 def _lives(history: History) -> dict[tuple[str, int | None], tuple[float, float]]:

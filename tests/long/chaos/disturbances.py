@@ -19,8 +19,8 @@ STORE = "store"
 """The lane of what happens only where tokens are shared."""
 
 ACCOUNTS = ("berlin", "paris")
-"""Accounts of a resolver, beside the client's own. Each is a lane: a renewal that fails, because the resolver does, counts as one
-that did not help, and only three of those are allowed in 90 s."""
+"""Accounts of a resolver, beside the client's own. Each is a lane: a renewal that fails, because the resolver does, counts as
+one that did not help, and only three of those are allowed in 90 s."""
 
 LIFETIME = 8.0
 """Seconds that tokens live in quiet times. They are due for a new one from a fifth of that on."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from prio_middleware.middleware.revocation.renewal_limiter import LIMIT
 from tests.long.chaos.checks import RULES, violations
 from tests.long.chaos.history import Arrival, Call, History, Span, numbered
 
@@ -236,6 +237,17 @@ def test_a_second_token_that_dies_as_well_excuses_a_refusal() -> None:
     doctored.deaths = [Span("revoked", 2.05, 2.05)]
 
     assert violations(doctored) == {rule: [] for rule in RULES}
+
+
+@pytest.mark.parametrize(("in_vain", "is_excused"), [(LIMIT - 1, False), (LIMIT, True)])
+def test_a_spent_limit_of_renewals_excuses_a_refusal(in_vain: int, is_excused: bool) -> None:
+    doctored = history()
+    once_refused_for_another_reason(doctored)
+    for number in range(in_vain):
+        doctored.calls.append(answered(f"vain-{number}", 1.0, 403, allowed=False))
+        doctored.arrivals += [Arrival(f"vain-{number}", number + 10, 403), Arrival(f"vain-{number}", number + 20, 403)]
+
+    assert (violations(doctored)["none was refused while a token could be had"] == []) is is_excused
 
 
 def test_a_clock_that_leaps_over_the_deadline_excuses_a_failure() -> None:
