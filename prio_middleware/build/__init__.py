@@ -29,6 +29,7 @@ from .client_options import client_options
 from .token_provider import (
     build_account_provider,
     build_provider,
+    build_query_key,
     build_static_headers,
     build_token_source,
     load_resolver,
@@ -242,6 +243,7 @@ def _components(settings: ClientSettings, trust: tuple[str, ...]) -> list[Any]:
         "origin_guard": lambda: OriginGuard([settings.base_url, *settings.allowed_origins], settings.foreign_origins),
         "application_info": lambda: ApplicationInfo(**dict(settings.app)),
         "static_headers": lambda: build_static_headers(settings),
+        "query_key": lambda: build_query_key(settings),
         "revocation_handler": lambda: RevocationHandler(
             PRESETS[settings.preset].refusals.over(renewal_rules(settings.renew_on)),
             limiter=renewal_limiter.limiter_of(settings.token_server_url or settings.base_url, settings.client_id),
@@ -251,7 +253,11 @@ def _components(settings: ClientSettings, trust: tuple[str, ...]) -> list[Any]:
         "header_injector": lambda: HeaderInjector(settings.caller_authorization),
     }
     declared = [(component.use, dict(component.options)) for component in settings.pipeline]
-    opted_in = {"budget_guard": settings.budget_guard, "static_headers": settings.headers or settings.headers_file}
+    opted_in = {
+        "budget_guard": settings.budget_guard,
+        "static_headers": settings.headers or settings.headers_file,
+        "query_key": settings.api_key or settings.api_key_file,
+    }
     left_out = ("revocation_handler", "header_injector") if settings.provider == "none" else ()
     default = [use for use in BUILT_IN if use not in left_out and (use not in OPT_IN or opted_in[use])]
     return [

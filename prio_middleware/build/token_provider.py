@@ -27,6 +27,7 @@ from ..telemetry.counters import ClientCounters
 from ..telemetry.logs import log, log_failure
 
 if TYPE_CHECKING:
+    from ..middleware.query_key import QueryKey
     from ..oauth.shared.coordinator import SharedTokens
 
 
@@ -125,6 +126,28 @@ def build_static_headers(settings: ClientSettings) -> StaticHeaders:
     if isinstance(headers, str):
         raise ConfigurationError(headers, client=settings.name)
     return StaticHeaders(headers, changed=_changes(path, read, settings.name), client=settings.name)
+
+
+def build_query_key(settings: ClientSettings) -> QueryKey:
+    """Build the component that adds the API key to the query.
+
+    Raises:
+        ConfigurationError: the key or its file cannot be used.
+    """
+    from ..middleware.query_key import QueryKey, key_problem  # Most clients have no such key.
+
+    if (path := settings.api_key_file) is None:
+        return QueryKey(settings.api_key or "", client=settings.name)
+
+    def read() -> Secret | str:
+        key = read_secret_file(path)
+        problem = key_problem(key) if isinstance(key, Secret) else None
+        return f"{path}: {problem}" if problem else key
+
+    key = read()
+    if isinstance(key, str):
+        raise ConfigurationError(key, client=settings.name)
+    return QueryKey(key, changed=_changes(path, read, settings.name), client=settings.name)
 
 
 def _changes(path: Path, read: Callable[[], T | str], client: str) -> Callable[[], T | None]:

@@ -12,6 +12,7 @@ from ..oauth.access_token import DEFAULT_OPTIONS, AccessToken, TokenOptions
 from .protocols import OnResponse, RequestLike
 
 if TYPE_CHECKING:
+    from .._util.secret import Secret
     from ..middleware.revocation.refusal import Refusal
 
 CallerAuthorization = Literal["keep", "replace", "refuse"]
@@ -57,6 +58,7 @@ class Exchange(Unpicklable):
         caller_authorization: the policy for the caller's own ``Authorization`` header. ``"later"`` if a component after the
             token provider may still change that header.
         saved_authorization: that header before the header injector runs. None if only components of this package ran before.
+        further_query: query that is added to the sent request only, such as an API key. None if there is none.
         response_hooks: the hooks that get the response, innermost first.
         rejected_token: the token to replace; None if the caller gets the response.
     """
@@ -64,6 +66,7 @@ class Exchange(Unpicklable):
     # Defaults on the class make construction faster and reads slower: for attributes that only slow paths read.
     caller_authorization: CallerAuthorization | Literal["later"] = "keep"
     saved_authorization: _RawPairs | None = None
+    further_query: Secret | None = None
     attempt = 1
 
     def __init__(self, request: RequestLike, headers: MutableMapping[str, str], client: str = "default") -> None:

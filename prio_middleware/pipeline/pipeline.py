@@ -88,6 +88,7 @@ class Pipeline:
         for component in self.components:
             if isinstance(getattr(component, "counters", None), ClientCounters):
                 component.counters = self.counters
+        self.changes_query = any(getattr(component, "changes_query", False) for component in self.components)
         if waived:
             name = self.counters.name
             log(logging.WARNING, "The pipeline of client %r: %s.", name, "; ".join(waived), event="waived_guard", client=name)

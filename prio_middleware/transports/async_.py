@@ -189,7 +189,7 @@ class BaseAsyncAuthTransport(BaseAuthTransport[RequestT, ResponseT], Generic[Req
         sent.__dict__ = attributes = request.__dict__.copy()
         attributes["headers"] = exchange.headers
         try:
-            response = await self.inner.handle_async_request(sent) if self._is_direct else await self._handle(sent)
+            response = await self.inner.handle_async_request(sent) if self._is_direct else await self._handle(sent, exchange)
         except BaseException as error:
             hide_sent_request(error, request, sent)
             self._count_call_error(exchange, error)
@@ -221,7 +221,8 @@ class BaseAsyncAuthTransport(BaseAuthTransport[RequestT, ResponseT], Generic[Req
             remedy="Make one client for each event loop: async with async_client() as client, inside the coroutine.",
         )
 
-    async def _handle(self, request: RequestT) -> ResponseT:
+    async def _handle(self, request: RequestT, exchange: Exchange) -> ResponseT:
+        self._add_query(exchange, request)
         self._reopen()
         return await self._observed(request)
 

@@ -175,7 +175,7 @@ class BaseSyncAuthTransport(BaseAuthTransport[RequestT, ResponseT], Generic[Requ
         sent.__dict__ = attributes = request.__dict__.copy()
         attributes["headers"] = exchange.headers
         try:
-            response = self.inner.handle_request(sent) if self._is_direct else self._handle(sent)
+            response = self.inner.handle_request(sent) if self._is_direct else self._handle(sent, exchange)
         except BaseException as error:
             hide_sent_request(error, request, sent)
             self._count_call_error(exchange, error)
@@ -199,7 +199,8 @@ class BaseSyncAuthTransport(BaseAuthTransport[RequestT, ResponseT], Generic[Requ
             raise
         return response
 
-    def _handle(self, request: RequestT) -> ResponseT:
+    def _handle(self, request: RequestT, exchange: Exchange) -> ResponseT:
+        self._add_query(exchange, request)
         self._reopen()
         return self._observed(request)
 

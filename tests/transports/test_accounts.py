@@ -11,7 +11,14 @@ from typing import Any
 import anyio
 import pytest
 
-from prio_middleware import AccountCredentials, ConfigurationError, StaticTokenProvider, UnknownAccountError, token_extensions
+from prio_middleware import (
+    AccountCredentials,
+    ConfigurationError,
+    Secret,
+    StaticTokenProvider,
+    UnknownAccountError,
+    token_extensions,
+)
 from prio_middleware._util.clock import using
 from prio_middleware.oauth.accounts import AccountResolver
 from prio_middleware.settings import ClientSettings, Settings
@@ -362,6 +369,7 @@ def test_a_resolver_from_the_settings(matrix: MatrixClient, bank: Bank) -> None:
 
 def test_no_dump_shows_the_secret() -> None:
     found = AccountCredentials("berlin", "id", CANARY)
+    assert found == AccountCredentials("berlin", "id", Secret(CANARY))
     assert CANARY not in f"{found!r} {dataclasses.asdict(found)}"
     with pytest.raises(TypeError, match="pickled"):
         pickle.dumps(found)

@@ -47,11 +47,11 @@ def failed_for_a_reason(history: History) -> Iterator[str]:
 def refused_for_a_reason(history: History) -> Iterator[str]:
     """No call was rejected for its token while another one was available.
 
-    Exceptions: a second token that died too, a deadline that the client's clock passed in a leap, and credentials that spent
-    their limit of renewals in vain.
+    Exceptions: a second token that died too, a deadline that the client's clock passed in a leap, and credentials with
+    as many renewals that did not help as the limit allows.
     """
     sent = history.sent()
-    spent = _renewals_in_vain(history)
+    spent = _renewals_without_help(history)
     for call in history.calls:
         tries = sent[call.name]
         excused = _second_died_too(history, call, tries) or _second_came_too_late(history, call, tries)
@@ -142,10 +142,10 @@ def _second_came_too_late(history: History, call: Call, tries: list[Arrival]) ->
     return len(tries) == 1 and "NewTokenUnavailableError" in call.said and history.deadline_leapt_over(call)
 
 
-def _renewals_in_vain(history: History) -> defaultdict[str, list[float]]:
+def _renewals_without_help(history: History) -> defaultdict[str, list[float]]:
     """Return the times at which an account's calls ended without a success after a token was renewed for them, by account.
 
-    Each provider renews a token once. A renewal is in vain, too, if its caller gave up, or there was no new token.
+    Each provider renews a token once. A renewal does not help either if its caller gave up, or there was no new token.
     """
     spent: defaultdict[str, dict[tuple[str, int | None], float]] = defaultdict(dict)
     sent = history.sent()

@@ -239,13 +239,13 @@ def test_a_second_token_that_dies_as_well_excuses_a_refusal() -> None:
     assert violations(doctored) == {rule: [] for rule in RULES}
 
 
-@pytest.mark.parametrize(("in_vain", "is_excused"), [(LIMIT - 1, False), (LIMIT, True)])
-def test_a_spent_limit_of_renewals_excuses_a_refusal(in_vain: int, is_excused: bool) -> None:
+@pytest.mark.parametrize(("renewals", "is_excused"), [(LIMIT - 1, False), (LIMIT, True)])
+def test_a_spent_limit_of_renewals_excuses_a_refusal(renewals: int, is_excused: bool) -> None:
     doctored = history()
     once_refused_for_another_reason(doctored)
-    for number in range(in_vain):
-        doctored.calls.append(answered(f"vain-{number}", 1.0, 403, allowed=False))
-        doctored.arrivals += [Arrival(f"vain-{number}", number + 10, 403), Arrival(f"vain-{number}", number + 20, 403)]
+    for number in range(renewals):
+        doctored.calls.append(answered(f"closed-{number}", 1.0, 403, allowed=False))
+        doctored.arrivals += [Arrival(f"closed-{number}", number + 10, 403), Arrival(f"closed-{number}", number + 20, 403)]
 
     assert (violations(doctored)["none was refused while a token could be had"] == []) is is_excused
 

@@ -432,15 +432,18 @@ async def ok_as(client: Caller, account: str) -> None:
 
 
 async def static_headers(context: HuntContext) -> None:
-    """A key in a header, in the settings and in a file: beside no token and beside one, echoed, replaced, and spoilt."""
-    file, token_file = context.folder / "headers", context.folder / "token"
+    """A key in a header or in the query: in the settings and in a file, beside no token and beside one, echoed, and spoilt."""
+    file, token_file, key_file = (context.folder / name for name in ("headers", "token", "key"))
     _write(file, f"X-Api-Key: {SECRET}")
     _write(token_file, context.server.latest)
+    _write(key_file, SECRET)
     own: dict[str, Any] = {"client_id": None, "client_secret": None, "token_url": None}
     for changes in (
         {"provider": "none", "headers": {"X-Api-Key": NEW_SECRET}},
         {"provider": "none", "headers_file": file},
         {"provider": "static", "token_file": token_file, "headers": {"X-Api-Key": NEW_SECRET}},
+        {"provider": "none", "api_key": NEW_SECRET},
+        {"provider": "static", "token_file": token_file, "api_key_file": key_file},
     ):
         settings = context.settings(**own, **changes)
         client = context.client(settings, follow_redirects=True)

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from starlette.types import Receive, Scope, Send
 
@@ -36,6 +36,7 @@ class Call(NamedTuple):
         value = self.authorization.partition(" ")[2]
         readable = [base64.b64decode(value).decode()] if self.authorization.startswith("Basic ") else []
         keys = [self.headers.get(name, "") for name in ("x-gateway-key", "x-api-key")]
+        keys.append(unquote(self.path.partition("key=")[2]))
         return [text for text in (self.authorization, value, *readable, *keys, self.body) if text]
 
 
