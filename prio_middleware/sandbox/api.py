@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .admin import Admin, AdminEndpoint, Operations, perform
 from .api_errors import ApiError, bad_request, forbidden
-from .authentication import Grant, OAuthError, authorize
+from .authentication import Grant, OAuthError, authorize, authorize_key
 from .booking import PRODUCTS as CATALOGUE
 from .booking import find_product, read_date
 from .counts import TOKEN_ROUTE, SeenRequest
@@ -140,8 +140,11 @@ class DistributorApi:
         """Return the endpoint of ``call``, for tokens with one of ``scopes``."""
 
         async def guarded(request: Request) -> Response:
-            state = self._state
-            grant = authorize(request.headers.get("authorization"), scopes, state.tokens, state.options, state.clock())
+            state, authorization = self._state, request.headers.get("authorization")
+            keys = (request.headers.get("x-api-key"), request.query_params.get("key"), (authorization or "").partition(" ")[2])
+            grant = authorize_key(keys, state.options) or authorize(
+                authorization, scopes, state.tokens, state.options, state.clock()
+            )
             return await call(request, grant)
 
         return guarded

@@ -6,9 +6,10 @@ import base64
 import copy
 import hmac
 import json
+import math
 import secrets
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import unquote_plus
@@ -19,9 +20,12 @@ from joserfc.jwk import Key, import_key
 from joserfc.jws import JWSRegistry
 
 from .api_errors import ApiError, forbidden
-from .sandbox_options import Account, SandboxOptions
+from .sandbox_options import ALL_SCOPES, Account, SandboxOptions
 
 _HEADER = base64.urlsafe_b64encode(b'{"alg":"RS256","typ":"JWT"}').rstrip(b"=").decode()
+
+API_KEY = "(API key)"
+"""Client id of a call that carries an API key."""
 
 KEPT = 10_000
 """Number of tokens to remember."""
@@ -120,6 +124,15 @@ def authorize(authorization: str | None, needs: tuple[str, ...], tokens: Tokens,
     if not grant.scopes.intersection(needs):
         raise replace(forbidden("Access is not authorized."), challenge="insufficient_scope", scope=" ".join(needs))
     return grant
+
+
+def authorize_key(keys: Iterable[str | None], options: SandboxOptions) -> Grant | None:
+    """Return the grant of the first of ``keys`` that is an API key of the sandbox, or None."""
+    presented = [key.encode() for key in keys if key]
+    known = [key.encode() for key in options.api_keys]
+    if any(hmac.compare_digest(key, other) for key in presented for other in known):
+        return Grant(API_KEY, frozenset(ALL_SCOPES), math.inf)
+    return None
 
 
 KeyType = Literal["RSA", "EC", "OKP"]
