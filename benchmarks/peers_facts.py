@@ -56,6 +56,7 @@ class Server:
     """An API and its token endpoint, and a stranger. Counts what it is asked."""
 
     moved: bool = False
+    same: bool = False
     fetch: float = 0.0
     granted: int = 0
     revoked: set[str] = field(default_factory=set)
@@ -87,7 +88,8 @@ class Server:
         time.sleep(self.fetch)
         with self.lock:
             self.granted += 1
-            return {"access_token": f"token-{self.granted}", "token_type": "Bearer", "expires_in": 3600}
+            number = 1 if self.same else self.granted
+            return {"access_token": f"token-{number}", "token_type": "Bearer", "expires_in": 3600}
 
     def revoke(self) -> None:
         """No token that was granted is good any more."""
@@ -415,6 +417,17 @@ def closed(peer: Peer) -> str:
     return f"{server.granted - 1}, {server.asked['/closed']}"
 
 
+def unchanged(peer: Peer) -> str:
+    """Token requests and sends of calls while the token endpoint returns the token that was revoked."""
+    server = Server(same=True)
+    call, _ = peer.make(server)
+    call(f"{API}/products")
+    server.revoke()
+    for _ in range(CALLS):
+        _status(call, f"{API}/products")
+    return f"{server.granted - 1}, {server.asked['/products'] - 1}"
+
+
 def redirected(peer: Peer) -> str:
     """Headers that another host gets by a redirect of the API."""
     return _leak(peer, f"{API}/away")
@@ -459,6 +472,7 @@ FACTS: Mapping[str, Callable[[Peer], str]] = {
     f"token requests of {CALLERS} tasks at once": task_stampede,
     "two calls after a revocation": revoked,
     f"{CALLS} calls that are always refused: token requests, sends": closed,
+    f"{CALLS} calls while the revoked token is granted again: token requests, sends": unchanged,
     "a redirect to another host hands over": redirected,
     "a call of another host's URL hands over": absolute,
     "a redirect of the token request hands over": moved,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 from prio_middleware.middleware.revocation.renewal_limiter import LIMIT
-from tests.long.chaos.history import Arrival, Call, History
+from tests.long.chaos.history import Arrival, Call, History, Span
 
 RETRIED = (400, 401, 403)
 """Refusals that may be about the token (see ``prio-api``'s statuses): those that a retry may follow."""
@@ -47,15 +48,15 @@ def failed_for_a_reason(history: History) -> Iterator[str]:
 def refused_for_a_reason(history: History) -> Iterator[str]:
     """No call was rejected for its token while another one was available.
 
-    Exceptions: a second token that died too, a deadline that the client's clock passed in a leap, and credentials with
-    as many renewals that did not help as the limit allows.
+    Exceptions: a second token that died too, a deadline that the client's clock passed in a leap, and credentials
+    with as many renewals that have not helped as the limit allows.
     """
     sent = history.sent()
-    spent = _renewals_without_help(history)
+    renewals = _renewals(history)
     for call in history.calls:
         tries = sent[call.name]
         excused = _second_died_too(history, call, tries) or _second_came_too_late(history, call, tries)
-        excused = excused or sum(ended <= call.ended for ended in spent[call.account]) >= LIMIT
+        excused = excused or sum(span.overlaps(call.began, call.ended) for span in renewals[call.account]) >= LIMIT
         if call.is_refused and not history.outage_for(call) and not excused:
             yield f"{call} was refused in {len(tries)} tries although a token could be had"
 
@@ -142,19 +143,22 @@ def _second_came_too_late(history: History, call: Call, tries: list[Arrival]) ->
     return len(tries) == 1 and "NewTokenUnavailableError" in call.said and history.deadline_leapt_over(call)
 
 
-def _renewals_without_help(history: History) -> defaultdict[str, list[float]]:
-    """Return the times at which an account's calls ended without a success after a token was renewed for them, by account.
+def _renewals(history: History) -> defaultdict[str, list[Span]]:
+    """Return the times during which a renewal of a token had not helped a call yet, by account.
 
-    Each provider renews a token once. A renewal does not help either if its caller gave up, or there was no new token.
+    Each provider renews a token once. A renewal does not help if its caller gave up, or there was no new token.
     """
-    spent: defaultdict[str, dict[tuple[str, int | None], float]] = defaultdict(dict)
+    found: defaultdict[str, dict[tuple[str, int | None], Span]] = defaultdict(dict)
     sent = history.sent()
     for call in history.calls:
         tries = sent[call.name]
         is_renewed = len(tries) > 1 or call.said or call.how == "cancelled"
-        if call.status != 200 and is_renewed and tries and tries[0].status in RETRIED:
-            spent[call.account].setdefault((call.provider, tries[0].token), call.ended)
-    return defaultdict(list, {account: list(ended.values()) for account, ended in spent.items()})
+        if is_renewed and tries and tries[0].status in RETRIED:
+            key = call.provider, tries[0].token
+            helped_at = call.ended if call.status == 200 else math.inf
+            known = found[call.account].get(key, Span("renewal", call.began, helped_at))
+            found[call.account][key] = Span("renewal", min(known.began, call.began), min(known.ended, helped_at))
+    return defaultdict(list, {account: list(spans.values()) for account, spans in found.items()})
 
 
 def _lives(history: History) -> dict[tuple[str, int | None], tuple[float, float]]:
