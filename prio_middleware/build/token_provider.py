@@ -188,7 +188,7 @@ def build_account_provider(
         trust: as for the client.
         calls: the calls of the resolver that have not ended.
     """
-    endpoint = partial(_account_endpoint, settings, trust)
+    endpoint = partial(account_endpoint, settings, trust)
     resolution = Resolution(
         account, resolve, endpoint, client=settings.name, counters=counters, ttl=settings.accounts_ttl, calls=calls
     )
@@ -197,7 +197,8 @@ def build_account_provider(
     return build_provider(unresolved, ClientCounters(name), trust, resolution)
 
 
-def _account_endpoint(settings: ClientSettings, trust: tuple[str, ...], found: AccountCredentials) -> TokenEndpoint:
+def account_endpoint(settings: ClientSettings, trust: tuple[str, ...], found: AccountCredentials) -> TokenEndpoint:
+    """Return the token endpoint with the credentials of an account of the client that has these ``settings``."""
     secret = found.client_secret if isinstance(found.client_secret, Secret) else Secret(found.client_secret)
     own = settings.model_copy(update={"client_id": found.client_id, "name": f"{settings.name}/{found.account}"})
     return _endpoint(own, secret, trust)

@@ -91,7 +91,8 @@ def with_query(url: Any, query: Secret) -> Any:
 
     The libraries' transports read ``raw_path`` and ``query``. Instrumentation, logs and errors read the text.
     """
-    made = object.__new__(_class_of(type(url)))
+    base: Any = type(url)
+    made = object.__new__(_class_of(base))
     made.__dict__ = {**url.__dict__, "further": query}
     return made
 

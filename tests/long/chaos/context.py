@@ -110,7 +110,7 @@ class ChaosContext:
         self._account = sandbox.options.accounts[0].client_id
         self._announced = self._written = 0
         self._announced_of = dict.fromkeys(ACCOUNTS, 1)
-        self.accounts = AccountsOfRound()
+        self.accounts: AccountsOfRound = AccountsOfRound()
         self.admin.reset()
         for name in ACCOUNTS:
             own = dataclasses.replace(

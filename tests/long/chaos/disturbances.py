@@ -69,6 +69,10 @@ def _break_resolver(account: str, how: str) -> Callable[[ChaosContext, random.Ra
     return lambda context, _: context.accounts.spoil(account, how)
 
 
+def _mend_resolver(account: str) -> Callable[[ChaosContext], None]:
+    return lambda context: context.accounts.mend(account)
+
+
 def _server_leaps(context: ChaosContext, numbers: random.Random) -> None:
     context.admin.advance(numbers.uniform(0.1, 2 * LIFETIME))
 
@@ -217,7 +221,7 @@ DISTURBANCES = [
             f"the resolver {how} for {account}",
             account,
             _break_resolver(account, how),
-            lambda context, account=account: context.accounts.mend(account),
+            _mend_resolver(account),
             (0.3, 3.0),
             outage=True,
             account=account,
