@@ -145,7 +145,10 @@ def main() -> int:
         print(*many(given.accounts, given.calls))
         return 0
     if given.run:
-        batch(given.run, FEW)(given.calls)
+        timed = batch(given.run, FEW)
+        gc.collect()
+        gc.freeze()  # What there is costs a call nothing, but the garbage collector looks through it.
+        timed(given.calls)
         return 0
     command = [sys.executable, "-m", "benchmarks.accounts", "--run", "many"]
     command += ["--accounts", str(given.accounts), "--calls", str(given.calls)]

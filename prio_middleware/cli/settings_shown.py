@@ -68,7 +68,8 @@ def rows(settings: ClientSettings, provenance: Mapping[str, str]) -> list[Row]:
 
     def source(key: str) -> str:
         within = (where for given, where in provenance.items() if given == key or given.startswith(f"{key}."))
-        return next(within, None) or provenance.get(_FILES.get(key, ""), DEFAULT)
+        table = provenance.get(key.partition(".")[0])  # One variable may hold a whole table.
+        return next(within, None) or table or provenance.get(_FILES.get(key, ""), DEFAULT)
 
     return [Row(key, value, source(key)) for key, value in _values(settings)]
 

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from .._util.secret import Secret
     from .shared.coordinator import RequestToken, SharedTokens
 
+_NO_OPTIONS = DEFAULT_OPTIONS[:4]
+
 GRACE = 1.0
 """Seconds past its deadline after which a fetch counts as lost."""
 
@@ -210,9 +212,12 @@ class ClientCredentialsProvider:
     def current(self, key: TokenOptions, stale: AccessToken | None, /) -> AccessToken | None:
         """Return a cached token that is fresh and newer than ``stale``, or None. This is the hot path."""
         if key is not DEFAULT_OPTIONS:
-            if key.account is not None:
-                account = self.accounts.lookup(key.account) if self.accounts else None
-                return account.current(key.without_account(), stale) if account else None
+            name = key.account
+            if name is not None:
+                account = self.accounts.lookup(name) if self.accounts else None
+                if account is None:
+                    return None
+                return account.current(DEFAULT_OPTIONS if key[:4] == _NO_OPTIONS else key.without_account(), stale)
             token = self._lookup(key.over(self.defaults))
         else:
             token = self._lookup(self.defaults)
