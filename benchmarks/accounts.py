@@ -147,7 +147,7 @@ def main() -> int:
     if given.run:
         timed = batch(given.run, FEW)
         gc.collect()
-        gc.freeze()  # What there is costs a call nothing, but the garbage collector looks through it.
+        gc.freeze()  # The garbage collector would look through all objects again.
         timed(given.calls)
         return 0
     command = [sys.executable, "-m", "benchmarks.accounts", "--run", "many"]
