@@ -72,7 +72,7 @@ async def accounts_of_requests(context: HuntContext) -> None:
         return Response(status_code=(await request.state.prio.get("/products")).status_code)
 
     def account_of(scope: Any) -> str:
-        return parse_qs(scope["query_string"].decode()).get("account", [""])[0]
+        return str(parse_qs(scope["query_string"].decode()).get("account", [""])[0])
 
     settings = Settings.from_values(**context.values(name=None, accounts=f"{__name__}:load_account"))
     routes = [Route("/shop", shop), Route("/ready", ReadyApp()), Mount("/status", StatusPage())]
