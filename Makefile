@@ -86,6 +86,7 @@ bench: $(VENV)/.test ## what it costs, beside the same without this library and 
 	@$(PYTHON) -m benchmarks.judging
 	@$(PYTHON) benchmarks/import_time.py
 	@$(PYTHON) -m benchmarks.many_clients
+	@$(PYTHON) -m benchmarks.accounts
 	@$(PYTHON) -m benchmarks.peers
 
 fleet: $(VENV)/.test ## a fleet with one token and without: 10,000 processes for a day in virtual time, then 50 real ones

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         RevocationHandler,
     )
     from .middleware.budget_guard import Budget
+    from .middleware.query_key import QueryKey
     from .middleware.revocation.refusal import Refusal
     from .middleware.revocation.rules import PRIO_REFUSALS, RFC6749_REFUSALS
     from .middleware.static_headers import StaticHeaders
@@ -88,6 +89,7 @@ _MODULES = {
     "middleware.budget_guard": "Budget",
     "middleware.revocation.refusal": "Refusal",
     "middleware.revocation.rules": "PRIO_REFUSALS RFC6749_REFUSALS",
+    "middleware.query_key": "QueryKey",
     "middleware.static_headers": "StaticHeaders",
     "pipeline.exchange": "CallerAuthorization Exchange Verdict",
     "pipeline.pipeline": "Pipeline",
@@ -164,6 +166,7 @@ __all__ = [
     "PrioError",
     "PrivateKeyJWT",
     "ProcessLimiter",
+    "QueryKey",
     "ReauthenticationError",
     "RedisAddress",
     "RedisStore",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ from ..middleware.budget_guard import forget as forget_budgets
 from ..middleware.revocation import renewal_limiter
 from ..middleware.revocation.memory import PathTemplates
 from ..oauth.access_token import DEFAULT_OPTIONS, AccessToken
-from ..oauth.accounts import AccountResolver, Accounts
+from ..oauth.accounts import AccountResolver, Accounts, ResolverCalls
 from ..oauth.provider import ClientCredentialsProvider
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.registry import BUILT_IN, OPT_IN, make_component
@@ -27,6 +28,7 @@ from .client_options import client_options, trust_of
 from .token_provider import (
     build_account_provider,
     build_provider,
+    build_query_key,
     build_static_headers,
     build_token_source,
     load_resolver,
@@ -93,8 +95,7 @@ def plan(
     del options  # It may hold a secret, and crash reporters print local variables.
     pipeline = pipeline_for(settings, trust, accounts)
     if isinstance(pipeline.provider, ClientCredentialsProvider):
-        known = pipeline.provider.accounts
-        pipeline.provider.accounts = _accounts(settings, others, trust, accounts) or known
+        pipeline.provider.accounts = _accounts(settings, others, trust, accounts, pipeline.provider.accounts)
         pipeline = pipeline.with_account(account) if account else pipeline
     return Plan(settings.name, settings.base_url, pipeline, configured)
 
@@ -110,27 +111,41 @@ def cached_token(name: str | None, settings: Settings | ClientSettings | None) -
     return token
 
 
+@dataclass(frozen=True, slots=True)
+class _FindAccount:
+    """Finds the accounts of a client: the other clients at its server, and those of its resolver."""
+
+    settings: ClientSettings
+    others: Mapping[str, ClientSettings]
+    trust: tuple[str, ...]
+    resolve: AccountResolver | None
+    calls: ResolverCalls = field(default_factory=ResolverCalls, compare=False)
+
+    def __call__(self, account: str) -> ClientCredentialsProvider | None:
+        settings, other = self.settings, self.others.get(account)
+        if other is not None and same_server(settings, other):
+            provider = pipeline_for(other, self.trust).provider
+            return provider if isinstance(provider, ClientCredentialsProvider) else None
+        if self.resolve is None:
+            return None
+        counters = partial(registry.client, f"{settings.name}/{account}")
+        return build_account_provider(settings, account, self.resolve, counters, self.trust, self.calls)
+
+
 def _accounts(
     settings: ClientSettings,
     others: Mapping[str, ClientSettings],
     trust: tuple[str, ...],
     resolve: AccountResolver | None,
+    known: Accounts | None,
 ) -> Accounts | None:
-    """Return the accounts of a client: the other clients at its server, and those of its resolver."""
+    """Return the accounts of a client. Return ``known``, with their tokens, if another client has the same accounts."""
     resolve = resolve or (load_resolver(settings.accounts, settings.name) if settings.accounts else None)
     if resolve is None and len(others) <= 1:
-        return None
-
-    def find(account: str) -> ClientCredentialsProvider | None:
-        other = others.get(account)
-        if other is not None and same_server(settings, other):
-            provider = pipeline_for(other, trust).provider
-            return provider if isinstance(provider, ClientCredentialsProvider) else None
-        if resolve is None:
-            return None
-        label = f"{settings.name}/{account}"
-        return build_account_provider(settings, account, resolve, partial(registry.client, label), trust)
-
+        return known
+    find = _FindAccount(settings, others, trust, resolve)
+    if known is not None and known.find == find:
+        return known
     return Accounts(find, client=settings.name, limit=settings.accounts_limit)
 
 
@@ -206,6 +221,7 @@ def _components(settings: ClientSettings, trust: tuple[str, ...]) -> list[Any]:
         "origin_guard": lambda: OriginGuard([settings.base_url, *settings.allowed_origins], settings.foreign_origins),
         "application_info": lambda: ApplicationInfo(**dict(settings.app)),
         "static_headers": lambda: build_static_headers(settings),
+        "query_key": lambda: build_query_key(settings),
         "revocation_handler": lambda: RevocationHandler(
             PRESETS[settings.preset].refusals.over(renewal_rules(settings.renew_on)),
             limiter=renewal_limiter.limiter_of(settings.token_server_url or settings.base_url, settings.client_id),
@@ -215,7 +231,11 @@ def _components(settings: ClientSettings, trust: tuple[str, ...]) -> list[Any]:
         "header_injector": lambda: HeaderInjector(settings.caller_authorization),
     }
     declared = [(component.use, dict(component.options)) for component in settings.pipeline]
-    opted_in = {"budget_guard": settings.budget_guard, "static_headers": settings.headers or settings.headers_file}
+    opted_in = {
+        "budget_guard": settings.budget_guard,
+        "static_headers": settings.headers or settings.headers_file,
+        "query_key": settings.api_key or settings.api_key_file,
+    }
     left_out = ("revocation_handler", "header_injector") if settings.provider == "none" else ()
     default = [use for use in BUILT_IN if use not in left_out and (use not in OPT_IN or opted_in[use])]
     return [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -14,7 +14,7 @@ from .._util.secret import Secret
 from ..errors import ConfigurationError
 from ..middleware.static_headers import HeaderPairs, StaticHeaders, parse_headers
 from ..oauth.access_token import FIELD_VALUE, ExpiryPolicy, TokenOptions
-from ..oauth.accounts import AccountCredentials, AccountResolver, Resolution, check_resolver
+from ..oauth.accounts import AccountCredentials, AccountResolver, Resolution, ResolverCalls, check_resolver
 from ..oauth.cache import TokenCache
 from ..oauth.client_auth import ClientAuth, ClientSecretBasic, ClientSecretPost, PrivateKeyJWT
 from ..oauth.discovery import Discovery, Issuer
@@ -27,6 +27,7 @@ from ..telemetry.counters import ClientCounters
 from ..telemetry.logs import log, log_failure
 
 if TYPE_CHECKING:
+    from ..middleware.query_key import QueryKey
     from ..oauth.shared.coordinator import SharedTokens
 
 
@@ -134,27 +135,53 @@ def build_static_headers(settings: ClientSettings) -> StaticHeaders:
     return StaticHeaders(file.read(), changed=file, client=settings.name)
 
 
+def build_query_key(settings: ClientSettings) -> QueryKey:
+    """Build the component that adds the API key to the query.
+
+    Raises:
+        ConfigurationError: the key or its file cannot be used.
+    """
+    from ..middleware.query_key import QueryKey, key_problem  # Most clients have no such key.
+
+    path = settings.api_key_file
+    if path is None:
+        return QueryKey(settings.api_key or "", client=settings.name)
+
+    def make(key: Secret) -> Secret:
+        if problem := key_problem(key):
+            raise ConfigurationError(f"{path}: {problem}")
+        return key
+
+    file = RotatedFile(path, make, settings.name)
+    return QueryKey(file.read(), changed=file, client=settings.name)
+
+
 def build_account_provider(
     settings: ClientSettings,
     account: str,
     resolve: AccountResolver,
     counters: Callable[[], ClientCounters],
     trust: tuple[str, ...] = (),
+    calls: ResolverCalls | None = None,
 ) -> ClientCredentialsProvider:
     """Build the token provider of one account of the client with these settings. ``resolve`` returns its credentials later.
 
     ``counters`` returns the account's counters, once it is known to exist.
     """
+    endpoint = partial(account_endpoint, settings, trust)
+    resolution = Resolution(
+        account, resolve, endpoint, client=settings.name, counters=counters, ttl=settings.accounts_ttl, calls=calls
+    )
     name = f"{settings.name}/{account}"
-
-    def endpoint(found: AccountCredentials) -> TokenEndpoint:
-        secret = found.client_secret if isinstance(found.client_secret, Secret) else Secret(found.client_secret)
-        own = settings.model_copy(update={"client_id": found.client_id, "name": name})
-        return _endpoint(own, secret, trust)
-
-    resolution = Resolution(account, resolve, endpoint, client=settings.name, counters=counters, ttl=settings.accounts_ttl)
     unresolved = settings.model_copy(update={"name": name, "private_key_file": None, "client_secret_file": None})
     return build_provider(unresolved, ClientCounters(name), trust, resolution)
+
+
+def account_endpoint(settings: ClientSettings, trust: tuple[str, ...], found: AccountCredentials) -> TokenEndpoint:
+    """Return the token endpoint with the credentials of an account of the client that has these ``settings``."""
+    secret = found.client_secret if isinstance(found.client_secret, Secret) else Secret(found.client_secret)
+    own = settings.model_copy(update={"client_id": found.client_id, "name": f"{settings.name}/{found.account}"})
+    return _endpoint(own, secret, trust)
 
 
 def load_resolver(path: str, client: str) -> AccountResolver:
@@ -233,7 +260,7 @@ def _endpoint(settings: ClientSettings, secret: Secret, trust: tuple[str, ...]) 
         auth=_client_auth(settings, secret),
         body_format=settings.body_format,
         timeout=settings.token_timeout,
-        expiry=ExpiryPolicy(
+        expiry=_expiry_policy(
             settings.default_lifetime,
             settings.max_lifetime,
             settings.leeway_fraction,
@@ -245,6 +272,9 @@ def _endpoint(settings: ClientSettings, secret: Secret, trust: tuple[str, ...]) 
         headers=settings.token_headers,
         trust=trust,
     )
+
+
+_expiry_policy = lru_cache(maxsize=64)(ExpiryPolicy)  # Hundreds of accounts have equal ones.
 
 
 def _client_auth(settings: ClientSettings, secret: Secret) -> ClientAuth:

@@ -53,7 +53,7 @@ class CommandClient:
     def secrets(self) -> tuple[Secret, ...]:
         """The credentials and tokens: no output repeats them if a server echoes them."""
         given = (self._settings.client_secret, self._settings.private_key)
-        return (*(secret for secret in given if secret), *getattr(self._transport.pipeline.provider, "recent_secrets", ()))
+        return (*(secret for secret in given if secret), *self._transport.pipeline.recent_secrets())
 
     def __enter__(self) -> Self:
         return self

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from .._util.clock import Clock, current_clock
-from .._util.secret import Secret
+from .._util.secret import RecentSecrets, Secret
 from ..errors import ConfigurationError
 from ..oauth.static_token import LOOK_SECONDS
-from ..oauth.token_request import headers_problem
+from ..oauth.token_request import SHORTEST_SECRET_PARAM, headers_problem
 from ..pipeline.exchange import Exchange
 
 HeaderPairs = tuple[tuple[str, Secret], ...]
@@ -46,7 +46,8 @@ class StaticHeaders:
         problem = headers_problem(pairs, RESERVED)
         if problem:
             raise ConfigurationError(f"The headers cannot be sent: {problem}.", client=client)
-        self._headers = pairs
+        self._recent = RecentSecrets()
+        self._use(pairs)
         self._changed = changed
         self._clock = clock or current_clock()
         self._next_look = self._clock() + LOOK_SECONDS
@@ -55,11 +56,21 @@ class StaticHeaders:
         """Add the headers."""
         if self._changed is not None and self._clock() >= self._next_look:
             self._next_look = self._clock() + LOOK_SECONDS
-            self._headers = self._changed() or self._headers
+            if headers := self._changed():
+                self._use(headers)
         present = {name.lower() for name in exchange.headers}
         for name, value in self._headers:
             if name.lower() not in present:
                 exchange.headers[name] = value.reveal()
+
+    @property
+    def recent_secrets(self) -> tuple[Secret, ...]:
+        """The values of the last headers: no error repeats them if a server echoes them. Short ones may be words."""
+        return tuple(self._recent)
+
+    def _use(self, headers: HeaderPairs) -> None:
+        self._recent.add(*(value for _, value in headers if len(value.reveal()) >= SHORTEST_SECRET_PARAM))
+        self._headers = headers
 
     def __repr__(self) -> str:
         return f"<StaticHeaders {', '.join(name for name, _ in self._headers)} **>"

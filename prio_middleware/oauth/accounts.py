@@ -8,6 +8,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from .._util.clock import Clock, current_clock
@@ -34,6 +35,9 @@ POLL_SECONDS: Final = 0.05
 NAME_LIMIT: Final = 256
 """Maximum length of an account's name, in characters."""
 
+CALLS_LIMIT: Final = 64
+"""Maximum calls of one resolver at a time: a thread that hangs cannot be stopped, and names may come from inbound requests."""
+
 SHOWN: Final = 40
 """Number of characters of an unknown name that an error shows."""
 
@@ -46,9 +50,9 @@ class AccountCredentials:
         account: the name that the resolver was called with. Another name is an error, so that a mistake in a query cannot send
             one account's call with the token of another.
         client_id: the client identifier (RFC 6749 §2.2).
-        client_secret: the client's secret.
-        scope: the scopes to request. Default: the client's.
-        audience: the API that the token is for. Default: the client's.
+        client_secret: the client's secret. It is kept as a :class:`Secret`.
+        scope: the scopes to request; default: the client's.
+        audience: the API that the token is for; default: the client's.
 
     Raises:
         TypeError: an attribute is not a text.
@@ -66,6 +70,8 @@ class AccountCredentials:
             value = getattr(self, name)
             if not isinstance(value, expected):
                 raise TypeError(f"{name} is a text, not {type(value).__name__}.")
+        if isinstance(self.client_secret, str):
+            object.__setattr__(self, "client_secret", Secret(self.client_secret))  # No dump of this object shows it.
 
     def __repr__(self) -> str:
         return f"<AccountCredentials {self.account!r} {self.client_id!r} **>"
@@ -73,6 +79,28 @@ class AccountCredentials:
 
 AccountResolver = Callable[[str], AccountCredentials | Awaitable[AccountCredentials | None] | None]
 """Returns the credentials of an account by its name, or None if there is no such account. It may be a coroutine function."""
+
+
+class ResolverCalls:
+    """Calls of a resolver that have not ended: at most one for an account, and ``limit`` in all."""
+
+    def __init__(self, limit: int = CALLS_LIMIT) -> None:
+        self._limit = limit
+        self._running: set[tuple[int, str]] = set()  # With the process id: a forked child does not inherit the calls.
+
+    def begin(self, account: str) -> None:
+        """Record the start of a call."""
+        self._running.add((os.getpid(), account))
+
+    def end(self, account: str) -> None:
+        """Record the end of a call."""
+        self._running.discard((os.getpid(), account))
+
+    def must_wait(self, account: str) -> bool:
+        """Return whether a call for ``account`` has to wait for the end of another one."""
+        if (os.getpid(), account) in self._running:
+            return True
+        return len(self._running) >= self._limit and sum(pid == os.getpid() for pid, _ in list(self._running)) >= self._limit
 
 
 class Resolution:
@@ -83,6 +111,7 @@ class Resolution:
     Args:
         endpoint: returns the token endpoint with the credentials that the resolver returned.
         counters: returns the account's counters. It is called when the account is known to exist.
+        calls: the calls of the resolver that have not ended, for all accounts of the client.
 
     Attributes:
         options: scope and audience that the resolver returned.
@@ -97,6 +126,7 @@ class Resolution:
         client: str,
         counters: Callable[[], ClientCounters] | None = None,
         ttl: float = ACCOUNTS_TTL,
+        calls: ResolverCalls | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.options = DEFAULT_OPTIONS
@@ -108,23 +138,23 @@ class Resolution:
         self._ttl = ttl
         self._clock = clock or current_clock()
         self._resolved_at = float("-inf")
-        self._calling_pid = 0  # A forked child does not inherit the call.
+        self._calls = calls or ResolverCalls()
 
     def resolve(self, deadline_at: float, *, force: bool) -> Steps[TokenEndpoint | TokenError | None]:
         """Call the resolver until ``deadline_at`` at most. Return the token endpoint with the credentials, or the error.
 
         Return None without a call while the credentials are younger than ``ttl``, unless ``force`` is set. A thread cannot be
-        stopped, so a second call waits for the end of the first one.
+        stopped, so a call waits while the last one for this account, or too many for other accounts, have not ended.
         """
-        while self._calling_pid == os.getpid():
+        while self._calls.must_wait(self._account):
             if (left := deadline_at - self._clock()) <= 0:
                 return self._failed("The resolver of accounts has still not answered an earlier call")
             yield Pause(min(left, POLL_SECONDS))
         if not force and self._clock() < self._resolved_at + self._ttl:
             return None
         seconds = max(deadline_at - self._clock(), 0.0)
-        self._calling_pid = os.getpid()
-        found = yield Call(self._resolve, self._account, seconds, self._call_ended)
+        self._calls.begin(self._account)
+        found = yield Call(self._resolve, self._account, seconds, partial(self._calls.end, self._account))
         if found is None:
             return unknown_account(self._account, self._client, "The resolver of accounts does not know it.")
         if not isinstance(found, AccountCredentials) or found.account != self._account:
@@ -136,9 +166,6 @@ class Resolution:
         self.options = TokenOptions(found.scope, found.audience)
         self._resolved_at = self._clock()
         return endpoint
-
-    def _call_ended(self) -> None:
-        self._calling_pid = 0
 
     def _failed(self, message: str) -> TokenError:
         return TokenEndpointUnavailableError(
@@ -175,7 +202,7 @@ class Accounts:
     def __init__(
         self, find: Callable[[str], ClientCredentialsProvider | None], *, client: str = "default", limit: int = ACCOUNTS_LIMIT
     ) -> None:
-        self._find = find
+        self.find = find
         self._client = client
         self._limit = max(limit, 1)
         self._kept: OrderedDict[str, ClientCredentialsProvider] = OrderedDict()
@@ -191,11 +218,11 @@ class Accounts:
         provider = self._kept.get(name) or self._pending.get(name)
         if provider is None:
             problem = name_problem(name)
-            provider = None if problem else self._find(name)
+            provider = None if problem else self.find(name)
             if provider is None:
                 raise unknown_account(name, self._client, problem or "No client of the settings at the same server has it.")
             self._pending[name] = provider = self._pending.setdefault(name, provider)
-            _trim(self._pending, self._limit)
+            self._trim_pending()
         if provider.is_resolved and name in self._pending:
             self._kept[name] = provider
             self._pending.pop(name, None)
@@ -204,6 +231,14 @@ class Accounts:
             with contextlib.suppress(KeyError):  # Another thread has just removed it.
                 self._kept.move_to_end(name)
         return provider
+
+    def _trim_pending(self) -> None:
+        while len(self._pending) > self._limit:
+            with contextlib.suppress(KeyError):  # Another thread was quicker.
+                name, provider = self._pending.popitem(last=False)
+                if provider.is_resolved:  # Used once, before others pushed it out.
+                    self._kept[name] = provider
+        _trim(self._kept, self._limit)
 
     def active(self) -> list[ClientCredentialsProvider]:
         """Return the providers of the accounts in use."""

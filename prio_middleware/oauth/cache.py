@@ -26,12 +26,13 @@ class TokenCache:
         limit: number of tokens that are kept, at least 1.
     """
 
+    _older: OrderedDict[TokenOptions, None] = OrderedDict()  # noqa: RUF012 - stays empty: most caches never need their own
+
     def __init__(self, limit: int = CACHE_LIMIT) -> None:
         self._limit = max(limit, 1)
         self._tokens: dict[TokenOptions, AccessToken] = {}
         self._used: dict[TokenOptions, AccessToken] = {}
         self._newer: OrderedDict[TokenOptions, None] = OrderedDict()
-        self._older: OrderedDict[TokenOptions, None] = OrderedDict()
         self.lookup = self._used.get
 
     def get(self, key: TokenOptions) -> AccessToken | None:
@@ -100,7 +101,7 @@ class TokenCache:
     def _age(self) -> None:
         """Take tokens beyond the newer half out of ``lookup``: their next use is a miss, and is noticed."""
         while len(self._newer) > max(self._limit // 2, 1) and (key := _pop_first(self._newer)):
-            self._older[key] = None
+            vars(self).setdefault("_older", OrderedDict())[key] = None
             self._used.pop(key, None)
 
     def _evict(self) -> int:

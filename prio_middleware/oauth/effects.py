@@ -244,7 +244,7 @@ class Call(NamedTuple):
     ended: Callable[[], object]
 
     def do(self, send: Send) -> Any:
-        result = self._call()
+        result = self._call([])
         if inspect.isawaitable(result):
             if inspect.iscoroutine(result):
                 result.close()
@@ -258,7 +258,12 @@ class Call(NamedTuple):
         with anyio.move_on_after(self.seconds):
             if not inspect.iscoroutinefunction(self.function):
                 limiter = anyio.CapacityLimiter(1)
-                result = await anyio.to_thread.run_sync(self._call, limiter=limiter, abandon_on_cancel=True)
+                started: list[None] = []
+                try:
+                    result = await anyio.to_thread.run_sync(self._call, started, limiter=limiter, abandon_on_cancel=True)
+                finally:
+                    if not started:  # Cancelled before, or there are no more threads.
+                        self.ended()
                 return await _awaited(result) if inspect.isawaitable(result) else result
             try:
                 return await _awaited(self.function(self.argument))
@@ -266,7 +271,8 @@ class Call(NamedTuple):
                 self.ended()
         return Crash(TimeoutError())
 
-    def _call(self) -> Any:
+    def _call(self, started: list[None]) -> Any:
+        started.append(None)
         try:
             return self.function(self.argument)
         except Exception as error:  # noqa: BLE001 - the application's function may raise anything

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from .._util.secret import Secret
     from .shared.coordinator import RequestToken, SharedTokens
 
+_NO_OPTIONS = DEFAULT_OPTIONS[:4]
+
 WAIT_WITH_TOKEN = 0.1
 """Seconds that a caller with a usable token waits for a new one. The fetch continues after the caller stops waiting."""
 
@@ -203,9 +205,12 @@ class ClientCredentialsProvider:
     def current(self, key: TokenOptions, stale: AccessToken | None, /) -> AccessToken | None:
         """Return a cached token that is fresh and newer than ``stale``, or None. This is the hot path."""
         if key is not DEFAULT_OPTIONS:
-            if key.account is not None:
-                account = self.accounts.lookup(key.account) if self.accounts else None
-                return account.current(key.without_account(), stale) if account else None
+            name = key.account
+            if name is not None:
+                account = self.accounts.lookup(name) if self.accounts else None
+                if account is None:
+                    return None
+                return account.current(DEFAULT_OPTIONS if key[:4] == _NO_OPTIONS else key.without_account(), stale)
             token = self._lookup(key.over(self.defaults))
         else:
             token = self._lookup(self.defaults)
@@ -574,7 +579,7 @@ class ClientCredentialsProvider:
             return found
         if not self.is_resolved:
             self.endpoint, self.is_resolved = found, True
-            self.counters = resolution.counters() if resolution.counters else self.counters
+            self.counters, resolution.counters = resolution.counters() if resolution.counters else self.counters, None
             self.counters.add_provider(self)
         elif found.auth.fingerprint != self.endpoint.auth.fingerprint:
             self.replace_credentials(found)

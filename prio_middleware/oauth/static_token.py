@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final, NoReturn
 
 from .._util.clock import Clock, current_clock
-from .._util.secret import Secret
+from .._util.secret import RecentSecrets, Secret
 from ..errors import TokenError
 from .access_token import AccessToken, TokenOptions
 from .effects import AsyncSend, Send
@@ -42,6 +42,7 @@ class StaticTokenProvider:
             token = Secret(token)  # No local variable may hold the text: the next line may raise.
         self.client = client
         self._token = AccessToken(token, token_type)
+        self._recent = RecentSecrets()
         self._changed = changed
         self._clock = clock or current_clock()
         self._next_look = self._clock() + LOOK_SECONDS
@@ -52,6 +53,7 @@ class StaticTokenProvider:
             self._next_look = self._clock() + LOOK_SECONDS
             value = self._changed()
             if value is not None and value != self._token.value:
+                self._recent.add(self._token.value)
                 self._token = AccessToken(value, self._token.token_type)
         return self._token if stale is None or self._token.serial > stale.serial else None
 
@@ -70,6 +72,11 @@ class StaticTokenProvider:
     ) -> AccessToken:
         """Async version of :meth:`get_token`."""
         return self.current(key, stale) or self._fail()
+
+    @property
+    def recent_secrets(self) -> tuple[Secret, ...]:
+        """The tokens that a file held before the present one: no error repeats them if a server echoes them."""
+        return tuple(self._recent)
 
     def invalidate(self, token: AccessToken, /) -> None:
         """Do nothing: :meth:`current` compares the rejected token."""

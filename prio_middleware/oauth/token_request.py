@@ -315,7 +315,7 @@ def request_options(extensions: Mapping[str, Any], client: str, url: object, acc
     if given is None:
         return DEFAULT_OPTIONS if account is None else TokenOptions(account=account)
     if type(given) is dict and len(given) == 1 and type(given.get(ACCOUNT)) is str:  # The most frequent case.
-        return TokenOptions(None, None, None, (), given[ACCOUNT])
+        return tuple.__new__(TokenOptions, (None, None, None, (), given[ACCOUNT]))  # Without the call of a Python function.
     problem = _problem(given)
     if problem:
         raise ConfigurationError(

@@ -6,11 +6,13 @@ import enum
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
+from .._util.secret import Unpicklable
 from ..errors import CallerAuthorizationError
 from ..oauth.access_token import DEFAULT_OPTIONS, AccessToken, TokenOptions
 from .protocols import OnResponse, RequestLike
 
 if TYPE_CHECKING:
+    from .._util.secret import Secret
     from ..middleware.revocation.refusal import Refusal
 
 CallerAuthorization = Literal["keep", "replace", "refuse"]
@@ -39,8 +41,8 @@ class Verdict(enum.Enum):
 REAUTHENTICATE = Verdict.REAUTHENTICATE  # Every call compares with it, and a global name is faster than a class attribute.
 
 
-class Exchange:
-    """One call on its way through the pipeline.
+class Exchange(Unpicklable):
+    """One call on its way through the pipeline. It cannot be pickled: its headers hold credentials.
 
     Attributes:
         request: the caller's request. Read-only, except for own keys in its ``extensions``.
@@ -54,6 +56,7 @@ class Exchange:
         caller_authorization: the policy for the caller's own ``Authorization`` header. ``"later"`` if a component after the
             token provider may still change that header.
         saved_authorization: that header before the header injector runs. None if only components of this package ran before.
+        further_query: query that is added to the sent request only, such as an API key. None if there is none.
         response_hooks: the hooks that get the response, innermost first.
         rejected_token: the token to replace; None if the caller gets the response.
     """
@@ -61,6 +64,7 @@ class Exchange:
     # Defaults on the class make construction faster and reads slower: only for attributes that the steady path does not read.
     caller_authorization: CallerAuthorization | Literal["later"] = "keep"
     saved_authorization: _RawPairs | None = None
+    further_query: Secret | None = None
     attempt = 1
 
     def __init__(self, request: RequestLike, headers: MutableMapping[str, str], client: str = "default") -> None:

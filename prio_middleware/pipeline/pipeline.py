@@ -19,6 +19,7 @@ from .exchange import CallerAuthorization, Exchange
 from .protocols import OnRequest, OnResponse, RequestHook, ResponseHook, SendObserver
 
 if TYPE_CHECKING:
+    from .._util.secret import Secret
     from ..oauth.provider import TokenProvider
     from ..telemetry.counters import MetricsRegistry
 
@@ -82,6 +83,7 @@ class Pipeline:
         for component in self.components:
             if isinstance(getattr(component, "counters", None), ClientCounters):
                 component.counters = self.counters
+        self.changes_query = any(getattr(component, "changes_query", False) for component in self.components)
         if risks:
             name = self.counters.name
             log(logging.WARNING, "The pipeline of client %r: %s.", name, "; ".join(risks), event="waived_guard", client=name)
@@ -108,6 +110,15 @@ class Pipeline:
         made = copy.copy(self)
         made.outer_requests = (*self.outer_requests, partial(_name_account, account))
         return made
+
+    def recent_secrets(self, provider: object = None) -> tuple[Secret, ...]:
+        """Return the secrets that components and token provider used last. No error repeats them if a server echoes them.
+
+        Args:
+            provider: the token provider of the call's account. Default: the pipeline's own.
+        """
+        holders = (provider or self.provider, *(component for component in self.components if component is not self.provider))
+        return tuple(secret for holder in holders for secret in getattr(holder, "recent_secrets", ()))
 
     def bypass_rest(self, exchange: Exchange, on_request: OnRequest) -> None:
         """Discard the headers of components after a bypass by ``on_request``. Later components do not see the response."""

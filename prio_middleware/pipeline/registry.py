@@ -17,13 +17,15 @@ BUILT_IN = (
     "origin_guard",
     "application_info",
     "static_headers",
+    "query_key",
     "revocation_handler",
     "token_provider",
     "header_injector",
 )
 """Components of this package, in the order of the default pipeline. Each is built from settings of its own."""
 
-OPT_IN = frozenset({"budget_guard", "static_headers"})  # In the default pipeline only if the settings configure them.
+# In the default pipeline only if the settings configure them.
+OPT_IN = frozenset({"budget_guard", "static_headers", "query_key"})
 
 
 class Guard(NamedTuple):

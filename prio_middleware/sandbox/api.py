@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .admin import Admin, answer_admin_request
 from .api_errors import ApiError, bad_request, forbidden
-from .authentication import Grant, OAuthError, authorize
+from .authentication import Grant, OAuthError, authorize, authorize_key
 from .booking import PRODUCTS as CATALOGUE
 from .booking import find_product, read_date
 from .counts import METADATA_ROUTE, TOKEN_ROUTE, SeenRequest
@@ -98,8 +98,10 @@ def needs(call: Callable[[Request, Grant], Awaitable[Response]], *scopes: str) -
     """Return the endpoint of ``call``, for tokens with one of ``scopes``."""
 
     async def guarded(request: Request) -> Response:
-        state = state_of(request)
-        grant = authorize(request.headers.get("authorization"), scopes, state.tokens, state.options, state.clock())
+        state, authorization = state_of(request), request.headers.get("authorization")
+        keys = (request.headers.get("x-api-key"), request.query_params.get("key"), (authorization or "").partition(" ")[2])
+        grant = authorize_key(keys, state.options)
+        grant = grant or authorize(authorization, scopes, state.tokens, state.options, state.clock())
         return await call(request, grant)
 
     return guarded

@@ -7,10 +7,11 @@ import contextlib
 import copy
 import hmac
 import json
+import math
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote_plus
@@ -21,12 +22,15 @@ from joserfc.jwk import import_key
 from joserfc.jws import JWSRegistry
 
 from .api_errors import ApiError, forbidden
-from .sandbox_options import Account, SandboxOptions
+from .sandbox_options import ALL_SCOPES, Account, SandboxOptions
 
 if TYPE_CHECKING:
     from .state import State
 
 _HEADER = base64.urlsafe_b64encode(b'{"alg":"RS256","typ":"JWT"}').rstrip(b"=").decode()
+
+API_KEY = "(API key)"
+"""Client id of a call that carries an API key."""
 
 
 @dataclass(slots=True)
@@ -111,6 +115,15 @@ def authorize(authorization: str | None, needs: tuple[str, ...], tokens: Tokens,
     if not grant.scopes.intersection(needs):
         raise replace(forbidden("Access is not authorized."), challenge="insufficient_scope", scope=" ".join(needs))
     return grant
+
+
+def authorize_key(keys: Iterable[str | None], options: SandboxOptions) -> Grant | None:
+    """Return the grant of the first of ``keys`` that is an API key of the sandbox, or None."""
+    presented = [key.encode() for key in keys if key]
+    known = [key.encode() for key in options.api_keys]
+    if any(hmac.compare_digest(key, other) for key in presented for other in known):
+        return Grant(API_KEY, frozenset(ALL_SCOPES), math.inf)
+    return None
 
 
 _ALGORITHMS: Mapping[Literal["RSA", "EC", "OKP"], tuple[str, ...]] = {

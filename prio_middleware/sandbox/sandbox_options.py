@@ -142,6 +142,8 @@ class SandboxOptions:
         body_formats: accepted formats of token requests: ``json``, ``form``.
         basic_encodings: accepted encodings of Basic credentials: ``raw`` (RFC 7617), ``form`` (RFC 6749 §2.3.1).
         client_auth_methods: accepted methods: ``client_secret_basic``, ``client_secret_post``, ``private_key_jwt``.
+        api_keys: keys that calls may carry in place of a token: in the header ``X-Api-Key``, as the query parameter ``key``, or
+            as a bearer token. They never expire, and allow everything.
         issuer: the issuer identifier, which assertions may name as ``aud`` besides the token URL; None for the API's root.
         refuse_credentials: True to answer every token request with ``invalid_client``.
         limits: True to block a caller after more than 60 responses 4xx or 1,000 requests in a minute.
@@ -166,6 +168,7 @@ class SandboxOptions:
     body_formats: tuple[str, ...] = ("json",)
     basic_encodings: tuple[str, ...] = ("raw",)
     client_auth_methods: tuple[str, ...] = ("client_secret_basic",)
+    api_keys: tuple[str, ...] = field(default=(), repr=False)
     issuer: str | None = None
     refuse_credentials: bool = False
     limits: bool = True
@@ -183,6 +186,7 @@ class SandboxOptions:
         except ValueError:
             message = f"expires_in={self.expires_in!r} is not JSON text."
             raise ConfigurationError(message, remedy="Quote it as JSON does.") from None
+        object.__setattr__(self, "api_keys", tuple(self.api_keys))
         for name, valid in _CHOICES.items():
             chosen = tuple(getattr(self, name))
             object.__setattr__(self, name, chosen)

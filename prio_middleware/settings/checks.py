@@ -142,6 +142,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule("caller_authorization", _needs("header_injector")),
     Rule("headers headers_file", _needs("static_headers")),
+    Rule("api_key api_key_file", _needs("query_key")),
     Rule("renew_on path_templates renewal_params", _needs("revocation_handler")),
     _unless(
         "environment version",
@@ -233,8 +234,8 @@ def _server(client: ClientTable, name: str) -> Iterator[SettingsProblem]:
 
 
 def _static_credentials(client: ClientTable, name: str) -> Iterator[SettingsProblem]:
-    if client.headers and client.headers_file:
-        yield SettingsProblem(("headers_file",), "conflicts with headers: remove one of them")
+    twice = [key for key in ("headers", "api_key") if getattr(client, key) and getattr(client, f"{key}_file")]
+    yield from (SettingsProblem((f"{key}_file",), f"conflicts with {key}: remove one of them") for key in twice)
     if client.provider == "client_credentials":
         if client.token_file:
             yield SettingsProblem(("token_file",), 'needs provider = "static": client_credentials requests its tokens')
@@ -247,8 +248,9 @@ def _static_credentials(client: ClientTable, name: str) -> Iterator[SettingsProb
     if client.provider == "none":
         if client.token_file:
             yield SettingsProblem(("token_file",), "has no effect: provider 'none' sends no token; did you mean 'static'?")
-        if not (client.headers or client.headers_file or client.pipeline):
-            yield _missing(name, "headers", "without a token, headers, headers_file or a component of yours authenticates")
+        if not any((client.headers, client.headers_file, client.api_key, client.api_key_file, client.pipeline)):
+            reason = "without a token, headers, headers_file, api_key or a component of yours authenticates"
+            yield _missing(name, "headers", reason)
 
 
 def _credentials(client: ClientTable, name: str) -> Iterator[SettingsProblem]:

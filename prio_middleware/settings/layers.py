@@ -74,7 +74,7 @@ Table = Mapping[str, Any]
 
 _SECRETS = frozenset({"client_secret", "client_secret_file", "private_key", "private_key_file"})
 
-CREDENTIALS = _SECRETS | {"client_id", "key_id", "token_file", "headers", "headers_file"}
+CREDENTIALS = _SECRETS | {"client_id", "key_id", "token_file", "headers", "headers_file", "api_key", "api_key_file"}
 """Keys that a named client does not inherit from the top level: no account's secret may reach another account's server."""
 
 _DISCOVERY = frozenset({"discovery", "allowed_token_origins"})
@@ -119,7 +119,7 @@ class Layer:
     def spell(self, path: KeyPath) -> str:
         """Return the key with its source, in the source's own spelling."""
         if self.spelling == "argument":
-            return f"argument {'.'.join(path)}"
+            return f"argument {'.'.join(map(str, path))}"
         if self.spelling == "variable":
             return f"{variable(path)} in {self.source}" if self.source else variable(path)
         return f"{self.source}: {'.'.join(path)}"

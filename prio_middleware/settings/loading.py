@@ -14,14 +14,14 @@ from .sources import Sources, is_source
 
 def provenance(layers: Sequence[Layer], name: str, table: Table) -> Mapping[str, str]:
     """Return the source of every setting in a client's table. Dots join the keys of nested tables."""
-    return {".".join(path): source_of(layers, name, path) for path in sorted(_leaves(table))}
+    return {".".join(map(str, path)): source_of(layers, name, path) for path in sorted(_leaves(table))}
 
 
 def source_of(layers: Sequence[Layer], name: str, path: KeyPath) -> str:
     """Return the source of a client's key, or the key itself if no source has it."""
     spelt = (layer.spell(place) for place in _places(name, path) for layer in layers if layer.has(place))
     prefix = "" if name == "default" else f"client {name!r}: "
-    return next(spelt, None) or f"{prefix}{'.'.join(path)}"
+    return next(spelt, None) or f"{prefix}{'.'.join(map(str, path))}"
 
 
 def _places(name: str, path: KeyPath) -> Iterator[KeyPath]:

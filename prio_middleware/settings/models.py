@@ -249,6 +249,13 @@ class CredentialSettings(PresetBased):
     headers_file: ReadableFile | None = None
     """A file with such headers, one a line, as Name: value. After the file changes, requests carry the new ones."""
 
+    api_key: SecretText | None = None
+    """An API key that requests to allowed origins carry as the query parameter `key`, as version 3.5 of Prio's API requires in
+    production. URLs in logs, spans and errors do not contain it."""
+
+    api_key_file: ReadableFile | None = None
+    """A file that contains only this key. After the file changes, requests carry the new one."""
+
     client_id: Text = ""
     """The client's identifier, issued by the server."""
 

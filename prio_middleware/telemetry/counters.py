@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections import deque
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary, ref
 
 from .._util.clock import Clock, now
 from .names import FAILURES
@@ -31,13 +30,15 @@ class RollingMinute:
 
     def __init__(self, clock: Clock = now) -> None:
         self._clock = clock
-        self._seconds = [-_BUCKETS] * _BUCKETS
-        self._counts = [0] * _BUCKETS
+        self._seconds: list[int] = []  # Most clients have no such event, and there may be hundreds.
+        self._counts: list[int] = []
 
     def add(self, events: int = 1) -> None:
         """Count ``events`` now."""
         second = int(self._clock())
         slot = second % _BUCKETS
+        if not self._seconds:
+            self._counts, self._seconds = [0] * _BUCKETS, [-_BUCKETS] * _BUCKETS
         if self._seconds[slot] != second:
             self._seconds[slot] = second
             self._counts[slot] = 0
@@ -62,7 +63,7 @@ class RollingMinute:
 
     def clear(self) -> None:
         """Set the count to 0."""
-        self._seconds[:] = [-_BUCKETS] * _BUCKETS
+        self._counts, self._seconds = [], []
 
     def _recent(self, moment: float) -> list[tuple[int, int]]:
         """Return the seconds that still count, each with its number of events."""
@@ -135,6 +136,9 @@ _all_counters: WeakSet[ClientCounters] = WeakSet()
 """All counters of this process, for the fork hook only."""
 
 
+FAILED_STATUSES: Final = tuple(status.value for status in HTTPStatus if status >= 400)
+
+
 class ClientCounters:
     """Counters of one client. The hot path adds one to ``acquisitions`` and one to ``answered``.
 
@@ -163,7 +167,7 @@ class ClientCounters:
         self.names_limit = names_limit
         self.acquisitions: dict[str, int] = dict.fromkeys(ACQUISITIONS, 0)
         self.answered: dict[int, int] = {status.value: 0 for status in HTTPStatus if status < 400}
-        self.other_responses = {status.value: 0 for status in HTTPStatus if status >= 400}
+        self.other_responses: dict[int, int] = {}
         self.blocked: dict[str, int] = dict.fromkeys(BLOCK_REASONS, 0)
         self.reauthentications: dict[str, int] = dict.fromkeys(REAUTHENTICATIONS, 0)
         self.call_errors: dict[str, int] = dict.fromkeys(FAILURES, 0)
@@ -173,20 +177,21 @@ class ClientCounters:
         self.waiting = 0
         self.client_errors = RollingMinute()
         self.client_error_limit: int | None = None
-        self.fetches: deque[FetchRecord] = deque(maxlen=FETCHES_KEPT)
+        self.fetches: tuple[FetchRecord, ...] = ()
         self.retired = False
-        self._providers: WeakValueDictionary[int, object] = WeakValueDictionary()
+        self._providers: dict[int, ref[Any]] = {}  # A WeakValueDictionary takes three times the memory, for each account.
         self._ignored_403_logged_at = float("-inf")
         self._pid = os.getpid()
         _all_counters.add(self)
 
     def add_provider(self, provider: object) -> None:
         """Report the state of ``provider`` with this client, for as long as the provider is in use."""
-        self._providers[id(provider)] = provider
+        key, pop = id(provider), self._providers.pop
+        self._providers[key] = ref(provider, lambda _: pop(key, None))
 
     def providers(self) -> list[object]:
         """Return the client's token providers that are in use."""
-        return living(self._providers)
+        return [provider for reference in list(self._providers.values()) if (provider := reference()) is not None]
 
     def count_other_response(self, status: int) -> None:
         """Count a response with a status that is not in ``answered``. Ignore what is no status (RFC 9110 §15)."""
@@ -214,11 +219,12 @@ class ClientCounters:
     def count_fetch(self, duration: float, reason: str, outcome: str, attempts: int, source: str) -> None:
         """Record a fetch that has just ended."""
         self.fetches_by_reason[reason] = self.fetches_by_reason.get(reason, 0) + 1
-        self.fetches.appendleft(FetchRecord(time.time(), duration, reason, outcome, attempts, source))
+        record = FetchRecord(time.time(), duration, reason, outcome, attempts, source)
+        self.fetches = (record, *self.fetches[: FETCHES_KEPT - 1])
 
     def responses(self) -> dict[int, int]:
-        """Return all responses, by status."""
-        return self.answered | self.other_responses
+        """Return all responses, by status, with a 0 for each standard status that did not occur."""
+        return self.answered | dict.fromkeys(FAILED_STATUSES, 0) | self.other_responses
 
     def check_fork(self) -> None:
         """Start from zero if this process was forked since the last check."""
@@ -236,7 +242,7 @@ class ClientCounters:
         self.evictions = self.waiting = 0
         self._ignored_403_logged_at = float("-inf")
         self.client_errors.clear()
-        self.fetches.clear()
+        self.fetches = ()
 
 
 class MetricsRegistry:

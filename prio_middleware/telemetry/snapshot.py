@@ -70,7 +70,7 @@ def snapshot(pipeline: HasCounters) -> ClientSnapshot:
         blocked=dict(counters.blocked),
         reauthentications=dict(counters.reauthentications),
         waiting=counters.waiting,
-        fetches=tuple(counters.fetches),
+        fetches=counters.fetches,
         client_errors=counters.client_errors.count(),
         client_error_limit=counters.client_error_limit,
         lifetime=report.lifetime,

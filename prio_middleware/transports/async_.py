@@ -137,7 +137,7 @@ class BaseAsyncAuthTransport(
         sent.__dict__ = attributes = request.__dict__.copy()
         attributes["headers"] = exchange.headers
         try:
-            response = await self.inner.handle_async_request(sent) if self._is_direct else await self._handle(sent)
+            response = await self.inner.handle_async_request(sent) if self._is_direct else await self._handle(sent, exchange)
         except BaseException as error:
             self._handle_send_error(exchange, request, sent, error)
             raise
@@ -172,7 +172,8 @@ class BaseAsyncAuthTransport(
     def _observed(self) -> Callable[[RequestT], Awaitable[ResponseT]]:
         return aobserved(self.inner, self.pipeline.send_observers)
 
-    async def _handle(self, request: RequestT) -> ResponseT:
+    async def _handle(self, request: RequestT, exchange: Exchange) -> ResponseT:
+        self._add_query(exchange, request)
         self._reopen()
         return await self._observed(request)
 

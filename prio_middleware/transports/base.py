@@ -144,7 +144,8 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
         self._closed = self._is_inherited = False
         _transports.add(self)
         self._look_ahead = look_ahead
-        self._is_direct = not self.pipeline.send_observers
+        self._is_plain = not (self.pipeline.send_observers or self.pipeline.changes_query)
+        self._is_direct = self._is_plain
         self._use = InnerUse(inner)
 
     def _admit(self, request: RequestT) -> Exchange:
@@ -203,11 +204,19 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
     def _update_state(self) -> None:
         with self._use.lock:
             self._closed = not self._use.is_open
-            self._is_direct = not (self._closed or self.pipeline.send_observers)
+            self._is_direct = self._is_plain and not self._closed
 
     def mark_inherited(self) -> None:
         """Warn at the next call: the connections belong to the parent process."""
         self._is_inherited, self._is_direct = True, False
+
+    @staticmethod
+    def _add_query(exchange: Exchange, sent: Any) -> None:
+        """Add the further query to the request that is sent, unless the request bypassed the pipeline."""
+        if exchange.further_query is not None and not exchange.bypassed:
+            from ..middleware.query_key import with_query
+
+            sent.url = with_query(sent.url, exchange.further_query)
 
     def _count_other_response(self, exchange: Exchange, status: int) -> None:
         """Count a response with a rare status, unless the request bypassed the pipeline: then it is another server's."""
@@ -282,8 +291,8 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
         return parse_refusal(response.status_code, response.headers, body, self._secrets(exchange))
 
     def _secrets(self, exchange: Exchange) -> tuple[Secret, ...]:
-        """Return the token and the provider's recent secrets. No error repeats them if the API echoes them."""
-        recent: tuple[Secret, ...] = getattr(self._provider, "recent_secrets", ())
+        """Return what no error may repeat if the API echoes it: the token, and what account and components used before."""
+        recent = self.pipeline.recent_secrets(self._provider_of(exchange))
         return (*recent, exchange.token.value) if exchange.token else recent
 
     def _provider_of(self, exchange: Exchange) -> TokenProvider:

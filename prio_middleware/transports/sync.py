@@ -118,7 +118,7 @@ class BaseSyncAuthTransport(
         sent.__dict__ = attributes = request.__dict__.copy()
         attributes["headers"] = exchange.headers
         try:
-            response = self.inner.handle_request(sent) if self._is_direct else self._handle(sent)
+            response = self.inner.handle_request(sent) if self._is_direct else self._handle(sent, exchange)
         except BaseException as error:
             self._handle_send_error(exchange, request, sent, error)
             raise
@@ -145,7 +145,8 @@ class BaseSyncAuthTransport(
     def _observed(self) -> Callable[[RequestT], ResponseT]:
         return observed(self.inner, self.pipeline.send_observers)
 
-    def _handle(self, request: RequestT) -> ResponseT:
+    def _handle(self, request: RequestT, exchange: Exchange) -> ResponseT:
+        self._add_query(exchange, request)
         self._reopen()
         return self._observed(request)
 

@@ -121,3 +121,12 @@ def test_the_url_and_the_key_of_a_token_store_are_masked(tmp_path: Path) -> None
     assert (table["token_store.url"].value, table["token_store.encryption_key"].value) == ("**", "**")
     assert table["token_store.encryption_key"].source == "argument token_store.encryption_key_file"
     assert CANARY not in str(table)
+
+
+def test_headers_of_one_variable_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRIO_PROVIDER", "none")
+    monkeypatch.setenv("PRIO_HEADERS", f'{{"X-Api-Key": "{CANARY}"}}')
+    settings = Settings()
+    found = {row.key: row for row in rows(settings.client(), settings.provenance())}
+
+    assert (found["headers.X-Api-Key"].value, found["headers.X-Api-Key"].source) == ("**", "PRIO_HEADERS")

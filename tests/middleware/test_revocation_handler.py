@@ -11,7 +11,7 @@ import pytest
 from prio_middleware._util.secret import Secret
 from prio_middleware.middleware import RevocationHandler
 from prio_middleware.middleware.revocation.handler import ACCOUNTS_LIMIT, BACKLOG, WATCH_SECONDS
-from prio_middleware.middleware.revocation.memory import KINDS, EndpointKey, RefusalMemory
+from prio_middleware.middleware.revocation.memory import KINDS, EndpointKey, PathTemplates, RefusalMemory
 from prio_middleware.middleware.revocation.refusal import Refusal
 from prio_middleware.middleware.revocation.renewal_limiter import UNKNOWN_LIMIT, ProcessLimiter, RenewalLimiter
 from prio_middleware.middleware.revocation.rules import PRIO_REFUSALS, RFC6749_REFUSALS
@@ -415,3 +415,30 @@ def test_the_number_of_accounts_with_remembered_refusals_is_bounded(clock: Clock
         handler.on_response(exchange, Response(403))
 
     assert asked == ["a", *others, "b", "a"]  # The oldest one was forgotten for the last.
+
+
+def test_accounts_that_are_rejected_at_the_same_time_do_not_disturb_each_other(clock: Clock) -> None:
+    """Each account has its own lock, and they share the backlog of successes."""
+    accounts = ["a", "b"]
+
+    class Templates(PathTemplates):
+        def of(self, path: str) -> str:
+            if len(accounts) > 1:  # Another thread is refused while this one reads the backlog.
+                accounts.pop()
+                refused("b")
+            return path
+
+    def call(account: str, status: int) -> Verdict | None:
+        exchange = Exchange(Request(URL("/orders")), {})
+        exchange.options, exchange.token = TokenOptions(account=account), AccessToken(Secret("token"))
+        exchange.refusal = REFUSED if status == 403 else None
+        return handler.on_response(exchange, Response(status))
+
+    def refused(account: str) -> Verdict | None:
+        return call(account, 403)
+
+    handler = RevocationHandler(PRIO_REFUSALS, clock, templates=Templates(()))
+    for account in ("a", "b", "b"):
+        call(account, 200)
+
+    assert refused("a") is AGAIN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -13,15 +14,16 @@ from prio_middleware import (
     ClientClosedError,
     ClientCredentialsProvider,
     ConfigurationError,
+    TokenEndpointUnavailableError,
     TokenOptions,
     UnknownAccountError,
 )
 from prio_middleware.build.token_provider import load_resolver
-from prio_middleware.oauth.accounts import Resolution
+from prio_middleware.oauth.accounts import Resolution, ResolverCalls
 from prio_middleware.oauth.provider import REJECTED_LIMIT
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
-from tests.oauth.helpers import Clock, Server, SlowServer, endpoint, play, provider, token
+from tests.oauth.helpers import Clock, Server, SlowServer, endpoint, play, provider, token, wait_for
 
 BERLIN = TokenOptions(account="berlin")
 
@@ -112,6 +114,29 @@ def test_credentials_that_did_not_change_keep_the_tokens() -> None:
 
     assert asked == ["berlin"] * 2
     assert tokens.current(TokenOptions(scope="a"), None)
+
+
+def test_a_resolver_that_hangs_keeps_a_bounded_number_of_threads() -> None:
+    calls, goes_on, asked = ResolverCalls(limit=2), threading.Event(), list[str]()
+
+    def hangs(name: str) -> AccountCredentials:
+        asked.append(name)
+        goes_on.wait(30)
+        return AccountCredentials(name, "id", "secret")
+
+    def call(name: str) -> None:
+        resolution = Resolution(name, hangs, lambda _: endpoint(), client="shop", calls=calls)
+        tokens = provider(deadline_seconds=0.1, clock=time.monotonic, resolution=resolution)
+        with pytest.raises(TokenEndpointUnavailableError):
+            tokens.get_token(TokenOptions(), None, Server(), max_wait=0.1)
+
+    try:
+        for name in "aabc":  # A thread that hangs is not started again for a new provider of its account.
+            call(name)
+        assert asked == ["a", "b"]
+    finally:
+        goes_on.set()
+    wait_for(lambda: not (calls.must_wait("a") or calls.must_wait("b") or calls.must_wait("c")))
 
 
 def test_rejected_tokens_are_remembered_within_bounds() -> None:

@@ -15,7 +15,7 @@ import pytest
 from opentelemetry import context as otel
 
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
-from prio_middleware.oauth.effects import Background, Pause, Post, RunBlocking, Steps, arun, run
+from prio_middleware.oauth.effects import Background, Call, Pause, Post, RunBlocking, Steps, arun, run
 from prio_middleware.oauth.single_flight import InFlightFetch, NoOutcome, SingleFlight
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
@@ -34,6 +34,20 @@ def steps(log: list[str]) -> Steps[str]:
 
 class Interrupted(BaseException):
     """As a signal or a cancellation is: no ``Exception``."""
+
+
+@pytest.mark.anyio
+async def test_a_call_that_is_cancelled_before_it_starts_has_ended(anyio_backend: str) -> None:
+    called, ended = list[str](), list[bool]()
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await Call(called.append, "a", 10.0, lambda: ended.append(True)).ado(no_send)
+
+    assert (called, ended) == ([], [True])
+
+
+async def no_send(request: TokenRequest) -> TokenResponse:
+    raise AssertionError
 
 
 def test_what_is_sent_is_the_request() -> None:

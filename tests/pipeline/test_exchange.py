@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from typing import Any
 
 import httpx
@@ -92,3 +93,8 @@ def test_a_request_that_bypasses_the_rest_carries_no_token_and_no_app_header() -
     assert raw(call.headers) == raw(request.headers)
     assert call.headers is not request.headers
     assert (call.bypassed, call.token, call.options) == (True, None, None)
+
+
+def test_it_cannot_be_pickled_because_its_headers_hold_credentials() -> None:
+    with pytest.raises(TypeError, match="pickled"):
+        pickle.dumps(Exchange(httpx.Request("GET", "https://api.example/"), httpx.Headers({"X-Api-Key": "k3y"})))

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import httpx
 import pytest
 
+from prio_middleware.httpx import async_client
 from prio_middleware.sandbox import Clock, SandboxApp, SandboxOptions
 from prio_middleware.sandbox.authentication import Grant, Tokens
 from prio_middleware.sandbox.sandbox_options import BOOKING, PRODUCTS
+from prio_middleware.settings import ClientSettings
 
 from .helpers import Caller, bearer, code, new_caller
 
@@ -151,3 +157,36 @@ def test_only_the_latest_tokens_are_remembered() -> None:
     assert tokens.find(first) is None
     assert tokens.find(second) is not None
     assert tokens.texts() == [second]
+
+
+KEY = "k3y-of-a-supplier"
+
+
+async def test_an_api_key_stands_for_a_token(subtests: pytest.Subtests) -> None:
+    caller = Caller(SandboxApp(SandboxOptions(api_keys=("another", KEY))))
+    requests: list[dict[str, Any]] = [
+        {"headers": {"X-Api-Key": KEY}},
+        {"params": {"key": KEY}},
+        {"headers": {"Authorization": f"Bearer {KEY}"}},
+    ]
+    for request in requests:
+        with subtests.test(str(request)):
+            assert (await caller.send("GET", "/products", **request)).status_code == 200
+    for wrong in ("", KEY[:-1]):
+        assert code(await caller.send("GET", "/products", headers={"X-Api-Key": wrong})) == "MISSING_TOKEN"
+
+
+async def test_it_serves_clients_with_static_credentials(anyio_backend: str, tmp_path: Path, subtests: pytest.Subtests) -> None:
+    app = SandboxApp(SandboxOptions(api_keys=(KEY,)))
+    file = tmp_path / "token"
+    file.write_text(KEY)
+    file.chmod(0o600)
+    for values in (
+        {"provider": "none", "headers": {"X-Api-Key": KEY}},
+        {"provider": "none", "api_key": KEY},
+        {"provider": "static", "token_file": file},
+    ):
+        settings = ClientSettings(base_url=Caller(app).base_url, **values)
+        with subtests.test(str(list(values))):
+            async with async_client(settings=settings, transport=httpx.ASGITransport(app)) as client:
+                assert (await client.get("/products")).status_code == 200

@@ -54,3 +54,9 @@ def test_any_values(values: dict[str, Any], clients: dict[str, Any]) -> None:
 def test_any_text(values: dict[str, str]) -> None:
     with contextlib.suppress(ConfigurationError):
         repr(Settings.from_values(**{"client_id": "shop", "client_secret": "s", **values}).clients)
+
+
+def test_a_key_that_is_a_number() -> None:
+    found = Settings.from_values(client_id="shop", client_secret="s", renew_on={400: []})
+
+    assert found.provenance()["renew_on.400"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import pickle
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +11,14 @@ from typing import Any
 import anyio
 import pytest
 
-from prio_middleware import AccountCredentials, ConfigurationError, StaticTokenProvider, UnknownAccountError, token_extensions
+from prio_middleware import (
+    AccountCredentials,
+    ConfigurationError,
+    Secret,
+    StaticTokenProvider,
+    UnknownAccountError,
+    token_extensions,
+)
 from prio_middleware._util.clock import using
 from prio_middleware.oauth.accounts import AccountResolver
 from prio_middleware.settings import ClientSettings, Settings
@@ -167,14 +176,27 @@ async def test_an_account_that_does_not_exist(matrix: MatrixClient, bank: Bank, 
 
 async def test_unknown_names_do_not_evict_known_accounts(matrix: MatrixClient, bank: Bank) -> None:
     caller = client(matrix, bank, accounts_limit=16)
-    for _ in range(2):
-        await by(caller, **of("berlin"))
+    await by(caller, **of("berlin"))
     for number in range(40):
         with pytest.raises(UnknownAccountError):
             await caller.get("/products", **of(f"nobody-{number}"))
 
     assert await by(caller, **of("berlin")) == "id-berlin-1"
     assert bank.requests == ["id-berlin"]
+
+
+async def test_clients_with_equal_settings_and_one_resolver_share_the_tokens_of_their_accounts(
+    matrix: MatrixClient, bank: Bank
+) -> None:
+    load = resolver(matrix, credentials)
+    for _ in range(2):
+        assert await by(matrix.client(bank, settings=own(), accounts=load), **of("berlin")) == "id-berlin-1"
+
+
+async def test_new_settings_of_another_client_count_for_the_account(matrix: MatrixClient, bank: Bank) -> None:
+    for client_id in ("old", "new"):
+        every = named(berlin={"client_id": client_id, "client_secret": CANARY})
+        assert (await by(matrix.client(bank, settings=every), **of("berlin"))).startswith(client_id)
 
 
 async def test_a_resolver_that_does_not_answer_properly(matrix: MatrixClient, bank: Bank, subtests: pytest.Subtests) -> None:
@@ -271,6 +293,26 @@ async def test_a_revoked_account_renews_its_own_token_only(matrix: MatrixClient,
     assert await by(caller, **of("paris")) == first["paris"]
 
 
+async def test_an_api_that_echoes_the_secret_of_an_account_is_not_repeated(matrix: MatrixClient, bank: Bank) -> None:
+    def echo(request: Any) -> Any:
+        answer = bank(request)
+        if answer.status_code == 401 and request.url.path != "/token":
+            return matrix.library.Response(401, json={"error": f"{CANARY}-berlin", "error_reference": "token-of-berlin-1"})
+        return answer
+
+    def load(name: str) -> AccountCredentials:
+        return AccountCredentials(name, "token-of-berlin", f"{CANARY}-{name}")
+
+    caller = matrix.client(echo, settings=own(), accounts=resolver(matrix, load))
+    for number in (1, 2):
+        await by(caller, **of("berlin"))
+        bank.refused.add(f"Bearer token-of-berlin-{number}")
+    bank.refused.add("token-of-berlin")
+    reason = (await caller.get("/products", **of("berlin"))).extensions["prio_middleware.reason"]
+
+    assert (reason.code, reason.error_reference) == (None, None)
+
+
 async def test_rejections_of_one_account_leave_the_others_their_renewals(matrix: MatrixClient, bank: Bank) -> None:
     caller = client(matrix, bank)
     bank.never_accepted = "Bearer id-berlin"
@@ -336,8 +378,12 @@ def test_a_resolver_from_the_settings(matrix: MatrixClient, bank: Bank) -> None:
     matrix.client(bank, settings=own(accounts="tests.transports.test_accounts:credentials"))
 
 
-def test_the_repr_shows_no_secret() -> None:
-    assert CANARY not in repr(AccountCredentials("berlin", "id", CANARY))
+def test_no_dump_shows_the_secret() -> None:
+    found = AccountCredentials("berlin", "id", CANARY)
+    assert found == AccountCredentials("berlin", "id", Secret(CANARY))
+    assert CANARY not in f"{found!r} {dataclasses.asdict(found)}"
+    with pytest.raises(TypeError, match="pickled"):
+        pickle.dumps(found)
 
 
 def test_extensions_hold_what_is_given() -> None:

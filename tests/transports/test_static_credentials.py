@@ -149,6 +149,22 @@ async def test_a_component_may_sign_each_request(matrix: MatrixClient, server: S
     assert sent(server, "authorization") == [None, None]
 
 
+async def test_an_api_that_echoes_a_key_or_an_earlier_token_is_not_repeated(matrix: MatrixClient, file: Path) -> None:
+    first, answers, clock = "first-t0ken-of-the-file", list[Any](), Clock()
+    server = Server(matrix, respond=lambda _: answers.pop() if answers else None)
+    write(file, first)
+    with using(clock):
+        client = matrix.client(server, settings=own(provider="static", token_file=file, headers={"X-Key": CANARY}))
+        await client.get()
+        write(file, "second")
+        clock.now += 1
+        await client.get()
+        answers.append(matrix.library.Response(401, json={"error": CANARY, "error_reference": first}))
+        reason = (await client.get()).extensions["prio_middleware.reason"]
+
+    assert (reason.code, reason.error_reference) == (None, None)
+
+
 @pytest.mark.parametrize(
     "lines", ["", "# nothing\n", f"X-Api-Key {CANARY}", f"X-Key: {CANARY}\x07", f"Host: {CANARY}", f"A: {CANARY}\nA: b"]
 )

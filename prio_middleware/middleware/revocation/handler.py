@@ -119,7 +119,10 @@ class RevocationHandler:
             self._watching, self._watch_until = True, now + WATCH_SECONDS
             self._collecting = True
             for _ in range(len(self._recent)):
-                earlier, serial = self._recent.popleft()
+                try:
+                    earlier, serial = self._recent.popleft()
+                except IndexError:  # Another account, which has another lock, took the rest.
+                    break
                 if _account(earlier) != account:
                     self._recent.append((earlier, serial))
                     continue

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
-from tests.long.chaos.history import Arrival, Call, History
+from prio_middleware.middleware.revocation.renewal_limiter import LIMIT
+from tests.long.chaos.history import Arrival, Call, History, Span
 
 RETRIED = (400, 401, 403)
 """Refusals that may be about the token (see ``prio-api``'s statuses): those that a retry may follow."""
@@ -39,20 +41,23 @@ def answered_in_earnest(history: History) -> Iterator[str]:
 def failed_for_a_reason(history: History) -> Iterator[str]:
     """No call failed without an outage, except one whose deadline the client's clock passed in a leap."""
     for call in history.calls:
-        if call.how == "error" and not (history.outage_at(call.ended) or history.deadline_leapt_over(call)):
+        if call.how == "error" and not (history.outage_for(call) or history.deadline_leapt_over(call)):
             yield f"{call} failed although a token was available"
 
 
 def refused_for_a_reason(history: History) -> Iterator[str]:
     """No call was rejected for its token while another one was available.
 
-    Exceptions: a second token that died too, and a deadline that the client's clock passed in a leap.
+    Exceptions: a second token that died too, a deadline that the client's clock passed in a leap, and credentials
+    with as many renewals that have not helped as the limit allows.
     """
     sent = history.sent()
+    renewals = _renewals(history)
     for call in history.calls:
         tries = sent[call.name]
         excused = _second_died_too(history, call, tries) or _second_came_too_late(history, call, tries)
-        if call.is_refused and not history.outage_at(call.ended) and not excused:
+        excused = excused or sum(span.overlaps(call.began, call.ended) for span in renewals[call.account]) >= LIMIT
+        if call.is_refused and not history.outage_for(call) and not excused:
             yield f"{call} was refused in {len(tries)} tries although a token could be had"
 
 
@@ -71,6 +76,15 @@ def sent_with_a_token(history: History) -> Iterator[str]:
     for arrival in history.arrivals:
         if arrival.token is None:
             yield f"{arrival.call} was sent without a token"
+
+
+def sent_as_its_account(history: History) -> Iterator[str]:
+    """No call was sent with the token of another account."""
+    calls = {call.name: call for call in history.calls}
+    for arrival in history.arrivals:
+        call = calls.get(arrival.call)
+        if call and arrival.token is not None and arrival.account != call.account:
+            yield f"{call} named {call.account or 'no account'}, and was sent as {arrival.account or 'the client itself'}"
 
 
 def sent_twice_for_a_reason(history: History) -> Iterator[str]:
@@ -102,6 +116,7 @@ RULES: dict[str, Callable[[History], Iterator[str]]] = {
     "none failed while a token was at hand": failed_without_a_token,
     "none was refused while a token could be had": refused_for_a_reason,
     "none was sent without a token": sent_with_a_token,
+    "none was sent as another account": sent_as_its_account,
     "none was sent twice but to re-authenticate": sent_twice_for_a_reason,
     "nothing arrived that nobody sent": known_calls_only,
     "no connection, task, thread or descriptor is left": left_nothing,
@@ -126,6 +141,24 @@ def _second_died_too(history: History, call: Call, tries: list[Arrival]) -> bool
 
 def _second_came_too_late(history: History, call: Call, tries: list[Arrival]) -> bool:
     return len(tries) == 1 and "NewTokenUnavailableError" in call.said and history.deadline_leapt_over(call)
+
+
+def _renewals(history: History) -> defaultdict[str, list[Span]]:
+    """Return the times during which a renewal of a token had not helped a call yet, by account.
+
+    Each provider renews a token once. A renewal does not help if its caller gave up, or there was no new token.
+    """
+    found: defaultdict[str, dict[tuple[str, int | None], Span]] = defaultdict(dict)
+    sent = history.sent()
+    for call in history.calls:
+        tries = sent[call.name]
+        is_renewed = len(tries) > 1 or call.said or call.how == "cancelled"
+        if is_renewed and tries and tries[0].status in RETRIED:
+            key = call.provider, tries[0].token
+            helped_at = call.ended if call.status == 200 else math.inf
+            known = found[call.account].get(key, Span("renewal", call.began, helped_at))
+            found[call.account][key] = Span("renewal", min(known.began, call.began), min(known.ended, helped_at))
+    return defaultdict(list, {account: list(spans.values()) for account, spans in found.items()})
 
 
 def _lives(history: History) -> dict[tuple[str, int | None], tuple[float, float]]:

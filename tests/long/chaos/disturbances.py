@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 STORE = "store"
 """The lane of what happens only where tokens are shared."""
 
+ACCOUNTS = ("berlin", "paris")
+"""Accounts of a resolver, beside the client's own. Each is a lane: a renewal that fails, because the resolver does, counts as
+one that did not help, and only three of those are allowed in 90 s."""
+
 LIFETIME = 8.0
 """Seconds that tokens live in quiet times. They are due for a new one from a fifth of that on."""
 
@@ -39,6 +43,7 @@ class Disturbance:
         outage: no new token is available during it.
         deadly: tokens die that the client considers valid.
         leap: the client's clock passes the deadline of calls in progress.
+        account: the only account that it concerns; empty for all.
     """
 
     name: str
@@ -49,10 +54,23 @@ class Disturbance:
     outage: bool = False
     deadly: bool = False
     leap: bool = False
+    account: str = ""
 
 
 def _revoke(context: ChaosContext, _: random.Random) -> None:
     context.admin.revoke()
+
+
+def _revoke_account(account: str) -> Callable[[ChaosContext, random.Random], None]:
+    return lambda context, _: context.revoke_account(account)
+
+
+def _break_resolver(account: str, how: str) -> Callable[[ChaosContext, random.Random], None]:
+    return lambda context, _: context.accounts.spoil(account, how)
+
+
+def _mend_resolver(account: str) -> Callable[[ChaosContext], None]:
+    return lambda context: context.accounts.mend(account)
 
 
 def _server_leaps(context: ChaosContext, numbers: random.Random) -> None:
@@ -193,6 +211,33 @@ DISTURBANCES = [
         (0.0, 1.0),
         outage=True,
         deadly=True,
+    ),
+    *(
+        Disturbance(f"tokens of {account} are revoked", account, _revoke_account(account), deadly=True, account=account)
+        for account in ACCOUNTS * 3  # As often as everything else.
+    ),
+    *(
+        Disturbance(
+            f"the resolver {how} for {account}",
+            account,
+            _break_resolver(account, how),
+            _mend_resolver(account),
+            (0.3, 3.0),
+            outage=True,
+            account=account,
+        )
+        for account in ACCOUNTS
+        for how in ("raises", "hangs", "answers with another account")
+    ),
+    Disturbance(
+        "the secret of an account changes",
+        ACCOUNTS[0],
+        lambda context, _: context.announce_secret_of(ACCOUNTS[0]),
+        lambda context: context.accounts.renew(ACCOUNTS[0]),
+        (0.0, 1.0),
+        outage=True,
+        deadly=True,
+        account=ACCOUNTS[0],
     ),
     # None of these is an outage: a token is available without the store.
     Disturbance("the store dies", STORE, _to_store(Server.stop), _store(Server.start), (0.1, 4.0)),

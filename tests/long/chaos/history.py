@@ -27,6 +27,7 @@ class Call:
         said: the error's class and text; of a refusal, why it was handed on.
         allowed: the account may do this, so that a refusal is about the token.
         provider: whose token it took: there are several where they share a store.
+        account: the account that it named; empty for the client's own.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Call:
     said: str = ""
     allowed: bool = True
     provider: str = ""
+    account: str = ""
 
     @property
     def is_refused(self) -> bool:
@@ -56,20 +58,23 @@ class Arrival:
         call: what it was tagged with.
         token: which token it carried, numbered in the order of their first use; None: it carried none.
         status: what it was answered; None: it went away before.
+        account: whose token that was; empty for the client's own.
     """
 
     call: str
     token: int | None
     status: int | None
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Something that was so for a while."""
+    """Something that was so for a while. ``account`` is the only one that it concerned; empty for all."""
 
     what: str
     began: float
     ended: float
+    account: str = ""
 
     @property
     def seconds(self) -> float:
@@ -79,6 +84,10 @@ class Span:
     def overlaps(self, began: float, ended: float) -> bool:
         """Return True if some of it lies between two times."""
         return self.began <= ended and began <= self.ended
+
+    def concerns(self, call: Call) -> bool:
+        """Return True if it concerned the account of ``call``."""
+        return self.account in {"", call.account}
 
 
 @dataclass(slots=True)
@@ -113,13 +122,14 @@ class History:
             found.setdefault(arrival.call, []).append(arrival)
         return found
 
-    def outage_at(self, moment: float) -> bool:
-        """Return whether there was no token to be had at ``moment``, or shortly before."""
-        return any(span.overlaps(moment - self.margin - span.seconds, moment) for span in self.outages)
+    def outage_for(self, call: Call) -> bool:
+        """Return whether there was no token to be had when ``call`` ended, or shortly before."""
+        ended = call.ended
+        return any(span.concerns(call) and span.overlaps(ended - self.margin - span.seconds, ended) for span in self.outages)
 
     def death_within(self, call: Call) -> bool:
         """Return True if tokens died during ``call``."""
-        return any(span.overlaps(call.began, call.ended) for span in self.deaths)
+        return any(span.concerns(call) and span.overlaps(call.began, call.ended) for span in self.deaths)
 
     def deadline_leapt_over(self, call: Call) -> bool:
         """Return True if the client's clock leapt during ``call``, or during an earlier call whose fetch it waited for."""
@@ -136,7 +146,7 @@ class History:
         if all(each.provider == call.provider for each in worked) or any(each.began > call.ended for each in worked):
             return False
         since = min(each.ended for each in worked)
-        return any(span.overlaps(since, call.ended) for span in self.deaths)
+        return any(span.concerns(call) and span.overlaps(since, call.ended) for span in self.deaths)
 
 
 def numbered(tokens: Iterable[str | None]) -> list[int | None]:

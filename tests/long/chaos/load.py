@@ -12,9 +12,10 @@ from typing import Any
 
 import anyio
 
-from prio_middleware import PrioError
+from prio_middleware import PrioError, token_extensions
 from prio_middleware.settings import ClientSettings
 from tests.long.chaos.context import ChaosContext
+from tests.long.chaos.disturbances import ACCOUNTS
 from tests.long.chaos.history import Call, Ended
 from tests.long.chaos.leaks import await_, busy_connections, tasks_alive, tasks_left, wait
 
@@ -32,7 +33,7 @@ class Caller:
     Args:
         context: where it calls.
         name: its own.
-        provider: that of its token provider.
+        provider: that of its token provider. Each account has one of its own.
     """
 
     def __init__(self, context: ChaosContext, name: str, provider: str) -> None:
@@ -46,9 +47,10 @@ class Caller:
     def thread(self, client: Any) -> None:
         """Call until the round is over, blocking."""
         while not self._stage.stopped:
-            path, note = self._next()
+            path, options, note = self._next()
             patience = self._patience()
-            options = {} if patience is None else {"timeout": patience}
+            if patience is not None:
+                options["timeout"] = patience
             try:
                 note("response", client.get(path, **options))
             except Exception as error:  # noqa: BLE001 - the checks judge the kinds
@@ -68,10 +70,10 @@ class Caller:
             await self._call(client)
 
     async def _call(self, client: Any) -> None:
-        path, note = self._next()
+        path, options, note = self._next()
         with anyio.move_on_after(self._patience()) as scope:
             try:
-                note("response", await client.get(path))
+                note("response", await client.get(path, **options))
             except Exception as error:  # noqa: BLE001 - as above
                 note(_kind(error), error)
         if scope.cancelled_caught:
@@ -86,7 +88,10 @@ class Caller:
     def _patience(self) -> float | None:
         return self._numbers.uniform(0.001, 0.1) if self._numbers.random() < self._stage.impatience else None
 
-    def _next(self) -> tuple[str, Callable[[Ended, Any], None]]:
+    def _next(self) -> tuple[str, dict[str, Any], Callable[[Ended, Any], None]]:
+        account = self._numbers.choice(["", "", *ACCOUNTS])
+        options = {"extensions": token_extensions(account=account)} if account else {}
+        provider = f"{self._provider}/{account}" if account else self._provider
         allowed = self._numbers.random() >= SHARE_OF_CLOSED
         name = f"{self._name}.{next(self._count)}"
         began = time.monotonic()
@@ -95,9 +100,9 @@ class Caller:
             status = result.status_code if how == "response" else None
             reason = result.extensions.get("prio_middleware.reason") if how == "response" else result
             said = f"{type(reason).__name__}: {reason}" if reason else ""
-            self.calls.append(Call(name, began, time.monotonic(), how, status, said, allowed, self._provider))
+            self.calls.append(Call(name, began, time.monotonic(), how, status, said, allowed, provider, account))
 
-        return f"{OPEN if allowed else CLOSED}?call={name}", note
+        return f"{OPEN if allowed else CLOSED}?call={name}", options, note
 
     def _pause(self) -> float:
         failed = bool(self.calls) and self.calls[-1].how == "error"
@@ -154,7 +159,7 @@ class Crowd:
 
     def _blocking(self, library: str, size: int) -> None:
         face = importlib.import_module(f"prio_middleware.{library}")
-        with face.client(settings=self._settings(library)) as client:
+        with face.client(settings=self._settings(library), accounts=self._stage.accounts) as client:
             threads = [
                 threading.Thread(target=self._caller(library, "thread", number).thread, args=(client,))
                 for number in range(size)
@@ -168,7 +173,9 @@ class Crowd:
 
     def _jobs(self, backend: str, library: str) -> None:
         face = importlib.import_module(f"prio_middleware.{library}")
-        self._caller(library, f"{backend}-jobs", 0).jobs(backend, lambda: face.async_client(settings=self._settings(library)))
+        self._caller(library, f"{backend}-jobs", 0).jobs(
+            backend, lambda: face.async_client(settings=self._settings(library), accounts=self._stage.accounts)
+        )
 
     def _loop(self, backend: str, size: int) -> None:
         anyio.run(self._awaiting, backend, size, backend=backend)
@@ -182,7 +189,7 @@ class Crowd:
 
     async def _tasks(self, backend: str, library: str, size: int) -> None:
         face = importlib.import_module(f"prio_middleware.{library}")
-        async with face.async_client(settings=self._settings(library)) as client:
+        async with face.async_client(settings=self._settings(library), accounts=self._stage.accounts) as client:
             async with anyio.create_task_group() as group:
                 for number in range(size):
                     group.start_soon(self._caller(library, backend, number).task, client)

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from prio_middleware import build
 from prio_middleware.sandbox import Admin, Sandbox
-from tests.long.chaos.context import LIMIT, MARGIN, ChaosContext
+from tests.long.chaos.context import LIMIT, MARGIN, ChaosContext, account_of
 from tests.long.chaos.disturbances import STORE, Disturbance
 from tests.long.chaos.history import Arrival, History, Span, numbered
 from tests.long.chaos.leaks import Belongings, overheard
@@ -98,7 +98,7 @@ def _disturb(context: ChaosContext, plan: Sequence[Planned], seconds: float) -> 
         time.sleep(max(0.0, start + at - time.monotonic()))
         if is_end:
             planned.what.end(context)
-            spans.append(Span(planned.what.name, begun[planned], time.monotonic()))
+            spans.append(Span(planned.what.name, begun[planned], time.monotonic(), planned.what.account))
         else:
             begun[planned] = time.monotonic()
             planned.what.begin(context, random.Random(planned.seed))
@@ -110,4 +110,7 @@ def _arrivals(admin: Admin) -> list[Arrival]:
     seen = [request for request in admin.requests() if not request.token_request]
     tokens = numbered(request.authorization for request in seen)
     names = [parse_qs(urlsplit(request.path).query).get("call", [""])[0] for request in seen]
-    return [Arrival(name, token, request.status) for name, token, request in zip(names, tokens, seen, strict=True)]
+    return [
+        Arrival(name, token, request.status, account_of(request.authorization))
+        for name, token, request in zip(names, tokens, seen, strict=True)
+    ]

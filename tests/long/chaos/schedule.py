@@ -6,12 +6,17 @@ import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tests.long.chaos.disturbances import Disturbance
+from tests.long.chaos.disturbances import ACCOUNTS, Disturbance
 
 CALM = 0.5
 """Seconds at the beginning and at the end of a round in which nothing goes wrong."""
 
-GAPS = {"endpoint": 3.0, "clock": 3.0, "secrets": 4.0}
+GAPS = {
+    "endpoint": 3.0,
+    "clock": 3.0,
+    "secrets": 4.0,
+    **dict.fromkeys(ACCOUNTS, 4.0),
+}
 GAP = 1.0
 LEAST_GAP = 0.5
 """Seconds between two disturbances of a lane: the least, and what comes on top on average."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from prio_middleware.middleware.revocation.renewal_limiter import LIMIT
 from tests.long.chaos.checks import RULES, violations
 from tests.long.chaos.history import Arrival, Call, History, Span, numbered
 
@@ -165,6 +166,20 @@ def a_token_all_along_elsewhere(history: History) -> None:
     history.calls[-1] = dataclasses.replace(history.calls[-1], provider="beside")
 
 
+def token_of_another_account(history: History) -> None:
+    history.calls.append(dataclasses.replace(answered("as-berlin", 6.0), account="berlin"))
+    history.arrivals.append(Arrival("as-berlin", 9, 200, "paris"))
+
+
+def outage_of_another_account(history: History) -> None:
+    history.outages = [Span("the resolver raises", 4.9, 5.2, "berlin")]
+
+
+def twice_refused_as_another_account_dies(history: History) -> None:
+    twice_refused(history)
+    history.deaths = [Span("revoked", 2.05, 2.05, "berlin")]
+
+
 def a_thread(history: History) -> None:
     history.left = ["the thread t is left"]
 
@@ -191,6 +206,9 @@ BREAKS: list[tuple[Callable[[History], None], str, str]] = [
     (twice_refused_as_the_clock_leaps, "none was refused while a token could be had", "revoked"),
     (twice_refused_with_a_token_that_works, "none was refused while a token could be had", "revoked"),
     (twice_refused_before_anything_died, "none was refused while a token could be had", "revoked"),
+    (twice_refused_as_another_account_dies, "none was refused while a token could be had", "revoked"),
+    (outage_of_another_account, "none failed while a token could be had", "cut-off"),
+    (token_of_another_account, "none was sent as another account", "as-berlin"),
     (a_token_all_along, "none failed while a token was at hand", "cut-off"),
     (arrive(Arrival("first", None, 400)), "none was sent without a token", "first"),
     (same_token_again, "none was sent twice but to re-authenticate", "revoked"),
@@ -219,6 +237,17 @@ def test_a_second_token_that_dies_as_well_excuses_a_refusal() -> None:
     doctored.deaths = [Span("revoked", 2.05, 2.05)]
 
     assert violations(doctored) == {rule: [] for rule in RULES}
+
+
+@pytest.mark.parametrize(("renewals", "is_excused"), [(LIMIT - 1, False), (LIMIT, True)])
+def test_a_spent_limit_of_renewals_excuses_a_refusal(renewals: int, is_excused: bool) -> None:
+    doctored = history()
+    once_refused_for_another_reason(doctored)
+    for number in range(renewals):
+        doctored.calls.append(answered(f"closed-{number}", 1.0, 403, allowed=False))
+        doctored.arrivals += [Arrival(f"closed-{number}", number + 10, 403), Arrival(f"closed-{number}", number + 20, 403)]
+
+    assert (violations(doctored)["none was refused while a token could be had"] == []) is is_excused
 
 
 def test_a_clock_that_leaps_over_the_deadline_excuses_a_failure() -> None:

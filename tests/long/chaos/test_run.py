@@ -12,7 +12,7 @@ from prio_middleware.sandbox import Sandbox, SandboxOptions
 from tests.long.chaos import rounds
 from tests.long.chaos.__main__ import main
 from tests.long.chaos.checks import violations
-from tests.long.chaos.disturbances import DISTURBANCES
+from tests.long.chaos.disturbances import ACCOUNTS, DISTURBANCES
 from tests.long.chaos.history import Call, History, Span
 from tests.long.chaos.report import SHOWN, Report
 from tests.long.chaos.rounds import Round, play, store_of
@@ -40,7 +40,8 @@ def test_a_short_round(sandbox: Sandbox, binary: str, monkeypatch: pytest.Monkey
     assert {call.how for call in history.calls} >= {"response"}
     assert {span.what for span in played.spans} <= {disturbance.name for disturbance in DISTURBANCES}
     assert any(span.what.startswith("the store ") for span in played.spans) is bool(binary)
-    assert len({call.provider for call in history.calls}) == (2 if binary else 1)
+    assert len({call.provider for call in history.calls if not call.account}) == (2 if binary else 1)
+    assert {call.account for call in history.calls} == {"", *ACCOUNTS}
     assert played.token_requests > 1
 
 

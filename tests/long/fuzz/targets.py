@@ -10,21 +10,35 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import parse_qsl, unquote_plus
 
 import httpx
 import httpx2
 
-from prio_middleware import ApplicationInfo, ConfigurationError, HTTPSEnforcer, OriginGuard, PolicyError, PrioError, TokenError
+from prio_middleware import (
+    AccountCredentials,
+    ApplicationInfo,
+    ConfigurationError,
+    HTTPSEnforcer,
+    OriginGuard,
+    PolicyError,
+    PrioError,
+    StaticHeaders,
+    TokenError,
+    build,
+    token_extensions,
+)
 from prio_middleware._util.origins import Origin, parse_origin
 from prio_middleware._util.redaction import CODE_LIMIT, URL_LIMIT, safe_url
 from prio_middleware._util.retry_after import MAX_WAIT, retry_after
 from prio_middleware._util.safe_body import CHAIN_LIMIT, Undecodable, decode, json_object
 from prio_middleware._util.secret import Secret
 from prio_middleware._util.www_authenticate import HEADER_LIMIT, bearer_error
+from prio_middleware.httpx import client as make_client
 from prio_middleware.middleware.origin_guard import LEFT_ORIGIN
 from prio_middleware.middleware.revocation.refusal import parse_refusal
 from prio_middleware.middleware.revocation.rules import PRIO_REFUSALS
+from prio_middleware.middleware.static_headers import parse_headers
 from prio_middleware.oauth.access_token import ExpiryPolicy
 from prio_middleware.oauth.client_auth import ClientSecretBasic, ClientSecretPost
 from prio_middleware.oauth.discovery import Issuer, Unusable, find_token_url
@@ -32,6 +46,7 @@ from prio_middleware.oauth.shared.file_store import FIRST_LINE, FileStore
 from prio_middleware.oauth.shared.store import Lease, LeaseReply, StoreEntry
 from prio_middleware.oauth.token_response import TokenResponse, parse_response
 from prio_middleware.pipeline.exchange import Exchange
+from prio_middleware.settings import ClientSettings
 from prio_middleware.settings.loading import Loaded, load
 from prio_middleware.settings.sources import Sources
 from tests.long.fuzz.messages import message
@@ -228,6 +243,59 @@ def is_home(read: Any) -> bool:
     return read.scheme in {"https", "wss"} and (read.host.lower(), read.port or 443) == ("api.example", 443)
 
 
+def account(data: bytes) -> None:
+    """The token of the account that a call names, with the credentials that were loaded for it; or an error to be shown."""
+    name, loaded, client_id, scope = [*text(data).split("\n"), "", "", ""][:4]
+    seen: list[dict[str, str]] = []
+
+    def load(asked: str) -> AccountCredentials:
+        assert asked == name
+        return AccountCredentials(loaded or name, client_id or "id", f"{CANARY}-{name[:9]}", scope or None)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/token":
+            seen.append(dict(parse_qsl(request.content.decode(), keep_blank_values=True)))
+            return httpx.Response(200, json={"access_token": "of-the-account", "token_type": "Bearer", "expires_in": 60})
+        return httpx.Response(200, headers={"by": request.headers.get("authorization", "nobody")})
+
+    settings = ClientSettings(
+        preset="rfc6749", base_url=HOME, token_url=f"{HOME}/token", client_id="own", client_secret="own", **ACCOUNT_OPTIONS
+    )
+    with make_client(settings=settings, accounts=load, transport=httpx.MockTransport(answer)) as calling:
+        try:
+            response = calling.get("/orders", extensions=token_extensions(account=name))
+        except PrioError as error:
+            shown(error)
+            assert seen == [], "a request for an account that is none"
+        else:
+            assert response.headers["by"] == "Bearer of-the-account"
+            sent = {"client_id": client_id or "id", "client_secret": f"{CANARY}-{name[:9]}", "scope": scope or None}
+            assert seen == [{"grant_type": "client_credentials", **{key: value for key, value in sent.items() if value}}]
+            assert (loaded or name) == name
+    build.forget()
+
+
+ACCOUNT_OPTIONS: dict[str, Any] = {"client_auth": "client_secret_post", "failure_cooldown": 0}
+
+
+def headers_file(data: bytes) -> None:
+    """Headers that can be sent, one for each line; or the problem, without any of the text."""
+    given = text(data).replace("SECRET", CANARY)
+    found = parse_headers(given)
+    if isinstance(found, str):
+        line(found, 200)
+        return
+    component = StaticHeaders(found)
+    exchange = Exchange(httpx.Request("GET", HOME), httpx.Headers())
+    component.on_request(exchange)
+    assert 0 < len(found) == len(exchange.headers) <= len(given.splitlines())
+    for name, value in exchange.headers.items():
+        one_field(name)
+        one_field(value)
+        assert value
+    assert CANARY not in repr(component)
+
+
 def token_file(data: bytes) -> None:
     """A token store's file: an entry, or none. It never fails, and can be written afterwards."""
     path = scratch() / "tokens"
@@ -260,6 +328,8 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         credentials,
         url,
         destination,
+        account,
+        headers_file,
         token_file,
     )
 }

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import anyio.to_thread
 import django
@@ -27,7 +28,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
-from prio_middleware import build
+from prio_middleware import AccountCredentials, build
 from prio_middleware import django as prio_django
 from prio_middleware import fastapi as prio_fastapi
 from prio_middleware import flask as prio_flask
@@ -41,7 +42,7 @@ from tests.cli.helpers import prio
 from tests.long.hunt.calls import handed_on, ok, quiet
 from tests.long.hunt.canaries import NEW_SECRET, PASSWORD, SECRET
 from tests.long.hunt.context import HuntContext
-from tests.long.hunt.server import echo, says
+from tests.long.hunt.server import Answer, echo, says
 from tests.redis_servers import BINARIES, serve
 
 PAGES = ("/shop", "/ready", "/status/", "/status/status.json")
@@ -56,6 +57,38 @@ async def starlette_app(context: HuntContext) -> None:
     routes = [Route("/shop", shop), Route("/ready", ReadyApp()), Mount("/status", StatusPage())]
     app = Starlette(routes=routes, middleware=[Middleware(PrioMiddleware, settings=_settings(context))])
     await anyio.to_thread.run_sync(_through_asgi, context, app)
+
+
+def load_account(name: str) -> AccountCredentials | None:
+    if name == "broken":
+        raise LookupError(f"The row of {name} is ({NEW_SECRET!r}).")
+    return AccountCredentials(name, f"{name}@example.com", NEW_SECRET) if name in {"berlin", "paris"} else None
+
+
+async def accounts_of_requests(context: HuntContext) -> None:
+    """Each inbound request names the account of its calls: right ones, and those that a stranger invents."""
+
+    async def shop(request: Request) -> Response:
+        return Response(status_code=(await request.state.prio.get("/products")).status_code)
+
+    def account_of(scope: Any) -> str:
+        return str(parse_qs(scope["query_string"].decode()).get("account", [""])[0])
+
+    settings = Settings.from_values(**context.values(name=None, accounts=f"{__name__}:load_account"))
+    routes = [Route("/shop", shop), Route("/ready", ReadyApp()), Mount("/status", StatusPage())]
+    app = Starlette(routes=routes, middleware=[Middleware(PrioMiddleware, settings=settings, account=account_of)])
+    context.server.api = lambda _: Answer(200)
+
+    def visit() -> None:
+        with TestClient(app) as browser:
+            for name, status in {"berlin": 200, "paris": 200, "broken": 503, "nobody": 404, "no%0Abody": 404, "": 404}.items():
+                assert (name, note_page(context, browser.get, f"/shop?account={name}")) == (name, status)
+            context.server.api = context.server.token = echo(401)
+            for page in ("/shop?account=berlin", "/shop?account=berlin", *PAGES[1:]):
+                note_page(context, browser.get, page)
+            context.look()
+
+    await anyio.to_thread.run_sync(visit)
 
 
 async def fastapi_app(context: HuntContext) -> None:

@@ -13,9 +13,18 @@ from typing import Any
 from urllib.parse import quote
 
 import anyio
+import anyio.lowlevel
 import pytest
 
-from prio_middleware import AccessToken, ConfigurationError, Secret, StaticTokenProvider, build
+from prio_middleware import (
+    AccessToken,
+    AccountCredentials,
+    ConfigurationError,
+    Secret,
+    StaticTokenProvider,
+    build,
+    token_extensions,
+)
 from prio_middleware.settings import Settings
 from prio_middleware.telemetry.snapshot import snapshot
 from prio_middleware.web.clients import Clients, fetch_tokens
@@ -362,6 +371,121 @@ async def fixed_token(context: HuntContext) -> None:
     await client.get(f"{context.server.url}/products")
     context.server.revoke()
     await client.get(f"{context.server.url}/products")
+    context.look()
+    await client.close()
+
+
+async def accounts(context: HuntContext) -> None:
+    """Accounts of a resolver: used, revoked, refused with an echo, and new credentials. Resolvers that fail beside a secret."""
+    rows: dict[str, Callable[[str], Any]] = {
+        "berlin": lambda name: AccountCredentials(name, "berlin@example.com", SECRET),
+        "paris": lambda name: AccountCredentials(name, "paris@example.com", Secret(NEW_SECRET), scope="read"),
+        "another's": lambda _: AccountCredentials("berlin", "berlin@example.com", SECRET),
+        "no credentials": lambda _: {"client_secret": SECRET},
+        "unusable": lambda name: AccountCredentials(name, "", SECRET),
+        "unsendable": lambda name: AccountCredentials(name, name, SECRET, scope="read\n"),
+        "raises": _raise,
+    }
+
+    def load(name: str) -> Any:
+        return rows[name](name) if name in rows else None
+
+    async def aload(name: str) -> Any:
+        await anyio.lowlevel.checkpoint()
+        return load(name)
+
+    settings = context.settings(token_deadline=0.3, token_timeout=0.3)
+    client = context.client(settings, accounts=load if context.matrix.is_sync else aload)
+    context.server.meanwhile = context.look
+    for name in ("berlin", "paris"):
+        context.server.token, context.server.api = context.server.grant, lambda _: Answer(200)
+        await ok_as(client, name)
+        await ok_as(client, name)
+        context.server.meanwhile = lambda: None
+        context.server.token = context.server.api = echo(401)
+        context.note_error((await client.get("/products", extensions=token_extensions(account=name))).extensions[REASON])
+        earlier = [text for call in context.server.calls for text in call.told]
+        for text in dict.fromkeys(earlier):
+            context.server.token, context.server.api = context.server.grant, lambda _: Answer(200)
+            await ok_as(client, name)
+            context.server.token, context.server.api = echo(401), says(401, text)
+            with quiet("httpcore", "httpcore2"):
+                response = await client.get(f"/{name}", extensions=token_extensions(account=name))
+            if REASON in response.extensions:
+                context.note_error(response.extensions[REASON])
+        await context.failing(client, extensions=token_extensions(account=name, scope="write"))
+    for name in (*list(rows)[2:], "nobody", f"no\nbody {PASSWORD[:4]}"):
+        await context.failing(client, extensions=token_extensions(account=name))
+    context.note("repr", "snapshot", snapshot(transport_of(client.client).pipeline))
+    context.note("repr", "credentials", f"{rows['berlin']('berlin')!r} {rows['paris']('paris')}")
+    context.look()
+    await client.close()
+
+
+def _raise(name: str) -> Any:
+    raise LookupError(f"The row of {name} is ({SECRET!r}, {NEW_SECRET!r}).")
+
+
+async def ok_as(client: Caller, account: str) -> None:
+    response = await client.get("/products", extensions=token_extensions(account=account))
+    assert response.status_code == 200
+
+
+async def static_headers(context: HuntContext) -> None:
+    """A key in a header or in the query: in the settings and in a file, beside no token and beside one, echoed, and spoilt."""
+    file, token_file, key_file = (context.folder / name for name in ("headers", "token", "key"))
+    _write(file, f"X-Api-Key: {SECRET}")
+    _write(token_file, context.server.latest)
+    _write(key_file, SECRET)
+    own: dict[str, Any] = {"client_id": None, "client_secret": None, "token_url": None}
+    for changes in (
+        {"provider": "none", "headers": {"X-Api-Key": NEW_SECRET}},
+        {"provider": "none", "headers_file": file},
+        {"provider": "static", "token_file": token_file, "headers": {"X-Api-Key": NEW_SECRET}},
+        {"provider": "none", "api_key": NEW_SECRET},
+        {"provider": "static", "token_file": token_file, "api_key_file": key_file},
+    ):
+        settings = context.settings(**own, **changes)
+        client = context.client(settings, follow_redirects=True)
+        for answering in (lambda _: Answer(200), echo(401), echo(403, NEW_SECRET), echo_in_headers(400)):
+            context.server.api = answering
+            with quiet("httpcore", "httpcore2"):
+                response = await client.get("/products")
+            if REASON in response.extensions:
+                context.note_error(response.extensions[REASON])
+            context.note("repr", "response", f"{response!r} {response.request!r} {response.request.headers!r}")
+        context.server.api = _redirecting(307, f"{context.elsewhere.url}/redirected")
+        await client.get("/products")
+        await client.get(f"{context.elsewhere.url}/absolute")
+        await context.failing(client, "http://127.0.0.1/products")
+        context.look()
+        await client.close()
+    _write(file, f"X-Api-Key: {SECRET}\nX-Other {NEW_SECRET}")
+    with pytest.raises(ConfigurationError) as caught:
+        context.client(context.settings(**own, provider="none", headers_file=file, name="other"))
+    context.note_error(caught.value)
+
+
+async def static_token(context: HuntContext) -> None:
+    """A token from a file, which is replaced, rejected, and then spoilt. The API repeats the old one and the new one."""
+    file = context.folder / "token"
+    _write(file, context.server.latest)
+    own: dict[str, Any] = {"client_id": None, "client_secret": None, "token_url": None}
+    client = context.client(context.settings(**own, provider="static", token_file=file))
+    await ok(client)
+    earlier = context.server.latest
+    context.server.revoke()
+    _write(file, context.server.latest)
+    await ok(client)
+    for answering in (echo(401), says(401, earlier), says(403, context.server.latest)):
+        context.server.api = answering
+        with quiet("httpcore", "httpcore2"):
+            response = await client.get("/products")
+        if REASON in response.extensions:
+            context.note_error(response.extensions[REASON])
+    context.server.api = context.server.serve
+    _write(file, f"{context.server.latest}\n{SECRET}")
+    await client.get("/products")
     context.look()
     await client.close()
 

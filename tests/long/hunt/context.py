@@ -111,7 +111,8 @@ class HuntContext:
     def end_pause(client: Caller) -> None:
         """Let the next call ask for a token at once: new credentials end the pause after a failure."""
         provider = transport_of(client.client).pipeline.provider
-        provider.replace_credentials(provider.endpoint)
+        if hasattr(provider, "replace_credentials"):
+            provider.replace_credentials(provider.endpoint)
 
     def note(self, place: str, where: str, text: object) -> None:
         """Keep a text that could be seen in ``place``."""

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from starlette.types import Receive, Scope, Send
 
@@ -35,8 +35,9 @@ class Call(NamedTuple):
         """Every credential in it, as it came and as it reads."""
         value = self.authorization.partition(" ")[2]
         readable = [base64.b64decode(value).decode()] if self.authorization.startswith("Basic ") else []
-        key = self.headers.get("x-gateway-key", "")
-        return [text for text in (self.authorization, value, *readable, key, self.body) if text]
+        keys = [self.headers.get(name, "") for name in ("x-gateway-key", "x-api-key")]
+        keys.append(unquote(self.path.partition("key=")[2]))
+        return [text for text in (self.authorization, value, *readable, *keys, self.body) if text]
 
 
 class Answer(NamedTuple):

@@ -62,7 +62,8 @@ class Report:
         return 0
 
     def _table(self, fault: Fault) -> Table:
-        title = f"The {fault.where} is broken, {'on the wire' if fault.trouble else 'in its answers'}"
+        answers = "" if fault.where in {"resolver", "account name", "headers file"} else ", in its answers"
+        title = f"The {fault.where} is broken{', on the wire' if fault.trouble else answers}"
         if title not in self._tables:
             table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", title_style="bold")
             headings = [client_kind.replace("-", "\n") for client_kind in self._client_kinds]

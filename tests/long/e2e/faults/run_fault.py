@@ -117,7 +117,7 @@ async def run_fault_in_time(fault: Fault, kind: ClientKind, wires: Wires) -> Fau
 async def run_fault(fault: Fault, kind: ClientKind, wires: Wires) -> FaultRun:
     """Break what ``fault`` says, call, mend it, and call again."""
     run = FaultRun()
-    async with _no_descriptor_left(run):
+    async with no_descriptor_left(run):
         settings = _settings(fault, kind, wires)
         async with kind.client(settings) as client:
             own, client.client.timeout = client.client.timeout, FAR  # Only for the fault itself, time is to run out.
@@ -204,7 +204,8 @@ def _busy(client: Caller) -> list[str]:
 
 
 @contextlib.asynccontextmanager
-async def _no_descriptor_left(run: FaultRun) -> AsyncGenerator[None]:
+async def no_descriptor_left(run: FaultRun) -> AsyncGenerator[None]:
+    """Count the descriptors that are open after the block, and were not before."""
     before = _descriptors()
     yield
     with contextlib.suppress(TimeoutError):

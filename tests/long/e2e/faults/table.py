@@ -9,7 +9,7 @@ from typing import Any, Literal
 from tests.long.e2e.client_kind import SOON
 from tests.long.e2e.faults.wire import Trouble
 
-Where = Literal["metadata endpoint", "token endpoint", "API"]
+Where = Literal["metadata endpoint", "token endpoint", "API", "resolver", "account name", "headers file"]
 
 MIB = 1024 * 1024
 REDIRECTS = [301, 302, 303, 307, 308]
