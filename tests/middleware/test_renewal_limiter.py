@@ -57,7 +57,7 @@ def test_three_renewals_may_be_unsuccessful_and_more_in_the_next_window(limiter:
 
 
 @pytest.mark.parametrize("proof", [{"evidence": PROOF}, {"succeeds_often": True, "evidence": PROOF - 0.1}])
-def test_the_reserve_takes_an_endpoint_that_answers_often_and_proof(limiter: RenewalLimiter, proof: dict[str, Any]) -> None:
+def test_the_reserve_takes_an_endpoint_that_succeeds_often_and_proof(limiter: RenewalLimiter, proof: dict[str, Any]) -> None:
     allowed(limiter, *map(known, range(1, 4)))
     assert allowed(limiter, known(4, **proof)) == [False]
     often = {"succeeds_often": True, "evidence": PROOF}
@@ -102,12 +102,12 @@ def test_with_proof_an_unknown_path_has_the_third_if_something_speaks_for_it(
     assert allowed(limiter, candidate._replace(evidence=PROOF)) == [True]
 
 
-def test_a_template_that_answers_often_has_the_third_with_less_evidence(limiter: RenewalLimiter) -> None:
+def test_a_template_that_succeeds_often_has_the_third_with_less_evidence(limiter: RenewalLimiter) -> None:
     allowed(limiter, unknown(1), unknown(2, evidence=PROOF))
-    likely = known(3, confidence=Confidence.LIKELY, answers_often=True, evidence=LIKELY_PROOF)
+    likely = known(3, confidence=Confidence.LIKELY, succeeds_often=True, evidence=LIKELY_PROOF)
     others: list[dict[str, Any]] = [
         {"evidence": LIKELY_PROOF - 0.1},
-        {"answers_often": False},
+        {"succeeds_often": False},
         {"confidence": Confidence.EXPLICIT},
         {"confidence": Confidence.DISTRUSTED},
     ]

@@ -143,7 +143,7 @@ class ChaosContext:
         self._settings = [ClientSettings(name=name, **values) for name in (["chaos", "chaos-beside"] if store else ["chaos"])]
         with using(self.clock):
             for settings in self._settings:
-                provider = build.plan(None, settings, httpx, accounts=self.accounts).pipeline.provider
+                provider = build.plan(None, settings, httpx, {}, accounts=self.accounts).pipeline.provider
                 for name in ACCOUNTS:  # They are made here to have this clock.
                     provider.of_account(name)
 
