@@ -45,10 +45,8 @@ def make_tls(certificate: Certificate) -> ServerTLS:
 BACKLOG = 4096
 """Connections that may wait to be accepted: tests open a thousand at once."""
 
-_GRACE = 0.5
-
-_ABORT_TIMEOUT = 5.0
-"""Seconds that the tasks of aborted connections may take to end."""
+_GRACE, _ABORT_TIMEOUT = 0.5, 5.0
+"""Seconds for responses to end at a stop, and for the tasks of aborted connections."""
 
 _KEEP_ALIVE = 75
 

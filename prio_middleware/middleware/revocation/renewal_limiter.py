@@ -165,15 +165,14 @@ def _origin_may_spend(candidate: Candidate, spent: list[Candidate]) -> bool:
 def _worth_a_try(candidate: Candidate, spent: list[Candidate]) -> bool:
     """Return True to renew for a path that never answered, or is distrusted.
 
-    The first refusal of a kind at an origin deserves a renewal. Later ones do if the evidence reaches
-    ``PROOF``, or the confidence is LIKELY or EXPLICIT.
+    The first refusal of a kind at an origin deserves a renewal. Later ones do if the evidence reaches ``PROOF``, or the
+    confidence is LIKELY or EXPLICIT. After ``UNKNOWN_LIMIT`` renewals, these need ``LIKELY_PROOF`` or ``PROOF`` too.
     """
     unknown = [one for one in spent if one.confidence is not Confidence.KNOWN]
     proven, strong = candidate.evidence >= PROOF, candidate.confidence in _STRONG
     if len(unknown) >= UNKNOWN_LIMIT:
-        if candidate.confidence is Confidence.LIKELY and candidate.answers_often and candidate.evidence >= LIKELY_PROOF:
-            return True
-        return proven and (strong or candidate.answers_often)
+        is_likely = candidate.confidence is Confidence.LIKELY and candidate.answers_often
+        return candidate.evidence >= (LIKELY_PROOF if is_likely else PROOF) and (strong or candidate.answers_often)
     tried = any((one.kind, one.origin) == (candidate.kind, candidate.origin) for one in unknown)
     return proven or strong or (candidate.confidence is Confidence.UNKNOWN and not tried)
 
