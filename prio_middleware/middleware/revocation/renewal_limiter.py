@@ -130,15 +130,13 @@ def _unknown_path_allows(candidate: Candidate, unhelpful: list[Candidate]) -> bo
     """Return True to renew for a path that never succeeded, or is distrusted.
 
     The first refusal of a kind at an origin deserves a renewal. Later ones do if the evidence reaches ``PROOF``, or the
-    confidence is LIKELY or EXPLICIT. If ``UNKNOWN_LIMIT`` is used up, only proof counts, at a likely, explicit or often
-    successful endpoint.
+    confidence is LIKELY or EXPLICIT. After ``UNKNOWN_LIMIT`` renewals, these need ``LIKELY_PROOF`` or ``PROOF`` too.
     """
     unknown = [other for other in unhelpful if other.confidence is not Confidence.KNOWN]
     proven, strong = candidate.evidence >= PROOF, candidate.confidence in {Confidence.LIKELY, Confidence.EXPLICIT}
     if len(unknown) >= UNKNOWN_LIMIT:
-        if candidate.confidence is Confidence.LIKELY and candidate.succeeds_often and candidate.evidence >= LIKELY_PROOF:
-            return True
-        return proven and (strong or candidate.succeeds_often)
+        is_likely = candidate.confidence is Confidence.LIKELY and candidate.succeeds_often
+        return candidate.evidence >= (LIKELY_PROOF if is_likely else PROOF) and (strong or candidate.succeeds_often)
     tried = any((other.kind, other.origin) == (candidate.kind, candidate.origin) for other in unknown)
     return proven or strong or (candidate.confidence is Confidence.UNKNOWN and not tried)
 
