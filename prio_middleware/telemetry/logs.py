@@ -64,7 +64,7 @@ _BY_CLASS: Final = {
 
 
 def error_type(error: BaseException | None) -> str:
-    """Return the ``error.type`` of an error, one of :data:`~.names.ERROR_TYPES`; None stands for a cancelled caller."""
+    """Return the ``error.type`` of an error, one of ``FAILURES``, or ``CANCELLED`` for None, a cancelled caller."""
     status = getattr(error, "status_code", None) or 0
     if error is None:
         return names.CANCELLED
@@ -94,7 +94,7 @@ logger = logging.getLogger("prio_middleware")
 def log(level: int, message: str, *values: object, context: Context | None = None, **fields: Any) -> None:
     """Log a line with ``fields``, each prefixed with ``prio_``, in ``context``, so that exporters know the span.
 
-    The field ``event`` is one of :data:`~.names.EVENTS`.
+    ``scripts/telemetry_reference.py`` lists the values of the field ``event``.
     """
     if not logger.isEnabledFor(level):
         return
@@ -218,7 +218,7 @@ class Reauthentication:
         from opentelemetry import trace
 
         self._span = self._telemetry.tracer().start_span(
-            names.REAUTHENTICATE.name,
+            names.REAUTHENTICATE,
             attributes={
                 names.CLIENT: self._client,
                 names.STATUS: self._status,

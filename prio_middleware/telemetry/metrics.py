@@ -115,7 +115,7 @@ BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.
 
 FROM_ZERO: Final[Mapping[Metric, frozenset[object]]] = {
     names.ACQUIRED: frozenset({"cached", "fetched", "cooling_down", "failed"}),
-    names.REQUEST_FAILURES: frozenset(names.FAILURES.keys() - {names.UNCHANGED_TOKEN, names.OTHER_ERROR}),
+    names.REQUEST_FAILURES: frozenset(set(names.FAILURES) - {names.UNCHANGED_TOKEN, names.OTHER_ERROR}),
     names.REAUTHENTICATED: frozenset({"succeeded", "rejected"}),
     names.RESPONSES: frozenset({200, 401, 403}),
     names.BLOCKED: frozenset(BLOCK_REASONS),

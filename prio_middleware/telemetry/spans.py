@@ -73,7 +73,7 @@ class FetchObserver:
         links = [trace.Link(facts.trigger.span)] if facts.trigger and facts.trigger.span.is_valid else []
         self._started = now()
         self._span = self._telemetry.tracer().start_span(
-            names.FETCH.name,
+            names.FETCH,
             parent,
             attributes={names.CLIENT: facts.client, names.FETCH_REASON: facts.reason, **_server(facts.url)},
             links=links,
@@ -223,7 +223,7 @@ class WaitObserver:
         from opentelemetry import trace
 
         span = self._telemetry.tracer().start_span(
-            names.WAIT.name,
+            names.WAIT,
             self._parent,
             attributes={names.CLIENT: self._client, **failed},
             links=[trace.Link(fetch)] if fetch else [],
