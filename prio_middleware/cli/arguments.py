@@ -38,14 +38,9 @@ def duration(seconds: float) -> str:
 
 P = ParamSpec("P")
 
-FAILED = 1
-"""Exit status: the command failed."""
-
-INVALID = 2
-"""Exit status: the command line or the settings are invalid, so nothing was tried."""
-
-BROKEN_PIPE = 141
-"""Exit status: the reader of the output closed the pipe. 128 + SIGPIPE, as in shells."""
+FAILED = 1  # Exit status: the command failed.
+INVALID = 2  # Exit status: the command line or the settings are invalid, so nothing was tried.
+BROKEN_PIPE = 141  # Exit status: the reader of the output closed the pipe. 128 + SIGPIPE, as in shells.
 
 
 def handle_errors(command: Callable[P, None]) -> Callable[P, None]:

@@ -85,14 +85,9 @@ def as_json(results: Iterable[StepResult]) -> list[dict[str, object]]:
     ]
 
 
-LATER = ("dns", "tcp", "tls", "clock", "token", "call")
-"""Names of the steps after the settings."""
-
-CALLS = {"prio": "/products"}
-"""Path of a call that needs a token, by preset. Its data is not read."""
-
-OPEN_CALLS = {"prio": "/system/ping"}
-"""Path of a call that needs no token, by preset."""
+LATER = ("dns", "tcp", "tls", "clock", "token", "call")  # Names of the steps after the settings.
+CALLS = {"prio": "/products"}  # Path of a call that needs a token, by preset. Its data is not read.
+OPEN_CALLS = {"prio": "/system/ping"}  # Path of a call that needs no token, by preset.
 
 
 @dataclass(frozen=True)

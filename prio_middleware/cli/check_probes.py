@@ -99,8 +99,7 @@ def run_within(step: Step, seconds: float) -> CheckFinding:
     )
 
 
-SHOWN = 3
-"""Maximum number of addresses in a summary."""
+SHOWN = 3  # Maximum number of addresses in a summary.
 
 
 class Hop(NamedTuple):

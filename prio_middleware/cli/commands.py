@@ -45,8 +45,7 @@ P = ParamSpec("P")
 PresetChoice = Literal["prio", "rfc6749"]
 EnvironmentChoice = Literal["production", "staging", "sandbox"]
 
-SECRET_FILE = "~/.config/prio/client_secret"
-"""Default file of the secret: outside the project, so outside version control."""
+SECRET_FILE = "~/.config/prio/client_secret"  # Default file of the secret: outside the project, so outside version control.
 
 
 def _examples(*lines: str) -> str:

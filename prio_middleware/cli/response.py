@@ -28,11 +28,8 @@ from .terminal import messages, output, visible, waiting, write
 if TYPE_CHECKING:
     from ..settings import ClientSettings
 
-READABLE_LIMIT = 64 * 1024 * 1024
-"""Maximum size in bytes of a body that is formatted, because it is held in memory."""
-
-COLOUR_LIMIT = 1024 * 1024
-"""Maximum length in characters of a document that is coloured, because that is slow."""
+READABLE_LIMIT = 64 * 1024 * 1024  # Maximum size in bytes of a body that is formatted, because it is held in memory.
+COLOUR_LIMIT = 1024 * 1024  # Maximum length in characters of a document that is coloured, because that is slow.
 
 _INDENT = "  "
 _OPENING, _CLOSING = frozenset("[{"), frozenset("]}")

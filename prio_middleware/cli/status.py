@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-PROCESSES = 64
-"""Number of processes whose last status is kept."""
+PROCESSES = 64  # Number of processes whose last status is kept.
 
 
 class RequestRates:
@@ -63,14 +62,9 @@ class RequestRates:
         }
 
 
-LIMIT = 4 * 1024 * 1024
-"""Maximum size of a response in bytes: a page with a thousand clients is smaller."""
-
-TIMEOUT = 5.0
-"""Seconds to wait for a response, or for its next part."""
-
-BIGGEST = 1e15
-"""Upper bound of numbers, which excludes infinity: no count and no time is larger."""
+LIMIT = 4 * 1024 * 1024  # Maximum size of a response in bytes: a page with a thousand clients is smaller.
+TIMEOUT = 5.0  # Seconds to wait for a response, or for its next part.
+BIGGEST = 1e15  # Upper bound of numbers, which excludes infinity: no count and no time is larger.
 
 _NOT_A_PAGE = (
     "Write the application's URL and the path where it mounts its status page, usually /status: "
@@ -179,8 +173,7 @@ def _is_bounded(value: Any) -> bool:
             return True
 
 
-Update = tuple[StatusReply, PrioError | None]
-"""The last status, and the reason if it could not be renewed."""
+Update = tuple[StatusReply, PrioError | None]  # The last status, and the reason if it could not be renewed.
 
 
 def updates(source: StatusSource, every: float, sleep: Callable[[float], object] = time.sleep) -> Iterator[Update]:

@@ -18,11 +18,8 @@ if TYPE_CHECKING:
     from ..telemetry.snapshot import FetchRecord
     from ..web.status.report import AccountStatus, Client, Level, Status, Store, Token
 
-BAR = 24
-"""Width of a bar in columns."""
-
-FETCHES = 3
-"""Number of fetches shown for each client."""
+BAR = 24  # Width of a bar in columns.
+FETCHES = 3  # Number of fetches shown for each client.
 
 NEARLY = 0.8
 

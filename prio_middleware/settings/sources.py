@@ -20,16 +20,12 @@ from .client import TOP_LEVEL_KEYS, check_structure
 from .files import FileText, is_pipe, os_reason, read_secret_file, read_text
 from .layers import CREDENTIALS, KeyPath, Layer, Table, variable
 
-SIZE_LIMIT = 1024 * 1024
-"""Maximum size of a settings file in bytes."""
+SIZE_LIMIT = 1024 * 1024  # Maximum size of a settings file in bytes.
 
-SOURCE_KEYS = ("config", "env_file", "secrets_dir")
-"""Arguments, and variables of the environment or of ``.env``, that name another source."""
+SOURCE_KEYS = ("config", "env_file", "secrets_dir")  # Arguments and variables that name another source.
 
 _PREFIX = "prio_"
-
-_SENT = (CREDENTIALS | {"token_headers"}) - {"client_id", "key_id"}
-"""Credentials that requests carry, and the files that contain them."""
+_SENT = (CREDENTIALS | {"token_headers"}) - {"client_id", "key_id"}  # Carried by requests, or the files of such credentials.
 
 # Variables that Kubernetes, or a Docker link, sets for a service whose name begins with prio-:
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables

@@ -61,8 +61,7 @@ def address_of(text: str) -> Address:
     return host, port
 
 
-SecretStoreUrl = Annotated[Secret, secret_of(store_url), MASKED]
-"""Redis URL, which may contain a password."""
+SecretStoreUrl = Annotated[Secret, secret_of(store_url), MASKED]  # Redis URL, which may contain a password.
 
 
 def _node(text: str) -> str:
@@ -70,8 +69,7 @@ def _node(text: str) -> str:
     return text
 
 
-Nodes = Annotated[tuple[Annotated[Text, AfterValidator(_node)], ...], LISTED]
-"""List of ``host:port``, or one string with commas or spaces between them."""
+Nodes = Annotated[tuple[Annotated[Text, AfterValidator(_node)], ...], LISTED]  # Each one is host:port.
 
 
 class TokenStore(SettingsTable):

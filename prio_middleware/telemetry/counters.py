@@ -14,8 +14,7 @@ from weakref import WeakSet, WeakValueDictionary
 from .._util.clock import Clock, now
 from .names import FAILURES
 
-MINUTE = 60
-"""Seconds for which an event counts."""
+MINUTE = 60  # Seconds for which an event counts.
 
 # An event at the end of its second still counts 60 s later, so one more bucket than seconds is needed.
 _BUCKETS = MINUTE + 1
@@ -98,15 +97,9 @@ REAUTHENTICATIONS: Final[tuple[str, ...]] = (
 )
 """Outcomes of a re-authentication. ``not_attempted``: the API answered 403 without an error code, which the rules ignore."""
 
-IGNORED_403_LOG_SECONDS: Final = 60.0
-"""Seconds after the log line about an ignored 403 during which no other is logged."""
-
-FETCHES_KEPT: Final = 20
-"""Number of the last fetches that each client keeps for status and snapshots."""
-
-NAMES_LIMIT: Final = 100
-"""Default number of clients that are counted by name. All others are counted together, as ``OTHER``."""
-
+IGNORED_403_LOG_SECONDS: Final = 60.0  # Seconds after the log line about an ignored 403 during which no other is logged.
+FETCHES_KEPT: Final = 20  # Number of the last fetches that each client keeps for status and snapshots.
+NAMES_LIMIT: Final = 100  # Default number of clients that are counted by name. All others are counted together, as ``OTHER``.
 OTHER: Final = "_other"
 
 
@@ -131,8 +124,7 @@ class FetchRecord:
     source: str
 
 
-_all_counters: WeakSet[ClientCounters] = WeakSet()
-"""All counters of this process, for the fork hook only."""
+_all_counters: WeakSet[ClientCounters] = WeakSet()  # All counters of this process, for the fork hook only.
 
 
 class ClientCounters:

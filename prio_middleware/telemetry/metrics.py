@@ -107,9 +107,7 @@ def version() -> str:
     return ""
 
 
-HELD_LIMIT: Final = 100
-"""Number of durations that are held until the next collection. Without a metric reader, nothing collects them."""
-
+HELD_LIMIT: Final = 100  # Durations that are held until the next collection. Without a metric reader, nothing collects them.
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0)
 """Histogram bounds in seconds: OpenTelemetry's advice for HTTP durations, and two bounds beyond the deadline of a fetch."""
 

@@ -16,11 +16,8 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from .._util.secret import Secret
 from .._util.secret_matcher import SecretMatcher
 
-SHORTEST = 8
-"""Length of the shortest secret to search for; shorter ones occur by chance."""
-
-PART = 16
-"""Number of consecutive characters of a secret that count as a leak."""
+SHORTEST = 8  # Length of the shortest secret to search for; shorter ones occur by chance.
+PART = 16  # Number of consecutive characters of a secret that count as a leak.
 
 
 def traces_of(secrets: Iterable[str]) -> SecretMatcher:
@@ -59,8 +56,7 @@ class LogRecorder(logging.Handler):
         return iter(list(self._kept))
 
 
-CAPTURES = ("capfd", "capsys", "capfdbinary", "capsysbinary")
-"""pytest's fixtures that capture output. A test can use only one of them."""
+CAPTURES = ("capfd", "capsys", "capfdbinary", "capsysbinary")  # pytest's fixtures, of which a test can use only one.
 
 
 class OutputRecorder:

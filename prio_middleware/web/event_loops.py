@@ -42,8 +42,8 @@ class LoopClients(NamedClients["httpx.AsyncClient"]):
                 await self._opened.popitem()[1].aclose()
 
 
+# Objects with open clients. They are kept alive, because trio warns of generators that the garbage collector ends.
 _in_use: set[AsyncClients] = set()
-"""Objects with open clients. They are kept alive, because trio warns of generators that the garbage collector ends."""
 
 
 class _Kept(NamedTuple):

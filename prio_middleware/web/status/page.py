@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 METHODS = ("GET", "HEAD")
 
-DATA = "/status.json"
-"""Path of the same data for programs, below the page."""
+DATA = "/status.json"  # Path of the same data for programs, below the page.
 
 FILES: Mapping[str, tuple[str, str]] = {
     "/": ("page.html", "text/html; charset=utf-8"),
