@@ -98,22 +98,14 @@ _PUBLIC = "every user of this machine can read the command line."
 
 
 def read_method(method: str) -> str:
-    """Return the HTTP method in upper case.
-
-    Raises:
-        ConfigurationError: it is not an HTTP method (RFC 9110 §9.1).
-    """
+    """Return the HTTP method in upper case. Raise ConfigurationError if it is not one (RFC 9110 §9.1)."""
     if not _NAME.fullmatch(method):
         raise ConfigurationError("This is not an HTTP method.", remedy="Write GET, POST, PUT, PATCH or DELETE.")
     return method.upper()
 
 
 def read_target(target: str) -> str:
-    """Return the path or URL to call.
-
-    Raises:
-        ConfigurationError: it contains a user name, or a parameter whose name is that of a credential.
-    """
+    """Return the path or URL to call. Raise ConfigurationError if it has a user name, or a parameter named as a credential."""
     query = target.partition("#")[0].partition("?")[2]
     names = [name for name, _ in parse_qsl(query, keep_blank_values=True)]
     credential = next(filter(_CREDENTIAL_PARAMETER.fullmatch, names), None)
@@ -127,11 +119,7 @@ def read_target(target: str) -> str:
 
 
 def read_data(data: str | None) -> bytes | None:
-    """Return the body that ``--data`` names.
-
-    Raises:
-        ConfigurationError: it is neither ``@file`` nor ``-``, or the file cannot be read.
-    """
+    """Return the body that ``--data`` names. Raise ConfigurationError if it is neither ``-`` nor the ``@name`` of a file."""
     if data is None:
         return None
     if data == "-":
@@ -144,8 +132,7 @@ def read_data(data: str | None) -> bytes | None:
 def read_headers(arguments: Iterable[str]) -> list[tuple[str, str]]:
     """Return the headers in the arguments of ``--header``, and in files that they name.
 
-    Raises:
-        ConfigurationError: an argument is not a header, a credential stands outside a file, or a file cannot be read.
+    Raise ConfigurationError if an argument is not a header, a credential stands outside a file, or a file cannot be read.
     """
     headers: list[tuple[str, str]] = []
     for text in arguments:
@@ -211,11 +198,7 @@ AskSecret = Annotated[bool, typer.Option("--ask-secret", help="Ask for the clien
 
 
 def load(name: str | None, *, ask_secret: bool = False) -> Settings:
-    """Return the settings. With ``ask_secret``, prompt for the secret of the client ``name``.
-
-    Raises:
-        ConfigurationError: the settings are incomplete or invalid.
-    """
+    """Return the settings. With ``ask_secret``, prompt for the secret of the client ``name``."""
     from .._util.secret import Secret
     from ..settings import Settings
 
@@ -226,12 +209,7 @@ def load(name: str | None, *, ask_secret: bool = False) -> Settings:
 
 
 def _ask_for_secret() -> str:
-    """Read the client's secret from the terminal without showing it.
-
-    Raises:
-        ConfigurationError: there is no terminal.
-        KeyboardInterrupt: Ctrl-C, or the end of the input.
-    """
+    """Read the client's secret from the terminal without showing it. Raise ConfigurationError if there is no terminal."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", getpass.GetPassWarning)  # Otherwise getpass would go on, and show the input.
         try:

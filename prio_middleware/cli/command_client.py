@@ -16,16 +16,10 @@ if TYPE_CHECKING:
 
 
 class CommandClient:
-    """Clients for the servers of one configured client, with its TLS, timeouts and proxies.
+    """Clients for the servers of one configured client, with its TLS, timeouts and proxies (``routes``).
 
-    Attributes:
-        library: ``httpx`` or ``httpx2``.
-        plain: a client of that library whose requests carry no token.
-        client: the configured client.
-        routes: the proxies and transports of both.
-
-    Raises:
-        ConfigurationError: the settings cannot be used: a certificate or a package is missing, or a key does not match.
+    ``client`` is the configured one. ``plain`` is one of the same ``library`` whose requests carry no token. Raise
+    ConfigurationError if the settings cannot be used: a certificate or a package is missing, or a key does not match.
     """
 
     def __init__(self, settings: ClientSettings) -> None:
@@ -41,11 +35,7 @@ class CommandClient:
         self.plain: Any = self.library.Client(**transports, timeout=options["timeout"], trust_env=settings.trust_env)
 
     def authenticate(self) -> AccessToken:
-        """Return the client's token, cached or from the token endpoint.
-
-        Raises:
-            TokenError: there is no token.
-        """
+        """Return the client's token, cached or from the token endpoint, or raise TokenError."""
         token: AccessToken = self._transport.authenticate()
         return token
 

@@ -13,16 +13,7 @@ import typer
 
 from .._util.clock import now
 from ..errors import ConfigurationError
-from .arguments import (
-    FAILED,
-    AskSecret,
-    ClientOption,
-    ClientsOption,
-    HeaderOption,
-    JsonOption,
-    handle_errors,
-    load,
-)
+from .arguments import FAILED, AskSecret, ClientOption, ClientsOption, HeaderOption, JsonOption, handle_errors, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -352,10 +343,7 @@ def _show_once(source: StatusSource, *, as_json: bool) -> None:
 
 
 @command(app, "prio demo", "prio demo --quick")
-def demo(
-    *,
-    quick: Annotated[bool, typer.Option("--quick", help="Make a few calls instead of thousands.")] = False,
-) -> None:
+def demo(*, quick: Annotated[bool, typer.Option("--quick", help="Make a few calls instead of thousands.")] = False) -> None:
     """Show how clients handle expired, revoked and rejected tokens, in half a minute."""
     from ..demo.__main__ import main
 

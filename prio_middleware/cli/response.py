@@ -55,10 +55,7 @@ def write_raw(response: Any) -> bytes:
 def write_readable(response: Any, *, limit: int = READABLE_LIMIT, secrets: Iterable[Secret] = ()) -> bytes:
     """Write a streamed body for people: JSON indented and coloured, other text unchanged. Return its beginning.
 
-    A media type that repeats one of ``secrets`` is withheld.
-
-    Raises:
-        PrioError: the body is longer than ``limit`` bytes.
+    A media type that repeats one of ``secrets`` is withheld. Raise PrioError if the body is longer than ``limit`` bytes.
     """
     with waiting("reading the response"):
         body = read_limited(response.iter_bytes(), limit)
@@ -125,11 +122,7 @@ _MESSAGES = ("error_message", "error_description", "detail", "title")
 class ApiMessage:
     """Status and error message of a response, limited to what is safe to print.
 
-    Attributes:
-        error_reference: reference for the API's support.
-        retry_after: seconds until the next attempt.
-        location: target of a redirect.
-        reason: why a response that rejects the token was returned without a retry.
+    ``retry_after`` is in seconds. ``reason`` tells why a response that rejects the token was returned without a retry.
     """
 
     status_code: int

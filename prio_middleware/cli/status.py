@@ -86,11 +86,8 @@ class StatusReply(NamedTuple):
 class StatusSource:
     """Status page of a running application, read with ``headers``, such as credentials of a login.
 
-    With ``client``, only the client of that name is read. A response has at most ``limit`` bytes.
-
-    Raises:
-        ConfigurationError: the URL is not that of a page, or a proxy of the environment cannot be used.
-        InsecureTransportError: headers would be sent without TLS.
+    With ``client``, only the client of that name is read. A response has at most ``limit`` bytes. Raise PrioError if the URL
+    is not that of a page, a proxy of the environment cannot be used, or headers would be sent without TLS.
     """
 
     def __init__(
@@ -177,11 +174,7 @@ Update = tuple[StatusReply, PrioError | None]  # The last status, and the reason
 
 
 def updates(source: StatusSource, every: float, sleep: Callable[[float], object] = time.sleep) -> Iterator[Update]:
-    """Yield an update every ``every`` seconds.
-
-    Raises:
-        PrioError: the first request failed.
-    """
+    """Yield an update every ``every`` seconds. Raise PrioError if the first request failed."""
     last = source.fetch()
     if isinstance(last, PrioError):
         raise last
