@@ -63,11 +63,7 @@ class Secret:
 
 
 class Unpicklable:
-    """Base of objects that hold plain credentials.
-
-    Raises:
-        TypeError: on pickling.
-    """
+    """Base of objects that hold plain credentials. Pickling them raises TypeError."""
 
     __slots__ = ()
 

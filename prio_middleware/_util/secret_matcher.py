@@ -16,11 +16,9 @@ HASHES = ("md5", "sha1", "sha256", "sha512", "blake2b")
 
 
 class SecretMatcher:
-    """Matcher for any number of texts. Its repr shows no secret.
+    """Matcher for any number of texts. Its repr shows no secret. Empty secrets never match.
 
-    Args:
-        secrets: the secrets. Empty ones never match.
-        run: consecutive characters of a secret, or of a form of it, that are a match. A shorter form must match as a whole.
+    A match is ``run`` consecutive characters of a secret, or of a form of it. A shorter form must match as a whole.
     """
 
     __slots__ = ("_parts", "_run", "_whole")

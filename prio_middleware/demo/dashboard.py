@@ -56,8 +56,7 @@ def running(
 ) -> Generator[tuple[str, Sandbox]]:
     """Run a sandbox, by default a new process, simulated users and the status page. Yield the page's URL and the sandbox.
 
-    Raises:
-        ConfigurationError: the port is taken.
+    Raise ConfigurationError if the port is taken.
     """
     from ..sandbox.listener import Listener
 

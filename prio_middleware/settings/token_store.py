@@ -46,11 +46,7 @@ def store_url(text: str) -> str:
 
 
 def address_of(text: str) -> Address:
-    """Return host and port of ``host:port`` or ``[::1]:port``.
-
-    Raises:
-        ValueError: the text has another form.
-    """
+    """Return host and port of ``host:port`` or ``[::1]:port``. Raise ValueError for a text of another form."""
     try:
         parts = urlsplit(f"//{text}")
         host, port = parts.hostname, parts.port

@@ -25,7 +25,6 @@ class RollingMinute:
 
     Adding takes no lock, because a fork could copy it locked. The global interpreter lock keeps other threads out between
     reading the clock and the last step.
-
     """
 
     def __init__(self, clock: Clock = now) -> None:
@@ -133,20 +132,13 @@ class ClientCounters:
     Adding to an existing dictionary entry needs no lock: the global interpreter lock keeps other threads out. A forked child
     starts from zero: at the fork, or if the fork ran no hooks of Python, at the first :meth:`check_fork`.
 
-    Attributes:
-        acquisitions: calls by :data:`ACQUISITIONS`.
+    Attributes, besides those of :class:`~.snapshot.ClientSnapshot`:
         answered: responses by standard status below 400. The hot path knows no others.
         other_responses: all other responses, by status.
-        blocked: requests that were blocked before they were sent, by :data:`BLOCK_REASONS`.
-        reauthentications: by :data:`REAUTHENTICATIONS`.
         call_errors: calls without a response, by error type.
         failed_requests: failed token requests, by error type. Each attempt of a fetch counts.
         names_limit: number of clients that a meter provider reports by name.
         evictions: tokens that were dropped because the token cache was full.
-        waiting: calls that wait for another call's fetch now.
-        client_errors: 4xx responses within the last minute, the token endpoint's included.
-        client_error_limit: 4xx responses that the server allows in a minute; None if unknown.
-        fetches: the last fetches, newest first.
         retired: True after the registry dropped these counters: no meter provider reports them.
     """
 

@@ -36,9 +36,7 @@ class ClientSnapshot:
         fetches: the last 20 fetches, newest first.
         client_errors: 4xx responses within the last minute, the token endpoint's included.
         client_error_limit: 4xx responses that the server allows in a minute; None if unknown.
-        lifetime: seconds from the request for the current token to its expiry; None without a token.
-        expires_in: seconds until the token expires, not positive once it has; None without a token.
-        cooldown_seconds: seconds until the next fetch is allowed after a failure; None if it is allowed now.
+        lifetime, expires_in, cooldown_seconds: in seconds; see :class:`TokenReport`.
     """
 
     client: str

@@ -22,19 +22,13 @@ if TYPE_CHECKING:
 
 
 class FetchContext(NamedTuple):
-    """Facts known at the start of a fetch.
-
-    Attributes:
-        url: URL of the token endpoint, or of the issuer.
-        reason: initial, expiring, rejected or forced.
-        trigger: call that started the fetch in the background; None if a call waits for it.
-    """
+    """Facts known at the start of a fetch."""
 
     counters: ClientCounters
     client: str
-    url: str
-    reason: str
-    trigger: Trigger | None = None
+    url: str  # Of the token endpoint, or of the issuer.
+    reason: str  # initial, expiring, rejected or forced
+    trigger: Trigger | None = None  # The call that started the fetch in the background; None if a call waits for it.
 
 
 class FetchResult(NamedTuple):
@@ -46,15 +40,10 @@ class FetchResult(NamedTuple):
 
 
 class ProviderState(NamedTuple):
-    """Facts known at the end of a fetch.
+    """Facts known at the end of a fetch."""
 
-    Attributes:
-        url: URL of the token endpoint, after discovery.
-        cooldown_seconds: seconds until the next fetch is allowed.
-    """
-
-    url: str
-    cooldown_seconds: float | None = None
+    url: str  # Of the token endpoint, after discovery.
+    cooldown_seconds: float | None = None  # Until the next fetch is allowed.
 
 
 class FetchObserver:

@@ -11,7 +11,7 @@ from anyio.lowlevel import current_token
 
 from ..settings import Settings
 from ..transports.routes import transport_of
-from .clients import Account, NamedClients, listen, open_async_client
+from .clients import Account, NamedClients, listen, open_client
 
 if TYPE_CHECKING:
     import httpx
@@ -28,7 +28,7 @@ class LoopClients(NamedClients["httpx.AsyncClient"]):
         client = self._opened.get(name)
         if client is None:
             listen(self.settings.client(name))
-            client = self._opened.setdefault(name, open_async_client(self.settings, name, self._account))
+            client = self._opened.setdefault(name, open_client(self.settings, name, self._account, "async_client"))
         return client
 
     async def start_fetch(self, name: str) -> None:

@@ -30,19 +30,12 @@ Level = Literal["good", "idle", "warn", "bad"]
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """The process that serves the page.
-
-    Attributes:
-        pid: process id on its host.
-        host: name of the host.
-        started_at: start of the process or its fork, in seconds since the epoch. Counts begin there.
-        version: version of this library.
-    """
+    """The process that serves the page."""
 
     pid: int
     host: str
-    started_at: float
-    version: str
+    started_at: float  # Start of the process or its fork, in seconds since the epoch. Counts begin there.
+    version: str  # Of this library.
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +91,7 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One client of this process. Counts are totals since the process started.
-
-    See :class:`ClientSnapshot` for the counts.
-
-    Attributes:
-        store: shared token store; None if tokens are not shared.
-        accounts: accounts of its resolver that are in use, the worst first; at most ``ACCOUNTS_SHOWN``.
-    """
+    """One client of this process. :class:`ClientSnapshot` describes the counts, which are totals since the process started."""
 
     name: str
     condition: Condition
@@ -117,8 +103,8 @@ class Client:
     blocked: Mapping[str, int] = field(default_factory=dict)
     client_errors: ClientErrors = field(default_factory=ClientErrors)
     fetches: tuple[FetchRecord, ...] = ()
-    store: Store | None = None
-    accounts: tuple[AccountStatus, ...] = ()
+    store: Store | None = None  # None if tokens are not shared.
+    accounts: tuple[AccountStatus, ...] = ()  # Of its resolver, in use, the worst first; at most ACCOUNTS_SHOWN.
 
 
 @dataclass(frozen=True, slots=True)
