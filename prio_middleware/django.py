@@ -75,11 +75,6 @@ class PrioClients(NamedClients[ClientT]):
         self._async = AsyncClients(settings, account)
 
     def __getitem__(self, name: str) -> ClientT:
-        """Return the client called ``name``.
-
-        Raises:
-            ConfigurationError: there is no client of that name.
-        """
         try:
             asyncio.get_running_loop()
         except RuntimeError:

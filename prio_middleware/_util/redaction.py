@@ -119,11 +119,8 @@ def _runs_around(text: str, starts: Iterable[int]) -> Iterator[str]:
 class _Index(Unpicklable):
     """Index of the forms of a secret. Its ``repr`` shows none.
 
-    Attributes:
-        values: the shortest forms, which are compared with whole values.
-        short: forms that are found as a whole, anywhere in a text.
-        long: the other ones, as one text.
-        grams: parts of ``long``, one at every ``_STRIDE`` places.
+    The shortest forms are compared with whole ``values``; ``short`` ones are found as a whole, anywhere in a text; ``long`` is
+    the text of the others, and ``grams`` are parts of it, one at every ``_STRIDE`` places.
     """
 
     __slots__ = ("grams", "long", "short", "values")

@@ -76,13 +76,11 @@ def fill(client: ClientSettings, values: Mapping[str, Any], own: Mapping[str, An
     except ValidationError as error:
         return [*problems, *read_problems(error, KEYS)]
     if client.client_secret and len(client.client_secret.reveal()) < SHORTEST_SEARCHED:
-        log(
-            logging.WARNING,
-            "The %s of the client %r has fewer than %d characters: too few to mask it in texts from servers. Get a longer one.",
-            *("client_secret_file" if client.client_secret_file else "client_secret", client.name, SHORTEST_SEARCHED),
-            event="short_secret",
-            client=client.name,
+        key = "client_secret_file" if client.client_secret_file else "client_secret"
+        message = (
+            "The %s of the client %r has fewer than %d characters: too few to mask it in texts from servers. Get a longer one."
         )
+        log(logging.WARNING, message, key, client.name, SHORTEST_SEARCHED, event="short_secret", client=client.name)
     return problems or list(check(client, values if own is None else own, client.name))
 
 

@@ -45,18 +45,16 @@ def _attribute_docstrings(model: type[Any]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for base in reversed(model.__mro__):
-        for field, text in pairwise(_body(base)) if issubclass(base, SettingsTable) else ():
+        if not issubclass(base, SettingsTable):
+            continue
+        [definition] = ast.parse(inspect.getsource(base)).body
+        for field, text in pairwise(getattr(definition, "body", ())):
             match field, text:
                 case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str() as docstring)):
                     found[name] = inspect.cleandoc(docstring)
                 case _:  # Another statement of the class.
                     pass
     return found
-
-
-def _body(model: type[Any]) -> list[ast.stmt]:
-    [definition] = ast.parse(inspect.getsource(model)).body
-    return definition.body if isinstance(definition, ast.ClassDef) else []
 
 
 def json_schema() -> dict[str, Any]:

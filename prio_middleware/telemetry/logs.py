@@ -177,7 +177,7 @@ def count_blocked_request(error: PrioError, counters: ClientCounters, client: st
     if reason is None:
         return
     counters.count_blocked(reason)
-    fields: dict[str, Any] = {"event": "blocked", "client": client, "reason": reason}
+    fields = {"event": "blocked", "client": client, "reason": reason}
     if reason == "cooling_down":  # The cool-down was logged at its beginning.
         log(logging.DEBUG, "Client %r blocked a request. %s", client, error, **fields)
     else:
@@ -217,11 +217,7 @@ class Reauthentication:
 
         self._span = self._telemetry.tracer().start_span(
             names.REAUTHENTICATE,
-            attributes={
-                names.CLIENT: self._client,
-                names.STATUS: self._status,
-                names.REAUTHENTICATION_REASON: self._reason,
-            },
+            attributes={names.CLIENT: self._client, names.STATUS: self._status, names.REAUTHENTICATION_REASON: self._reason},
         )
         self._context = trace.set_span_in_context(self._span)
         self._attached = attached(self._context)
@@ -239,13 +235,8 @@ class Reauthentication:
     def _log(self) -> None:
         message = "The API rejected the token of client %r (%s). Re-authentication: %s."
         values = (self._client, self._reason, self.outcome)
-        fields = {
-            "event": "reauthentication",
-            "client": self._client,
-            "status": self._status,
-            "reason": self._reason,
-            "outcome": self.outcome,
-        }
+        fields: dict[str, Any] = {"event": "reauthentication", "client": self._client, "status": self._status}
+        fields |= {"reason": self._reason, "outcome": self.outcome}
         if self.outcome == "succeeded":
             log(logging.INFO, message, *values, context=self._context, **fields)
         else:

@@ -61,11 +61,7 @@ class Metric(NamedTuple):
 
 
 FETCH_DURATION: Final = Metric(
-    "prio_middleware.token.fetch.duration",
-    "histogram",
-    "s",
-    "Duration of token fetches.",
-    (ERROR_TYPE,),
+    "prio_middleware.token.fetch.duration", "histogram", "s", "Duration of token fetches.", (ERROR_TYPE,)
 )
 FETCHES: Final = Metric(
     "prio_middleware.token.fetches",
@@ -89,11 +85,7 @@ WITHOUT_TOKEN: Final = Metric(
     (CLIENT,),
 )
 WAIT_DURATION: Final = Metric(
-    "prio_middleware.token.wait.duration",
-    "histogram",
-    "s",
-    "Time that calls waited for another call's fetch.",
-    (ERROR_TYPE,),
+    "prio_middleware.token.wait.duration", "histogram", "s", "Time that calls waited for another call's fetch.", (ERROR_TYPE,)
 )
 ACQUIRED: Final = Metric(
     "prio_middleware.token.acquisitions",
