@@ -169,10 +169,11 @@ def show(
 @command(config, "prio config schema > prio.schema.json")
 def schema() -> None:
     """Print the JSON Schema of prio.toml, with which editors complete and check the file."""
-    from ..settings.schema import schema_text
+    from importlib.resources import files
+
     from .terminal import write
 
-    write(schema_text())
+    write((files("prio_middleware.settings") / "schema.json").read_text(encoding="utf-8"))
 
 
 app.add_typer(config, name="config")

@@ -1,6 +1,6 @@
 """JSON Schema of ``prio.toml``, with which editors complete and check the file.
 
-``python -m prio_middleware.settings.schema`` prints it. ``schema.json`` beside this file contains it.
+``python -m scripts.settings_schema`` prints it. ``prio_middleware/settings/schema.json`` contains it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from .document import Document
-from .values import SettingsTable
+from prio_middleware.settings.document import Document
+from prio_middleware.settings.values import SettingsTable
 
 
 class _Plain(GenerateJsonSchema):
