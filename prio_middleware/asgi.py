@@ -49,7 +49,6 @@ class PrioMiddleware:
     The reason is logged, not sent.
 
     Args:
-        app: the application.
         settings: settings of the clients; default: from the environment and the files.
         warm_up: fetch a token for every client at startup, which fails if the token endpoint answers with an error. An
             unreachable token endpoint is logged, and the application starts.

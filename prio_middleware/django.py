@@ -60,7 +60,6 @@ class PrioClients(NamedClients[ClientT]):
     they are clients of httpx2.
 
     Args:
-        settings: settings of the clients.
         warm_up: fetch a token for every client now.
         account: returns the account of a call that names none.
 

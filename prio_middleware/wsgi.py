@@ -48,7 +48,6 @@ class PrioMiddleware:
     is 503 with ``Retry-After``; for an :class:`UnknownAccountError`, 404. The reason is logged, not sent.
 
     Args:
-        app: the application.
         settings: settings of the clients; default: from the environment and the files.
         warm_up: fetch a token for every client now. An unreachable token endpoint is logged.
         retry_after: seconds of ``Retry-After`` of a 503 if the failure does not give them.
