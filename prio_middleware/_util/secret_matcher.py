@@ -1,7 +1,4 @@
-"""Search for secrets in texts: plain, encoded, hashed, or in part.
-
-Errors and tests use the same table of forms.
-"""
+"""Search for secrets in texts: plain, encoded, hashed, or in part. Errors and tests use the same table of forms."""
 
 from __future__ import annotations
 

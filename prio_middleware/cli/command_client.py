@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
 from ..build import client_options
 from ..transports.routes import Routes, find_routes, transport_of
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..settings import ClientSettings
 
 
-class CommandClient:
+class CommandClient(AbstractContextManager["CommandClient"]):
     """Clients for the servers of one configured client, with its TLS, timeouts and proxies (``routes``).
 
     ``client`` is the configured one. ``plain`` is one of the same ``library`` whose requests carry no token. Raise
@@ -45,9 +45,6 @@ class CommandClient:
         given = (self._settings.client_secret, self._settings.private_key)
         return (*(secret for secret in given if secret), *getattr(self._transport.pipeline.provider, "recent_secrets", ()))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.client.close()
         self.plain.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
@@ -27,9 +28,6 @@ from .status_report import LEVELS, StatusReport, moment
 from .terminal import visible, write
 
 if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
-
     from rich.console import Console
 
 PROCESSES = 64  # Number of processes whose last status is kept.
@@ -83,7 +81,7 @@ class StatusReply(NamedTuple):
     document: dict[str, Any]
 
 
-class StatusSource:
+class StatusSource(AbstractContextManager["StatusSource"]):
     """Status page of a running application, read with ``headers``, such as credentials of a login.
 
     With ``client``, only the client of that name is read. A response has at most ``limit`` bytes. Raise PrioError if the URL
@@ -107,10 +105,7 @@ class StatusSource:
             **routes.wrapped(lambda transport: transport), headers=[("Accept-Encoding", "identity"), *own], timeout=TIMEOUT
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._client.close()
 
     def fetch(self) -> StatusReply | PrioError:

@@ -177,7 +177,7 @@ def count_blocked_request(error: PrioError, counters: ClientCounters, client: st
     if reason is None:
         return
     counters.count_blocked(reason)
-    fields = {"event": "blocked", "client": client, "reason": reason}
+    fields: dict[str, Any] = {"event": "blocked", "client": client, "reason": reason}
     if reason == "cooling_down":  # The cool-down was logged at its beginning.
         log(logging.DEBUG, "Client %r blocked a request. %s", client, error, **fields)
     else:

@@ -52,14 +52,9 @@ class _Kept(NamedTuple):
 
 
 class AsyncClients:
-    """Async clients of each event loop. They are closed by :meth:`aclose`, or when their loop ends.
+    """Async clients of each event loop, with the arguments of :class:`Clients`.
 
-    Args:
-        settings: settings of the clients; from the environment and the files if left out.
-        account: returns the account of a call that names none.
-
-    Raises:
-        ConfigurationError: the settings are wrong.
+    They are closed by :meth:`aclose`, or when their loop ends.
     """
 
     def __init__(self, settings: Settings | None = None, account: Account | None = None) -> None:
