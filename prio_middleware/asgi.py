@@ -79,7 +79,6 @@ class PrioMiddleware:
         self._lifespan_state: dict[str, Any] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection, or the lifespan."""
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
         elif scope["type"] in {"http", "websocket"}:
@@ -182,7 +181,6 @@ class ReadyApp:
         self._names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
         await Response(*answer(await aprobe(clients_of(scope), *self._names)).to(scope["method"]))(scope, receive, send)
 
 
@@ -204,7 +202,6 @@ class StatusPage:
         self._hosts = tuple(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; refuse a websocket."""
         if scope["type"] == "websocket":
             await WebSocketClose()(scope, receive, send)
         elif scope["type"] == "http":

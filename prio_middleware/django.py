@@ -184,7 +184,6 @@ class PrioConfig(AppConfig):
     label = "prio_middleware"
 
     def ready(self) -> None:
-        """Register the check."""
         checks.register(_check)
 
 

@@ -74,7 +74,6 @@ class PrioMiddleware:
         self._retry_after = retry_after
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Serve one request."""
         environ[CLIENTS] = self.clients
         if DEFAULT in self.clients:
             environ[CLIENT] = self.clients[DEFAULT]
@@ -174,7 +173,6 @@ class WSGIReadyApp:
         self._names = names
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request."""
         response = answer(probe(_clients_of(environ), *self._names))
         return _send(response.to(environ["REQUEST_METHOD"]), start_response)
 
@@ -198,7 +196,6 @@ class WSGIStatusPage:
         self._hosts = tuple(hosts)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request."""
         settings = self._settings or _clients_of(environ).settings
         path, mount = environ.get("PATH_INFO", ""), environ.get("SCRIPT_NAME", "")
         addressed = Addressed(environ.get("HTTP_HOST"), environ.get("REMOTE_ADDR"), self._hosts)

@@ -33,7 +33,6 @@ class RollingMinute:
         self._counts = [0] * _BUCKETS
 
     def add(self, events: int = 1) -> None:
-        """Count ``events`` now."""
         second = int(self._clock())
         slot = second % _BUCKETS
         if self._seconds[slot] != second:
@@ -59,7 +58,6 @@ class RollingMinute:
         return wait
 
     def clear(self) -> None:
-        """Set the count to 0."""
         self._seconds[:] = [-_BUCKETS] * _BUCKETS
 
     def _recent(self, moment: float) -> list[tuple[int, int]]:
@@ -196,12 +194,10 @@ class ClientCounters:
         self.blocked[reason] = self.blocked.get(reason, 0) + 1
 
     def count_fetch(self, duration: float, reason: str, outcome: str, attempts: int, source: str) -> None:
-        """Record a fetch that has just ended."""
         self.fetches_by_reason[reason] = self.fetches_by_reason.get(reason, 0) + 1
         self.fetches.appendleft(FetchRecord(time.time(), duration, reason, outcome, attempts, source))
 
     def responses(self) -> dict[int, int]:
-        """Return all responses, by status."""
         return self.answered | self.other_responses
 
     def check_fork(self) -> None:
@@ -245,7 +241,6 @@ class MetricsRegistry:
         return self._clients.get(name) or self._clients.setdefault(name, ClientCounters(name, self.limit))
 
     def clients(self) -> list[ClientCounters]:
-        """Return the counters of all clients."""
         return list(self._clients.values())
 
     def clear(self) -> None:

@@ -53,7 +53,6 @@ class Telemetry:
         return self.tracer_provider is not None or not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
     def tracer(self) -> Tracer:
-        """Return the tracer of this library."""
         from opentelemetry import trace
 
         return trace.get_tracer(names.SCOPE, version(), self.tracer_provider, names.SCHEMA_URL)

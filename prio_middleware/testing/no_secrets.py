@@ -34,7 +34,6 @@ class LogRecorder(logging.Handler):
         self._kept: list[tuple[str, str]] = []
 
     def start(self) -> None:
-        """Start recording."""
         root = logging.getLogger()
         self._level = root.level
         root.setLevel(logging.DEBUG)
@@ -87,7 +86,6 @@ class SpanCollector(SpanProcessor):
         self._spans: list[ReadableSpan] = []
 
     def start(self) -> None:
-        """Start recording."""
         self._recording = True
 
     def stop(self) -> None:
@@ -96,7 +94,6 @@ class SpanCollector(SpanProcessor):
         self._spans.clear()
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Keep ``span``."""
         if self._recording:
             self._spans.append(span)
 
