@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..._util.redaction import safe_url
@@ -15,7 +15,7 @@ from ...build import pipeline_for
 from ...errors import UnknownAccountError
 from ...oauth.provider import ClientCredentialsProvider
 from ...telemetry.metrics import version
-from ...telemetry.providers import ReportsStore
+from ...telemetry.providers import ReportsStore, StoreReport
 from ...telemetry.snapshot import FetchRecord, snapshot
 from ..readiness import provider_readiness, readiness_of
 
@@ -77,19 +77,6 @@ class ClientErrors:
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
-    """Shared token store, with the counts of one client in this process. See :class:`StoreReport` for the attributes."""
-
-    kind: str
-    reachable: bool | None = None
-    hits: int = 0
-    published: int = 0
-    fallbacks: int = 0
-    failures: int = 0
-    last_failure: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Client:
     """One client of this process. :class:`ClientSnapshot` describes the counts, which are totals since the process started."""
 
@@ -103,7 +90,7 @@ class Client:
     blocked: Mapping[str, int] = field(default_factory=dict)
     client_errors: ClientErrors = field(default_factory=ClientErrors)
     fetches: tuple[FetchRecord, ...] = ()
-    store: Store | None = None  # None if tokens are not shared.
+    store: StoreReport | None = None  # None if tokens are not shared.
     accounts: tuple[AccountStatus, ...] = ()  # Of its resolver, in use, the worst first; at most ACCOUNTS_SHOWN.
 
 
@@ -123,7 +110,7 @@ class Status:
 BUDGET_WARNING = 0.8  # Share of the 4xx limit from which on the page warns.
 
 
-def condition(state: ClientReadiness, errors: ClientErrors, store: Store | None = None) -> Condition:
+def condition(state: ClientReadiness, errors: ClientErrors, store: StoreReport | None = None) -> Condition:
     """Return the worst condition that applies to a client."""
     if not state.ready and state.failure:
         seconds = state.cooldown_seconds
@@ -206,15 +193,13 @@ def account_states(provider: object, limit: int = ACCOUNTS_SHOWN) -> tuple[Accou
     return tuple(sorted(found, key=lambda each: (order.index(each.condition.level), each.name))[:limit])
 
 
-def shared_store(provider: object) -> Store | None:
+def shared_store(provider: object) -> StoreReport | None:
     """Return the shared store of a token provider. Return None if it shares no tokens, or does not report it."""
     report = provider.store_report() if isinstance(provider, ReportsStore) else None
-    if report is None or report.kind == "memory":
-        return None
-    return Store(**{part.name: getattr(report, part.name) for part in fields(Store)})
+    return None if report is None or report.kind == "memory" else report
 
 
-def client_status(name: str, state: ClientReadiness, seen: ClientSnapshot, store: Store | None = None) -> Client:
+def client_status(name: str, state: ClientReadiness, seen: ClientSnapshot, store: StoreReport | None = None) -> Client:
     """Return the status of one client."""
     errors = ClientErrors(seen.client_errors, seen.client_error_limit)
     return Client(
