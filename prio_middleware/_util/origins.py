@@ -13,7 +13,6 @@ from typing import Final, NamedTuple, Protocol
 from ..errors import ConfigurationError
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-
 _HTTP_SCHEMES: Final = {"ws": "http", "wss": "https"}
 _WEBSOCKET_SCHEMES: Final = {"http": "ws", "https": "wss"}
 

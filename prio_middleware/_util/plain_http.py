@@ -11,7 +11,6 @@ from .origins import parse_origin
 
 SECURE_SCHEMES: Final = frozenset({"https", "wss"})
 PLAIN_SCHEMES: Final = frozenset({"http", "ws"})
-
 _LOOPBACK_NETWORK = ipaddress.IPv4Network("127.0.0.0/8")
 _LOOPBACK_IPV6 = ipaddress.IPv6Address("::1")
 

@@ -19,9 +19,7 @@ SHORTEST_SEARCHED = 4  # Characters of the shortest secret, or form of one, that
 
 # A value in a text: in quotation marks, or after "=".
 _VALUE = re.compile(r"""(?<=(["'`]))(?P<quoted>[^"'`]+)(?=\1)|(?<==)(?P<assigned>[^=&;,\s"'`]+)""")
-
-# Consecutive characters of a secret that withhold a server's text. Shorter runs may be words: "secret", "client".
-_RUN = 8
+_RUN = 8  # Consecutive characters of a secret that withhold a server's text. Shorter runs may be words: "secret", "client".
 
 # The index holds a gram at every fourth place of a secret. Every run of eight characters contains one of them as a whole.
 _STRIDE = 4
@@ -29,9 +27,7 @@ _GRAM = _RUN - _STRIDE + 1
 
 # Runs of one text that are compared because they contain a gram of an index. A text with more of them is withheld.
 _COMPARED_LIMIT = 32
-
 SEARCHED_LIMIT = 36 * 1024  # Maximum characters of all secrets that are searched for. Beyond it, every text is withheld.
-
 WITHHELD = "(withheld: it repeats a credential)"
 
 

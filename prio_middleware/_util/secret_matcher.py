@@ -74,7 +74,6 @@ def _runs(text: str, length: int) -> Iterator[str]:
 
 
 _LONGEST_IN_BASIC = 4096
-
 _URLSAFE = {ord("+"): "-", ord("/"): "_"}
 
 _FORMS: Mapping[str, Callable[[str, bytes], Iterable[str]]] = {

@@ -184,7 +184,6 @@ def _client_option(default: str) -> Any:
 
 
 ClientOption = Annotated[str | None, _client_option("the client 'default'")]
-
 ClientsOption = Annotated[str | None, _client_option("every client")]
 
 HeaderOption = Annotated[
@@ -193,7 +192,6 @@ HeaderOption = Annotated[
 ]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-
 AskSecret = Annotated[bool, typer.Option("--ask-secret", help="Ask for the client's secret. It is neither shown nor stored.")]
 
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from ..settings.presets import BasicEncoding
 
 _STYLES = {CheckStatus.OK: "green", CheckStatus.WARN: "yellow", CheckStatus.FAIL: "bold red", CheckStatus.SKIP: "dim"}
-
 _MARGIN = 18
 _INDENT = 4
 

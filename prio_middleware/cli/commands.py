@@ -35,7 +35,6 @@ P = ParamSpec("P")
 
 PresetChoice = Literal["prio", "rfc6749"]
 EnvironmentChoice = Literal["production", "staging", "sandbox"]
-
 SECRET_FILE = "~/.config/prio/client_secret"  # Default file of the secret: outside the project, so outside version control.
 
 

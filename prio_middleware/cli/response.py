@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 READABLE_LIMIT = 64 * 1024 * 1024  # Maximum size in bytes of a body that is formatted, because it is held in memory.
 COLOUR_LIMIT = 1024 * 1024  # Maximum length in characters of a document that is coloured, because that is slow.
-
 _INDENT = "  "
 _OPENING, _CLOSING = frozenset("[{"), frozenset("]}")
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"{}\[\],:]+|[{}\[\],:]', re.DOTALL)

@@ -70,7 +70,6 @@ _NOT_A_PAGE = (
 )
 
 _LOGIN = "If the page needs a login, send its credentials: --header @FILE."
-
 _schema: TypeAdapter[Status] = TypeAdapter(Status)
 
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 BAR = 24  # Width of a bar in columns.
 FETCHES = 3  # Number of fetches shown for each client.
-
 NEARLY = 0.8
 
 LEVELS: Mapping[Level, tuple[str, str]] = {

@@ -15,7 +15,6 @@ from .._util.secret import Secret
 from ..telemetry.logs import log
 
 PIPE_DEADLINE = 10.0  # Seconds to wait for the content of a named pipe. Some password managers ask the user first.
-
 _NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)
 
 

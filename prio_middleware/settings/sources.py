@@ -21,9 +21,7 @@ from .files import FileText, is_pipe, os_reason, read_secret_file, read_text
 from .layers import CREDENTIALS, KeyPath, Layer, Table, variable
 
 SIZE_LIMIT = 1024 * 1024  # Maximum size of a settings file in bytes.
-
 SOURCE_KEYS = ("config", "env_file", "secrets_dir")  # Arguments and variables that name another source.
-
 _PREFIX = "prio_"
 _SENT = (CREDENTIALS | {"token_headers"}) - {"client_id", "key_id"}  # Carried by requests, or the files of such credentials.
 

@@ -15,9 +15,7 @@ from .._util.clock import Clock, now
 from .names import FAILURES
 
 MINUTE = 60  # Seconds for which an event counts.
-
-# An event at the end of its second still counts 60 s later, so one more bucket than seconds is needed.
-_BUCKETS = MINUTE + 1
+_BUCKETS = MINUTE + 1  # An event at the end of its second still counts 60 s later, so one more bucket than seconds is needed.
 
 
 class RollingMinute:

@@ -105,7 +105,6 @@ def log(level: int, message: str, *values: object, context: Context | None = Non
 
 REPEAT_SECONDS: Final = 60.0  # After a line of log_failure, the same failure of the client is only counted for so long.
 _FAILURES_LIMIT: Final = 1000
-
 _TOKEN_FAILURES: Final = frozenset({"token_fetch", "token_request_failed", "failure_cooldown", "unavailable"})
 
 

@@ -59,7 +59,6 @@ class Telemetry:
 
 
 GLOBAL = Telemetry()
-
 _in_use: ContextVar[Telemetry] = ContextVar("prio_middleware.telemetry", default=GLOBAL)
 
 
@@ -215,7 +214,6 @@ class _GlobalProvider:
 
 
 _global_provider = _GlobalProvider()
-
 _instruments: WeakKeyDictionary[Any, Instruments] = WeakKeyDictionary()
 
 _locks = [threading.Lock()]

@@ -25,7 +25,6 @@ class Answer(NamedTuple):
 
 UNAVAILABLE = (TokenError, BudgetExceededError)  # Not the application's fault, and temporary: no token, or no budget left.
 Unavailable = TokenError | BudgetExceededError
-
 RETRY_AFTER = 10.0  # Seconds of ``Retry-After`` if the failure does not give them.
 CLOSE_CODES = {503: 1013, 404: 1008}  # WebSocket close codes (IANA registry) by status: try again later, policy violation.
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
 METHODS = ("GET", "HEAD")
-
 DATA = "/status.json"  # Path of the same data for programs, below the page.
 
 FILES: Mapping[str, tuple[str, str]] = {
