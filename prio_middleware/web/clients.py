@@ -66,25 +66,25 @@ def library_module(settings: ClientSettings) -> ModuleType:
 
 
 def open_client(
-    every: Settings | ClientSettings,
+    settings: Settings | ClientSettings,
     name: str | None = None,
     account: Account | None = None,
     kind: Literal["client", "async_client"] = "client",
 ) -> Any:
-    """Return a new client. Accounts of the other clients of ``every`` can be named in its calls.
+    """Return a new client. Accounts of the other clients of ``settings`` can be named in its calls.
 
     Raise ConfigurationError if the settings cannot be used, or a package that they need is not installed.
     """
-    settings = every if isinstance(every, ClientSettings) else every.client(name)
+    own = settings if isinstance(settings, ClientSettings) else settings.client(name)
     # All users of the application share the client: a jar that refuses cookies keeps them apart.
-    options = {} if settings.keep_cookies else {"cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[]))}
+    options = {} if own.keep_cookies else {"cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[]))}
     try:
-        return getattr(library_module(settings), kind)(name, settings=every, account=account, **options)
+        return getattr(library_module(own), kind)(name, settings=settings, account=account, **options)
     except ImportError as error:  # httpx2, or a package for HTTP/2 or SOCKS proxies.
         missing = str(error)
     raise ConfigurationError(
         f"The client cannot be made: {missing.rstrip('.')}.",
-        client=settings.name,
+        client=own.name,
         remedy="Install the missing package, or change the setting that needs it (library, http2, proxy).",
     )
 
