@@ -48,7 +48,7 @@ def _attribute_docstrings(model: type[Any]) -> dict[str, str]:
         if not issubclass(base, SettingsTable):
             continue
         [definition] = ast.parse(inspect.getsource(base)).body
-        for field, text in pairwise(getattr(definition, "body", ())):
+        for field, text in pairwise(definition.body if isinstance(definition, ast.ClassDef) else ()):
             match field, text:
                 case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str() as docstring)):
                     found[name] = inspect.cleandoc(docstring)
