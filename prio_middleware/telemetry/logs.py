@@ -103,7 +103,7 @@ def log(level: int, message: str, *values: object, context: Context | None = Non
         logger.log(level, message, *values, extra=extra, stacklevel=2)
 
 
-REPEAT_SECONDS: Final = 60.0  # After a line of log_failure, the same failure of the client is only counted for so long.
+REPEAT_SECONDS: Final = 60.0  # Seconds after a line of log_failure in which the client's same failure is only counted.
 _FAILURES_LIMIT: Final = 1000
 _TOKEN_FAILURES: Final = frozenset({"token_fetch", "token_request_failed", "failure_cooldown", "unavailable"})
 

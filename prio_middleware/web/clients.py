@@ -32,7 +32,7 @@ DEFAULT = "default"  # Name of the client that is used if none is named.
 def read_settings(values: object, place: str) -> Settings | ConfigurationError:
     """Return settings from a framework's configuration, which take precedence over the environment and the files.
 
-    An error is returned, because a traceback from here would show the secrets. It calls the configuration value ``place``.
+    An error is returned, because a traceback from here would show the secrets. ``place`` names the configuration value in it.
     """
     if isinstance(values, Settings):
         return values
