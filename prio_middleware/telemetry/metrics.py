@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Observed = Iterator[tuple[int | float, dict[str, str | int]]]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Telemetry:
     """OpenTelemetry providers of one client. None stands for the global one."""
 
@@ -209,11 +209,7 @@ class Instruments:
         return observe
 
 
-class _GlobalProvider:
-    """Key of the instruments that report to the global meter provider, which may be set later."""
-
-
-_global_provider = _GlobalProvider()
+# By meter provider. GLOBAL stands for the global one, which may be set later.
 _instruments: WeakKeyDictionary[Any, Instruments] = WeakKeyDictionary()
 
 _locks = [threading.Lock()]
@@ -223,7 +219,7 @@ _locks = [threading.Lock()]
 def instruments_for(telemetry: Telemetry, counters: ClientCounters) -> Instruments:
     """Return the instruments of a client, which report its counters from now on. Loads OpenTelemetry."""
     provider = telemetry.meter_provider
-    key = _global_provider if provider is None else provider
+    key = GLOBAL if provider is None else provider
     instruments = _instruments.get(key)
     if instruments is None:
         with _locks[0]:  # Of instruments that are made twice, the SDK drops the second.
