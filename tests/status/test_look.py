@@ -64,10 +64,12 @@ class TestSharedStore:
             self.kind = kind
 
         def store_report(self) -> StoreReport:
-            return StoreReport(self.kind, reachable=False, hits=12, fallbacks=2, failures=4, last_failure="timeout")
+            return StoreReport(
+                self.kind, reachable=False, hits=12, published=3, fallbacks=2, failures=4, last_failure="timeout"
+            )
 
     def test_what_is_known_of_it_is_shown(self) -> None:
-        expected = StoreReport("redis", reachable=False, hits=12, fallbacks=2, failures=4, last_failure="timeout")
+        expected = StoreReport("redis", reachable=False, hits=12, published=3, fallbacks=2, failures=4, last_failure="timeout")
         assert shared_store(self.Provider("redis")) == expected
         shown = client_status("berlin", ClientReadiness(ready=True, expires_in=9.0), snapshot(), expected)
         assert (shown.store, shown.condition.level) == (expected, "warn")
