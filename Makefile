@@ -37,7 +37,7 @@ demo: $(VENV)/.demo ## the whole story against an embedded Prio API, in half a m
 	@$(PYTHON) -m prio_middleware.demo
 
 demo-dashboard: $(VENV)/.demo ## a busy application and its status page, until Ctrl-C
-	@$(PYTHON) -m prio_middleware.demo.dashboard
+	@$(PYTHON) -m scripts.demo_dashboard
 
 docs: $(VENV)/.docs $(VENV)/.test ## the documentation as a site, in .cache/site, with pictures of a new run with faults: two minutes
 	@$(PYTHON) -m mkdocs build --strict --quiet

@@ -49,7 +49,6 @@ class PrioMiddleware:
     The reason is logged, not sent.
 
     Args:
-        app: the application.
         settings: settings of the clients; default: from the environment and the files.
         warm_up: fetch a token for every client at startup, which fails if the token endpoint answers with an error. An
             unreachable token endpoint is logged, and the application starts.
@@ -80,7 +79,6 @@ class PrioMiddleware:
         self._lifespan_state: dict[str, Any] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection, or the lifespan."""
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
         elif scope["type"] in {"http", "websocket"}:
@@ -183,7 +181,6 @@ class ReadyApp:
         self._names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
         await Response(*answer(await aprobe(clients_of(scope), *self._names)).to(scope["method"]))(scope, receive, send)
 
 
@@ -205,7 +202,6 @@ class StatusPage:
         self._hosts = tuple(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; refuse a websocket."""
         if scope["type"] == "websocket":
             await WebSocketClose()(scope, receive, send)
         elif scope["type"] == "http":

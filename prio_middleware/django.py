@@ -60,7 +60,6 @@ class PrioClients(NamedClients[ClientT]):
     they are clients of httpx2.
 
     Args:
-        settings: settings of the clients.
         warm_up: fetch a token for every client now.
         account: returns the account of a call that names none.
 
@@ -75,11 +74,6 @@ class PrioClients(NamedClients[ClientT]):
         self._async = AsyncClients(settings, account)
 
     def __getitem__(self, name: str) -> ClientT:
-        """Return the client called ``name``.
-
-        Raises:
-            ConfigurationError: there is no client of that name.
-        """
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -190,7 +184,6 @@ class PrioConfig(AppConfig):
     label = "prio_middleware"
 
     def ready(self) -> None:
-        """Register the check."""
         checks.register(_check)
 
 

@@ -48,7 +48,6 @@ class PrioMiddleware:
     is 503 with ``Retry-After``; for an :class:`UnknownAccountError`, 404. The reason is logged, not sent.
 
     Args:
-        app: the application.
         settings: settings of the clients; default: from the environment and the files.
         warm_up: fetch a token for every client now. An unreachable token endpoint is logged.
         retry_after: seconds of ``Retry-After`` of a 503 if the failure does not give them.
@@ -75,7 +74,6 @@ class PrioMiddleware:
         self._retry_after = retry_after
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Serve one request."""
         environ[CLIENTS] = self.clients
         if DEFAULT in self.clients:
             environ[CLIENT] = self.clients[DEFAULT]
@@ -175,7 +173,6 @@ class WSGIReadyApp:
         self._names = names
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request."""
         response = answer(probe(_clients_of(environ), *self._names))
         return _send(response.to(environ["REQUEST_METHOD"]), start_response)
 
@@ -199,7 +196,6 @@ class WSGIStatusPage:
         self._hosts = tuple(hosts)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request."""
         settings = self._settings or _clients_of(environ).settings
         path, mount = environ.get("PATH_INFO", ""), environ.get("SCRIPT_NAME", "")
         addressed = Addressed(environ.get("HTTP_HOST"), environ.get("REMOTE_ADDR"), self._hosts)

@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def take_status_page(folder: Path) -> None:
     """Write the pictures of the status page after a run of a minute."""
-    from prio_middleware.demo.dashboard import running
+    from scripts.demo_dashboard import running
     from scripts.headless import chromium, look_like
 
     socket.gethostname = lambda: HOST
@@ -72,7 +72,7 @@ def take_status_page(folder: Path) -> None:
 
 def _cause_faults(browser: Chrome, sandbox: Sandbox) -> None:
     """Update the page once a second. Cause a revocation meanwhile, and change a secret near the end."""
-    from prio_middleware.demo.dashboard import fault_script
+    from scripts.demo_dashboard import fault_script
 
     script = fault_script(sandbox)
     next(script)

@@ -24,8 +24,8 @@ from prio_middleware.settings.models import (
     SharingSettings,
     TokenRequestSettings,
 )
-from prio_middleware.settings.schema import json_schema
 from prio_middleware.settings.token_store import TokenStore
+from scripts.settings_schema import json_schema
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "settings.md"
 

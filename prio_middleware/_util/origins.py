@@ -13,7 +13,6 @@ from typing import Final, NamedTuple, Protocol
 from ..errors import ConfigurationError
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-
 _HTTP_SCHEMES: Final = {"ws": "http", "wss": "https"}
 _WEBSOCKET_SCHEMES: Final = {"http": "ws", "https": "wss"}
 
@@ -46,8 +45,7 @@ def with_websockets(origin: Origin) -> tuple[Origin, Origin]:
     return http, http._replace(scheme=_WEBSOCKET_SCHEMES[http.scheme])
 
 
-RawOrigin = tuple[str, bytes, int | None]
-"""Origin in the types of the HTTP libraries' URLs: scheme, host in bytes, port."""
+RawOrigin = tuple[str, bytes, int | None]  # Origin in the types of the HTTP libraries' URLs: scheme, host in bytes, port.
 
 
 class RequestURL(Protocol):

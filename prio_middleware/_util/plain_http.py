@@ -11,16 +11,14 @@ from .origins import parse_origin
 
 SECURE_SCHEMES: Final = frozenset({"https", "wss"})
 PLAIN_SCHEMES: Final = frozenset({"http", "ws"})
-
 _LOOPBACK_NETWORK = ipaddress.IPv4Network("127.0.0.0/8")
 _LOOPBACK_IPV6 = ipaddress.IPv6Address("::1")
 
 
 def loopback_names(hosts: Iterable[str]) -> frozenset[str]:
-    """Return the loopback hosts in canonical form.
+    """Return loopback hosts in canonical form.
 
-    Raises:
-        ConfigurationError: one is not ``localhost``, in 127.0.0.0/8 or ``::1``, so it could be another machine.
+    Raise ConfigurationError if one is not ``localhost``, in 127.0.0.0/8 or ``::1``, so it could be another machine.
     """
     return frozenset(_loopback_name(host) for host in ([hosts] if isinstance(hosts, str) else hosts))
 

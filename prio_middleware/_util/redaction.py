@@ -12,23 +12,14 @@ from .secret import Secret, Unpicklable
 # RFC 6749 §5.2: error and error_description are %x20-21 / %x23-5B / %x5D-7E.
 _NOT_PRINTED = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]+")
 
-DESCRIPTION_LIMIT = 200
-"""Maximum characters of a server's description in an error."""
-
-CODE_LIMIT = 64
-"""Maximum characters of a server's error code or reference in an error."""
-
-URL_LIMIT = 300
-"""Maximum characters of a URL in an error."""
-
-SHORTEST_SEARCHED = 4
-"""Characters of the shortest secret, or form of one, that is searched for inside a text. Most words contain a shorter one."""
+DESCRIPTION_LIMIT = 200  # Maximum characters of a server's description in an error.
+CODE_LIMIT = 64  # Maximum characters of a server's error code or reference in an error.
+URL_LIMIT = 300  # Maximum characters of a URL in an error.
+SHORTEST_SEARCHED = 4  # Characters of the shortest secret, or form of one, that is searched for. Most words have shorter ones.
 
 # A value in a text: in quotation marks, or after "=".
 _VALUE = re.compile(r"""(?<=(["'`]))(?P<quoted>[^"'`]+)(?=\1)|(?<==)(?P<assigned>[^=&;,\s"'`]+)""")
-
-# Consecutive characters of a secret that withhold a server's text. Shorter runs may be words: "secret", "client".
-_RUN = 8
+_RUN = 8  # Consecutive characters of a secret that withhold a server's text. Shorter runs may be words: "secret", "client".
 
 # The index holds a gram at every fourth place of a secret. Every run of eight characters contains one of them as a whole.
 _STRIDE = 4
@@ -36,10 +27,7 @@ _GRAM = _RUN - _STRIDE + 1
 
 # Runs of one text that are compared because they contain a gram of an index. A text with more of them is withheld.
 _COMPARED_LIMIT = 32
-
-SEARCHED_LIMIT = 36 * 1024
-"""Maximum characters of all secrets that a text is searched for. If there are more, every text is withheld."""
-
+SEARCHED_LIMIT = 36 * 1024  # Maximum characters of all secrets that are searched for. Beyond it, every text is withheld.
 WITHHELD = "(withheld: it repeats a credential)"
 
 
@@ -127,11 +115,8 @@ def _runs_around(text: str, starts: Iterable[int]) -> Iterator[str]:
 class _Index(Unpicklable):
     """Index of the forms of a secret. Its ``repr`` shows none.
 
-    Attributes:
-        values: the shortest forms, which are compared with whole values.
-        short: forms that are found as a whole, anywhere in a text.
-        long: the other ones, as one text.
-        grams: parts of ``long``, one at every ``_STRIDE`` places.
+    The shortest forms are compared with whole ``values``; ``short`` ones are found as a whole, anywhere in a text; ``long`` is
+    the text of the others, and ``grams`` are parts of it, one at every ``_STRIDE`` places.
     """
 
     __slots__ = ("grams", "long", "short", "values")

@@ -7,13 +7,9 @@ import re
 import time
 from email.utils import parsedate_to_datetime
 
-MAX_WAIT = 86_400.0
-"""Maximum seconds. A server that sends more than a day means "not soon"."""
-
+MAX_WAIT = 86_400.0  # Maximum seconds. A server that sends more than a day means "not soon".
 _LONGEST_DATE = 40
-
-# The RFC wants whole seconds; some servers send fractions.
-_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")  # The RFC wants whole seconds; some servers send fractions.
 
 
 def retry_after(value: str | None, date: str | None = None) -> float | None:

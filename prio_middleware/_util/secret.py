@@ -63,11 +63,7 @@ class Secret:
 
 
 class Unpicklable:
-    """Base of objects that hold plain credentials.
-
-    Raises:
-        TypeError: on pickling.
-    """
+    """Base of objects that hold plain credentials. Pickling them raises TypeError."""
 
     __slots__ = ()
 
@@ -75,11 +71,8 @@ class Unpicklable:
         raise TypeError(f"{type(self).__name__} cannot be pickled: the pickle would hold a credential unencrypted.")
 
 
-RECENT_LIMIT = 32
-"""Secrets that :class:`RecentSecrets` keeps."""
-
-RECENT_CHARACTERS = 20 * 1024
-"""Characters of them, in all: more than the longest token. The latest secret is kept whatever its length."""
+RECENT_LIMIT = 32  # Secrets that :class:`RecentSecrets` keeps.
+RECENT_CHARACTERS = 20 * 1024  # Characters of them, in all: more than the longest token. The latest one is always kept.
 
 
 class RecentSecrets:

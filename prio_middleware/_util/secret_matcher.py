@@ -1,7 +1,4 @@
-"""Search for secrets in texts: plain, encoded, hashed, or in part.
-
-Errors and tests use the same table of forms.
-"""
+"""Search for secrets in texts: plain, encoded, hashed, or in part. Errors and tests use the same table of forms."""
 
 from __future__ import annotations
 
@@ -16,11 +13,9 @@ HASHES = ("md5", "sha1", "sha256", "sha512", "blake2b")
 
 
 class SecretMatcher:
-    """Matcher for any number of texts. Its repr shows no secret.
+    """Matcher for any number of texts. Its repr shows no secret. Empty secrets never match.
 
-    Args:
-        secrets: the secrets. Empty ones never match.
-        run: consecutive characters of a secret, or of a form of it, that are a match. A shorter form must match as a whole.
+    A match is ``run`` consecutive characters of a secret, or of a form of it. A shorter form must match as a whole.
     """
 
     __slots__ = ("_parts", "_run", "_whole")
@@ -79,7 +74,6 @@ def _runs(text: str, length: int) -> Iterator[str]:
 
 
 _LONGEST_IN_BASIC = 4096
-
 _URLSAFE = {ord("+"): "-", ord("/"): "_"}
 
 _FORMS: Mapping[str, Callable[[str, bytes], Iterable[str]]] = {

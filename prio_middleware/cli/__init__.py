@@ -6,11 +6,8 @@ import importlib.util
 import logging
 import sys
 
-NEEDED = ("typer", "rich")
-"""Packages of the extra ``cli``."""
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C: 128 + SIGINT, as in shells."""
+NEEDED = ("typer", "rich")  # Packages of the extra ``cli``.
+INTERRUPTED = 130  # Exit status after Ctrl-C: 128 + SIGINT, as in shells.
 
 
 def main() -> None:

@@ -38,14 +38,9 @@ def duration(seconds: float) -> str:
 
 P = ParamSpec("P")
 
-FAILED = 1
-"""Exit status: the command failed."""
-
-INVALID = 2
-"""Exit status: the command line or the settings are invalid, so nothing was tried."""
-
-BROKEN_PIPE = 141
-"""Exit status: the reader of the output closed the pipe. 128 + SIGPIPE, as in shells."""
+FAILED = 1  # Exit status: the command failed.
+INVALID = 2  # Exit status: the command line or the settings are invalid, so nothing was tried.
+BROKEN_PIPE = 141  # Exit status: the reader of the output closed the pipe. 128 + SIGPIPE, as in shells.
 
 
 def handle_errors(command: Callable[P, None]) -> Callable[P, None]:
@@ -103,22 +98,14 @@ _PUBLIC = "every user of this machine can read the command line."
 
 
 def read_method(method: str) -> str:
-    """Return the HTTP method in upper case.
-
-    Raises:
-        ConfigurationError: it is not an HTTP method (RFC 9110 §9.1).
-    """
+    """Return the HTTP method in upper case. Raise ConfigurationError if it is not one (RFC 9110 §9.1)."""
     if not _NAME.fullmatch(method):
         raise ConfigurationError("This is not an HTTP method.", remedy="Write GET, POST, PUT, PATCH or DELETE.")
     return method.upper()
 
 
 def read_target(target: str) -> str:
-    """Return the path or URL to call.
-
-    Raises:
-        ConfigurationError: it contains a user name, or a parameter whose name is that of a credential.
-    """
+    """Return the path or URL to call. Raise ConfigurationError if it has a user name, or a parameter named as a credential."""
     query = target.partition("#")[0].partition("?")[2]
     names = [name for name, _ in parse_qsl(query, keep_blank_values=True)]
     credential = next(filter(_CREDENTIAL_PARAMETER.fullmatch, names), None)
@@ -132,11 +119,7 @@ def read_target(target: str) -> str:
 
 
 def read_data(data: str | None) -> bytes | None:
-    """Return the body that ``--data`` names.
-
-    Raises:
-        ConfigurationError: it is neither ``@file`` nor ``-``, or the file cannot be read.
-    """
+    """Return the body that ``--data`` names. Raise ConfigurationError if it is neither ``-`` nor the ``@name`` of a file."""
     if data is None:
         return None
     if data == "-":
@@ -149,8 +132,7 @@ def read_data(data: str | None) -> bytes | None:
 def read_headers(arguments: Iterable[str]) -> list[tuple[str, str]]:
     """Return the headers in the arguments of ``--header``, and in files that they name.
 
-    Raises:
-        ConfigurationError: an argument is not a header, a credential stands outside a file, or a file cannot be read.
+    Raise ConfigurationError if an argument is not a header, a credential stands outside a file, or a file cannot be read.
     """
     headers: list[tuple[str, str]] = []
     for text in arguments:
@@ -202,7 +184,6 @@ def _client_option(default: str) -> Any:
 
 
 ClientOption = Annotated[str | None, _client_option("the client 'default'")]
-
 ClientsOption = Annotated[str | None, _client_option("every client")]
 
 HeaderOption = Annotated[
@@ -211,16 +192,11 @@ HeaderOption = Annotated[
 ]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-
 AskSecret = Annotated[bool, typer.Option("--ask-secret", help="Ask for the client's secret. It is neither shown nor stored.")]
 
 
 def load(name: str | None, *, ask_secret: bool = False) -> Settings:
-    """Return the settings. With ``ask_secret``, prompt for the secret of the client ``name``.
-
-    Raises:
-        ConfigurationError: the settings are incomplete or invalid.
-    """
+    """Return the settings. With ``ask_secret``, prompt for the secret of the client ``name``."""
     from .._util.secret import Secret
     from ..settings import Settings
 
@@ -231,12 +207,7 @@ def load(name: str | None, *, ask_secret: bool = False) -> Settings:
 
 
 def _ask_for_secret() -> str:
-    """Read the client's secret from the terminal without showing it.
-
-    Raises:
-        ConfigurationError: there is no terminal.
-        KeyboardInterrupt: Ctrl-C, or the end of the input.
-    """
+    """Read the client's secret from the terminal without showing it. Raise ConfigurationError if there is no terminal."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", getpass.GetPassWarning)  # Otherwise getpass would go on, and show the input.
         try:

@@ -27,13 +27,7 @@ if TYPE_CHECKING:
     from ..settings import ClientSettings
     from ..settings.presets import BasicEncoding
 
-_STYLES = {
-    CheckStatus.OK: "green",
-    CheckStatus.WARN: "yellow",
-    CheckStatus.FAIL: "bold red",
-    CheckStatus.SKIP: "dim",
-}
-
+_STYLES = {CheckStatus.OK: "green", CheckStatus.WARN: "yellow", CheckStatus.FAIL: "bold red", CheckStatus.SKIP: "dim"}
 _MARGIN = 18
 _INDENT = 4
 
@@ -85,14 +79,9 @@ def as_json(results: Iterable[StepResult]) -> list[dict[str, object]]:
     ]
 
 
-LATER = ("dns", "tcp", "tls", "clock", "token", "call")
-"""Names of the steps after the settings."""
-
-CALLS = {"prio": "/products"}
-"""Path of a call that needs a token, by preset. Its data is not read."""
-
-OPEN_CALLS = {"prio": "/system/ping"}
-"""Path of a call that needs no token, by preset."""
+LATER = ("dns", "tcp", "tls", "clock", "token", "call")  # Names of the steps after the settings.
+CALLS = {"prio": "/products"}  # Path of a call that needs a token, by preset. Its data is not read.
+OPEN_CALLS = {"prio": "/system/ping"}  # Path of a call that needs no token, by preset.
 
 
 @dataclass(frozen=True)
@@ -166,13 +155,9 @@ def failed_steps(error: PrioError) -> list[Step]:
 def run_checks(
     name: str | None, path: str | None, seconds: float, *, ask_secret: bool
 ) -> Iterable[tuple[str, Iterator[StepResult]]]:
-    """Return each client's name with its results, which run the steps as they are read.
+    """Return the name of the client, or of every client, with its results, which run the steps as they are read.
 
-    Args:
-        name: the client; by default every client.
-        path: the call to make with a token.
-        seconds: time limit for the steps of each client.
-        ask_secret: prompt for the client's secret.
+    ``path`` is the call to make with a token. The steps of each client take at most ``seconds``.
     """
     logger, captured = logging.getLogger("prio_middleware"), BufferingHandler(capacity=1000)
     captured.setLevel(logging.WARNING)  # Such as the warning about a secret file that other users can read.

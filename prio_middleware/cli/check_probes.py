@@ -99,8 +99,7 @@ def run_within(step: Step, seconds: float) -> CheckFinding:
     )
 
 
-SHOWN = 3
-"""Maximum number of addresses in a summary."""
+SHOWN = 3  # Maximum number of addresses in a summary.
 
 
 class Hop(NamedTuple):
@@ -161,21 +160,13 @@ def connect(hop: Hop, seconds: float) -> CheckFinding:
 
 @dataclass(frozen=True, slots=True)
 class FirstResponse:
-    """Properties of a server's first response.
-
-    Attributes:
-        tls: TLS version; None for plain HTTP.
-        http: HTTP version.
-        expires: Unix time of the certificate's expiry.
-        date: Unix time by the server's clock.
-        local: Unix time by this machine's clock at the same moment.
-    """
+    """Versions of TLS (None for plain HTTP) and HTTP of a server's first response, and Unix times."""
 
     tls: str | None
     http: str
-    expires: float | None
-    date: float | None
-    local: float
+    expires: float | None  # Of the certificate.
+    date: float | None  # By the server's clock.
+    local: float  # By this machine's clock at the same moment.
 
 
 def first_response(client: Any, library: Any, url: str) -> FirstResponse | CheckFinding:

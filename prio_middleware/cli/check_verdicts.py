@@ -20,15 +20,9 @@ if TYPE_CHECKING:
     from .command_client import CommandClient
 
 DAY = 86_400.0
-
-CERTIFICATE_WARNING = 14 * DAY
-"""Seconds before a certificate's expiry at which a warning begins: authorities renew earlier."""
-
-CLOCK_WARNING = 5.0
-"""Seconds of tolerated clock difference. The Date header has whole seconds, and responses take time."""
-
-ASSERTION_LIMIT = 30.0
-"""Seconds of tolerated clock difference if the client signs assertions, which are valid for 60 s (RFC 7523 §3)."""
+CERTIFICATE_WARNING = 14 * DAY  # Seconds before a certificate's expiry at which a warning begins: authorities renew earlier.
+CLOCK_WARNING = 5.0  # Seconds of tolerated clock difference. The Date header has whole seconds, and responses take time.
+ASSERTION_LIMIT = 30.0  # The same if the client signs assertions, which are valid for 60 s (RFC 7523 §3).
 
 
 def judge_settings(rows: Sequence[Row], warnings: Sequence[str]) -> CheckFinding:

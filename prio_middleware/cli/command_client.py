@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
 from ..build import client_options
 from ..transports.routes import Routes, find_routes, transport_of
@@ -15,17 +15,11 @@ if TYPE_CHECKING:
     from ..settings import ClientSettings
 
 
-class CommandClient:
-    """Clients for the servers of one configured client, with its TLS, timeouts and proxies.
+class CommandClient(AbstractContextManager["CommandClient"]):
+    """Clients for the servers of one configured client, with its TLS, timeouts and proxies (``routes``).
 
-    Attributes:
-        library: ``httpx`` or ``httpx2``.
-        plain: a client of that library whose requests carry no token.
-        client: the configured client.
-        routes: the proxies and transports of both.
-
-    Raises:
-        ConfigurationError: the settings cannot be used: a certificate or a package is missing, or a key does not match.
+    ``client`` is the configured one. ``plain`` is one of the same ``library`` whose requests carry no token. Raise
+    ConfigurationError if the settings cannot be used: a certificate or a package is missing, or a key does not match.
     """
 
     def __init__(self, settings: ClientSettings) -> None:
@@ -41,11 +35,7 @@ class CommandClient:
         self.plain: Any = self.library.Client(**transports, timeout=options["timeout"], trust_env=settings.trust_env)
 
     def authenticate(self) -> AccessToken:
-        """Return the client's token, cached or from the token endpoint.
-
-        Raises:
-            TokenError: there is no token.
-        """
+        """Return the client's token, cached or from the token endpoint, or raise TokenError."""
         token: AccessToken = self._transport.authenticate()
         return token
 
@@ -55,9 +45,6 @@ class CommandClient:
         given = (self._settings.client_secret, self._settings.private_key)
         return (*(secret for secret in given if secret), *self._transport.pipeline.recent_secrets())
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.client.close()
         self.plain.close()

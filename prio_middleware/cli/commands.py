@@ -13,16 +13,7 @@ import typer
 
 from .._util.clock import now
 from ..errors import ConfigurationError
-from .arguments import (
-    FAILED,
-    AskSecret,
-    ClientOption,
-    ClientsOption,
-    HeaderOption,
-    JsonOption,
-    handle_errors,
-    load,
-)
+from .arguments import FAILED, AskSecret, ClientOption, ClientsOption, HeaderOption, JsonOption, handle_errors, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,9 +35,7 @@ P = ParamSpec("P")
 
 PresetChoice = Literal["prio", "rfc6749"]
 EnvironmentChoice = Literal["production", "staging", "sandbox"]
-
-SECRET_FILE = "~/.config/prio/client_secret"
-"""Default file of the secret: outside the project, so outside version control."""
+SECRET_FILE = "~/.config/prio/client_secret"  # Default file of the secret: outside the project, so outside version control.
 
 
 def _examples(*lines: str) -> str:
@@ -179,10 +168,11 @@ def show(
 @command(config, "prio config schema > prio.schema.json")
 def schema() -> None:
     """Print the JSON Schema of prio.toml, with which editors complete and check the file."""
-    from ..settings.schema import schema_text
+    from importlib.resources import files
+
     from .terminal import write
 
-    write(schema_text())
+    write((files("prio_middleware.settings") / "schema.json").read_text(encoding="utf-8"))
 
 
 app.add_typer(config, name="config")
@@ -353,10 +343,7 @@ def _show_once(source: StatusSource, *, as_json: bool) -> None:
 
 
 @command(app, "prio demo", "prio demo --quick")
-def demo(
-    *,
-    quick: Annotated[bool, typer.Option("--quick", help="Make a few calls instead of thousands.")] = False,
-) -> None:
+def demo(*, quick: Annotated[bool, typer.Option("--quick", help="Make a few calls instead of thousands.")] = False) -> None:
     """Show how clients handle expired, revoked and rejected tokens, in half a minute."""
     from ..demo.__main__ import main
 

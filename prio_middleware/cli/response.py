@@ -28,12 +28,8 @@ from .terminal import messages, output, visible, waiting, write
 if TYPE_CHECKING:
     from ..settings import ClientSettings
 
-READABLE_LIMIT = 64 * 1024 * 1024
-"""Maximum size in bytes of a body that is formatted, because it is held in memory."""
-
-COLOUR_LIMIT = 1024 * 1024
-"""Maximum length in characters of a document that is coloured, because that is slow."""
-
+READABLE_LIMIT = 64 * 1024 * 1024  # Maximum size in bytes of a body that is formatted, because it is held in memory.
+COLOUR_LIMIT = 1024 * 1024  # Maximum length in characters of a document that is coloured, because that is slow.
 _INDENT = "  "
 _OPENING, _CLOSING = frozenset("[{"), frozenset("]}")
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"{}\[\],:]+|[{}\[\],:]', re.DOTALL)
@@ -58,10 +54,7 @@ def write_raw(response: Any) -> bytes:
 def write_readable(response: Any, *, limit: int = READABLE_LIMIT, secrets: Iterable[Secret] = ()) -> bytes:
     """Write a streamed body for people: JSON indented and coloured, other text unchanged. Return its beginning.
 
-    A media type that repeats one of ``secrets`` is withheld.
-
-    Raises:
-        PrioError: the body is longer than ``limit`` bytes.
+    A media type that repeats one of ``secrets`` is withheld. Raise PrioError if the body is longer than ``limit`` bytes.
     """
     with waiting("reading the response"):
         body = read_limited(response.iter_bytes(), limit)
@@ -128,11 +121,7 @@ _MESSAGES = ("error_message", "error_description", "detail", "title")
 class ApiMessage:
     """Status and error message of a response, limited to what is safe to print.
 
-    Attributes:
-        error_reference: reference for the API's support.
-        retry_after: seconds until the next attempt.
-        location: target of a redirect.
-        reason: why a response that rejects the token was returned without a retry.
+    ``retry_after`` is in seconds. ``reason`` tells why a response that rejects the token was returned without a retry.
     """
 
     status_code: int

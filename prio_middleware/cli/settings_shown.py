@@ -16,11 +16,8 @@ if TYPE_CHECKING:
 
 MASK = "**"
 DEFAULT = "default"
-
 _FILES = SECRET_FILES | {f"token_store.{key}": f"token_store.{file}" for key, file in STORE_SECRET_FILES.items()}
-
-IMPORTANT = ("base_url", "token_url")
-"""Settings that are shown even if they are defaults."""
+IMPORTANT = ("base_url", "token_url")  # Settings that are shown even if they are defaults.
 
 _COMMENT_COLUMN = 44
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
@@ -27,13 +28,9 @@ from .status_report import LEVELS, StatusReport, moment
 from .terminal import visible, write
 
 if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
-
     from rich.console import Console
 
-PROCESSES = 64
-"""Number of processes whose last status is kept."""
+PROCESSES = 64  # Number of processes whose last status is kept.
 
 
 class RequestRates:
@@ -63,14 +60,9 @@ class RequestRates:
         }
 
 
-LIMIT = 4 * 1024 * 1024
-"""Maximum size of a response in bytes: a page with a thousand clients is smaller."""
-
-TIMEOUT = 5.0
-"""Seconds to wait for a response, or for its next part."""
-
-BIGGEST = 1e15
-"""Upper bound of numbers, which excludes infinity: no count and no time is larger."""
+LIMIT = 4 * 1024 * 1024  # Maximum size of a response in bytes: a page with a thousand clients is smaller.
+TIMEOUT = 5.0  # Seconds to wait for a response, or for its next part.
+BIGGEST = 1e15  # Upper bound of numbers, which excludes infinity: no count and no time is larger.
 
 _NOT_A_PAGE = (
     "Write the application's URL and the path where it mounts its status page, usually /status: "
@@ -78,7 +70,6 @@ _NOT_A_PAGE = (
 )
 
 _LOGIN = "If the page needs a login, send its credentials: --header @FILE."
-
 _schema: TypeAdapter[Status] = TypeAdapter(Status)
 
 
@@ -89,14 +80,11 @@ class StatusReply(NamedTuple):
     document: dict[str, Any]
 
 
-class StatusSource:
+class StatusSource(AbstractContextManager["StatusSource"]):
     """Status page of a running application, read with ``headers``, such as credentials of a login.
 
-    With ``client``, only the client of that name is read. A response has at most ``limit`` bytes.
-
-    Raises:
-        ConfigurationError: the URL is not that of a page, or a proxy of the environment cannot be used.
-        InsecureTransportError: headers would be sent without TLS.
+    With ``client``, only the client of that name is read. A response has at most ``limit`` bytes. Raise PrioError if the URL
+    is not that of a page, a proxy of the environment cannot be used, or headers would be sent without TLS.
     """
 
     def __init__(
@@ -116,10 +104,7 @@ class StatusSource:
             **routes.wrapped(lambda transport: transport), headers=[("Accept-Encoding", "identity"), *own], timeout=TIMEOUT
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._client.close()
 
     def fetch(self) -> StatusReply | PrioError:
@@ -179,16 +164,11 @@ def _is_bounded(value: Any) -> bool:
             return True
 
 
-Update = tuple[StatusReply, PrioError | None]
-"""The last status, and the reason if it could not be renewed."""
+Update = tuple[StatusReply, PrioError | None]  # The last status, and the reason if it could not be renewed.
 
 
 def updates(source: StatusSource, every: float, sleep: Callable[[float], object] = time.sleep) -> Iterator[Update]:
-    """Yield an update every ``every`` seconds.
-
-    Raises:
-        PrioError: the first request failed.
-    """
+    """Yield an update every ``every`` seconds. Raise PrioError if the first request failed."""
     last = source.fetch()
     if isinstance(last, PrioError):
         raise last

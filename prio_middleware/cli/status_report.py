@@ -15,15 +15,12 @@ from .terminal import visible
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..telemetry.providers import StoreReport
     from ..telemetry.snapshot import FetchRecord
-    from ..web.status.report import AccountStatus, Client, Level, Status, Store, Token
+    from ..web.status.report import AccountStatus, Client, Level, Status, Token
 
-BAR = 24
-"""Width of a bar in columns."""
-
-FETCHES = 3
-"""Number of fetches shown for each client."""
-
+BAR = 24  # Width of a bar in columns.
+FETCHES = 3  # Number of fetches shown for each client.
 NEARLY = 0.8
 
 LEVELS: Mapping[Level, tuple[str, str]] = {
@@ -128,7 +125,7 @@ def _counted(label: str, counts: Mapping[str, int], words: Mapping[str, str] = M
         yield _row(label, ", ".join(f"{number:,} {visible(name)}" for name, number in named.items()))
 
 
-def _store(store: Store | None) -> Iterator[Text]:
+def _store(store: StoreReport | None) -> Iterator[Text]:
     if store:
         state = {True: "reachable", False: "unreachable", None: "not used yet"}[store.reachable]
         counts = {"hits": store.hits, "published": store.published, "fallbacks": store.fallbacks}

@@ -14,14 +14,9 @@ from typing import NoReturn
 
 from rich.console import Console
 
-WIDE = 1_000_000
-"""Columns of pipes and files: programs search and compare lines, so they are not wrapped."""
-
-COLUMNS = 100
-"""Maximum columns in use on a terminal: longer lines are hard to read."""
-
-SPINNER_DELAY = 0.5
-"""Seconds before a spinner appears. Faster operations show none, and do not flicker."""
+WIDE = 1_000_000  # Columns of pipes and files: programs search and compare lines, so they are not wrapped.
+COLUMNS = 100  # Maximum columns in use on a terminal: longer lines are hard to read.
+SPINNER_DELAY = 0.5  # Seconds before a spinner appears. Faster operations show none, and do not flicker.
 
 # Control characters (C0 except tab and line feed, DEL, C1), characters that change the writing direction, lone surrogates.
 _UNSAFE = re.compile(

@@ -68,7 +68,6 @@ class Screen:
             self._progress.update(self._task, description=text, advance=advance)
 
     def outcome(self, scene: Scene) -> None:
-        """Show the result of a scene."""
         for note in scene.notes:
             self.write(note, margin=f"{MARGIN}| ")
         if scene.failure:
@@ -93,7 +92,6 @@ class Screen:
         self._console.print(table, width=self._width)
 
     def trace(self, spans: Sequence[RecordedSpan]) -> None:
-        """Show spans as a tree."""
         self._console.print(Padding(span_tree(spans), (0, 0, 0, len(MARGIN))), width=self._width)
 
 

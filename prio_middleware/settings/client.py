@@ -56,11 +56,9 @@ KEYS: Mapping[KeyPath, tuple[str, ...]] = {
 }
 """Valid keys of a client's tables."""
 
+# Secrets of a client and of the token store's table, and the settings that name their files.
 SECRET_FILES: dict[str, str] = {"client_secret": "client_secret_file", "private_key": "private_key_file"}
-"""Secrets of a client, and the settings that name their files."""
-
 STORE_SECRET_FILES: Mapping[str, str] = {"encryption_key": "encryption_key_file"}
-"""Secrets of the token store's table, and the settings that name their files."""
 
 
 def fill(client: ClientSettings, values: Mapping[str, Any], own: Mapping[str, Any] | None = None) -> list[SettingsProblem]:
@@ -78,13 +76,11 @@ def fill(client: ClientSettings, values: Mapping[str, Any], own: Mapping[str, An
     except ValidationError as error:
         return [*problems, *read_problems(error, KEYS)]
     if client.client_secret and len(client.client_secret.reveal()) < SHORTEST_SEARCHED:
-        log(
-            logging.WARNING,
-            "The %s of the client %r has fewer than %d characters: too few to mask it in texts from servers. Get a longer one.",
-            *("client_secret_file" if client.client_secret_file else "client_secret", client.name, SHORTEST_SEARCHED),
-            event="short_secret",
-            client=client.name,
+        key = "client_secret_file" if client.client_secret_file else "client_secret"
+        message = (
+            "The %s of the client %r has fewer than %d characters: too few to mask it in texts from servers. Get a longer one."
         )
+        log(logging.WARNING, message, key, client.name, SHORTEST_SEARCHED, event="short_secret", client=client.name)
     return problems or list(check(client, values if own is None else own, client.name))
 
 
@@ -107,8 +103,7 @@ def _read_secret_files(values: Mapping[str, Any], files: Mapping[str, str]) -> t
 # Variables are read in any case, have _ for a hyphen, and __ between the parts of a key: other names would be ambiguous there.
 NAME_PATTERN = r"^[a-z0-9]([_-]?[a-z0-9])*$"
 
-TOP_LEVEL_KEYS = (*ClientTable.model_fields, "clients")
-"""Valid keys of a document."""
+TOP_LEVEL_KEYS = (*ClientTable.model_fields, "clients")  # Valid keys of a document.
 
 
 def check_structure(values: Mapping[str, Any]) -> Iterator[SettingsProblem]:

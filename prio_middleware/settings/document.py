@@ -31,11 +31,7 @@ class Document(ClientTable, BaseSettings):
 
 
 def nested(variables: Mapping[str, str]) -> dict[str, Any]:
-    """Return the document that the variables describe. Those that are no settings are left out.
-
-    Args:
-        variables: values by their names in lower case, without the prefix.
-    """
+    """Return the document that variables, named in lower case without the prefix, describe. Others are left out."""
     reader = EnvSettingsSource(Document)
     reader.env_vars = {f"prio_{name}": value for name, value in variables.items()}
     return reader()

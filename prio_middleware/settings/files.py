@@ -14,10 +14,7 @@ from typing import NamedTuple
 from .._util.secret import Secret
 from ..telemetry.logs import log
 
-PIPE_DEADLINE = 10.0
-"""Seconds to wait for the content of a named pipe. Some password managers ask the user first."""
-
-
+PIPE_DEADLINE = 10.0  # Seconds to wait for the content of a named pipe. Some password managers ask the user first.
 _NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)
 
 
@@ -115,8 +112,7 @@ def _drain(pipe: FileIO, size: int) -> bytes | None:
     return bytes(raw)
 
 
-SIZE_LIMIT = 64 * 1024
-"""Maximum size of a secret file in bytes."""
+SIZE_LIMIT = 64 * 1024  # Maximum size of a secret file in bytes.
 
 
 def read_secret_file(path: Path) -> Secret | str:

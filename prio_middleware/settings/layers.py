@@ -14,8 +14,7 @@ from .._util.did_you_mean import did_you_mean
 from ..errors import ConfigurationError
 from .values import CONTROL
 
-KeyPath = tuple[str, ...]
-"""Path of a value in the document: ``("clients", "berlin", "scope")``."""
+KeyPath = tuple[str, ...]  # Path of a value in the document: ``("clients", "berlin", "scope")``.
 
 _LINE_LIMIT = 500
 
@@ -78,7 +77,6 @@ CREDENTIALS = _SECRETS | {"client_id", "key_id", "token_file", "headers", "heade
 """Keys that a named client does not inherit from the top level: no account's secret may reach another account's server."""
 
 _DISCOVERY = frozenset({"discovery", "allowed_token_origins"})
-
 _OFF = frozenset({"false", "0", "off", "f", "n", "no"})
 
 # A key in a higher layer removes these keys, which have the same meaning, from lower layers.

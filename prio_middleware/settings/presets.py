@@ -18,28 +18,20 @@ BodyFormat = Literal["json", "form"]
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """Defaults of settings for one kind of server, and its limits. Explicit settings take precedence.
-
-    Attributes:
-        refusals: the API's responses that may mean a rejected token.
-        request_limit: requests per minute after which the server blocks the client; None if unknown.
-        client_error_limit: 4xx responses per minute after which it does so.
-        hosts: the API's host for each environment; empty if settings must name the URLs.
-        token_path: the token endpoint's path below the base URL; empty if settings must name its URL.
-    """
+    """Defaults of settings for one kind of server, and its limits. Explicit settings take precedence."""
 
     name: PresetName
     body_format: BodyFormat
     basic_encoding: BasicEncoding
     client_auth: ClientAuthMethod
     read_timeout: float
-    refusals: RefusalRules
-    request_limit: int | None = None
-    hosts: Mapping[EnvironmentName, str] = field(default_factory=lambda: MappingProxyType({}))
+    refusals: RefusalRules  # The API's responses that may mean a rejected token.
+    request_limit: int | None = None  # Requests per minute after which the server blocks the client; None if unknown.
+    client_error_limit: int | None = None  # 4xx responses per minute after which it does so.
+    hosts: Mapping[EnvironmentName, str] = field(default_factory=lambda: MappingProxyType({}))  # Of the API.
     base_url_template: str = ""
     version: str = ""
-    token_path: str = ""
-    client_error_limit: int | None = None
+    token_path: str = ""  # Below the base URL; empty if settings must name the token endpoint's URL.
 
     def base_url(self, environment: EnvironmentName | None, version: str | None) -> str:
         """Return the API's URL, or an empty string without a default. The default is production in the newest version."""

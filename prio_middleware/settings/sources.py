@@ -20,16 +20,10 @@ from .client import TOP_LEVEL_KEYS, check_structure
 from .files import FileText, is_pipe, os_reason, read_secret_file, read_text
 from .layers import CREDENTIALS, KeyPath, Layer, Table, variable
 
-SIZE_LIMIT = 1024 * 1024
-"""Maximum size of a settings file in bytes."""
-
-SOURCE_KEYS = ("config", "env_file", "secrets_dir")
-"""Arguments, and variables of the environment or of ``.env``, that name another source."""
-
+SIZE_LIMIT = 1024 * 1024  # Maximum size of a settings file in bytes.
+SOURCE_KEYS = ("config", "env_file", "secrets_dir")  # Arguments and variables that name another source.
 _PREFIX = "prio_"
-
-_SENT = (CREDENTIALS | {"token_headers"}) - {"client_id", "key_id"}
-"""Credentials that requests carry, and the files that contain them."""
+_SENT = (CREDENTIALS | {"token_headers"}) - {"client_id", "key_id"}  # Carried by requests, or the files of such credentials.
 
 # Variables that Kubernetes, or a Docker link, sets for a service whose name begins with prio-:
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
@@ -43,26 +37,16 @@ _MISSPELT = 0.8
 
 @dataclass(slots=True)
 class Sources:
-    """The sources read so far, by a process in ``directory``.
-
-    Attributes:
-        named: paths of other sources, by the key that named them.
-        named_by: the argument or variable that named a source, by the source's path.
-        layers: the layers, topmost first.
-        wrong: problems of the sources themselves.
-        ignored: variables that begin with PRIO_ but are not settings.
-        writers: the other users that can write a file, by its short path. Files that are named are trusted.
-        empty: variables of settings without a value. Compose files set these if their own variable is unset.
-    """
+    """The sources read so far, by a process in ``directory``."""
 
     directory: Path
-    named: dict[str, Path] = field(default_factory=dict)
-    named_by: dict[Path, str] = field(default_factory=dict)
-    layers: list[Layer] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
-    ignored: list[str] = field(default_factory=list)
-    empty: list[str] = field(default_factory=list)
-    writers: dict[str, str] = field(default_factory=dict)
+    named: dict[str, Path] = field(default_factory=dict)  # Paths of other sources, by the key that named them.
+    named_by: dict[Path, str] = field(default_factory=dict)  # The argument or variable that named a source, by its path.
+    layers: list[Layer] = field(default_factory=list)  # Topmost first.
+    wrong: list[str] = field(default_factory=list)  # Problems of the sources themselves.
+    ignored: list[str] = field(default_factory=list)  # Variables that begin with PRIO_ but are not settings.
+    empty: list[str] = field(default_factory=list)  # Variables of settings without a value, as Compose files may set them.
+    writers: dict[str, str] = field(default_factory=dict)  # Other users that can write a file that was not named, by its path.
 
     def add(self, layer: Layer, directory: Path | None = None) -> None:
         """Add a layer below the others. Its file names are relative to ``directory``."""

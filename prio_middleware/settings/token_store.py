@@ -46,11 +46,7 @@ def store_url(text: str) -> str:
 
 
 def address_of(text: str) -> Address:
-    """Return host and port of ``host:port`` or ``[::1]:port``.
-
-    Raises:
-        ValueError: the text has another form.
-    """
+    """Return host and port of ``host:port`` or ``[::1]:port``. Raise ValueError for a text of another form."""
     try:
         parts = urlsplit(f"//{text}")
         host, port = parts.hostname, parts.port
@@ -61,8 +57,7 @@ def address_of(text: str) -> Address:
     return host, port
 
 
-SecretStoreUrl = Annotated[Secret, secret_of(store_url), MASKED]
-"""Redis URL, which may contain a password."""
+SecretStoreUrl = Annotated[Secret, secret_of(store_url), MASKED]  # Redis URL, which may contain a password.
 
 
 def _node(text: str) -> str:
@@ -70,8 +65,7 @@ def _node(text: str) -> str:
     return text
 
 
-Nodes = Annotated[tuple[Annotated[Text, AfterValidator(_node)], ...], LISTED]
-"""List of ``host:port``, or one string with commas or spaces between them."""
+Nodes = Annotated[tuple[Annotated[Text, AfterValidator(_node)], ...], LISTED]  # Each one is host:port.
 
 
 class TokenStore(SettingsTable):

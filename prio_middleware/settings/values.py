@@ -31,7 +31,6 @@ from ..oauth.token_request import headers_problem
 from .files import shown_path, why_unreadable
 
 _HTTP_SCHEMES = frozenset({"http", "https"})
-
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
@@ -208,40 +207,21 @@ def _readable(path: Path) -> Path:
     return path
 
 
-Text = Annotated[str, AfterValidator(one_line)]
-"""Line of text that is not empty."""
-
+Text = Annotated[str, AfterValidator(one_line)]  # Line of text that is not empty.
 MASKED = PlainSerializer(str, when_used="json")
-
-SecretText = Annotated[Secret, secret_of(one_line), MASKED]
-"""Secret of one line, masked when it is shown or dumped."""
-
-SecretLines = Annotated[Secret, secret_of(_lines), MASKED]
-"""Secret of one or more lines, such as a private key in PEM."""
-
-SecretProxy = Annotated[Secret, secret_of(proxy_url), MASKED]
-"""Proxy URL, which may contain a password."""
-
+SecretText = Annotated[Secret, secret_of(one_line), MASKED]  # Secret of one line, masked when it is shown or dumped.
+SecretLines = Annotated[Secret, secret_of(_lines), MASKED]  # Secret of one or more lines, such as a private key in PEM.
+SecretProxy = Annotated[Secret, secret_of(proxy_url), MASKED]  # Proxy URL, which may contain a password.
 BaseUrl = Annotated[Text, AfterValidator(base_url)]
-
 EndpointUrl = Annotated[Text, AfterValidator(endpoint_url), PlainSerializer(lambda url: EndpointURL(url).masked(), str)]
-"""URL with or without a query, which is masked when it is shown or dumped."""
-
 IssuerUrl = Annotated[Text, AfterValidator(issuer_url)]
+Scheme = Annotated[Text, AfterValidator(_scheme)]  # Authentication scheme (RFC 9110 §11.1).
 
-Scheme = Annotated[Text, AfterValidator(_scheme)]
-"""Authentication scheme (RFC 9110 §11.1)."""
-
+# Lists, or one string with commas or spaces between the items, which is all that a variable can hold.
 LISTED = BeforeValidator(split_items, json_schema_input_type=list[str] | str)
-
 Items = Annotated[tuple[Text, ...], LISTED]
-"""List, or one string with commas or spaces between the items, which is all that a variable can hold."""
-
 Origins = Annotated[tuple[Annotated[Text, AfterValidator(partial(origin, schemes=_HTTP_SCHEMES | {"ws", "wss"}))], ...], LISTED]
-"""List of HTTP and WebSocket origins."""
-
-HttpOrigins = Annotated[tuple[Annotated[Text, AfterValidator(origin)], ...], LISTED]
-"""List of HTTP origins."""
+HttpOrigins = Annotated[tuple[Annotated[Text, AfterValidator(origin)], ...], LISTED]  # List of HTTP origins.
 
 Pairs = Annotated[
     tuple[tuple[str, str], ...],
@@ -260,13 +240,8 @@ SecretPairs = Annotated[
 """Table of strings that may be secret, so their values are masked."""
 
 TokenHeaders = Annotated[SecretPairs, AfterValidator(_headers)]
-"""Headers of token requests, with masked values."""
-
 AllowedOriginHeaders = Annotated[SecretPairs, AfterValidator(partial(_headers, reserved=RESERVED))]
-"""Headers of requests to allowed origins, with masked values."""
-
-ReadableFile = Annotated[Path, AfterValidator(_readable)]
-"""File that is readable when the settings are loaded."""
+ReadableFile = Annotated[Path, AfterValidator(_readable)]  # File that is readable when the settings are loaded.
 
 _NUMERIC = BeforeValidator(_no_bool)
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False), _NUMERIC]

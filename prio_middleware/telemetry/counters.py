@@ -13,11 +13,8 @@ from weakref import WeakSet, WeakValueDictionary, ref
 from .._util.clock import Clock, now
 from .names import FAILURES
 
-MINUTE = 60
-"""Seconds for which an event counts."""
-
-# An event at the end of its second still counts 60 s later, so one more bucket than seconds is needed.
-_BUCKETS = MINUTE + 1
+MINUTE = 60  # Seconds for which an event counts.
+_BUCKETS = MINUTE + 1  # An event at the end of its second still counts 60 s later, so one more bucket than seconds is needed.
 
 
 class RollingMinute:
@@ -25,7 +22,6 @@ class RollingMinute:
 
     Adding takes no lock, because a fork could copy it locked. The global interpreter lock keeps other threads out between
     reading the clock and the last step.
-
     """
 
     def __init__(self, clock: Clock = now) -> None:
@@ -34,7 +30,6 @@ class RollingMinute:
         self._counts: list[int] = []
 
     def add(self, events: int = 1) -> None:
-        """Count ``events`` now."""
         second = int(self._clock())
         slot = second % _BUCKETS
         if not self._seconds:
@@ -62,7 +57,6 @@ class RollingMinute:
         return wait
 
     def clear(self) -> None:
-        """Set the count to 0."""
         self._counts, self._seconds = [], []
 
     def _recent(self, moment: float) -> list[tuple[int, int]]:
@@ -99,15 +93,9 @@ REAUTHENTICATIONS: Final[tuple[str, ...]] = (
 )
 """Outcomes of a re-authentication. ``not_attempted``: the API answered 403 without an error code, which the rules ignore."""
 
-IGNORED_403_LOG_SECONDS: Final = 60.0
-"""Seconds after the log line about an ignored 403 during which no other is logged."""
-
-FETCHES_KEPT: Final = 20
-"""Number of the last fetches that each client keeps for status and snapshots."""
-
-NAMES_LIMIT: Final = 100
-"""Default number of clients that are counted by name. All others are counted together, as ``OTHER``."""
-
+IGNORED_403_LOG_SECONDS: Final = 60.0  # Seconds after the log line about an ignored 403 during which no other is logged.
+FETCHES_KEPT: Final = 20  # Number of the last fetches that each client keeps for status and snapshots.
+NAMES_LIMIT: Final = 100  # Default number of clients that are counted by name. All others are counted together, as ``OTHER``.
 OTHER: Final = "_other"
 
 
@@ -132,8 +120,7 @@ class FetchRecord:
     source: str
 
 
-_all_counters: WeakSet[ClientCounters] = WeakSet()
-"""All counters of this process, for the fork hook only."""
+_all_counters: WeakSet[ClientCounters] = WeakSet()  # All counters of this process, for the fork hook only.
 
 
 FAILED_STATUSES: Final = tuple(status.value for status in HTTPStatus if status >= 400)
@@ -145,20 +132,13 @@ class ClientCounters:
     Adding to an existing dictionary entry needs no lock: the global interpreter lock keeps other threads out. A forked child
     starts from zero: at the fork, or if the fork ran no hooks of Python, at the first :meth:`check_fork`.
 
-    Attributes:
-        acquisitions: calls by :data:`ACQUISITIONS`.
+    Attributes, besides those of :class:`~.snapshot.ClientSnapshot`:
         answered: responses by standard status below 400. The hot path knows no others.
         other_responses: all other responses, by status.
-        blocked: requests that were blocked before they were sent, by :data:`BLOCK_REASONS`.
-        reauthentications: by :data:`REAUTHENTICATIONS`.
         call_errors: calls without a response, by error type.
         failed_requests: failed token requests, by error type. Each attempt of a fetch counts.
         names_limit: number of clients that a meter provider reports by name.
         evictions: tokens that were dropped because the token cache was full.
-        waiting: calls that wait for another call's fetch now.
-        client_errors: 4xx responses within the last minute, the token endpoint's included.
-        client_error_limit: 4xx responses that the server allows in a minute; None if unknown.
-        fetches: the last fetches, newest first.
         retired: True after the registry dropped these counters: no meter provider reports them.
     """
 
@@ -217,7 +197,6 @@ class ClientCounters:
         self.blocked[reason] = self.blocked.get(reason, 0) + 1
 
     def count_fetch(self, duration: float, reason: str, outcome: str, attempts: int, source: str) -> None:
-        """Record a fetch that has just ended."""
         self.fetches_by_reason[reason] = self.fetches_by_reason.get(reason, 0) + 1
         record = FetchRecord(time.time(), duration, reason, outcome, attempts, source)
         self.fetches = (record, *self.fetches[: FETCHES_KEPT - 1])
@@ -267,7 +246,6 @@ class MetricsRegistry:
         return self._clients.get(name) or self._clients.setdefault(name, ClientCounters(name, self.limit))
 
     def clients(self) -> list[ClientCounters]:
-        """Return the counters of all clients."""
         return list(self._clients.values())
 
     def clear(self) -> None:

@@ -64,7 +64,7 @@ _BY_CLASS: Final = {
 
 
 def error_type(error: BaseException | None) -> str:
-    """Return the ``error.type`` of an error, one of :data:`~.names.ERROR_TYPES`; None stands for a cancelled caller."""
+    """Return the ``error.type`` of an error, one of ``FAILURES``, or ``CANCELLED`` for None, a cancelled caller."""
     status = getattr(error, "status_code", None) or 0
     if error is None:
         return names.CANCELLED
@@ -94,7 +94,7 @@ logger = logging.getLogger("prio_middleware")
 def log(level: int, message: str, *values: object, context: Context | None = None, **fields: Any) -> None:
     """Log a line with ``fields``, each prefixed with ``prio_``, in ``context``, so that exporters know the span.
 
-    The field ``event`` is one of :data:`~.names.EVENTS`.
+    ``scripts/telemetry_reference.py`` lists the values of the field ``event``.
     """
     if not logger.isEnabledFor(level):
         return
@@ -103,11 +103,8 @@ def log(level: int, message: str, *values: object, context: Context | None = Non
         logger.log(level, message, *values, extra=extra, stacklevel=2)
 
 
-REPEAT_SECONDS: Final = 60.0
-"""Seconds after a line of :func:`log_failure` during which the same failure of the client is only counted."""
-
+REPEAT_SECONDS: Final = 60.0  # Seconds after a line of log_failure in which the client's same failure is only counted.
 _FAILURES_LIMIT: Final = 1000
-
 _TOKEN_FAILURES: Final = frozenset({"token_fetch", "token_request_failed", "failure_cooldown", "unavailable"})
 
 
@@ -218,12 +215,8 @@ class Reauthentication:
         from opentelemetry import trace
 
         self._span = self._telemetry.tracer().start_span(
-            names.REAUTHENTICATE.name,
-            attributes={
-                names.CLIENT: self._client,
-                names.STATUS: self._status,
-                names.REAUTHENTICATION_REASON: self._reason,
-            },
+            names.REAUTHENTICATE,
+            attributes={names.CLIENT: self._client, names.STATUS: self._status, names.REAUTHENTICATION_REASON: self._reason},
         )
         self._context = trace.set_span_in_context(self._span)
         self._attached = attached(self._context)
@@ -241,13 +234,8 @@ class Reauthentication:
     def _log(self) -> None:
         message = "The API rejected the token of client %r (%s). Re-authentication: %s."
         values = (self._client, self._reason, self.outcome)
-        fields = {
-            "event": "reauthentication",
-            "client": self._client,
-            "status": self._status,
-            "reason": self._reason,
-            "outcome": self.outcome,
-        }
+        fields: dict[str, Any] = {"event": "reauthentication", "client": self._client, "status": self._status}
+        fields |= {"reason": self._reason, "outcome": self.outcome}
         if self.outcome == "succeeded":
             log(logging.INFO, message, *values, context=self._context, **fields)
         else:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Observed = Iterator[tuple[int | float, dict[str, str | int]]]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Telemetry:
     """OpenTelemetry providers of one client. None stands for the global one."""
 
@@ -53,14 +53,12 @@ class Telemetry:
         return self.tracer_provider is not None or not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
     def tracer(self) -> Tracer:
-        """Return the tracer of this library."""
         from opentelemetry import trace
 
         return trace.get_tracer(names.SCOPE, version(), self.tracer_provider, names.SCHEMA_URL)
 
 
 GLOBAL = Telemetry()
-
 _in_use: ContextVar[Telemetry] = ContextVar("prio_middleware.telemetry", default=GLOBAL)
 
 
@@ -107,15 +105,13 @@ def version() -> str:
     return ""
 
 
-HELD_LIMIT: Final = 100
-"""Number of durations that are held until the next collection. Without a metric reader, nothing collects them."""
-
+HELD_LIMIT: Final = 100  # Durations that are held until the next collection. Without a metric reader, nothing collects them.
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0)
 """Histogram bounds in seconds: OpenTelemetry's advice for HTTP durations, and two bounds beyond the deadline of a fetch."""
 
 FROM_ZERO: Final[Mapping[Metric, frozenset[object]]] = {
     names.ACQUIRED: frozenset({"cached", "fetched", "cooling_down", "failed"}),
-    names.REQUEST_FAILURES: frozenset(names.FAILURES.keys() - {names.UNCHANGED_TOKEN, names.OTHER_ERROR}),
+    names.REQUEST_FAILURES: frozenset(set(names.FAILURES) - {names.UNCHANGED_TOKEN, names.OTHER_ERROR}),
     names.REAUTHENTICATED: frozenset({"succeeded", "rejected"}),
     names.RESPONSES: frozenset({200, 401, 403}),
     names.BLOCKED: frozenset(BLOCK_REASONS),
@@ -213,12 +209,7 @@ class Instruments:
         return observe
 
 
-class _GlobalProvider:
-    """Key of the instruments that report to the global meter provider, which may be set later."""
-
-
-_global_provider = _GlobalProvider()
-
+# By meter provider. GLOBAL stands for the global one, which may be set later.
 _instruments: WeakKeyDictionary[Any, Instruments] = WeakKeyDictionary()
 
 _locks = [threading.Lock()]
@@ -228,7 +219,7 @@ _locks = [threading.Lock()]
 def instruments_for(telemetry: Telemetry, counters: ClientCounters) -> Instruments:
     """Return the instruments of a client, which report its counters from now on. Loads OpenTelemetry."""
     provider = telemetry.meter_provider
-    key = _global_provider if provider is None else provider
+    key = GLOBAL if provider is None else provider
     instruments = _instruments.get(key)
     if instruments is None:
         with _locks[0]:  # Of instruments that are made twice, the SDK drops the second.

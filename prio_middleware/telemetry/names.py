@@ -1,14 +1,11 @@
-"""Names of spans, metrics and attributes. The reference page of telemetry is generated from this module."""
+"""Names of spans, metrics and attributes. ``scripts/telemetry_reference.py`` describes them."""
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-SCOPE: Final = "prio_middleware"
-"""The instrumentation scope of all spans and metrics, and the name of the logger."""
-
-SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.30.0"
-"""Semantic conventions of ``server.*``, ``error.type`` and ``http.response.status_code``."""
+SCOPE: Final = "prio_middleware"  # The instrumentation scope of all spans and metrics, and the name of the logger.
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.30.0"  # Of server.*, error.type and http.response.status_code.
 
 CLIENT: Final = "prio_middleware.credential.name"
 FETCH_REASON: Final = "prio_middleware.token.fetch.reason"
@@ -27,149 +24,30 @@ SERVER_ADDRESS: Final = "server.address"
 SERVER_PORT: Final = "server.port"
 
 CANCELLED: Final = "cancelled"
-
 OTHER_ERROR: Final = "_OTHER"
-
 UNCHANGED_TOKEN: Final = "unchanged_token"
 
-FAILURES: Final[dict[str, str]] = {
-    "invalid_client": "the token endpoint rejects the client's credentials: `invalid_client`, or a 401 without a code",
-    "4xx": "the token endpoint answered with another error code or 4xx status; the log has the code",
-    "429": "the token endpoint answered 429",
-    "5xx": "the server answered 5xx, 408, 425, `server_error` or `temporarily_unavailable`",
-    "redirect": "the token endpoint redirects, which is not followed",
-    "invalid_response": "the answer holds no usable token, or the metadata no usable token endpoint",
-    "timeout": "no whole answer in time",
-    "connection_refused": "the host refused the connection",
-    "connection_error": "another network error: the connection was reset or closed, or the host or proxy is unreachable",
-    "dns_error": "the host name cannot be resolved",
-    "tls_error": "TLS failed, or the certificate is not trusted",
-    UNCHANGED_TOKEN: "the token endpoint returned the token that the API had rejected",
-    OTHER_ERROR: "an error that is none of these; the log has its text",
-}
+FAILURES: Final = (
+    "invalid_client",
+    "4xx",
+    "429",
+    "5xx",
+    "redirect",
+    "invalid_response",
+    "timeout",
+    "connection_refused",
+    "connection_error",
+    "dns_error",
+    "tls_error",
+    UNCHANGED_TOKEN,
+    OTHER_ERROR,
+)
 """Values of ``error.type`` for a failed request. Rules, dashboard and runbooks name no others."""
 
-ERROR_TYPES: Final = {**FAILURES, CANCELLED: "the caller was cancelled, or the fetch ended with its event loop"}
-"""All values of ``error.type``."""
-
-ATTRIBUTES: Final[dict[str, str]] = {
-    CLIENT: "the client's name in the settings; metrics report at most `metric_client_limit` names, and further clients as "
-    "`_other`",
-    FETCH_REASON: "`initial`, `expiring`, `rejected` (the API rejected the token) or `forced` (new credentials)",
-    FETCH_ATTEMPTS: "number of token requests, retries included",
-    TOKEN_EXPIRES_IN: "lifetime of the new token in seconds",
-    TOKEN_SOURCE: "`endpoint` (the token endpoint) or `shared` (the shared token store)",
-    ACQUISITION_OUTCOME: "`cached` (from the cache), `fetched` (by this call), `waited` (for another call's fetch), "
-    "`cooling_down` (no token: a fetch failed a moment ago) or `failed`",
-    REAUTHENTICATION_REASON: "error code of the rejection (RFC 6749 or RFC 6750), else its status",
-    REAUTHENTICATION_OUTCOME: "`succeeded`, `rejected`, `token_unavailable`, `unchanged`, "
-    "`body_not_replayable`, `budget` or `failed`; "
-    "`not_attempted` for a 403 without an error code that the rules ignore: the call was not retried",
-    BLOCK_REASON: (
-        "`plain_http`, `unsupported_protocol`, `foreign_origin`, `caller_authorization`, `cooling_down` or `budget`"
-    ),
-    STORE_OPERATION: "`read`, `acquire_lease`, `publish_token`, `publish_error` or `release_lease`",
-    STORE_OUTCOME: "`hit` (a token was taken from the store), `published` (the store took a token), `not_stored` (the store "
-    "did not take a token), `error` (an error of the token endpoint was taken from the store) or `fallback` (a fetch without "
-    "the store)",
-    STATUS: "status of the response; on a span, of the rejection; absent without a response",
-    ERROR_TYPE: "see [error types](#error-types); absent after a success",
-    SERVER_ADDRESS: "host of the token endpoint",
-    SERVER_PORT: "port of the token endpoint",
-}
-
-
-class LogEvent(NamedTuple):
-    """Kind of log line.
-
-    Attributes:
-        levels: levels of its lines.
-        meaning: what it means.
-        fields: further fields, without their prefix.
-    """
-
-    levels: str
-    meaning: str
-    fields: tuple[str, ...] = ("client",)
-
-
-EVENTS: Final[dict[str, LogEvent]] = {
-    "token_fetch": LogEvent(
-        "INFO; WARNING if it failed, or ended a failure",
-        "a fetch of a token ended; the line that ends a failure has `prio_failures`, the number of failed fetches",
-        ("client", "reason", "outcome", "attempts", "duration", "source", "failures"),
-    ),
-    "token_request_failed": LogEvent(
-        "WARNING",
-        "the first attempt of a fetch failed, and the fetch goes on",
-        ("client", "reason", "outcome", "duration"),
-    ),
-    "failure_cooldown": LogEvent("WARNING", "no token is requested for `prio_duration` seconds", ("client", "duration")),
-    "unavailable": LogEvent("WARNING", "an application answered 503, because there was no token or no budget"),
-    "reauthentication": LogEvent(
-        "INFO; WARNING if it did not help", "the API rejected a token", ("client", "status", "reason", "outcome")
-    ),
-    "blocked": LogEvent(
-        "WARNING; DEBUG for each call during a cool-down", "a request was blocked before it was sent", ("client", "reason")
-    ),
-    "ignored_403": LogEvent("WARNING", "a 403 without an error code led to no retry", ("client", "status")),
-    "caller_authorization": LogEvent(
-        "INFO", "a request keeps the caller's own `Authorization`; once for each client", ("client", "url")
-    ),
-    "redirect_without_token": LogEvent(
-        "WARNING", "a call to an allowed origin goes without a token, because its redirect chain left the allowed origins"
-    ),
-    "inherited_client": LogEvent(
-        "WARNING", "a forked child uses a client with open connections of its parent; once for each client and process"
-    ),
-    "started_without_token": LogEvent("WARNING", "an application started while the token endpoint was unreachable"),
-    "no_lifespan": LogEvent("INFO", "an ASGI application has no lifespan of its own", ()),
-    "waived_guard": LogEvent("WARNING", "a pipeline leaves out a guard, because `waive` names it"),
-    "credentials_loaded": LogEvent("INFO", "new credentials are in use"),
-    "credentials_kept": LogEvent("WARNING", "new credentials cannot be loaded, and the old ones stay in use"),
-    "certificates_loaded": LogEvent("INFO", "new certificates are in use"),
-    "certificates_not_checked": LogEvent("WARNING", "a client was made with `verify=False`", ("client",)),
-    "certificates_kept": LogEvent("WARNING", "new certificates cannot be loaded, and the old ones stay in use"),
-    "readable_secret_file": LogEvent("WARNING", "other users can read a secret file", ()),
-    "short_secret": LogEvent("WARNING", "a client secret is too short to be masked in texts", ("client",)),
-    "writable_settings_file": LogEvent("WARNING", "other users can write a settings file", ()),
-    "token_endpoint_found": LogEvent("INFO", "discovery found another token endpoint"),
-    "odd_expires_in": LogEvent("DEBUG", "the token endpoint's `expires_in` is no number"),
-    "store_unavailable": LogEvent("WARNING", "the shared token store does not answer; each process fetches its own token"),
-    "store_available": LogEvent(
-        "WARNING", "the shared token store answers again, after `prio_failures` failures", ("client", "failures")
-    ),
-    "store_record_not_used": LogEvent("WARNING", "a record in the shared token store cannot be used"),
-    "store_file_not_used": LogEvent("WARNING", "the shared token store's file cannot be used", ()),
-}
-"""Log events by ``prio_event``."""
-
-
-class SpanKind(NamedTuple):
-    """Kind of span: name, meaning and possible attributes."""
-
-    name: str
-    meaning: str
-    attributes: tuple[str, ...]
-
-
-FETCH: Final = SpanKind(
-    "prio_middleware.token.fetch",
-    "one fetch of a token, retries and pauses included; its HTTP spans are children. A refresh in the background is a root "
-    "span with a link to the call that started it",
-    (CLIENT, SERVER_ADDRESS, SERVER_PORT, FETCH_REASON, FETCH_ATTEMPTS, TOKEN_EXPIRES_IN, TOKEN_SOURCE, ERROR_TYPE),
-)
-WAIT: Final = SpanKind(
-    "prio_middleware.token.wait",
-    "a call that waited for another call's fetch, with a link to it",
-    (CLIENT, ERROR_TYPE),
-)
-REAUTHENTICATE: Final = SpanKind(
-    "prio_middleware.reauthenticate",
-    "re-authentication after a rejected token: the new token and the retry",
-    (CLIENT, STATUS, REAUTHENTICATION_REASON, REAUTHENTICATION_OUTCOME, ERROR_TYPE),
-)
-SPANS: Final = (FETCH, WAIT, REAUTHENTICATE)
+# Spans.
+FETCH: Final = "prio_middleware.token.fetch"
+WAIT: Final = "prio_middleware.token.wait"
+REAUTHENTICATE: Final = "prio_middleware.reauthenticate"
 
 
 class Metric(NamedTuple):
@@ -183,11 +61,7 @@ class Metric(NamedTuple):
 
 
 FETCH_DURATION: Final = Metric(
-    "prio_middleware.token.fetch.duration",
-    "histogram",
-    "s",
-    "Duration of token fetches.",
-    (ERROR_TYPE,),
+    "prio_middleware.token.fetch.duration", "histogram", "s", "Duration of token fetches.", (ERROR_TYPE,)
 )
 FETCHES: Final = Metric(
     "prio_middleware.token.fetches",
@@ -211,11 +85,7 @@ WITHOUT_TOKEN: Final = Metric(
     (CLIENT,),
 )
 WAIT_DURATION: Final = Metric(
-    "prio_middleware.token.wait.duration",
-    "histogram",
-    "s",
-    "Time that calls waited for another call's fetch.",
-    (ERROR_TYPE,),
+    "prio_middleware.token.wait.duration", "histogram", "s", "Time that calls waited for another call's fetch.", (ERROR_TYPE,)
 )
 ACQUIRED: Final = Metric(
     "prio_middleware.token.acquisitions",

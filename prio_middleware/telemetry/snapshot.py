@@ -23,22 +23,19 @@ class HasCounters(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ClientSnapshot:
-    """Counts of one client since this process started, and the state of its token. Known keys are present from 0 on.
+    """Counts of one client since this process started, and the state of its token, as in :class:`TokenReport`.
+
+    The outcomes and reasons are those of the metrics. Known keys are present from 0 on.
 
     Attributes:
-        acquisitions: calls that needed a token, by outcome: cached, fetched, waited, cooling_down, failed.
+        acquisitions: calls that needed a token, by outcome.
         responses: responses by status.
-        blocked: requests that were blocked before they were sent, by reason: plain_http, unsupported_protocol,
-            foreign_origin, caller_authorization, cooling_down, budget.
-        reauthentications: by outcome: succeeded, rejected, token_unavailable, unchanged, body_not_replayable, budget, failed,
-            not_attempted.
+        blocked: requests that were blocked before they were sent, by reason.
+        reauthentications: by outcome.
         waiting: calls that wait for another call's fetch.
         fetches: the last 20 fetches, newest first.
         client_errors: 4xx responses within the last minute, the token endpoint's included.
         client_error_limit: 4xx responses that the server allows in a minute; None if unknown.
-        lifetime: seconds from the request for the current token to its expiry; None without a token.
-        expires_in: seconds until the token expires, not positive once it has; None without a token.
-        cooldown_seconds: seconds until the next fetch is allowed after a failure; None if it is allowed now.
     """
 
     client: str

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from .._util.clock import now
@@ -22,19 +22,13 @@ if TYPE_CHECKING:
 
 
 class FetchContext(NamedTuple):
-    """Facts known at the start of a fetch.
-
-    Attributes:
-        url: URL of the token endpoint, or of the issuer.
-        reason: initial, expiring, rejected or forced.
-        trigger: call that started the fetch in the background; None if a call waits for it.
-    """
+    """Facts known at the start of a fetch."""
 
     counters: ClientCounters
     client: str
-    url: str
-    reason: str
-    trigger: Trigger | None = None
+    url: str  # Of the token endpoint, or of the issuer.
+    reason: str  # initial, expiring, rejected or forced
+    trigger: Trigger | None = None  # The call that started the fetch in the background; None if a call waits for it.
 
 
 class FetchResult(NamedTuple):
@@ -46,15 +40,10 @@ class FetchResult(NamedTuple):
 
 
 class ProviderState(NamedTuple):
-    """Facts known at the end of a fetch.
+    """Facts known at the end of a fetch."""
 
-    Attributes:
-        url: URL of the token endpoint, after discovery.
-        cooldown_seconds: seconds until the next fetch is allowed.
-    """
-
-    url: str
-    cooldown_seconds: float | None = None
+    url: str  # Of the token endpoint, after discovery.
+    cooldown_seconds: float | None = None  # Until the next fetch is allowed.
 
 
 class FetchObserver:
@@ -73,7 +62,7 @@ class FetchObserver:
         links = [trace.Link(facts.trigger.span)] if facts.trigger and facts.trigger.span.is_valid else []
         self._started = now()
         self._span = self._telemetry.tracer().start_span(
-            names.FETCH.name,
+            names.FETCH,
             parent,
             attributes={names.CLIENT: facts.client, names.FETCH_REASON: facts.reason, **_server(facts.url)},
             links=links,
@@ -95,17 +84,11 @@ class FetchObserver:
         if self._has_failed or os.getpid() != self._pid:
             return
         self._has_failed = True
-        log_failure(
-            "Client %r got no token yet (%s). %s Next attempt in %.1f s, gives up in %.0f s.",
-            *(self._facts.client, self._facts.reason, error, pause, give_up_seconds),
-            context=self.context,
-            event="token_request_failed",
-            client=self._facts.client,
-            reason=self._facts.reason,
-            outcome=error_type(error),
-            kind=error_type(error),
-            duration=round(now() - self._started, 3),
-        )
+        client, reason, kind = self._facts.client, self._facts.reason, error_type(error)
+        fields = {"client": client, "reason": reason, "outcome": kind, "duration": round(now() - self._started, 3)}
+        message = "Client %r got no token yet (%s). %s Next attempt in %.1f s, gives up in %.0f s."
+        values = (client, reason, error, pause, give_up_seconds)
+        log_failure(message, *values, context=self.context, kind=kind, event="token_request_failed", **fields)
 
     def end(self, result: FetchResult, state: ProviderState, waiting: Iterable[SpanContext] = ()) -> None:
         """Record the end of the fetch. ``waiting`` holds the spans of the calls that waited for it, to link to."""
@@ -124,15 +107,8 @@ class FetchObserver:
 
     def _log(self, result: FetchResult, kind: str | None, took: float, cooldown_seconds: float | None) -> None:
         client, reason = self._facts.client, self._facts.reason
-        fields = {
-            "event": "token_fetch",
-            "client": client,
-            "reason": reason,
-            "outcome": kind or "ok",
-            "attempts": self.attempts,
-            "duration": round(took, 3),
-            "source": result.source,
-        }
+        fields: dict[str, Any] = {"event": "token_fetch", "client": client, "reason": reason, "outcome": kind or "ok"}
+        fields |= {"attempts": self.attempts, "duration": round(took, 3), "source": result.source}
         if kind is None:
             level, message = logging.INFO, "Client %r has a new token (%s), valid for %.0f s."
             if ended := end_token_failures(client):
@@ -146,14 +122,9 @@ class FetchObserver:
             message = "Client %r got no token (%s). %s"
             log_failure(message, client, reason, result.error or kind, context=self.context, kind=kind, **fields)
         if result.error and cooldown_seconds:
-            log_failure(
-                "Client %r makes no token request for %.1f s, because the last one failed.",
-                *(client, cooldown_seconds),
-                context=self.context,
-                event="failure_cooldown",
-                client=client,
-                duration=round(cooldown_seconds, 1),
-            )
+            message = "Client %r makes no token request for %.1f s, because the last one failed."
+            fields = {"event": "failure_cooldown", "client": client, "duration": round(cooldown_seconds, 1)}
+            log_failure(message, client, cooldown_seconds, context=self.context, **fields)
 
     def _end_span(self, result: FetchResult, kind: str | None, url: str) -> None:
         from opentelemetry.trace import StatusCode
@@ -223,7 +194,7 @@ class WaitObserver:
         from opentelemetry import trace
 
         span = self._telemetry.tracer().start_span(
-            names.WAIT.name,
+            names.WAIT,
             self._parent,
             attributes={names.CLIENT: self._client, **failed},
             links=[trace.Link(fetch)] if fetch else [],

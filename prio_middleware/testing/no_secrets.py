@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
@@ -16,11 +15,8 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from .._util.secret import Secret
 from .._util.secret_matcher import SecretMatcher
 
-SHORTEST = 8
-"""Length of the shortest secret to search for; shorter ones occur by chance."""
-
-PART = 16
-"""Number of consecutive characters of a secret that count as a leak."""
+SHORTEST = 8  # Length of the shortest secret to search for; shorter ones occur by chance.
+PART = 16  # Number of consecutive characters of a secret that count as a leak.
 
 
 def traces_of(secrets: Iterable[str]) -> SecretMatcher:
@@ -37,7 +33,6 @@ class LogRecorder(logging.Handler):
         self._kept: list[tuple[str, str]] = []
 
     def start(self) -> None:
-        """Start recording."""
         root = logging.getLogger()
         self._level = root.level
         root.setLevel(logging.DEBUG)
@@ -59,8 +54,7 @@ class LogRecorder(logging.Handler):
         return iter(list(self._kept))
 
 
-CAPTURES = ("capfd", "capsys", "capfdbinary", "capsysbinary")
-"""pytest's fixtures that capture output. A test can use only one of them."""
+CAPTURES = ("capfd", "capsys", "capfdbinary", "capsysbinary")  # pytest's fixtures, of which a test can use only one.
 
 
 class OutputRecorder:
@@ -84,29 +78,19 @@ class OutputRecorder:
 
 
 class SpanCollector(SpanProcessor):
-    """Recorder of spans that end between :meth:`start` and :meth:`stop`."""
+    """Recorder of the spans that end while it has a list for them."""
 
     def __init__(self) -> None:
-        self._recording = False
-        self._spans: list[ReadableSpan] = []
-
-    def start(self) -> None:
-        """Start recording."""
-        self._recording = True
-
-    def stop(self) -> None:
-        """Stop recording, and drop the spans."""
-        self._recording = False
-        self._spans.clear()
+        self.spans: list[ReadableSpan] | None = None
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Keep ``span``."""
-        if self._recording:
-            self._spans.append(span)
+        spans = self.spans
+        if spans is not None:
+            spans.append(span)
 
     def texts(self) -> Iterator[tuple[str, str]]:
         """Return the place and text of each span."""
-        return ((f"the span {span.name!r}", span.to_json(indent=0)) for span in list(self._spans))
+        return ((f"the span {span.name!r}", span.to_json(indent=0)) for span in list(self.spans or ()))
 
 
 _recorders: WeakKeyDictionary[TracerProvider, SpanCollector] = WeakKeyDictionary()
@@ -173,15 +157,15 @@ class NoSecrets:
         self._patch.setattr(Secret, "__init__", make_and_record)
         self._logs.start()
         if self._spans:
-            self._spans.start()
+            self._spans.spans = []
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._patch.undo()
         self._logs.stop()
         self._output.stop()
         if self._spans:
-            self._spans.stop()
+            self._spans.spans = None
 
     def _places(self, texts: tuple[object, ...]) -> Iterator[tuple[str, str]]:
         yield from self._logs.texts()

@@ -135,10 +135,8 @@ def environment_for(
 ) -> Mapping[str, str]:
     """Set the settings of each declared client as environment variables, and remove other ``PRIO_`` variables.
 
-    Args:
-        sandbox_for: returns the sandbox for a preset.
-        monkeypatch: sets the variables.
-        folder: an empty directory, for files that are read instead of the application's.
+    ``sandbox_for`` returns the sandbox for a preset. The empty ``folder`` is for files that are read instead of the
+    application's.
     """
     from ..settings.layers import variable
     from ..settings.loading import declared_clients, read_everything

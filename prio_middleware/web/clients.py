@@ -26,18 +26,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-DEFAULT = "default"
-"""Name of the client that is used if none is named."""
+DEFAULT = "default"  # Name of the client that is used if none is named.
 
 
 def read_settings(values: object, place: str) -> Settings | ConfigurationError:
     """Return settings from a framework's configuration, which take precedence over the environment and the files.
 
-    An error is returned, because a traceback from here would show the secrets.
-
-    Args:
-        values: a dict of settings, ready-made :class:`Settings`, or None.
-        place: name of the configuration value, for errors.
+    An error is returned, because a traceback from here would show the secrets. ``place`` names the configuration value in it.
     """
     if isinstance(values, Settings):
         return values
@@ -55,25 +50,7 @@ def read_settings(values: object, place: str) -> Settings | ConfigurationError:
 
 
 _PACKAGE = __name__.partition(".")[0]
-
-Account = Callable[[], str | None]
-"""Returns the account of a call that names none, or None for the client's own."""
-
-
-def open_client(settings: Settings | ClientSettings, name: str | None = None, account: Account | None = None) -> httpx.Client:
-    """Return a new sync client. Accounts of the other clients of ``settings`` can be named in its calls.
-
-    Raises:
-        ConfigurationError: the settings cannot be used, or a package that they need is not installed.
-    """
-    client: httpx.Client = _make(settings, name, "client", account)
-    return client
-
-
-def open_async_client(settings: Settings, name: str, account: Account | None = None) -> httpx.AsyncClient:
-    """Return a new async client. Raise ConfigurationError as :func:`open_client` does."""
-    client: httpx.AsyncClient = _make(settings, name, "async_client", account)
-    return client
+Account = Callable[[], str | None]  # Returns the account of a call that names none, or None for the client's own.
 
 
 def listen(settings: ClientSettings) -> None:
@@ -88,19 +65,26 @@ def library_module(settings: ClientSettings) -> ModuleType:
     return importlib.import_module(f"{_PACKAGE}.{settings.library}")
 
 
-def _make(
-    every: Settings | ClientSettings, name: str | None, kind: Literal["client", "async_client"], account: Account | None
+def open_client(
+    settings: Settings | ClientSettings,
+    name: str | None = None,
+    account: Account | None = None,
+    kind: Literal["client", "async_client"] = "client",
 ) -> Any:
-    settings = every if isinstance(every, ClientSettings) else every.client(name)
+    """Return a new client. Accounts of the other clients of ``settings`` can be named in its calls.
+
+    Raise ConfigurationError if the settings cannot be used, or a package that they need is not installed.
+    """
+    own = settings if isinstance(settings, ClientSettings) else settings.client(name)
     # All users of the application share the client: a jar that refuses cookies keeps them apart.
-    options = {} if settings.keep_cookies else {"cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[]))}
+    options = {} if own.keep_cookies else {"cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[]))}
     try:
-        return getattr(library_module(settings), kind)(name, settings=every, account=account, **options)
+        return getattr(library_module(own), kind)(name, settings=settings, account=account, **options)
     except ImportError as error:  # httpx2, or a package for HTTP/2 or SOCKS proxies.
         missing = str(error)
     raise ConfigurationError(
         f"The client cannot be made: {missing.rstrip('.')}.",
-        client=settings.name,
+        client=own.name,
         remedy="Install the missing package, or change the setting that needs it (library, http2, proxy).",
     )
 
@@ -184,11 +168,8 @@ class Clients(NamedClients["httpx.Client"]):
     def checked(cls, settings: Settings, *, warm_up: bool = False, account: Account | None = None) -> Self:
         """Return the clients after making each of them once, and with ``warm_up`` after fetching a token for each.
 
-        Opens no connection that a fork would share.
-
-        Raises:
-            ConfigurationError: a client cannot be made.
-            TokenError: the token endpoint answered with an error.
+        Opens no connection that a fork would share. Raise ConfigurationError if a client cannot be made, and TokenError if
+        the token endpoint answered with an error.
         """
         failure = check(settings) or (fetch_tokens(settings) if warm_up else None)
         if failure:
@@ -209,7 +190,7 @@ class Clients(NamedClients["httpx.Client"]):
         _close(self._opened)
 
     def _open(self, mine: dict[str, httpx.Client], name: str) -> httpx.Client:
-        made = open_client(self.settings, name, self._account)
+        made: httpx.Client = open_client(self.settings, name, self._account)
         kept = mine.setdefault(name, made)
         if kept is not made:  # Another thread has opened one.
             made.close()

@@ -11,7 +11,7 @@ from anyio.lowlevel import current_token
 
 from ..settings import Settings
 from ..transports.routes import transport_of
-from .clients import Account, NamedClients, listen, open_async_client
+from .clients import Account, NamedClients, listen, open_client
 
 if TYPE_CHECKING:
     import httpx
@@ -28,7 +28,7 @@ class LoopClients(NamedClients["httpx.AsyncClient"]):
         client = self._opened.get(name)
         if client is None:
             listen(self.settings.client(name))
-            client = self._opened.setdefault(name, open_async_client(self.settings, name, self._account))
+            client = self._opened.setdefault(name, open_client(self.settings, name, self._account, "async_client"))
         return client
 
     async def start_fetch(self, name: str) -> None:
@@ -42,8 +42,8 @@ class LoopClients(NamedClients["httpx.AsyncClient"]):
                 await self._opened.popitem()[1].aclose()
 
 
+# Objects with open clients. They are kept alive, because trio warns of generators that the garbage collector ends.
 _in_use: set[AsyncClients] = set()
-"""Objects with open clients. They are kept alive, because trio warns of generators that the garbage collector ends."""
 
 
 class _Kept(NamedTuple):
@@ -52,14 +52,9 @@ class _Kept(NamedTuple):
 
 
 class AsyncClients:
-    """Async clients of each event loop. They are closed by :meth:`aclose`, or when their loop ends.
+    """Async clients of each event loop, with the arguments of :class:`Clients`.
 
-    Args:
-        settings: settings of the clients; from the environment and the files if left out.
-        account: returns the account of a call that names none.
-
-    Raises:
-        ConfigurationError: the settings are wrong.
+    They are closed by :meth:`aclose`, or when their loop ends.
     """
 
     def __init__(self, settings: Settings | None = None, account: Account | None = None) -> None:

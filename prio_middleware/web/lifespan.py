@@ -17,11 +17,8 @@ _FAILED = frozenset({"lifespan.startup.failed", "lifespan.shutdown.failed"})
 class InnerLifespan:
     """Lifespan of an application, after the middleware received the server's ``lifespan.startup``.
 
-    Args:
-        receive: the server's.
-        send: the server's.
-        close: closes the application's clients. It is awaited before the server gets the application's last message, because
-            the server may stop the loop after that.
+    ``close`` closes the application's clients. It is awaited before the server gets the application's last message, because the
+    server may stop the loop after that.
     """
 
     def __init__(self, receive: Receive, send: Send, close: Callable[[], Awaitable[None]]) -> None:
@@ -35,8 +32,7 @@ class InnerLifespan:
     async def run(self, app: ASGIApp, scope: Scope) -> None:
         """Run the application until shutdown. If it has no lifespan, as Django, answer the server in its place.
 
-        Raises:
-            RuntimeError: the application reported a failure without raising it. Test clients wait for an exception.
+        Raise RuntimeError if the application reported a failure without raising it: test clients wait for an exception.
         """
         try:
             await app(scope, self.receive, self.send)
@@ -45,12 +41,8 @@ class InnerLifespan:
             if not over:
                 if self._received or self._last_message:
                     raise
-                log(
-                    logging.INFO,
-                    "The application has no lifespan of its own: it raised %s.",
-                    type(error).__name__,
-                    event="no_lifespan",
-                )
+                message = "The application has no lifespan of its own: it raised %s."
+                log(logging.INFO, message, type(error).__name__, event="no_lifespan")
         if self._last_message is None:
             await self._answer_server()
         elif self._last_message["type"] in _FAILED:

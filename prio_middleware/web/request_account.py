@@ -14,12 +14,9 @@ T = TypeVar("T")
 
 
 class RequestAccount(Generic[R]):
-    """Function that returns the account of the inbound request which is being served.
+    """Function that returns the account of the inbound request which is being served, or None for the client's own.
 
     A call outside a request fails: the client's own account would be a silent mistake in an application with several.
-
-    Args:
-        function: returns the account of a request, or None for the client's own.
     """
 
     def __init__(self, function: Callable[[R], str | None]) -> None:

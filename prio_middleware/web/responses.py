@@ -23,16 +23,10 @@ class Answer(NamedTuple):
         return self._replace(body=b"") if method == "HEAD" else self
 
 
-UNAVAILABLE = (TokenError, BudgetExceededError)
-"""Temporary failures that are not the application's fault: no token, or no budget left."""
-
+UNAVAILABLE = (TokenError, BudgetExceededError)  # Not the application's fault, and temporary: no token, or no budget left.
 Unavailable = TokenError | BudgetExceededError
-
-RETRY_AFTER = 10.0
-"""Seconds of ``Retry-After`` if the failure does not give them."""
-
-CLOSE_CODES = {503: 1013, 404: 1008}
-"""WebSocket close codes by status, from the IANA registry: try again later, and policy violation."""
+RETRY_AFTER = 10.0  # Seconds of ``Retry-After`` if the failure does not give them.
+CLOSE_CODES = {503: 1013, 404: 1008}  # WebSocket close codes (IANA registry) by status: try again later, policy violation.
 
 
 def failure_of(error: Exception) -> Unavailable | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from prio_middleware.settings.schema import schema_text
+from scripts.settings_schema import schema_text
 from tests.cli.helpers import prio
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from prio_middleware.demo.dashboard import LIFETIME_SECONDS, RATES, fault_script, main, run_faults, running, simulated_users
 from prio_middleware.sandbox import Sandbox, SandboxOptions
 from prio_middleware.sandbox.sandbox_options import Listen
+from scripts.demo_dashboard import LIFETIME_SECONDS, RATES, fault_script, main, run_faults, running, simulated_users
 from tests.sandbox.helpers import Output, run_as_main
 
 if TYPE_CHECKING:
@@ -132,8 +132,8 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 
 def test_it_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys, "argv", ["prio_middleware.demo.dashboard", "--help"])
+    monkeypatch.setattr(sys, "argv", ["scripts.demo_dashboard", "--help"])
     with pytest.raises(SystemExit) as ended:
-        run_as_main("prio_middleware.demo.dashboard")
+        run_as_main("scripts.demo_dashboard")
     assert ended.value.code == 0
     assert "--port" in capsys.readouterr().out

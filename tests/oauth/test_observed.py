@@ -109,7 +109,7 @@ def test_a_wait_is_recorded_with_the_fetch_it_was_for(subtests: pytest.Subtests,
             fetch = InFlightFetch(0.0)
             fetch.span = SPAN
             ended(observe_acquisition(acquisition(Wait(fetch, 1.0, 1.0)), ClientCounters("shop"), "shop"), outcome)
-            wait = recorder.span(WAIT.name)
+            wait = recorder.span(WAIT)
 
             assert [link.context for link in wait.links] == [SPAN]
             assert (wait.attributes or {}).get("error.type") == error
@@ -124,7 +124,7 @@ def test_a_wait_that_ends_with_its_caller_is_recorded_as_cancelled(recorder: Rec
     next(steps)
     assert counters.waiting == 1
     steps.close()
-    wait = recorder.span(WAIT.name)
+    wait = recorder.span(WAIT)
 
     assert [link.context for link in wait.links] == [SPAN]
     assert attributes(wait)["error.type"] == "cancelled"
@@ -134,7 +134,7 @@ def test_a_wait_that_ends_with_its_caller_is_recorded_as_cancelled(recorder: Rec
 def test_a_caller_that_starts_the_fetch_has_not_waited(recorder: Recorder) -> None:
     ended(observe_acquisition(acquisition(WAITING), ClientCounters("shop"), "shop"), NoOutcome.OWN_THREAD)
 
-    assert recorder.spans(WAIT.name) == []
+    assert recorder.spans(WAIT) == []
 
 
 def test_the_provider_reports_the_client_of_each_wait(recorder: Recorder) -> None:
@@ -144,7 +144,7 @@ def test_the_provider_reports_the_client_of_each_wait(recorder: Recorder) -> Non
     next(waiter)
     waiter.close()
     leader.close()
-    wait, fetch = recorder.span(WAIT.name), recorder.span(FETCH.name)
+    wait, fetch = recorder.span(WAIT), recorder.span(FETCH)
 
     assert attributes(wait)["credential.name"] == "shop"
     assert [link.context for link in wait.links] == [fetch.get_span_context()]
@@ -209,7 +209,7 @@ def test_requests_are_sent_within_the_span_of_the_fetch_and_everything_else_as_i
     effects = [next(steps), steps.send(TokenResponse(200))]
     with pytest.raises(StopIteration):
         steps.send(None)
-    span = recorder.span(FETCH.name)
+    span = recorder.span(FETCH)
 
     assert isinstance(effects[0], Post)
     assert effects[0].request is LEADING.request
@@ -245,7 +245,7 @@ def test_why_a_token_is_fetched(subtests: pytest.Subtests, recorder: Recorder) -
             prepare(shop)
             recorder.clear()
             shop.token(stale=shop.tokens.current(DEFAULT_OPTIONS, None) if is_stale else None)
-            fetch = recorder.span(FETCH.name)
+            fetch = recorder.span(FETCH)
 
             assert attributes(fetch) == {
                 "credential.name": "shop",
@@ -269,13 +269,13 @@ def test_a_token_that_another_process_dropped_was_rejected(recorder: Recorder) -
     recorder.clear()
     second.token()
 
-    assert attributes(recorder.span(FETCH.name))["token.fetch.reason"] == "rejected"
+    assert attributes(recorder.span(FETCH))["token.fetch.reason"] == "rejected"
 
 
 def test_every_attempt_counts(recorder: Recorder) -> None:
     Shop(LOST, answer(503), token()).token()
 
-    assert attributes(recorder.span(FETCH.name))["token.fetch.attempts"] == 3
+    assert attributes(recorder.span(FETCH))["token.fetch.attempts"] == 3
 
 
 def test_a_refresh_beside_a_call_is_linked_to_it_and_no_part_of_it(recorder: Recorder) -> None:
@@ -285,7 +285,7 @@ def test_a_refresh_beside_a_call_is_linked_to_it_and_no_part_of_it(recorder: Rec
     recorder.clear()
     with recorder.tracer.start_as_current_span("call") as call:
         shop.token()
-    fetch = recorder.span(FETCH.name)
+    fetch = recorder.span(FETCH)
 
     assert fetch.parent is None
     assert [link.context for link in fetch.links] == [call.get_span_context()]
@@ -303,7 +303,7 @@ def test_a_fetch_belongs_to_the_trace_of_the_call_that_began_it_and_links_those_
     with pytest.raises(StopIteration):
         fetching.send(shop.server(posting.request))
     waiter.close()
-    fetch = recorder.span(FETCH.name)
+    fetch = recorder.span(FETCH)
 
     assert fetch.parent == first.get_span_context()
     assert [link.context for link in fetch.links] == [second.get_span_context()]
@@ -327,7 +327,7 @@ def test_a_caller_that_waits_for_its_own_thread_fetches_for_its_own_reason(recor
     waiter.close()
     leader.close()
 
-    assert [attributes(fetch)["token.fetch.reason"] for fetch in recorder.spans(FETCH.name)] == ["rejected", "rejected"]
+    assert [attributes(fetch)["token.fetch.reason"] for fetch in recorder.spans(FETCH)] == ["rejected", "rejected"]
 
 
 def test_a_cool_down_of_one_kind_of_token_is_logged(caplog: pytest.LogCaptureFixture) -> None:

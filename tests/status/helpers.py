@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from prio_middleware.telemetry.counters import BLOCK_REASONS, FetchRecord
-from prio_middleware.web.status.report import Client, ClientErrors, Condition, Process, Status, Store, Token
+from prio_middleware.telemetry.providers import StoreReport
+from prio_middleware.web.status.report import Client, ClientErrors, Condition, Process, Status, Token
 
 AT = 1_750_000_000.0
 SOURCE = "https://distributor-api.prioticket.com/v3.8/distributor/oauth2/token"
@@ -62,7 +63,7 @@ def every_condition() -> tuple[Client, ...]:
             token=Token("https://login.partner.example/oauth2/token", 300.0, 21.0),
             client_errors=ClientErrors(49, 60),
             fetches=(FAILED, FetchRecord(AT - 400, 2.31, "initial", "ok", 3, "shared")),
-            store=Store("redis", reachable=True, hits=12, published=3),
+            store=StoreReport("redis", reachable=True, hits=12, published=3),
         ),
         client(
             "reports",

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from prio_middleware.telemetry.providers import StoreReport
 from prio_middleware.web.readiness import ClientReadiness
-from prio_middleware.web.status.report import ClientErrors, Store, condition
+from prio_middleware.web.status.report import ClientErrors, condition
 
 SOURCE = "https://login.example/token"
 QUIET = ClientErrors(0, 60)
@@ -43,9 +44,9 @@ def test_a_client_in_cooldown_reads_differently_from_one_that_tries_again() -> N
 
 def test_a_failing_shared_store_is_a_warning(subtests: pytest.Subtests) -> None:
     for store, level in [
-        (Store("redis"), "good"),
-        (Store("redis", reachable=True, failures=1, last_failure="timeout"), "good"),
-        (Store("redis", reachable=False, failures=1, last_failure="timeout"), "warn"),
+        (StoreReport("redis"), "good"),
+        (StoreReport("redis", reachable=True, failures=1, last_failure="timeout"), "good"),
+        (StoreReport("redis", reachable=False, failures=1, last_failure="timeout"), "warn"),
     ]:
         with subtests.test(str(store)):
             found = condition(ClientReadiness(ready=True, expires_in=9.0, source=SOURCE), QUIET, store)

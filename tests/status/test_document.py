@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import time
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,13 +11,13 @@ from prio_middleware.errors import CredentialsRefusedError
 from prio_middleware.sandbox import Sandbox
 from prio_middleware.settings import Settings
 from prio_middleware.telemetry.counters import FetchRecord
+from prio_middleware.telemetry.providers import StoreReport
 from prio_middleware.telemetry.snapshot import ClientSnapshot
 from prio_middleware.web.clients import Clients
 from prio_middleware.web.readiness import ClientReadiness
 from prio_middleware.web.status.report import (
     Client,
     ClientErrors,
-    Store,
     client_status,
     read_status,
     shared_store,
@@ -64,12 +63,13 @@ class TestSharedStore:
         def __init__(self, kind: str) -> None:
             self.kind = kind
 
-        def store_report(self) -> SimpleNamespace:
-            counts = {"hits": 12, "published": 3, "not_stored": 1, "fallbacks": 2, "failures": 4}
-            return SimpleNamespace(kind=self.kind, reachable=False, circuit="open", last_failure="timeout", **counts)
+        def store_report(self) -> StoreReport:
+            return StoreReport(
+                self.kind, reachable=False, hits=12, published=3, fallbacks=2, failures=4, last_failure="timeout"
+            )
 
     def test_what_is_known_of_it_is_shown(self) -> None:
-        expected = Store("redis", reachable=False, hits=12, published=3, fallbacks=2, failures=4, last_failure="timeout")
+        expected = StoreReport("redis", reachable=False, hits=12, published=3, fallbacks=2, failures=4, last_failure="timeout")
         assert shared_store(self.Provider("redis")) == expected
         shown = client_status("berlin", ClientReadiness(ready=True, expires_in=9.0), snapshot(), expected)
         assert (shown.store, shown.condition.level) == (expected, "warn")

@@ -64,13 +64,13 @@ class Recorder:
         return [span for span in self._exporter.get_finished_spans() if name in {None, span.name}]
 
     def fetches(self) -> list[ReadableSpan]:
-        return self.spans(FETCH.name)
+        return self.spans(FETCH)
 
     def waits(self) -> list[ReadableSpan]:
-        return self.spans(WAIT.name)
+        return self.spans(WAIT)
 
     def reauthentications(self) -> list[ReadableSpan]:
-        return self.spans(REAUTHENTICATE.name)
+        return self.spans(REAUTHENTICATE)
 
     def span(self, name: str) -> ReadableSpan:
         (found,) = self.spans(name)

@@ -18,7 +18,8 @@ from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.effects import Pause
 from prio_middleware.telemetry.logs import end_token_failures, log_failure
 from prio_middleware.telemetry.metrics import Telemetry
-from prio_middleware.telemetry.names import EVENTS, FETCH, REAUTHENTICATE
+from prio_middleware.telemetry.names import FETCH, REAUTHENTICATE
+from scripts.telemetry_reference import EVENTS
 from tests.oauth import helpers
 from tests.telemetry.helpers import Recorder
 from tests.transports.matrix import MatrixClient, Server, settings
@@ -83,7 +84,7 @@ async def test_a_fetch_is_a_line_in_its_span(matrix: MatrixClient, recorder: Rec
         "attempts": 1,
         "source": "endpoint",
     }
-    assert span == span_id(recorder, FETCH.name)
+    assert span == span_id(recorder, FETCH)
     assert lines.levels == [logging.INFO]
 
 
@@ -107,7 +108,7 @@ def test_the_first_failed_attempt_is_a_line_at_once_which_says_what_comes_next(r
         "outcome": "5xx",
         "reason": "initial",
     }
-    assert span == span_id(recorder, FETCH.name)
+    assert span == span_id(recorder, FETCH)
     assert lines.levels == [logging.WARNING, logging.WARNING]  # The line that ends a failure is seen where its beginning is.
     assert (ended["outcome"], ended["attempts"]) == ("ok", 3)
 
@@ -136,7 +137,7 @@ async def test_a_retry_is_a_line_in_its_span(matrix: MatrixClient, recorder: Rec
         "reason": "invalid_token",
         "outcome": "succeeded",
     }
-    assert span == span_id(recorder, REAUTHENTICATE.name)
+    assert span == span_id(recorder, REAUTHENTICATE)
 
 
 async def test_a_cooldown_is_a_line_when_it_begins_and_a_debug_line_for_each_call(
@@ -153,7 +154,7 @@ async def test_a_cooldown_is_a_line_when_it_begins_and_a_debug_line_for_each_cal
     assert fetch["outcome"] == "invalid_client"
     assert failure_cooldown == {"event": "failure_cooldown", "client": "shop", "duration": 10.0}
     assert lines.of("blocked") == [{"event": "blocked", "client": "shop", "reason": "cooling_down"}] * 2
-    assert {span for _, _, span in lines.lines[:2]} == {span_id(recorder, FETCH.name)}
+    assert {span for _, _, span in lines.lines[:2]} == {span_id(recorder, FETCH)}
 
 
 async def test_a_blocked_request_is_a_line(matrix: MatrixClient, recorder: Recorder, lines: Lines) -> None:

@@ -7,7 +7,8 @@ from importlib import metadata
 import pytest
 from packaging.requirements import Requirement
 
-from prio_middleware.telemetry.names import ATTRIBUTES, CLIENT, METRICS, SPANS, Metric, SpanKind
+from prio_middleware.telemetry.names import CLIENT, METRICS, Metric
+from scripts.telemetry_reference import ATTRIBUTES, SPANS, SpanKind
 
 KINDS: list[SpanKind | Metric] = [*SPANS, *METRICS]
 

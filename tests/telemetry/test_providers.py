@@ -38,5 +38,5 @@ def test_a_cancelled_retry_is_no_failed_retry(recorder: Recorder) -> None:
     watch = Reauthentication(Telemetry(recorder.tracer_provider), counters, "shop", 401, None)
     with pytest.raises(KeyboardInterrupt), watch:
         raise KeyboardInterrupt
-    assert attributes(recorder.span(REAUTHENTICATE.name))["error.type"] == "cancelled"
+    assert attributes(recorder.span(REAUTHENTICATE))["error.type"] == "cancelled"
     assert set(counters.reauthentications.values()) == {0}

@@ -22,7 +22,8 @@ from prio_middleware._util.clock import using
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.effects import Post, Wait, run
 from prio_middleware.telemetry.metrics import Telemetry
-from prio_middleware.telemetry.names import FETCH, REAUTHENTICATE, SCHEMA_URL, SCOPE, SPANS, WAIT
+from prio_middleware.telemetry.names import FETCH, REAUTHENTICATE, SCHEMA_URL, SCOPE, WAIT
+from scripts.telemetry_reference import SPANS
 from tests.oauth import helpers
 from tests.telemetry.helpers import Recorder, attributes, until
 from tests.transports.matrix import MatrixClient, Server, settings
@@ -41,7 +42,7 @@ async def test_the_fetch_is_a_child_of_the_call_that_started_it(matrix: MatrixCl
     client = matrix.client(Server(matrix), **recorder.options)
     with recorder.tracer.start_as_current_span("call") as call:
         await client.get()
-    fetch = recorder.span(FETCH.name)
+    fetch = recorder.span(FETCH)
 
     assert fetch.parent == call.get_span_context()
     assert fetch.kind is SpanKind.INTERNAL
@@ -84,7 +85,7 @@ async def test_the_request_is_sent_within_the_span_and_the_caller_keeps_its_own(
     with recorder.tracer.start_as_current_span("call") as call:
         await client.get()
         assert trace.get_current_span() is call
-    assert seen == [recorder.span(FETCH.name).get_span_context(), call.get_span_context()]
+    assert seen == [recorder.span(FETCH).get_span_context(), call.get_span_context()]
 
 
 ANSWERS: list[tuple[int, Any, str]] = [
@@ -107,7 +108,7 @@ async def test_a_failed_fetch_says_of_which_kind(matrix: MatrixClient, recorder:
             server = Server(matrix, token=functools.partial(answer, matrix, status, document))
             with pytest.raises(PrioError):
                 await matrix.client(server, settings=settings(token_deadline=0.1, token_timeout=0.1), **recorder.options).get()
-            fetch = recorder.span(FETCH.name)
+            fetch = recorder.span(FETCH)
 
             assert attributes(fetch)["error.type"] == kind
             assert "token.expires_in" not in attributes(fetch)
@@ -129,14 +130,14 @@ async def test_an_endpoint_that_cannot_be_reached(matrix: MatrixClient, recorder
     )
     with pytest.raises(PrioError):
         await client.get()
-    assert attributes(recorder.span(FETCH.name))["error.type"] == "connection_error"
+    assert attributes(recorder.span(FETCH))["error.type"] == "connection_error"
 
 
 async def test_a_request_that_cannot_be_made(matrix: MatrixClient, recorder: Recorder) -> None:
     client = matrix.client(Server(matrix), **recorder.options)
     with pytest.raises(PrioError):
         await client.get(extensions={"prio": {"scope": "a\nb"}})
-    fetch = recorder.span(FETCH.name)
+    fetch = recorder.span(FETCH)
     assert attributes(fetch)["error.type"] == "_OTHER"
     assert attributes(fetch)["token.fetch.attempts"] == 0
     assert fetch.events == ()
@@ -146,7 +147,7 @@ def test_every_attempt_counts(recorder: Recorder) -> None:
     clock, server = helpers.Clock(), helpers.Server(helpers.answer(503), helpers.answer(503), helpers.token())
     with Telemetry(recorder.tracer_provider, recorder.meter_provider).in_use():
         helpers.play(helpers.provider(clock).acquire(DEFAULT_OPTIONS, None), server, clock)
-    assert attributes(recorder.span(FETCH.name))["token.fetch.attempts"] == 3
+    assert attributes(recorder.span(FETCH))["token.fetch.attempts"] == 3
 
 
 async def test_the_span_of_a_retry_holds_the_new_fetch_and_the_outcome(matrix: MatrixClient, recorder: Recorder) -> None:
@@ -158,7 +159,7 @@ async def test_the_span_of_a_retry_holds_the_new_fetch_and_the_outcome(matrix: M
     with recorder.tracer.start_as_current_span("call") as call:
         await client.get()
         assert trace.get_current_span() is call
-    again, fetch = recorder.span(REAUTHENTICATE.name), recorder.span(FETCH.name)
+    again, fetch = recorder.span(REAUTHENTICATE), recorder.span(FETCH)
 
     assert again.parent == call.get_span_context()
     assert fetch.parent == again.get_span_context()
@@ -182,7 +183,7 @@ async def test_the_retry_is_sent_within_its_span(matrix: MatrixClient, recorder:
 
     server = Server(matrix, respond=respond)
     await matrix.client(server, **recorder.options).get()
-    assert seen[1] == recorder.span(REAUTHENTICATE.name).get_span_context()
+    assert seen[1] == recorder.span(REAUTHENTICATE).get_span_context()
 
 
 async def test_what_a_server_says_becomes_no_attribute_but_for_known_codes(
@@ -194,7 +195,7 @@ async def test_what_a_server_says_becomes_no_attribute_but_for_known_codes(
             recorder.clear()
             server = Server(matrix, respond=functools.partial(refuse, matrix, code))
             response = await matrix.client(server, settings=settings(preset="prio"), **recorder.options).get()
-            again = recorder.span(REAUTHENTICATE.name)
+            again = recorder.span(REAUTHENTICATE)
 
             assert response.status_code == 401
             assert attributes(again)["reauthentication.reason"] == reason
@@ -216,7 +217,7 @@ async def test_a_retry_without_a_token(matrix: MatrixClient, recorder: Recorder)
     server = Server(matrix, token=token, respond=lambda _: server.refuse())
     response = await matrix.client(server, **recorder.options).get()
     assert isinstance(response.extensions["prio_middleware.reason"], NewTokenUnavailableError)
-    assert attributes(recorder.span(REAUTHENTICATE.name))["reauthentication.outcome"] == "token_unavailable"
+    assert attributes(recorder.span(REAUTHENTICATE))["reauthentication.outcome"] == "token_unavailable"
 
 
 async def test_a_retry_that_cannot_be_made(matrix: MatrixClient, recorder: Recorder) -> None:
@@ -227,7 +228,7 @@ async def test_a_retry_that_cannot_be_made(matrix: MatrixClient, recorder: Recor
     pipeline = build.pipeline_for(settings())
     client = matrix.caller(matrix.transport(Streaming(matrix, server), pipeline=pipeline, **recorder.options))
     await client.post(content=(part for part in [b"once"]) if matrix.is_sync else later())
-    assert attributes(recorder.span(REAUTHENTICATE.name))["reauthentication.outcome"] == "body_not_replayable"
+    assert attributes(recorder.span(REAUTHENTICATE))["reauthentication.outcome"] == "body_not_replayable"
 
 
 async def test_a_retry_that_breaks(matrix: MatrixClient, recorder: Recorder) -> None:
@@ -239,7 +240,7 @@ async def test_a_retry_that_breaks(matrix: MatrixClient, recorder: Recorder) -> 
     server = Server(matrix, respond=respond)
     with pytest.raises(matrix.library.ReadError):
         await matrix.client(server, **recorder.options).get()
-    again = recorder.span(REAUTHENTICATE.name)
+    again = recorder.span(REAUTHENTICATE)
     assert attributes(again)["reauthentication.outcome"] == "failed"
     assert attributes(again)["error.type"] == "_OTHER"
     assert again.events == ()
@@ -271,7 +272,7 @@ async def test_calls_that_wait_link_to_the_fetch_they_wait_for(matrix: MatrixCli
     async with anyio.create_task_group() as group:
         for number in range(4):
             group.start_soon(call, number)
-    fetch, waits = recorder.span(FETCH.name), recorder.waits()
+    fetch, waits = recorder.span(FETCH), recorder.waits()
     calls = {span_id(span): span for span in recorder.spans() if span.name.startswith("call")}
 
     assert len(waits) == 3
@@ -310,7 +311,7 @@ def test_steps_that_are_dropped_half_way_leave_no_span_in_the_callers_context(re
         gc.collect()
         assert get_current() is context
         assert trace.get_current_span() is call
-    fetch = recorder.span(FETCH.name)
+    fetch = recorder.span(FETCH)
     assert attributes(fetch)["error.type"] == "cancelled"
 
 
@@ -352,7 +353,7 @@ def test_the_link_is_there_when_the_span_of_a_wait_begins(recorder: Recorder) ->
 
     class Watching(type(recorder.tracer_provider.sampler)):  # type: ignore[misc]
         def should_sample(self, parent: Any, trace_id: Any, name: str, *args: Any, **options: Any) -> Any:
-            if name == WAIT.name:
+            if name == WAIT:
                 links.extend(options.get("links") or args[-1] or ())
             return sampler.should_sample(parent, trace_id, name, *args, **options)
 
@@ -367,7 +368,7 @@ def test_the_link_is_there_when_the_span_of_a_wait_begins(recorder: Recorder) ->
         leading.send(helpers.token())
     with pytest.raises(StopIteration):
         waiting.send(end.value.value)
-    assert [link.context for link in links] == [recorder.span(FETCH.name).get_span_context()]
+    assert [link.context for link in links] == [recorder.span(FETCH).get_span_context()]
 
 
 def test_a_waiter_that_is_cancelled_or_told_of_a_failure_says_so(recorder: Recorder) -> None:
@@ -383,7 +384,7 @@ def test_a_waiter_that_is_cancelled_or_told_of_a_failure_says_so(recorder: Recor
         told.send(end.value.value)
     assert [attributes(span)["error.type"] for span in recorder.waits()] == ["cancelled", "invalid_client"]
     assert provider.counters.waiting == 0
-    assert wait.fetch.span == recorder.span(FETCH.name).get_span_context()
+    assert wait.fetch.span == recorder.span(FETCH).get_span_context()
 
 
 def test_a_call_on_the_thread_of_the_fetch_fetches_for_itself_without_a_wait(recorder: Recorder) -> None:
@@ -408,12 +409,12 @@ async def test_a_refresh_ahead_is_a_root_span_with_a_link_to_what_started_it(mat
         client = matrix.client(Server(matrix, token=token), settings=settings(refresh="ahead"), **recorder.options)
     await client.get()
     recorder.clear()
-    ended = recorder.end_of(FETCH.name)
+    ended = recorder.end_of(FETCH)
     clock.now += 975
     with recorder.tracer.start_as_current_span("call") as call:
         await client.get()
     assert await anyio.to_thread.run_sync(ended.wait, 30)
-    fetch = recorder.span(FETCH.name)
+    fetch = recorder.span(FETCH)
 
     assert fetch.parent is None
     assert fetch.context is not None
@@ -473,6 +474,6 @@ async def test_no_span_has_an_attribute_that_is_not_declared(matrix: MatrixClien
     server.revoke(1)
     await client.get()
     declared = {span.name: set(span.attributes) for span in SPANS}
-    assert {span.name for span in recorder.spans()} == {FETCH.name, REAUTHENTICATE.name}
+    assert {span.name for span in recorder.spans()} == {FETCH, REAUTHENTICATE}
     for span in recorder.spans():
         assert (span.attributes or {}).keys() <= declared[span.name]

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
 METHODS = ("GET", "HEAD")
-
-DATA = "/status.json"
-"""Path of the same data for programs, below the page."""
+DATA = "/status.json"  # Path of the same data for programs, below the page.
 
 FILES: Mapping[str, tuple[str, str]] = {
     "/": ("page.html", "text/html; charset=utf-8"),
@@ -58,17 +56,11 @@ _PACKAGE = __name__.rpartition(".")[0]
 
 
 class Addressed(NamedTuple):
-    """Names by which a request reached the page.
+    """Names by which a request reached the page."""
 
-    Attributes:
-        host: the request's ``Host`` header; None without one.
-        address: address of the server, or if that is unknown of the client; None if it has none.
-        hosts: further host names of the page on a loopback address.
-    """
-
-    host: str | None
-    address: str | None
-    hosts: Collection[str] = ()
+    host: str | None  # The request's Host header.
+    address: str | None  # Of the server, or if that is unknown of the client.
+    hosts: Collection[str] = ()  # Further host names of the page on a loopback address.
 
     def is_foreign(self) -> bool:
         """Return True if a foreign name was made to point to a loopback address (DNS rebinding).
@@ -86,19 +78,12 @@ class Addressed(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """Clients that a request for the data selects: ``?q=berlin&level=bad&offset=20&limit=20``.
+    """Clients that a request for the data selects: ``?q=berlin&level=bad&offset=20&limit=20``."""
 
-    Attributes:
-        text: part of a client's name, in lower case.
-        level: condition of a client; empty for any.
-        offset: number of selected clients to leave out.
-        limit: number of clients to return at most; None for all.
-    """
-
-    text: str = ""
-    level: str = ""
-    offset: int = 0
-    limit: int | None = None
+    text: str = ""  # Part of a client's name, in lower case.
+    level: str = ""  # Condition of a client; empty for any.
+    offset: int = 0  # Number of selected clients to leave out.
+    limit: int | None = None  # Maximum number of clients to return.
 
     @classmethod
     def parse(cls, query: str) -> Self | None:
@@ -125,22 +110,11 @@ class Selection(NamedTuple):
 
 
 def respond(
-    method: str,
-    path: str,
-    mount: str,
-    read_status: Callable[[], Status],
-    addressed: Addressed | None = None,
-    query: str = "",
+    method: str, path: str, mount: str, read_status: Callable[[], Status], addressed: Addressed | None = None, query: str = ""
 ) -> Answer:
-    """Return the response to one request.
+    """Return the response to a request for ``path`` below ``mount``: 405 unless it is GET or HEAD.
 
-    Args:
-        method: GET or HEAD; any other gets 405.
-        path: path below the mount point.
-        mount: path of the mount point.
-        read_status: returns the status to show.
-        addressed: names by which the request reached the page. By default they are not checked.
-        query: query string of the request; see :class:`Selection`.
+    The names in ``addressed`` are not checked if it is None. ``query`` is that of :class:`Selection`.
     """
     if addressed and addressed.is_foreign():
         answer = _plain(421, "On a loopback address, this page is for localhost. Name its other hosts with hosts=[...].")

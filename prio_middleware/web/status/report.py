@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..._util.redaction import safe_url
@@ -15,7 +15,7 @@ from ...build import pipeline_for
 from ...errors import UnknownAccountError
 from ...oauth.provider import ClientCredentialsProvider
 from ...telemetry.metrics import version
-from ...telemetry.providers import ReportsStore
+from ...telemetry.providers import ReportsStore, StoreReport
 from ...telemetry.snapshot import FetchRecord, snapshot
 from ..readiness import provider_readiness, readiness_of
 
@@ -30,19 +30,12 @@ Level = Literal["good", "idle", "warn", "bad"]
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """The process that serves the page.
-
-    Attributes:
-        pid: process id on its host.
-        host: name of the host.
-        started_at: start of the process or its fork, in seconds since the epoch. Counts begin there.
-        version: version of this library.
-    """
+    """The process that serves the page."""
 
     pid: int
     host: str
-    started_at: float
-    version: str
+    started_at: float  # Start of the process or its fork, in seconds since the epoch. Counts begin there.
+    version: str  # Of this library.
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,28 +77,8 @@ class ClientErrors:
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
-    """Shared token store, with the counts of one client in this process. See :class:`StoreReport` for the attributes."""
-
-    kind: str
-    reachable: bool | None = None
-    hits: int = 0
-    published: int = 0
-    fallbacks: int = 0
-    failures: int = 0
-    last_failure: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Client:
-    """One client of this process. Counts are totals since the process started.
-
-    See :class:`ClientSnapshot` for the counts.
-
-    Attributes:
-        store: shared token store; None if tokens are not shared.
-        accounts: accounts of its resolver that are in use, the worst first; at most ``ACCOUNTS_SHOWN``.
-    """
+    """One client of this process. :class:`ClientSnapshot` describes the counts, which are totals since the process started."""
 
     name: str
     condition: Condition
@@ -117,8 +90,8 @@ class Client:
     blocked: Mapping[str, int] = field(default_factory=dict)
     client_errors: ClientErrors = field(default_factory=ClientErrors)
     fetches: tuple[FetchRecord, ...] = ()
-    store: Store | None = None
-    accounts: tuple[AccountStatus, ...] = ()
+    store: StoreReport | None = None  # None if tokens are not shared.
+    accounts: tuple[AccountStatus, ...] = ()  # Of its resolver, in use, the worst first; at most ACCOUNTS_SHOWN.
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +107,10 @@ class Status:
         return asdict(self)
 
 
-BUDGET_WARNING = 0.8
-"""Share of the 4xx limit from which on the page warns."""
+BUDGET_WARNING = 0.8  # Share of the 4xx limit from which on the page warns.
 
 
-def condition(state: ClientReadiness, errors: ClientErrors, store: Store | None = None) -> Condition:
+def condition(state: ClientReadiness, errors: ClientErrors, store: StoreReport | None = None) -> Condition:
     """Return the worst condition that applies to a client."""
     if not state.ready and state.failure:
         seconds = state.cooldown_seconds
@@ -204,8 +176,7 @@ def read_status(settings: Settings) -> Status:
     return Status(round(time.time(), 3), this_process(), clients)
 
 
-ACCOUNTS_SHOWN = 100
-"""Maximum accounts that the page shows for each client, as many as metrics name."""
+ACCOUNTS_SHOWN = 100  # Maximum accounts that the page shows for each client, as many as metrics name.
 
 
 def account_states(provider: object, limit: int = ACCOUNTS_SHOWN) -> tuple[AccountStatus, ...]:
@@ -222,15 +193,13 @@ def account_states(provider: object, limit: int = ACCOUNTS_SHOWN) -> tuple[Accou
     return tuple(sorted(found, key=lambda each: (order.index(each.condition.level), each.name))[:limit])
 
 
-def shared_store(provider: object) -> Store | None:
+def shared_store(provider: object) -> StoreReport | None:
     """Return the shared store of a token provider. Return None if it shares no tokens, or does not report it."""
     report = provider.store_report() if isinstance(provider, ReportsStore) else None
-    if report is None or report.kind == "memory":
-        return None
-    return Store(**{part.name: getattr(report, part.name) for part in fields(Store)})
+    return None if report is None or report.kind == "memory" else report
 
 
-def client_status(name: str, state: ClientReadiness, seen: ClientSnapshot, store: Store | None = None) -> Client:
+def client_status(name: str, state: ClientReadiness, seen: ClientSnapshot, store: StoreReport | None = None) -> Client:
     """Return the status of one client."""
     errors = ClientErrors(seen.client_errors, seen.client_error_limit)
     return Client(

@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from prio_middleware.cli.status_report import StatusReport
-from prio_middleware.web.status.report import Client, ClientErrors, Condition, Process, Status, Store, Token
+from prio_middleware.telemetry.providers import StoreReport
+from prio_middleware.web.status.report import Client, ClientErrors, Condition, Process, Status, Token
 from tests.status import helpers
 
 
@@ -76,11 +77,11 @@ def test_counts_in_words() -> None:
     assert row("not sent", blocked={"budget": 2, "of_tomorrow": 1}) == "2 4xx budget, 1 of tomorrow"
 
 
-STORES: list[tuple[Store | None, str]] = [
+STORES: list[tuple[StoreReport | None, str]] = [
     (None, ""),
-    (Store("redis"), "redis not used yet"),
-    (Store("redis", reachable=True, hits=1200, published=3), "redis reachable, 1,200 hits, 3 published"),
-    (Store("redis", reachable=False, fallbacks=1, failures=2), "redis unreachable, 1 fallbacks, 2 failures"),
+    (StoreReport("redis"), "redis not used yet"),
+    (StoreReport("redis", reachable=True, hits=1200, published=3), "redis reachable, 1,200 hits, 3 published"),
+    (StoreReport("redis", reachable=False, fallbacks=1, failures=2), "redis unreachable, 1 fallbacks, 2 failures"),
 ]
 
 

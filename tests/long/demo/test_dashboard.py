@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from prio_middleware.demo.dashboard import RATES
+from scripts.demo_dashboard import RATES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMMAND = [sys.executable, "-m", "prio_middleware.demo.dashboard"]
+COMMAND = [sys.executable, "-m", "scripts.demo_dashboard"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

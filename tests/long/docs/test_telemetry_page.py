@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from prio_middleware.telemetry.names import ATTRIBUTES, METRICS, SPANS, Metric, SpanKind
+from prio_middleware.telemetry.names import METRICS, Metric
 from scripts import telemetry_reference
+from scripts.telemetry_reference import ATTRIBUTES, SPANS, SpanKind
 
 KINDS: list[SpanKind | Metric] = [*SPANS, *METRICS]
 

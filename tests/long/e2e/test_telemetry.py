@@ -159,8 +159,8 @@ async def test_the_http_span_of_a_token_request_is_a_child_of_the_fetch(
     await client.get(PRODUCT)
     await client.close()
     http = [span for span in recorder.spans() if span.name in {"GET", "POST"}]
-    fetches = [span.get_span_context() for span in recorder.spans(FETCH.name)]
-    again = recorder.span(REAUTHENTICATE.name).get_span_context()
+    fetches = [span.get_span_context() for span in recorder.spans(FETCH)]
+    again = recorder.span(REAUTHENTICATE).get_span_context()
 
     assert [span.parent for span in http if span.name == "POST"] == fetches
     assert [span.parent for span in http if span.name == "GET"] == [call.get_span_context(), None, again]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from prio_middleware.telemetry.names import ATTRIBUTES, ERROR_TYPES, METRICS, Metric
+from prio_middleware.telemetry.names import METRICS, Metric
+from scripts.telemetry_reference import ATTRIBUTES, ERROR_TYPES
 from tests.long.integrations.prometheus.rules import ROOT, RULES, UNIT_TESTS, rules
 
 DASHBOARD = ROOT / "integrations" / "grafana" / "prio-middleware.json"

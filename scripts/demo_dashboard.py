@@ -1,4 +1,4 @@
-"""``python -m prio_middleware.demo.dashboard``: a busy application with its status page, against a sandbox, until Ctrl-C."""
+"""``python -m scripts.demo_dashboard``: a busy application with its status page, against a sandbox, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from starlette.applications import Starlette
 from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route
 
-from .._util.clock import Clock, now
-from ..asgi import StatusPage
-from ..errors import ConfigurationError
-from ..sandbox import Sandbox, SandboxOptions
-from ..sandbox.__main__ import until_signalled
-from ..sandbox.sandbox_options import Listen
-from ..sandbox.server import require_packages
-from ..settings import Settings
-from ..web.clients import Clients
-from .fixture import PRODUCT
+from prio_middleware._util.clock import Clock, now
+from prio_middleware.asgi import StatusPage
+from prio_middleware.demo.fixture import PRODUCT
+from prio_middleware.errors import ConfigurationError
+from prio_middleware.sandbox import Sandbox, SandboxOptions
+from prio_middleware.sandbox.__main__ import until_signalled
+from prio_middleware.sandbox.sandbox_options import Listen
+from prio_middleware.sandbox.server import require_packages
+from prio_middleware.settings import Settings
+from prio_middleware.web.clients import Clients
 
 RATES = {"default": 6.0, "berlin": 3.0, "reseller": 1.0}  # calls a second; the API allows 1,000 a minute
 LIFETIME_SECONDS = 90.0  # of tokens: short enough to see one expire
@@ -35,7 +35,7 @@ POLL_SECONDS = 0.5  # between checks for a signal: some platforms do not interru
 def main(arguments: Sequence[str], *, sandbox: Sandbox | None = None) -> int:
     """Run until SIGINT or SIGTERM. Return the exit status: 2 if it cannot run."""
     description = "A busy application with its status page."
-    parser = argparse.ArgumentParser(prog="python -m prio_middleware.demo.dashboard", description=description)
+    parser = argparse.ArgumentParser(prog="python -m scripts.demo_dashboard", description=description)
     parser.add_argument("--port", type=int, default=0, help="port of the page; 0 finds a free one (default: %(default)s)")
     port = parser.parse_args(arguments).port
     try:
@@ -56,10 +56,9 @@ def running(
 ) -> Generator[tuple[str, Sandbox]]:
     """Run a sandbox, by default a new process, simulated users and the status page. Yield the page's URL and the sandbox.
 
-    Raises:
-        ConfigurationError: the port is taken.
+    Raise ConfigurationError if the port is taken.
     """
-    from ..sandbox.listener import Listener
+    from prio_middleware.sandbox.listener import Listener
 
     listen = Listen(port=port, tls=False)
     sandbox = sandbox or Sandbox(SandboxOptions(lifetime=LIFETIME_SECONDS), process=True)

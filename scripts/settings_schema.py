@@ -1,6 +1,6 @@
 """JSON Schema of ``prio.toml``, with which editors complete and check the file.
 
-``python -m prio_middleware.settings.schema`` prints it. ``schema.json`` beside this file contains it.
+``python -m scripts.settings_schema`` prints it. ``prio_middleware/settings/schema.json`` contains it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from .document import Document
-from .values import SettingsTable
+from prio_middleware.settings.document import Document
+from prio_middleware.settings.values import SettingsTable
 
 
 class _Plain(GenerateJsonSchema):
@@ -45,18 +45,16 @@ def _attribute_docstrings(model: type[Any]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for base in reversed(model.__mro__):
-        for field, text in pairwise(_body(base)) if issubclass(base, SettingsTable) else ():
+        if not issubclass(base, SettingsTable):
+            continue
+        [definition] = ast.parse(inspect.getsource(base)).body
+        for field, text in pairwise(definition.body if isinstance(definition, ast.ClassDef) else ()):
             match field, text:
                 case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str() as docstring)):
                     found[name] = inspect.cleandoc(docstring)
                 case _:  # Another statement of the class.
                     pass
     return found
-
-
-def _body(model: type[Any]) -> list[ast.stmt]:
-    [definition] = ast.parse(inspect.getsource(model)).body
-    return definition.body if isinstance(definition, ast.ClassDef) else []
 
 
 def json_schema() -> dict[str, Any]:
