@@ -21,17 +21,13 @@ if TYPE_CHECKING:
     from ..oauth.token_request import TokenRequest
 
 
-MARGIN = 0.25
-"""Seconds after its deadline at which a token request is cancelled. The library's own timeouts come first, because they close
-the connection; a cancellation during a TLS handshake does not, nor does one right after a connection was assigned."""
+# Seconds after its deadline at which a token request is cancelled. The library's own timeouts come first, because they close
+# the connection; a cancellation during a TLS handshake does not, nor does one right after a connection was assigned.
+CANCEL_MARGIN = 0.25
 
-
-BUFFERED_READ = 0.05
-"""Seconds for reading the body of a refusal whose header decides."""
-
-
+BUFFERED_READ = 0.05  # Seconds for reading the body of a refusal whose header decides.
+# Message of asyncio's RuntimeError if a connection of an ended event loop is used again.
 _LOOP_CLOSED: Final = "Event loop is closed"
-"""Message of asyncio's RuntimeError if a connection of an ended event loop is used again."""
 
 
 class BaseAsyncAuthTransport(
@@ -223,7 +219,7 @@ class BaseAsyncAuthTransport(
         import anyio
 
         try:
-            with anyio.move_on_after(request.total_seconds + MARGIN):
+            with anyio.move_on_after(request.total_seconds + CANCEL_MARGIN):
                 return await self._post_once(request)
             return self._failed_response(request, TimeoutError())
         except PrioError:  # Blocked here: the callers raise it.

@@ -47,9 +47,8 @@ if TYPE_CHECKING:
     from ..oauth.provider import TokenProvider
     from ..oauth.token_request import TokenRequest
 
-
+# Creates an object without the ``__init__`` of its class. That of a request would encode the body again.
 without_init: Final = object.__new__
-"""Creates an object without the ``__init__`` of its class. That of a request would encode the body again."""
 
 
 def note_reference(error: BaseException, headers: Mapping[str, str]) -> None:
@@ -74,8 +73,8 @@ def hide_sent_request(error: BaseException, request: object, sent: Any) -> None:
         pending += each.__cause__, each.__context__
 
 
+# Key in ``response.extensions`` of the :class:`ReauthenticationError` that explains a returned refusal.
 REASON = "prio_middleware.reason"
-"""Key in ``response.extensions`` of the :class:`ReauthenticationError` that explains a returned refusal."""
 
 
 class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):

@@ -34,11 +34,8 @@ def _rewinds(file: Any) -> bool:
     return callable(seekable) and not getattr(file, "closed", False) and bool(seekable())
 
 
-_STEPS = 1000
-"""Maximum chunks that a stream may yield before it waits, which is where it can be cancelled."""
-
-PENDING_READ_LIMIT = 1.0
-"""Seconds that a cancelled read may take to end. Afterwards its source is closed in any case."""
+_STEPS = 1000  # Maximum chunks that a stream may yield before it waits, which is where it can be cancelled.
+PENDING_READ_LIMIT = 1.0  # Seconds that a cancelled read may take to end. Afterwards its source is closed in any case.
 
 
 class BodyPrefix(Unpicklable):

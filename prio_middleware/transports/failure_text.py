@@ -12,9 +12,9 @@ from typing import Final
 from ..errors import PrioError
 from ..oauth.token_response import Cause
 
-_CAUSES_LIMIT: Final = 64
-"""Maximum causes of an error that are inspected."""
+_CAUSES_LIMIT: Final = 64  # Maximum causes of an error that are inspected.
 
+# Texts of timeouts, by class name.
 _WAITS: Final = {
     "ConnectTimeout": "no connection",
     "ReadTimeout": "nothing more came from the server",
@@ -23,8 +23,8 @@ _WAITS: Final = {
     "TimeoutException": "no whole answer",
     "TimeoutError": "no whole answer",
 }
-"""Texts of timeouts, by class name."""
 
+# Texts of other errors of the HTTP libraries and anyio, by class name.
 _WORDS: Final = {
     "ConnectError": "no connection",
     "ReadError": "the connection broke while the answer was read",
@@ -43,7 +43,6 @@ _WORDS: Final = {
     "EndOfStream": "the connection was closed",
     "IncompleteRead": "the connection was closed",
 }
-"""Texts of other errors of the HTTP libraries and anyio, by class name."""
 
 _BY_ERRNO: Final = {
     errno.ECONNREFUSED: "the connection was refused",
@@ -65,6 +64,7 @@ _BY_ERRNO: Final = {
     errno.ENOENT: "a socket or file that the connection needs does not exist",
 }
 
+# Texts by OpenSSL verification code (X509_V_ERR_*).
 _CERTIFICATE: Final = {
     9: "is not valid yet",
     10: "has expired",
@@ -76,22 +76,15 @@ _CERTIFICATE: Final = {
     62: "is for another host name",
     64: "is for another IP address",
 }
-"""Texts by OpenSSL verification code (X509_V_ERR_*)."""
 
 _NOT_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"})
-
 _OTHER_VERSION: Final = frozenset(
     {"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "VERSION_TOO_LOW", "NO_PROTOCOLS_AVAILABLE"}
 )
-
 _CLOSED: Final = frozenset({"UNEXPECTED_EOF_WHILE_READING", "SHUTDOWN_WHILE_IN_INIT"})
-
 _REASON: Final = re.compile(r"[A-Z0-9_]{1,60}")
-
 _ALERT: Final = re.compile(r"(?:SSL|TLS)V[0-9]+_ALERT_([A-Z_]{1,40})")
-
 _HUNG_UP: Final = ("Server disconnected", "peer closed connection")
-
 _STATUS: Final = re.compile(r"([1-5][0-9]{2})(?: |$)")
 
 

@@ -30,11 +30,8 @@ class Response(ResponseLike, Protocol):
 
 
 RequestT = TypeVar("RequestT", bound=Request)
-
 ResponseT = TypeVar("ResponseT", bound=Response)
-
 _Sent_contra = TypeVar("_Sent_contra", bound=Request, contravariant=True)
-
 _Received_co = TypeVar("_Received_co", bound=Response, covariant=True)
 
 
@@ -149,11 +146,8 @@ class _Users:
         self.is_entered = False
 
 
-_USERS: WeakValueDictionary[int, _Users] = WeakValueDictionary()
-"""Users by the id of their inner transport."""
-
-_LOCKS: dict[int, threading.RLock] = {}
-"""Locks by process id: a fork may copy a lock while another thread holds it."""
+_USERS: WeakValueDictionary[int, _Users] = WeakValueDictionary()  # Users by the id of their inner transport.
+_LOCKS: dict[int, threading.RLock] = {}  # Locks by process id: a fork may copy a lock while another thread holds it.
 
 
 def _lock() -> threading.RLock:

@@ -26,12 +26,8 @@ class CertificateNames(NamedTuple):
 OPTIONS = CertificateNames("verify=", "cert=", "the third part of cert=")
 SETTINGS = CertificateNames("ca_file", "cert_file and cert_key_file", "cert_key_password")
 
-
 ContextT = TypeVar("ContextT", bound=ssl.SSLContext | ConfigurationError)
-
-SHARED_CONTEXTS_LIMIT = 64
-"""Contexts that are kept for later clients. One takes about 25 milliseconds and 0.8 MiB."""
-
+SHARED_CONTEXTS_LIMIT = 64  # Contexts that are kept for later clients. One takes about 25 milliseconds and 0.8 MiB.
 _contexts: dict[Hashable, Any] = {}
 
 

@@ -16,7 +16,6 @@ _ID: Final = re.compile(
     r"(?<![^/]) (?: \d+ | [0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12} | (?=[a-f]*\d)[0-9a-f]{16,} ) (?![^/]) | \d{3,}",
     re.ASCII | re.IGNORECASE | re.VERBOSE,
 )
-
 _HAS_DIGIT: Final = re.compile(r"\d", re.ASCII).search
 
 

@@ -15,14 +15,11 @@ RESERVE: Final = 1  # Further renewals for an endpoint that succeeds often, once
 UNKNOWN_LIMIT: Final = 2  # Part of LIMIT for paths that never succeeded, or where renewals did not help recently.
 ORIGIN_LIMIT: Final = 2  # Part of LIMIT for one origin that has not succeeded with the present token.
 PROOF: Final = 14.0  # Evidence in nats that allows the reserve, or an unknown path. By chance, once in a million calls.
-
+# Evidence in nats that allows one of the remaining renewals for a template that succeeds often: two refusals without a success
+# between them.
 LIKELY_PROOF: Final = 10.0
-"""Evidence in nats that allows one of the remaining renewals for a template that answers often: two refusals without an
-answer between them."""
-
+# Maximum renewals per window after the first of each kind of token, helpful ones included: a server may refuse at random.
 REPEATED_LIMIT: Final = 20
-"""Maximum renewals per window after the first of each kind of token, helpful ones included: a server may refuse at random."""
-
 RENEWALS_KEPT: Final = 1024  # Number of renewals from which those that helped are dropped early.
 LIMITERS_LIMIT: Final = 1024  # Maximum sets of credentials whose limiters are kept for later handlers. Handlers keep their own.
 
