@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Awaitable, Callable, Iterable
-from functools import reduce
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
@@ -155,53 +155,20 @@ def _lock() -> threading.RLock:
     return _LOCKS.setdefault(os.getpid(), threading.RLock())
 
 
-def observed(
-    inner: SyncInner[RequestT, ResponseT], observers: Iterable[SendObserver], *, for_token: bool = False
-) -> Callable[[RequestT], ResponseT]:
-    """Return a function that sends through ``inner`` and tells ``observers``."""
+@contextmanager
+def observing(
+    observers: Sequence[SendObserver], request: RequestLike, *, for_token: bool = False
+) -> Generator[Callable[[ResponseT], ResponseT]]:
+    """Tell ``observers`` about ``request``, sent within the block. The yielded function takes and returns the response."""
+    status: int | None = None
 
-    def send(request: RequestT) -> ResponseT:
-        return inner.handle_request(request)  # Looked up for each request: instrumentation may patch the transport at any time.
+    def note(response: ResponseT) -> ResponseT:
+        nonlocal status
+        status = response.status_code
+        return response
 
-    def wrap(send: Callable[[RequestT], ResponseT], observer: SendObserver) -> Callable[[RequestT], ResponseT]:
-        def observing(request: RequestT) -> ResponseT:
-            status: int | None = None
+    with ExitStack() as stack:
+        for observer in reversed(observers):
             observer.before_send(request, for_token=for_token)
-            try:
-                response = send(request)
-                status = response.status_code
-            finally:
-                observer.after_send(request, status)
-            return response
-
-        return observing
-
-    first: Callable[[RequestT], ResponseT] = send
-    return reduce(wrap, observers, first)
-
-
-def aobserved(
-    inner: AsyncInner[RequestT, ResponseT], observers: Iterable[SendObserver], *, for_token: bool = False
-) -> Callable[[RequestT], Awaitable[ResponseT]]:
-    """Return a coroutine function that sends through ``inner`` and tells ``observers``."""
-
-    def send(request: RequestT) -> Awaitable[ResponseT]:
-        return inner.handle_async_request(request)
-
-    def wrap(
-        send: Callable[[RequestT], Awaitable[ResponseT]], observer: SendObserver
-    ) -> Callable[[RequestT], Awaitable[ResponseT]]:
-        async def observing(request: RequestT) -> ResponseT:
-            status: int | None = None
-            observer.before_send(request, for_token=for_token)
-            try:
-                response = await send(request)
-                status = response.status_code
-            finally:
-                observer.after_send(request, status)
-            return response
-
-        return observing
-
-    first: Callable[[RequestT], Awaitable[ResponseT]] = send
-    return reduce(wrap, observers, first)
+            stack.callback(lambda told: told.after_send(request, status), observer)
+        yield note
