@@ -139,7 +139,7 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
         self._acquisitions, self._answered = self._counters.acquisitions, self._counters.answered
         self._telemetry = Telemetry(tracer_provider, meter_provider)
         announce(self._telemetry, self._counters)
-        self._checks_caller_authorization = not self.pipeline.handles_caller_authorization
+        self._has_policy = self.pipeline.checks_authorization_early or self.pipeline.caller_authorization != "keep"
         self._closed = self._is_inherited = False
         _transports.add(self)
         self._look_ahead = look_ahead
@@ -172,8 +172,10 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
                 url=request.url,
                 remedy="Remove account from the options of this request.",
             )
-        if self._checks_caller_authorization and exchange.options is not None:
-            self.pipeline.check_caller_authorization(exchange)
+        if self._has_policy and exchange.options is not None:
+            exchange.caller_authorization = self.pipeline.caller_authorization
+            if self.pipeline.checks_authorization_early:
+                exchange.use_caller_authorization()
         return exchange
 
     def _leave(self) -> bool:

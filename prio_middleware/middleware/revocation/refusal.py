@@ -43,6 +43,11 @@ class Refusal:
         """True if the header alone decides whether a new token may help."""
         return (self.challenge or "").lower() in DECISIVE
 
+    @property
+    def is_conclusive(self) -> bool:
+        """True if enough was read to judge the refusal."""
+        return self.complete or self.decided
+
 
 def parse_refusal(status_code: int, headers: Mapping[str, str], body: bytes | None, secrets: Iterable[Secret] = ()) -> Refusal:
     """Return the parsed refusal.
