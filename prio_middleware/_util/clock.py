@@ -10,11 +10,8 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-Clock = Callable[[], float]
-"""Function that returns the seconds of a monotonic clock."""
-
-_clocks: list[Clock] = [time.monotonic]
-"""Stack of clocks. The last one is in use."""
+Clock = Callable[[], float]  # Function that returns the seconds of a monotonic clock.
+_clocks: list[Clock] = [time.monotonic]  # Stack of clocks. The last one is in use.
 
 
 def current_clock() -> Clock:

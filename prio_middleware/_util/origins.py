@@ -46,8 +46,7 @@ def with_websockets(origin: Origin) -> tuple[Origin, Origin]:
     return http, http._replace(scheme=_WEBSOCKET_SCHEMES[http.scheme])
 
 
-RawOrigin = tuple[str, bytes, int | None]
-"""Origin in the types of the HTTP libraries' URLs: scheme, host in bytes, port."""
+RawOrigin = tuple[str, bytes, int | None]  # Origin in the types of the HTTP libraries' URLs: scheme, host in bytes, port.
 
 
 class RequestURL(Protocol):

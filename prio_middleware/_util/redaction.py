@@ -12,14 +12,9 @@ from .secret import Secret, Unpicklable
 # RFC 6749 §5.2: error and error_description are %x20-21 / %x23-5B / %x5D-7E.
 _NOT_PRINTED = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]+")
 
-DESCRIPTION_LIMIT = 200
-"""Maximum characters of a server's description in an error."""
-
-CODE_LIMIT = 64
-"""Maximum characters of a server's error code or reference in an error."""
-
-URL_LIMIT = 300
-"""Maximum characters of a URL in an error."""
+DESCRIPTION_LIMIT = 200  # Maximum characters of a server's description in an error.
+CODE_LIMIT = 64  # Maximum characters of a server's error code or reference in an error.
+URL_LIMIT = 300  # Maximum characters of a URL in an error.
 
 SHORTEST_SEARCHED = 4
 """Characters of the shortest secret, or form of one, that is searched for inside a text. Most words contain a shorter one."""

@@ -7,8 +7,7 @@ import re
 import time
 from email.utils import parsedate_to_datetime
 
-MAX_WAIT = 86_400.0
-"""Maximum seconds. A server that sends more than a day means "not soon"."""
+MAX_WAIT = 86_400.0  # Maximum seconds. A server that sends more than a day means "not soon".
 
 _LONGEST_DATE = 40
 

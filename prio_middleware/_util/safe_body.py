@@ -7,20 +7,11 @@ import json
 import zlib
 from collections.abc import Callable
 
-CHAIN_LIMIT = 3
-"""Maximum content encodings of one body."""
-
-MEMBER_LIMIT = 64
-"""Maximum members of a gzip body (RFC 1952 §2.2): even an empty one costs time."""
-
-VALUE_LIMIT = 16 * 1024
-"""Maximum commas in a JSON document, and so about its values: each costs more time than its bytes."""
-
-WINDOW_LIMIT = 8 * 1024 * 1024
-"""Maximum window of a Zstandard frame in bytes (RFC 9659 §3): the decoder allocates it."""
-
-DIGIT_LIMIT = 400
-"""Maximum digits of an integer in JSON: twice as many take four times as long. The largest float has 309."""
+CHAIN_LIMIT = 3  # Maximum content encodings of one body.
+MEMBER_LIMIT = 64  # Maximum members of a gzip body (RFC 1952 §2.2): even an empty one costs time.
+VALUE_LIMIT = 16 * 1024  # Maximum commas in a JSON document, and so about its values: each costs more time than its bytes.
+WINDOW_LIMIT = 8 * 1024 * 1024  # Maximum window of a Zstandard frame in bytes (RFC 9659 §3): the decoder allocates it.
+DIGIT_LIMIT = 400  # Maximum digits of an integer in JSON: twice as many take four times as long. The largest float has 309.
 
 
 class Undecodable(enum.Enum):

@@ -75,8 +75,7 @@ class Unpicklable:
         raise TypeError(f"{type(self).__name__} cannot be pickled: the pickle would hold a credential unencrypted.")
 
 
-RECENT_LIMIT = 32
-"""Secrets that :class:`RecentSecrets` keeps."""
+RECENT_LIMIT = 32  # Secrets that :class:`RecentSecrets` keeps.
 
 RECENT_CHARACTERS = 20 * 1024
 """Characters of them, in all: more than the longest token. The latest secret is kept whatever its length."""

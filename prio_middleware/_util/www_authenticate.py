@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-HEADER_LIMIT = 8 * 1024
-"""Maximum characters of the header that are parsed."""
+HEADER_LIMIT = 8 * 1024  # Maximum characters of the header that are parsed.
 
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _QUOTED = r'"(?:[^"\\]|\\.)*+"'

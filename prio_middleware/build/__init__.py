@@ -49,8 +49,7 @@ __all__ = [
     "registry",
 ]
 
-PIPELINES_LIMIT = 1024
-"""Maximum pipelines that are kept for later clients. Each client keeps its own."""
+PIPELINES_LIMIT = 1024  # Maximum pipelines that are kept for later clients. Each client keeps its own.
 
 _pipelines: dict[tuple[ClientSettings, tuple[str, ...], AccountResolver | None], Pipeline] = {}
 

@@ -241,6 +241,5 @@ def _check_inner(inner: tuple[Any, ...], *, omits_token: bool) -> None:
         )
     if not omits_token and not any(map(_has_request_hook, inner)):
         raise ConfigurationError(
-            "No component after the token provider presents the token.",
-            remedy="Put HeaderInjector() after the token provider.",
+            "No component after the token provider presents the token.", remedy="Put HeaderInjector() after the token provider."
         )

@@ -16,11 +16,8 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from .._util.secret import Secret
 from .._util.secret_matcher import SecretMatcher
 
-SHORTEST = 8
-"""Length of the shortest secret to search for; shorter ones occur by chance."""
-
-PART = 16
-"""Number of consecutive characters of a secret that count as a leak."""
+SHORTEST = 8  # Length of the shortest secret to search for; shorter ones occur by chance.
+PART = 16  # Number of consecutive characters of a secret that count as a leak.
 
 
 def traces_of(secrets: Iterable[str]) -> SecretMatcher:

@@ -296,8 +296,7 @@ def _prepare_options(library: HTTPLibrary, inner: dict[str, Any], proxy: Any) ->
     if inner.get("http2") and importlib.util.find_spec("h2") is None:
         # The library's transport would fail at the first connection only, with the token request.
         return ConfigurationError(
-            "http2 is on, and the package h2 is not installed.",
-            remedy="Install it with pip install h2, or set http2 to false.",
+            "http2 is on, and the package h2 is not installed.", remedy="Install it with pip install h2, or set http2 to false."
         )
     context = _tls_context(library, inner)
     if isinstance(context, ConfigurationError):

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-DEFAULT = "default"
-"""Name of the client that is used if none is named."""
+DEFAULT = "default"  # Name of the client that is used if none is named.
 
 
 def read_settings(values: object, place: str) -> Settings | ConfigurationError:
@@ -56,8 +55,7 @@ def read_settings(values: object, place: str) -> Settings | ConfigurationError:
 
 _PACKAGE = __name__.partition(".")[0]
 
-Account = Callable[[], str | None]
-"""Returns the account of a call that names none, or None for the client's own."""
+Account = Callable[[], str | None]  # Returns the account of a call that names none, or None for the client's own.
 
 
 def open_client(settings: Settings | ClientSettings, name: str | None = None, account: Account | None = None) -> httpx.Client:

@@ -28,8 +28,7 @@ UNAVAILABLE = (TokenError, BudgetExceededError)
 
 Unavailable = TokenError | BudgetExceededError
 
-RETRY_AFTER = 10.0
-"""Seconds of ``Retry-After`` if the failure does not give them."""
+RETRY_AFTER = 10.0  # Seconds of ``Retry-After`` if the failure does not give them.
 
 CLOSE_CODES = {503: 1013, 404: 1008}
 """WebSocket close codes by status, from the IANA registry: try again later, and policy violation."""

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 METHODS = ("GET", "HEAD")
 
-DATA = "/status.json"
-"""Path of the same data for programs, below the page."""
+DATA = "/status.json"  # Path of the same data for programs, below the page.
 
 FILES: Mapping[str, tuple[str, str]] = {
     "/": ("page.html", "text/html; charset=utf-8"),
@@ -125,12 +124,7 @@ class Selection(NamedTuple):
 
 
 def respond(
-    method: str,
-    path: str,
-    mount: str,
-    read_status: Callable[[], Status],
-    addressed: Addressed | None = None,
-    query: str = "",
+    method: str, path: str, mount: str, read_status: Callable[[], Status], addressed: Addressed | None = None, query: str = ""
 ) -> Answer:
     """Return the response to one request.
 

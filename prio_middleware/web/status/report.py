@@ -134,8 +134,7 @@ class Status:
         return asdict(self)
 
 
-BUDGET_WARNING = 0.8
-"""Share of the 4xx limit from which on the page warns."""
+BUDGET_WARNING = 0.8  # Share of the 4xx limit from which on the page warns.
 
 
 def condition(state: ClientReadiness, errors: ClientErrors, store: Store | None = None) -> Condition:
@@ -204,8 +203,7 @@ def read_status(settings: Settings) -> Status:
     return Status(round(time.time(), 3), this_process(), clients)
 
 
-ACCOUNTS_SHOWN = 100
-"""Maximum accounts that the page shows for each client, as many as metrics name."""
+ACCOUNTS_SHOWN = 100  # Maximum accounts that the page shows for each client, as many as metrics name.
 
 
 def account_states(provider: object, limit: int = ACCOUNTS_SHOWN) -> tuple[AccountStatus, ...]:
