@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, Generic, Self
 
 from ..errors import ConfigurationError, PolicyError, PrioError, TokenError, bind
@@ -221,11 +222,8 @@ class BaseAsyncAuthTransport(
                 sent = self._token_request(request, trace)
                 with observing(self.pipeline.send_observers, sent, for_token=True) as note:
                     response: ResponseT = note(await transport.handle_async_request(sent))
-                stream = response.stream
-                try:
+                async with aclosing(response.stream) as stream:
                     prefix = await aread_prefix(stream, RESPONSE_LIMIT)
-                finally:
-                    await stream.aclose()
                 await prefix.aclose()
             finally:
                 if is_owned:

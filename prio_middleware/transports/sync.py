@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any, Generic, Self
 
 from .._util.clock import monotonic
@@ -188,19 +189,12 @@ class BaseSyncAuthTransport(
 
     def _post_once(self, request: TokenRequest, cutoff: Cutoff, until: float) -> TokenResponse:
         transport, is_owned = self._token_route.open(request.url)
-        try:
+        with closing(transport) if is_owned else nullcontext():
             sent = self._token_request(request, cutoff.trace)
             with observing(self.pipeline.send_observers, sent, for_token=True) as note:
                 response: ResponseT = note(transport.handle_request(sent))
-            stream = response.stream
-            try:
-                # The library limits each read, this their sum.
-                prefix = read_prefix(stream, RESPONSE_LIMIT, until)
-            finally:
-                stream.close()
-        finally:
-            if is_owned:
-                transport.close()
+            with closing(response.stream) as stream:
+                prefix = read_prefix(stream, RESPONSE_LIMIT, until)  # The library limits each read, this their sum.
         if prefix.broken and cutoff.is_cut:
             prefix.broken = TimeoutError()
         return self._token_response(request, response, prefix)

@@ -147,7 +147,8 @@ class _Kind:
     baseline: _Counts = field(default_factory=_Counts)
 
     def record_success(self, origin: Hashable, serial: int) -> None:
-        _set(self.origins, origin, serial, ORIGINS_LIMIT)
+        self.origins[origin] = serial
+        _use(self.origins, origin, int, ORIGINS_LIMIT)
         self.last_success = serial
         self.evidence = max(0.0, self.evidence - SUCCESS_EVIDENCE)
         self.baseline.add(successes=1)
@@ -239,13 +240,8 @@ class RefusalMemory:
     ) -> bool:
         """Record a refusal. Return True to retry the call with a newer token than ``serial``.
 
-        Args:
-            endpoint_key: its endpoint, with the full path.
-            code: status and error code of the refusal.
-            serial: the serial of its token.
-            now: the time.
-            explicit: the code names the token.
-            retried: the call was the retry with a new token.
+        ``endpoint_key`` has the full path, and ``code`` the status and the error code. ``explicit`` means that the code names
+        the token, and ``retried`` that the call was the retry with a new token.
         """
         endpoint = self._recall(endpoint_key)
         key, path, _, kind = endpoint
@@ -291,9 +287,9 @@ class RefusalMemory:
         key = EndpointKey(kind, method, origin, _short(path))
         return _Endpoint(
             key,
-            _get_or_create(self._paths, key, _Path, PATHS_LIMIT),
-            _get_or_create(self._templates, template, _Template, TEMPLATES_LIMIT),
-            _get_or_create(self._kinds, kind, _Kind, KINDS_LIMIT),
+            _use(self._paths, key, _Path, PATHS_LIMIT),
+            _use(self._templates, template, _Template, TEMPLATES_LIMIT),
+            _use(self._kinds, kind, _Kind, KINDS_LIMIT),
         )
 
 
@@ -316,15 +312,11 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-def _get_or_create(entries: OrderedDict[K, V], key: K, new: Callable[[], V], limit: int) -> V:
-    """Return the entry of ``key`` and mark it as used. Create it if it is missing."""
+def _use(entries: OrderedDict[K, V], key: K, new: Callable[[], V], limit: int) -> V:
+    """Return the entry of ``key``, or a new one. Mark it as used, and drop the least recently used one above ``limit``."""
     value = entries.get(key)
-    return _set(entries, key, new() if value is None else value, limit)
-
-
-def _set(entries: OrderedDict[K, V], key: K, value: V, limit: int) -> V:
-    """Set the entry of ``key`` and mark it as used. Drop the least recently used one above ``limit``."""
-    entries[key] = value
+    if value is None:
+        value = entries[key] = new()
     entries.move_to_end(key)
     if len(entries) > limit:
         entries.popitem(last=False)

@@ -52,12 +52,8 @@ class Refusal:
 def parse_refusal(status_code: int, headers: Mapping[str, str], body: bytes | None, secrets: Iterable[Secret] = ()) -> Refusal:
     """Return the parsed refusal.
 
-    Args:
-        status_code: the HTTP status.
-        headers: the response's headers, case-insensitive.
-        body: the raw body, or None if it was not read to its end. A body that decompresses to more than ``BODY_LIMIT`` counts
-            as None.
-        secrets: secrets that were sent. A code that repeats a part of one is left out.
+    ``body`` is the raw body, or None if it was not read to its end. A body that decompresses to more than ``BODY_LIMIT`` counts
+    as None. A code that repeats a part of one of ``secrets``, which were sent, is left out.
     """
     text = Undecodable.TOO_LONG if body is None else decode(body, headers.get("content-encoding"), BODY_LIMIT)
     members = (json_object(text) if isinstance(text, bytes) else None) or {}
