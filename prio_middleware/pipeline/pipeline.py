@@ -129,11 +129,8 @@ class Pipeline:
         """Decide when the policy for the caller's own ``Authorization`` header is applied.
 
         An injector with ``handles_caller_authorization`` applies it at no cost to other calls. Components before the injector
-        may remove or change the header, so the header that they leave is saved for the injector. For any other injector, the
-        transports apply the policy before they fetch a token.
-
-        Returns:
-            The index of the inner request hook before which the header is saved; None if it need not be saved.
+        may remove or change the header, so it is saved before the inner request hook with the returned index. For any other
+        injector, the transports apply the policy before they fetch a token.
         """
         request_hooks = [component for component in inner if _has_request_hook(component)]
         handles = [getattr(component, "handles_caller_authorization", False) for component in request_hooks]
