@@ -246,9 +246,11 @@ def _components(settings: ClientSettings, trust: tuple[str, ...]) -> list[Any]:
 
 def _budget_guard(settings: ClientSettings) -> BudgetGuard:
     table = settings.budget_guard or BudgetGuardTable()
+    limits = server_limits(settings)
     return BudgetGuard(
         settings.base_url,
-        **server_limits(settings),
+        client_errors=limits["client_errors"],
+        requests=limits["requests"],
         share=table.share,
         enforce=table.enforce,
         in_flight=table.in_flight,
