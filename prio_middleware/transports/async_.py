@@ -14,7 +14,7 @@ from ..telemetry.providers import StartsFetch
 from .base import BaseAuthTransport, read_timeout_of, retry_outcome, without_init
 from .bodies import aread_ahead, aread_prefix
 from .deadlines import closing_connections
-from .inner import AsyncInner, RequestT, ResponseT, observing
+from .inner import AsyncInner, Observation, RequestT, ResponseT
 
 if TYPE_CHECKING:
     from ..oauth.token_request import TokenRequest
@@ -159,8 +159,8 @@ class BaseAsyncAuthTransport(
     async def _handle(self, request: RequestT, exchange: Exchange) -> ResponseT:
         self._add_query(exchange, request)
         self._reopen()
-        with observing(self.pipeline.send_observers, request) as note:
-            return note(await self.inner.handle_async_request(request))
+        with Observation(self.pipeline.send_observers, request) as observation:
+            return observation.note(await self.inner.handle_async_request(request))
 
     async def _read_refusal(self, exchange: Exchange, response: ResponseT) -> None:
         decided = self._refusal_from_header(exchange, response)
@@ -220,8 +220,8 @@ class BaseAsyncAuthTransport(
             transport, is_owned = self._token_route.open(request.url)
             try:
                 sent = self._token_request(request, trace)
-                with observing(self.pipeline.send_observers, sent, for_token=True) as note:
-                    response: ResponseT = note(await transport.handle_async_request(sent))
+                with Observation(self.pipeline.send_observers, sent, for_token=True) as observation:
+                    response: ResponseT = observation.note(await transport.handle_async_request(sent))
                 async with aclosing(response.stream) as stream:
                     prefix = await aread_prefix(stream, RESPONSE_LIMIT)
                 await prefix.aclose()

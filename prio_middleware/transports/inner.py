@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Any, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Any, Protocol, Self, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
 from ..pipeline.protocols import RequestLike, ResponseLike, SendObserver
@@ -155,20 +154,32 @@ def _lock() -> threading.RLock:
     return _LOCKS.setdefault(os.getpid(), threading.RLock())
 
 
-@contextmanager
-def observing(
-    observers: Sequence[SendObserver], request: RequestLike, *, for_token: bool = False
-) -> Generator[Callable[[ResponseT], ResponseT]]:
-    """Tell ``observers`` about ``request``, sent within the block. The yielded function takes and returns the response."""
-    status: int | None = None
+class Observation:
+    """Context in which ``request`` is sent, and ``observers`` are told before and after."""
 
-    def note(response: ResponseT) -> ResponseT:
-        nonlocal status
-        status = response.status_code
+    def __init__(self, observers: Sequence[SendObserver], request: RequestLike, *, for_token: bool = False) -> None:
+        self._observers, self._request, self._for_token = observers, request, for_token
+        self._told: list[SendObserver] = []
+        self._status: int | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            for observer in reversed(self._observers):
+                observer.before_send(self._request, for_token=self._for_token)
+                self._told.append(observer)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._told:
+            try:
+                self._told.pop().after_send(self._request, self._status)
+            finally:
+                self.__exit__()
+
+    def note(self, response: ResponseT) -> ResponseT:
+        """Keep the status of ``response``, and return the response."""
+        self._status = response.status_code
         return response
-
-    with ExitStack() as stack:
-        for observer in reversed(observers):
-            observer.before_send(request, for_token=for_token)
-            stack.callback(lambda told: told.after_send(request, status), observer)
-        yield note

@@ -15,7 +15,7 @@ from ..telemetry.providers import StartsFetch
 from .base import BaseAuthTransport, read_timeout_of, retry_outcome, without_init
 from .bodies import read_ahead, read_prefix
 from .deadlines import Cutoff, cutting_off
-from .inner import RequestT, ResponseT, SyncInner, observing
+from .inner import Observation, RequestT, ResponseT, SyncInner
 
 if TYPE_CHECKING:
     from ..oauth.token_request import TokenRequest
@@ -138,8 +138,8 @@ class BaseSyncAuthTransport(
     def _handle(self, request: RequestT, exchange: Exchange) -> ResponseT:
         self._add_query(exchange, request)
         self._reopen()
-        with observing(self.pipeline.send_observers, request) as note:
-            return note(self.inner.handle_request(request))
+        with Observation(self.pipeline.send_observers, request) as observation:
+            return observation.note(self.inner.handle_request(request))
 
     def _read_refusal(self, exchange: Exchange, response: ResponseT) -> None:
         exchange.refusal = self._refusal_from_header(exchange, response)
@@ -191,8 +191,8 @@ class BaseSyncAuthTransport(
         transport, is_owned = self._token_route.open(request.url)
         with closing(transport) if is_owned else nullcontext():
             sent = self._token_request(request, cutoff.trace)
-            with observing(self.pipeline.send_observers, sent, for_token=True) as note:
-                response: ResponseT = note(transport.handle_request(sent))
+            with Observation(self.pipeline.send_observers, sent, for_token=True) as observation:
+                response: ResponseT = observation.note(transport.handle_request(sent))
             with closing(response.stream) as stream:
                 prefix = read_prefix(stream, RESPONSE_LIMIT, until)  # The library limits each read, this their sum.
         if prefix.broken and cutoff.is_cut:
