@@ -105,12 +105,12 @@ class Exchange(Unpicklable):
         if self.caller_authorization == "replace":
             return False
         request, headers = cast("Any", self.request), cast("Any", self.headers)
-        own = _authorization(request.headers)
-        if own and self.saved_authorization is not None:
-            own = self.saved_authorization
-        elif own and self.token is None:  # With a token, the injector has already replaced the header.
-            own = _authorization(headers)
-        if not own:
+        authorization = _authorization(request.headers)
+        if authorization and self.saved_authorization is not None:
+            authorization = self.saved_authorization
+        elif authorization and self.token is None:  # With a token, the injector has already replaced the header.
+            authorization = _authorization(headers)
+        if not authorization:
             return False
         if self.caller_authorization == "refuse":
             raise CallerAuthorizationError(
@@ -119,7 +119,7 @@ class Exchange(Unpicklable):
         from ..telemetry.logs import log_caller_authorization
 
         log_caller_authorization(self.client, self.request.url)
-        self.headers = type(headers)([*(pair for pair in headers.raw if not _is_authorization(pair)), *own])
+        self.headers = type(headers)([*(pair for pair in headers.raw if not _is_authorization(pair)), *authorization])
         self.token = self.options = None
         return True
 

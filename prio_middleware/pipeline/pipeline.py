@@ -74,9 +74,9 @@ class Pipeline:
         self.send_observers: tuple[SendObserver, ...] = tuple(
             component for component in self.components if getattr(component, "before_send", None) is not None
         )
-        own = getattr(self.provider, "counters", None)
+        counters = getattr(self.provider, "counters", None)
         if registry is None:
-            self.counters = own if isinstance(own, ClientCounters) else ClientCounters(client_name(self.provider))
+            self.counters = counters if isinstance(counters, ClientCounters) else ClientCounters(client_name(self.provider))
         else:
             self.counters = registry.client(client_name(self.provider))
         self.counters.add_provider(self.provider)

@@ -10,7 +10,7 @@ import pytest
 
 from prio_middleware._util.secret import Secret
 from prio_middleware.middleware import RevocationHandler
-from prio_middleware.middleware.revocation.handler import ACCOUNTS_LIMIT, BACKLOG, WATCH_SECONDS
+from prio_middleware.middleware.revocation.handler import BACKLOG, MEMORIES_LIMIT, WATCH_SECONDS
 from prio_middleware.middleware.revocation.memory import KINDS_LIMIT, EndpointKey, PathTemplates, RefusalMemory
 from prio_middleware.middleware.revocation.refusal import Refusal
 from prio_middleware.middleware.revocation.renewal_limiter import UNKNOWN_LIMIT, ProcessLimiter, RenewalLimiter
@@ -407,7 +407,7 @@ def test_the_number_of_accounts_with_remembered_refusals_is_bounded(clock: Clock
 
     handler = RevocationHandler(PRIO_REFUSALS, clock)
     handler.limiter_of_account = limiter_of
-    others = [str(number) for number in range(ACCOUNTS_LIMIT - 1)]
+    others = [str(number) for number in range(MEMORIES_LIMIT - 1)]
     for account in ("a", *others, "a", "b", *others, "a"):
         exchange = Exchange(Request(URL("/orders")), {})
         exchange.options, exchange.refusal = TokenOptions(account=account), REFUSED

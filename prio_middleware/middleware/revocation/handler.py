@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WATCH_SECONDS: Final = 120.0  # Seconds after a refusal during which every success is recorded.
 # Successes kept while nothing is refused: the first ones since the last watch. They show which endpoints accept the token.
 BACKLOG: Final = 256
-ACCOUNTS_LIMIT: Final = 1024  # Maximum accounts whose refusals are remembered: the newest ones.
+MEMORIES_LIMIT: Final = 1024  # Maximum accounts whose refusals are remembered: the newest ones.
 
 
 class _ProcessMemory:
@@ -156,7 +156,7 @@ class RevocationHandler:
             return self._memory
         memory = self._accounts.get(account)
         if memory is None:
-            if len(self._accounts) >= ACCOUNTS_LIMIT:
+            if len(self._accounts) >= MEMORIES_LIMIT:
                 self._accounts.pop(next(iter(self._accounts)), None)
             memory = self._accounts[account] = _ProcessMemory(self.limiter_of_account(account), self._templates)
         return memory

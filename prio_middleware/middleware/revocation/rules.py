@@ -42,9 +42,9 @@ class RefusalRules:
         given = _folded(code for code in codes if code)
         return bool(given & (self.always | (self.statuses.get(status_code) or frozenset())))
 
-    def wants_other_scheme(self, status_code: int, schemes: frozenset[str], own: str) -> bool:
-        """Return True if the server asks only for schemes other than Bearer and ``own``. ``any_scheme`` excepts statuses."""
-        return bool(schemes) and status_code not in self.any_scheme and not schemes & {"bearer", own.lower()}
+    def wants_other_scheme(self, status_code: int, schemes: frozenset[str], token_type: str) -> bool:
+        """Return True if the server asks only for schemes other than Bearer and ``token_type``. ``any_scheme`` is exempt."""
+        return bool(schemes) and status_code not in self.any_scheme and not schemes & {"bearer", token_type.lower()}
 
     def over(self, statuses: Mapping[int, frozenset[str] | None]) -> RefusalRules:
         """Return a copy in which ``statuses`` replace the entries of the same statuses, and count under any scheme."""
