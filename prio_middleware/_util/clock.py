@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 Clock = Callable[[], float]  # Function that returns the seconds of a monotonic clock.
+
 _clocks: list[Clock] = [time.monotonic]  # Stack of clocks. The last one is in use.
 
 

@@ -133,12 +133,12 @@ class Pipeline:
         injector, the transports apply the policy before they fetch a token.
         """
         request_hooks = [component for component in inner if _has_request_hook(component)]
-        handles = [getattr(component, "handles_caller_authorization", False) for component in request_hooks]
-        index = handles.index(True) if True in handles else None
+        handles = (index for index, each in enumerate(request_hooks) if getattr(each, "handles_caller_authorization", False))
+        index = next(handles, None)
         injector = request_hooks[index or 0] if request_hooks else None
         self._policy: CallerAuthorization = getattr(injector, "caller_authorization", "keep")
         self.checks_authorization_early = index is None
-        # Until a component between the provider and the injector has run, the token is in place of the header.
+        # A component between the provider and the injector may remove the header, so a token is fetched in any case.
         self.caller_authorization: CallerAuthorization = "replace" if index else self._policy
         # No component of this package that may stand before the injector changes the caller's header.
         package = __name__.partition(".")[0]
