@@ -20,6 +20,7 @@ from ..oauth.provider import ClientCredentialsProvider
 from ..pipeline.pipeline import Pipeline
 from ..pipeline.registry import BUILT_IN, OPT_IN, make_component
 from ..settings import ClientSettings, Settings
+from ..settings.checks import server_limits
 from ..settings.models import BudgetGuardTable, ConnectionSettings, renewal_rules
 from ..settings.presets import PRESETS
 from ..telemetry import logs
@@ -49,8 +50,7 @@ __all__ = [
     "registry",
 ]
 
-PIPELINES_LIMIT = 1024
-"""Maximum pipelines that are kept for later clients. Each client keeps its own."""
+PIPELINES_LIMIT = 1024  # Maximum pipelines that are kept for later clients. Each client keeps its own.
 
 _pipelines: dict[tuple[ClientSettings, tuple[str, ...], AccountResolver | None], Pipeline] = {}
 
@@ -199,7 +199,7 @@ def build_pipeline(settings: ClientSettings, trust: tuple[str, ...] = ()) -> Pip
     except ConfigurationError as error:
         failure = error
     else:
-        pipeline.counters.client_error_limit = _limits(settings)[0]
+        pipeline.counters.client_error_limit = server_limits(settings)["client_errors"]
         provider = pipeline.provider
 
         def limiter_of_account(account: str) -> renewal_limiter.ProcessLimiter:
@@ -246,19 +246,13 @@ def _components(settings: ClientSettings, trust: tuple[str, ...]) -> list[Any]:
 
 def _budget_guard(settings: ClientSettings) -> BudgetGuard:
     table = settings.budget_guard or BudgetGuardTable()
-    client_errors, requests = _limits(settings)
+    limits = server_limits(settings)
     return BudgetGuard(
         settings.base_url,
-        client_errors=client_errors,
-        requests=requests,
+        client_errors=limits["client_errors"],
+        requests=limits["requests"],
         share=table.share,
         enforce=table.enforce,
         in_flight=table.in_flight,
         client=settings.name,
     )
-
-
-def _limits(settings: ClientSettings) -> tuple[int | None, int | None]:
-    """Return the limits of the server per minute, for 4xx responses and for requests. None if unknown."""
-    table, preset = settings.budget_guard or BudgetGuardTable(), PRESETS[settings.preset]
-    return table.client_errors or preset.client_error_limit, table.requests or preset.request_limit

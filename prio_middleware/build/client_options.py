@@ -92,10 +92,7 @@ def client_options(settings: ClientSettings, library: HTTPLibrary, own: Mapping[
     The HTTP versions among the user's ``own`` options decide which clients share a TLS context.
     """
     timeout = library.Timeout(
-        connect=settings.connect_timeout,
-        read=settings.read_timeout,
-        write=settings.write_timeout,
-        pool=settings.pool_timeout,
+        connect=settings.connect_timeout, read=settings.read_timeout, write=settings.write_timeout, pool=settings.pool_timeout
     )
     limits = library.Limits(
         max_connections=settings.max_connections,

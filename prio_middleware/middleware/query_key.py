@@ -13,8 +13,7 @@ from ..errors import ConfigurationError
 from ..oauth.static_token import LOOK_SECONDS
 from ..pipeline.exchange import Exchange
 
-PARAMETER: Final = "key"
-"""Parameter of Prio's API, version 3.5, in production."""
+PARAMETER: Final = "key"  # Parameter of Prio's API, version 3.5, in production.
 
 
 class QueryKey:

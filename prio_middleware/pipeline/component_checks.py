@@ -10,7 +10,7 @@ from .._util.did_you_mean import nearest
 from ..errors import ConfigurationError
 from .registry import GUARDS, waiver_problem
 
-LIKENESS = 0.85  # Likeness (0 to 1) from which a name counts as a misspelt hook. ``request`` and ``response`` stay below it.
+LIKENESS = 0.85  # Likeness (0 to 1) from which a name counts as a misspelt hook. ``request`` is less like ``on_request``.
 
 _WAIVER = 'To leave a guard out, waive it by name: waive=["https_enforcer"], waive=["origin_guard"].'
 
@@ -63,9 +63,9 @@ HOOKS: Mapping[str, Signature] = {
 """Hooks of a component: at least one, and both of the last two or neither."""
 
 PROVIDER: Mapping[str, Signature] = {
-    "current": Signature(("key", "stale")),
-    "get_token": Signature(("key", "stale", "send"), keywords=("max_wait",)),
-    "aget_token": Signature(("key", "stale", "send"), keywords=("max_wait",), is_async=True),
+    "current": Signature(("key", "rejected")),
+    "get_token": Signature(("key", "rejected", "send"), keywords=("max_wait",)),
+    "aget_token": Signature(("key", "rejected", "send"), keywords=("max_wait",), is_async=True),
     "invalidate": Signature(("token",)),
 }
 """Functions of a token provider, all required."""
@@ -179,7 +179,7 @@ def _check_spelling(component: object, hook: str) -> None:
     for name in dir(component):
         if not name.startswith("_") and name not in HOOKS and nearest(name, [hook], LIKENESS):
             found = inspect.getattr_static(component, name, None)  # Properties must not run.
-            # ``before_end`` may be an unrelated function, so a name like before_send must take its arguments, too.
+            # ``before_end`` may be unrelated: it counts as misspelt only if it also accepts the arguments of the hook.
             if (callable(found) or isinstance(found, classmethod)) and (
                 hook in {"on_request", "on_response"} or HOOKS[hook].fits(getattr(component, name))
             ):

@@ -35,7 +35,7 @@ class Verdict(enum.Enum):
     """Return the response to the caller."""
 
     REAUTHENTICATE = "reauthenticate"
-    """Drop the token, fetch another and send the request once more."""
+    """The token is rejected: replace it and send the request once more, if that is possible."""
 
 
 REAUTHENTICATE = Verdict.REAUTHENTICATE  # Every call compares with it, and a global name is faster than a class attribute.
@@ -53,8 +53,8 @@ class Exchange(Unpicklable):
         options: scope, audience and so on of the token. None if the request is sent without a token.
         bypassed: True after :meth:`bypass`.
         attempt: 1, or 2 after re-authentication.
-        caller_authorization: the policy for the caller's own ``Authorization`` header. ``"later"`` if a component after the
-            token provider may still change that header.
+        caller_authorization: the policy for the caller's own ``Authorization`` header. ``"replace"`` until the header injector
+            runs, if a component between the token provider and the injector may still change that header.
         saved_authorization: that header before the header injector runs. None if only components of this package ran before.
         further_query: query that is added to the sent request only, such as an API key. None if there is none.
         response_hooks: the hooks that get the response, innermost first.
@@ -62,7 +62,7 @@ class Exchange(Unpicklable):
     """
 
     # Defaults on the class make construction faster and reads slower: only for attributes that the steady path does not read.
-    caller_authorization: CallerAuthorization | Literal["later"] = "keep"
+    caller_authorization: CallerAuthorization = "keep"
     saved_authorization: _RawPairs | None = None
     further_query: Secret | None = None
     attempt = 1
@@ -86,7 +86,7 @@ class Exchange(Unpicklable):
         self.bypassed = True
         self.token = self.options = None
 
-    def reset_headers(self) -> None:
+    def send_unchanged(self) -> None:
         """Bypass the pipeline, and discard all headers that components wrote."""
         request: Any = self.request
         copy: Any = type(self.headers)
@@ -97,20 +97,20 @@ class Exchange(Unpicklable):
         """Send the caller's own ``Authorization`` header instead of the token, if there is one and the policy is ``"keep"``.
 
         Return False if the token is sent: the caller set no such header, a component removed it, or the policy is
-        ``"replace"`` or ``"later"``.
+        ``"replace"``.
 
         Raises:
             CallerAuthorizationError: the caller set one, and the policy is ``"refuse"``.
         """
-        if self.caller_authorization in {"replace", "later"}:
+        if self.caller_authorization == "replace":
             return False
         request, headers = cast("Any", self.request), cast("Any", self.headers)
-        own = _authorization(request.headers)
-        if own and self.saved_authorization is not None:
-            own = self.saved_authorization
-        elif own and self.token is None:  # With a token, the injector has already replaced the header.
-            own = _authorization(headers)
-        if not own:
+        authorization = _authorization(request.headers)
+        if authorization and self.saved_authorization is not None:
+            authorization = self.saved_authorization
+        elif authorization and self.token is None:  # With a token, the injector has already replaced the header.
+            authorization = _authorization(headers)
+        if not authorization:
             return False
         if self.caller_authorization == "refuse":
             raise CallerAuthorizationError(
@@ -119,7 +119,7 @@ class Exchange(Unpicklable):
         from ..telemetry.logs import log_caller_authorization
 
         log_caller_authorization(self.client, self.request.url)
-        self.headers = type(headers)([*(pair for pair in headers.raw if not _is_authorization(pair)), *own])
+        self.headers = type(headers)([*(pair for pair in headers.raw if not _is_authorization(pair)), *authorization])
         self.token = self.options = None
         return True
 
@@ -138,9 +138,9 @@ class Exchange(Unpicklable):
     def reject_token(self) -> None:
         """Set ``rejected_token`` after a verdict ``REAUTHENTICATE``.
 
-        It stays None if no token was sent, or if the refusal was not read to its end and its header does not decide.
+        It stays None if the response is no parsed refusal, or if that was not read to its end and its header does not decide.
         """
-        if self.refusal is not None and (self.refusal.complete or self.refusal.decided):
+        if self.refusal is not None and self.refusal.is_conclusive:
             self.rejected_token = self.token
 
 

@@ -9,7 +9,7 @@ import copy
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ..errors import ConfigurationError
 from ..oauth.token_request import ACCOUNT, EXTENSION, TOKEN
@@ -74,9 +74,9 @@ class Pipeline:
         self.send_observers: tuple[SendObserver, ...] = tuple(
             component for component in self.components if getattr(component, "before_send", None) is not None
         )
-        own = getattr(self.provider, "counters", None)
+        counters = getattr(self.provider, "counters", None)
         if registry is None:
-            self.counters = own if isinstance(own, ClientCounters) else ClientCounters(client_name(self.provider))
+            self.counters = counters if isinstance(counters, ClientCounters) else ClientCounters(client_name(self.provider))
         else:
             self.counters = registry.client(client_name(self.provider))
         self.counters.add_provider(self.provider)
@@ -103,7 +103,7 @@ class Pipeline:
         }
 
     def with_account(self, account: Callable[[], str | None]) -> Self:
-        """Return this pipeline for calls with the account that ``account()`` returns, unless they name another.
+        """Return a copy whose calls use the account that ``account()`` returns, unless a call names one itself.
 
         It returns a name, or None for the client's own account. It is called for each call.
         """
@@ -121,38 +121,28 @@ class Pipeline:
         return tuple(secret for holder in holders for secret in getattr(holder, "recent_secrets", ()))
 
     def bypass_rest(self, exchange: Exchange, on_request: OnRequest) -> None:
-        """Discard the headers of components after a bypass by ``on_request``. Later components do not see the response."""
+        """Discard the headers of all components after a bypass by ``on_request``. Later components do not see the response."""
         exchange.response_hooks = self._bypass_responses[on_request]
-        exchange.reset_headers()
-
-    def check_caller_authorization(self, exchange: Exchange) -> None:
-        """Apply the policy for the caller's own ``Authorization`` header, before a token is fetched.
-
-        The transports call it if ``handles_caller_authorization`` is False.
-        """
-        exchange.caller_authorization = self._caller_authorization
-        if self._checks_early:
-            exchange.use_caller_authorization()
+        exchange.send_unchanged()
 
     def _plan_caller_authorization(self, outer: tuple[Any, ...], inner: tuple[Any, ...]) -> int | None:
         """Decide when the policy for the caller's own ``Authorization`` header is applied.
 
-        An injector with ``handles_caller_authorization`` applies it at no cost to other calls. Third-party components before
-        the injector may remove or change the header, so the header that they leave is saved for the injector. For any other
+        An injector with ``handles_caller_authorization`` applies it at no cost to other calls. Components before the injector
+        may remove or change the header, so it is saved before the inner request hook with the returned index. For any other
         injector, the transports apply the policy before they fetch a token.
-
-        Returns:
-            The index of the inner request hook before which the header is saved; None if it need not be saved.
         """
         request_hooks = [component for component in inner if _has_request_hook(component)]
-        handlers = (each for each in enumerate(request_hooks) if getattr(each[1], "handles_caller_authorization", False))
-        index, injector = next(handlers, (None, request_hooks[0] if request_hooks else None))
+        handles = (index for index, each in enumerate(request_hooks) if getattr(each, "handles_caller_authorization", False))
+        index = next(handles, None)
+        injector = request_hooks[index or 0] if request_hooks else None
         self._policy: CallerAuthorization = getattr(injector, "caller_authorization", "keep")
-        self._checks_early = index is None
-        self._caller_authorization: CallerAuthorization | Literal["later"] = "later" if index else self._policy
-        self.handles_caller_authorization = index == 0 and self._policy == "keep"
+        self.checks_authorization_early = index is None
+        # A component between the provider and the injector may remove the header, so a token is fetched in any case.
+        self.caller_authorization: CallerAuthorization = "replace" if index else self._policy
+        # No component of this package that may stand before the injector changes the caller's header.
+        package = __name__.partition(".")[0]
         before = [*filter(_has_request_hook, outer), *request_hooks[:index]]
-        package = __name__.partition(".")[0]  # No component of this package writes the header.
         is_foreign = any(type(component).__module__.partition(".")[0] != package for component in before)
         return index if is_foreign else None
 
@@ -182,9 +172,10 @@ def _inner_requests(
 ) -> tuple[OnRequest, ...]:
     """Return the request hooks that run for each attempt.
 
-    The header injector alone runs as it is. Any other component may decide to send the request without a token (``bypass()``,
-    ``token = None``, ``options = None``), so the headers are reset after each one that does. Before the hook with the index
-    ``save_before``, the caller's own ``Authorization`` header is saved; ``policy`` is the policy for that header.
+    If the header injector is the only one, its hook runs as it is. Any other component may decide to send the request without a
+    token (``bypass()``, ``token = None``, ``options = None``), so the headers are reset after each one that does. Before the
+    hook with the index ``save_before``, the caller's own ``Authorization`` header is saved; ``policy`` is the policy for that
+    header.
     """
     steps = [
         (hooks.on_request, _innermost_first([*outer, *inner[: depth + 1]]))
@@ -208,7 +199,7 @@ def _inner_requests(
                         carries_token = False
                         continue
                 exchange.response_hooks = response_hooks
-                exchange.reset_headers()
+                exchange.send_unchanged()
                 return
 
     return (run_inner,)
@@ -247,6 +238,5 @@ def _check_inner(inner: tuple[Any, ...], *, omits_token: bool) -> None:
         )
     if not omits_token and not any(map(_has_request_hook, inner)):
         raise ConfigurationError(
-            "No component after the token provider presents the token.",
-            remedy="Put HeaderInjector() after the token provider.",
+            "No component after the token provider presents the token.", remedy="Put HeaderInjector() after the token provider."
         )

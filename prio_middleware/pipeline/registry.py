@@ -24,8 +24,7 @@ BUILT_IN = (
 )
 """Components of this package, in the order of the default pipeline. Each is built from settings of its own."""
 
-# In the default pipeline only if the settings configure them.
-OPT_IN = frozenset({"budget_guard", "static_headers", "query_key"})
+OPT_IN = frozenset({"budget_guard", "static_headers", "query_key"})  # In the default pipeline only if settings configure them.
 
 
 class Guard(NamedTuple):
@@ -41,7 +40,6 @@ GUARDS: Mapping[str, Guard] = {
         'OriginGuard(["https://api.example.com"])', "the token and App-* headers go to whatever origin a request is for"
     ),
 }
-"""Guards by their names in settings and waivers."""
 
 
 def waiver_problem(name: str) -> str | None:

@@ -33,8 +33,7 @@ def until_signalled() -> Generator[threading.Event]:
 
 _SECRET = "PRIO_CLIENT_SECRET"
 
-TICK = 0.5
-"""Seconds between checks for a signal: some platforms do not interrupt a wait."""
+TICK = 0.5  # Seconds between checks for a signal: some platforms do not interrupt a wait.
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str], *, tick: float = TICK) -> int:
@@ -98,10 +97,7 @@ def _parser() -> argparse.ArgumentParser:
 def _options(asked: argparse.Namespace, environment: Mapping[str, str]) -> SandboxOptions:
     # Other users can read a command line, so the secret is random or ``PRIO_CLIENT_SECRET``.
     account, *others = default_accounts()
-    account = Account(
-        environment.get("PRIO_CLIENT_ID", account.client_id),
-        environment.get(_SECRET, account.client_secret),
-    )
+    account = Account(environment.get("PRIO_CLIENT_ID", account.client_id), environment.get(_SECRET, account.client_secret))
     return SandboxOptions(accounts=(account, *others), lifetime=asked.lifetime, limits=asked.limits)
 
 

@@ -134,8 +134,7 @@ class Admin:
 
 _OPERATIONS = [name for name in vars(Admin) if not name.startswith("_")]
 
-ADMIN_KEY = "Sandbox-Admin-Key"
-"""The header that opens the admin interface."""
+ADMIN_KEY = "Sandbox-Admin-Key"  # The header that opens the admin interface.
 
 
 async def answer_admin_request(request: Request) -> Response:

@@ -28,8 +28,7 @@ from .state import Clock, State, state_of
 from .token_endpoint import answer_metadata_request, answer_token_request, error_response
 from .wire import Stall
 
-ADMIN = "/_sandbox/"
-"""Path of the admin interface, whose requests are not counted."""
+ADMIN = "/_sandbox/"  # Path of the admin interface, whose requests are not counted.
 
 
 class Gate:

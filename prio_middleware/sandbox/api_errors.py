@@ -57,14 +57,9 @@ class ApiError(Exception):
         }
 
 
-bad_request = partial(ApiError, 400, "INVALID_REQUEST")
-"""Error for a malformed request, with a message."""
-
-not_found = partial(ApiError, 404, "NOT_FOUND")
-"""Error for an unknown object, or one of another account, with a message."""
-
-conflict = partial(ApiError, 409)
-"""Error for a request that the current state does not allow, with a code and a message."""
+bad_request = partial(ApiError, 400, "INVALID_REQUEST")  # Error for a malformed request, with a message.
+not_found = partial(ApiError, 404, "NOT_FOUND")  # Error for an unknown object, or one of another account, with a message.
+conflict = partial(ApiError, 409)  # Error for a request that the current state does not allow, with a code and a message.
 
 forbidden = partial(ApiError, 403, "AUTHORIZATION_FAILURE")
 """Error for a missing privilege, which a new token does not change, with a message."""

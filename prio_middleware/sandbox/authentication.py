@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
 _HEADER = base64.urlsafe_b64encode(b'{"alg":"RS256","typ":"JWT"}').rstrip(b"=").decode()
 
-API_KEY = "(API key)"
-"""Client id of a call that carries an API key."""
+API_KEY = "(API key)"  # Client id of a call that carries an API key.
 
 
 @dataclass(slots=True)
@@ -149,8 +148,7 @@ def verified_claims(assertion: str, public_key: str) -> Mapping[str, Any] | None
 
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-_ASSERTION_LIFETIME, _SKEW = 60.0, 5.0
-"""Longest lifetime of an assertion, and tolerance of its times, in seconds."""
+_ASSERTION_LIFETIME, _SKEW = 60.0, 5.0  # Longest lifetime of an assertion, and tolerance of its times, in seconds.
 
 
 @dataclass(eq=False)

@@ -61,8 +61,7 @@ PRODUCTS: dict[str, Product] = {
     )
 }
 
-HOLD = 15 * 60.0
-"""Duration of a reservation, in seconds."""
+HOLD = 15 * 60.0  # Duration of a reservation, in seconds.
 
 MAX_QUANTITY = 50
 

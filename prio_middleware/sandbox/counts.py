@@ -9,11 +9,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-TOKEN_ROUTE = "/oauth2/token"
-"""The token endpoint's path below the API's root."""
-
-METADATA_ROUTE = "/.well-known/"
-"""Prefix of the paths of the authorization server's metadata."""
+TOKEN_ROUTE = "/oauth2/token"  # The token endpoint's path below the API's root.
+METADATA_ROUTE = "/.well-known/"  # Prefix of the paths of the authorization server's metadata.
 
 _OPEN = ("/system/", METADATA_ROUTE)
 _KEPT = 20_000

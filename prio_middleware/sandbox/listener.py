@@ -43,14 +43,12 @@ def make_tls(certificate: Certificate) -> ServerTLS:
     return ServerTLS(context, authority.cert_pem.bytes())
 
 
-BACKLOG = 4096
-"""Connections that may wait to be accepted: tests open a thousand at once."""
+BACKLOG = 4096  # Connections that may wait to be accepted: tests open a thousand at once.
 
 _GRACE, _KEEP_ALIVE = 0.5, 75
 """Seconds from the shutdown until open connections are aborted, and until an idle connection is closed."""
 
-_ABORT_TIMEOUT = 5.0
-"""Seconds that the tasks of aborted connections may take to end."""
+_ABORT_TIMEOUT = 5.0  # Seconds that the tasks of aborted connections may take to end.
 
 
 class _Protocol(H11Protocol):

@@ -193,8 +193,7 @@ class SandboxOptions:
             for choice in chosen:
                 if choice not in valid:
                     raise ConfigurationError(
-                        f"The sandbox has no {choice!r} in {name}.",
-                        remedy=f"Choose among {', '.join(valid)}.",
+                        f"The sandbox has no {choice!r} in {name}.", remedy=f"Choose among {', '.join(valid)}."
                     )
 
     @classmethod

@@ -241,12 +241,7 @@ class ServerProcess:
     """
 
     def __init__(
-        self,
-        options: SandboxOptions,
-        listen: Listen,
-        command: Sequence[str] = COMMAND,
-        *,
-        stop_timeout: float = 10.0,
+        self, options: SandboxOptions, listen: Listen, command: Sequence[str] = COMMAND, *, stop_timeout: float = 10.0
     ) -> None:
         self._stop_timeout = stop_timeout
         # In its own process group: Ctrl-C reaches only the parent, which then ends it.

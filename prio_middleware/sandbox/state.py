@@ -34,11 +34,8 @@ class Clock:
         self._ahead += seconds
 
 
-WINDOW = 60.0
-"""Length of the rolling window, in seconds."""
-
-BLOCK = 60.0
-"""Duration of a block, in seconds."""
+WINDOW = 60.0  # Length of the rolling window, in seconds.
+BLOCK = 60.0  # Duration of a block, in seconds.
 
 MAX_CLIENT_ERRORS, MAX_REQUESTS = 60, 1000
 

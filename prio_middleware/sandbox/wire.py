@@ -17,11 +17,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 if TYPE_CHECKING:
     import asyncio
 
-TRANSPORT = "prio_middleware.sandbox.transport"
-"""Key of the connection in the scope's extensions, set by the sandbox's server."""
+TRANSPORT = "prio_middleware.sandbox.transport"  # Key of the connection in the scope's extensions, set by the sandbox's server.
 
-_CHUNK, _SLICE = 64 * 1024, 0.1
-"""Bytes of a piece of a large body, and seconds after which a wait checks if it was ended."""
+_CHUNK, _SLICE = 64 * 1024, 0.1  # Bytes of a piece of a large body, and seconds after which a wait checks if it was ended.
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,8 @@ def _of_scheme(keys: str, scheme: str, meant: str) -> Rule:
     )
 
 
-def _limits(client: ClientTable) -> dict[str, int | None]:
+def server_limits(client: ClientTable) -> dict[str, int | None]:
+    """Return the limits of the server per minute, for 4xx responses and for requests. None means unknown."""
     guard, preset = client.budget_guard, PRESETS[client.preset]
     return {
         "client_errors": (guard and guard.client_errors) or preset.client_error_limit,
@@ -185,8 +186,8 @@ RULES: tuple[Rule, ...] = (
     ),
     _of_scheme("token_store.ca_file", "rediss", "the setting 'ca_file' of the client"),
     _of_scheme("token_store.insecure_hosts", "redis", "a url with redis://"),
-    _unless("budget_guard.share", lambda client: any(_limits(client).values()), f"{_NO_LIMIT}client_errors or requests?"),
-    _unless("budget_guard.in_flight", lambda client: _limits(client)["client_errors"], f"{_NO_LIMIT}client_errors?"),
+    _unless("budget_guard.share", lambda client: any(server_limits(client).values()), f"{_NO_LIMIT}client_errors or requests?"),
+    _unless("budget_guard.in_flight", lambda client: server_limits(client)["client_errors"], f"{_NO_LIMIT}client_errors?"),
 )
 """Every setting that needs another setting to have an effect. All others always have one, or are required.
 
@@ -288,7 +289,7 @@ def _plain_http(client: ClientTable) -> Iterator[SettingsProblem]:
 
 
 def _budget_guard(client: ClientTable) -> Iterator[SettingsProblem]:
-    guard, limits = client.budget_guard, _limits(client)
+    guard, limits = client.budget_guard, server_limits(client)
     if guard is None:
         return
     if guard.enforce and not any(limits.values()):

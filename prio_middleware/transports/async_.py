@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import cached_property
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Generic, Self
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Final, Generic, Self
 
 from ..errors import ConfigurationError, PolicyError, PrioError, TokenError, bind
 from ..oauth.access_token import DEFAULT_OPTIONS, AccessToken
@@ -15,23 +14,19 @@ from ..telemetry.providers import StartsFetch
 from .base import BaseAuthTransport, read_timeout_of, retry_outcome, without_init
 from .bodies import aread_ahead, aread_prefix
 from .deadlines import closing_connections
-from .inner import AsyncInner, RequestT, ResponseT, aobserved
+from .inner import AsyncInner, Observation, RequestT, ResponseT
 
 if TYPE_CHECKING:
     from ..oauth.token_request import TokenRequest
 
 
-MARGIN = 0.25
-"""Seconds after its deadline at which a token request is cancelled. The library's own timeouts come first, because they close
-the connection; a cancellation during a TLS handshake does not, nor does one right after a connection was assigned."""
+# Seconds after its deadline at which a token request is cancelled. The library's own timeouts come first, because they close
+# the connection; a cancellation during a TLS handshake does not, nor does one right after a connection was assigned.
+CANCEL_MARGIN = 0.25
 
-
-BUFFERED_READ = 0.05
-"""Seconds for reading the body of a refusal whose header decides."""
-
-
+BUFFERED_READ = 0.05  # Seconds for reading the body of a refusal whose header decides.
+# Message of asyncio's RuntimeError if a connection of an ended event loop is used again.
 _LOOP_CLOSED: Final = "Event loop is closed"
-"""Message of asyncio's RuntimeError if a connection of an ended event loop is used again."""
 
 
 class BaseAsyncAuthTransport(
@@ -55,14 +50,20 @@ class BaseAsyncAuthTransport(
                     self._acquisitions["cached"] += 1
                 exchange.token = token
             response = await self._send(exchange, request)
-            stale = exchange.rejected_token
-            return response if stale is None else await self._reauthenticate(exchange, request, response, stale)
+            rejected = exchange.rejected_token
+            return response if rejected is None else await self._reauthenticate(exchange, request, response, rejected)
         except PrioError as error:
             failure = self._failure(error, request)
         except RuntimeError as error:
             if str(error) != _LOOP_CLOSED:
                 raise
-            failure = self._failure(self._ended_loop_error(request), request)
+            ended = ConfigurationError(
+                "This client has connections of an event loop that has ended, such as that of an earlier asyncio.run().",
+                client=self.name,
+                url=request.url,
+                remedy="Make one client for each event loop: async with async_client() as client, inside the coroutine.",
+            )
+            failure = self._failure(ended, request)
         raise failure
 
     async def authenticate(self) -> AccessToken:
@@ -93,13 +94,8 @@ class BaseAsyncAuthTransport(
         self._update_state()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        await self._end(lambda: self.inner.__aexit__(exc_type, exc_value, traceback))
+    async def __aexit__(self, *error: Any, **named: Any) -> None:  # noqa: PYI036 - any signature
+        await self._end(lambda: self.inner.__aexit__(*error, **named))
 
     async def aclose(self) -> None:
         """Stop this client's token fetches, and close the inner transport.
@@ -122,11 +118,11 @@ class BaseAsyncAuthTransport(
             if is_last:
                 await close()
 
-    async def _fetch(self, exchange: Exchange, stale: AccessToken | None) -> AccessToken:
+    async def _fetch(self, exchange: Exchange, rejected: AccessToken | None) -> AccessToken:
         self._reopen()
         with self._telemetry.in_use():
             options = exchange.options or DEFAULT_OPTIONS
-            return await self._provider.aget_token(options, stale, self._post, max_wait=read_timeout_of(exchange.request))
+            return await self._provider.aget_token(options, rejected, self._post, max_wait=read_timeout_of(exchange.request))
 
     async def _send(self, exchange: Exchange, request: RequestT) -> ResponseT:
         if not exchange.bypassed:
@@ -160,22 +156,11 @@ class BaseAsyncAuthTransport(
             raise
         return response
 
-    def _ended_loop_error(self, request: RequestT) -> ConfigurationError:
-        return ConfigurationError(
-            "This client has connections of an event loop that has ended, such as that of an earlier asyncio.run().",
-            client=self.name,
-            url=request.url,
-            remedy="Make one client for each event loop: async with async_client() as client, inside the coroutine.",
-        )
-
-    @cached_property
-    def _observed(self) -> Callable[[RequestT], Awaitable[ResponseT]]:
-        return aobserved(self.inner, self.pipeline.send_observers)
-
     async def _handle(self, request: RequestT, exchange: Exchange) -> ResponseT:
         self._add_query(exchange, request)
         self._reopen()
-        return await self._observed(request)
+        with Observation(self.pipeline.send_observers, request) as observation:
+            return observation.note(await self.inner.handle_async_request(request))
 
     async def _read_refusal(self, exchange: Exchange, response: ResponseT) -> None:
         decided = self._refusal_from_header(exchange, response)
@@ -187,27 +172,19 @@ class BaseAsyncAuthTransport(
             await stream.aclose()  # Returns the connection to the pool before the wait for a new token.
         exchange.refusal = self._parse_refusal(exchange, prefix, response)
 
-    async def _reauthenticate(self, exchange: Exchange, request: RequestT, refused: ResponseT, stale: AccessToken) -> ResponseT:
-        with self._reauthentication(exchange, refused) as observer:
-            response = await self._retry(exchange, request, refused, stale)
-            observer.outcome = retry_outcome(exchange, response)
-        return response
-
-    async def _retry(self, exchange: Exchange, request: RequestT, refused: ResponseT, stale: AccessToken) -> ResponseT:
+    async def _reauthenticate(
+        self, exchange: Exchange, request: RequestT, refused: ResponseT, rejected: AccessToken
+    ) -> ResponseT:
         import anyio
         from tenacity import AsyncRetrying
 
-        if not self._prepare_retry(exchange, request, refused, stale):
-            return refused
-        if (stream := self._truncate(refused)) is not None:
-            await stream.aclose()
-        first = [refused]
+        response, first = refused, [refused]
 
         async def attempt() -> ResponseT:
             if first:
                 return first.pop()
             try:
-                token = await self._fetch(exchange, stale)
+                token = await self._fetch(exchange, rejected)
             except TokenError as error:
                 return self._return_refusal_after(exchange, refused, error)
             exchange.start_retry(token)
@@ -216,17 +193,22 @@ class BaseAsyncAuthTransport(
             except PolicyError as error:
                 return self._return_refusal_after(exchange, refused, error)
 
-        response: ResponseT = await self._retry_once(AsyncRetrying, exchange, sleep=anyio.sleep)(attempt)
+        with self._reauthentication(exchange, refused) as observer:
+            if self._prepare_retry(exchange, request, refused, rejected):
+                if (stream := self._truncate(refused)) is not None:
+                    await stream.aclose()
+                response = await self._retry_once(AsyncRetrying, exchange, sleep=anyio.sleep)(attempt)
+            observer.outcome = retry_outcome(exchange, response)
         return response
 
     async def _post(self, request: TokenRequest) -> TokenResponse:
         import anyio
 
         try:
-            with anyio.move_on_after(request.total_seconds + MARGIN):
+            with anyio.move_on_after(request.total_seconds + CANCEL_MARGIN):
                 return await self._post_once(request)
             return self._failed_response(request, TimeoutError())
-        except PrioError:  # Blocked here: the callers raise it.
+        except PrioError:  # The request may not be sent: every caller of the fetch gets this error.
             raise
         except Exception as error:  # noqa: BLE001 - an inner transport may raise anything
             return self._failed_response(request, error)
@@ -237,13 +219,11 @@ class BaseAsyncAuthTransport(
         async with closing_connections() as trace:
             transport, is_owned = self._token_route.open(request.url)
             try:
-                send = aobserved(transport, self.pipeline.send_observers, for_token=True)
-                response = await send(self._token_request(request, trace))
-                stream = response.stream
-                try:
+                sent = self._token_request(request, trace)
+                with Observation(self.pipeline.send_observers, sent, for_token=True) as observation:
+                    response: ResponseT = observation.note(await transport.handle_async_request(sent))
+                async with aclosing(response.stream) as stream:
                     prefix = await aread_prefix(stream, RESPONSE_LIMIT)
-                finally:
-                    await stream.aclose()
                 await prefix.aclose()
             finally:
                 if is_owned:

@@ -47,9 +47,8 @@ if TYPE_CHECKING:
     from ..oauth.provider import TokenProvider
     from ..oauth.token_request import TokenRequest
 
-
+# Creates an object without the ``__init__`` of its class. That of a request would encode the body again.
 without_init: Final = object.__new__
-"""Creates an object without the ``__init__`` of its class. That of a request would encode the body again."""
 
 
 def note_reference(error: BaseException, headers: Mapping[str, str]) -> None:
@@ -74,8 +73,8 @@ def hide_sent_request(error: BaseException, request: object, sent: Any) -> None:
         pending += each.__cause__, each.__context__
 
 
+# Key in ``response.extensions`` of the :class:`ReauthenticationError` that explains a returned refusal.
 REASON = "prio_middleware.reason"
-"""Key in ``response.extensions`` of the :class:`ReauthenticationError` that explains a returned refusal."""
 
 
 class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
@@ -140,7 +139,7 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
         self._acquisitions, self._answered = self._counters.acquisitions, self._counters.answered
         self._telemetry = Telemetry(tracer_provider, meter_provider)
         announce(self._telemetry, self._counters)
-        self._checks_caller_authorization = not self.pipeline.handles_caller_authorization
+        self._has_policy = self.pipeline.checks_authorization_early or self.pipeline.caller_authorization != "keep"
         self._closed = self._is_inherited = False
         _transports.add(self)
         self._look_ahead = look_ahead
@@ -173,8 +172,10 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
                 url=request.url,
                 remedy="Remove account from the options of this request.",
             )
-        if self._checks_caller_authorization and exchange.options is not None:
-            self.pipeline.check_caller_authorization(exchange)
+        if self._has_policy and exchange.options is not None:
+            exchange.caller_authorization = self.pipeline.caller_authorization
+            if self.pipeline.checks_authorization_early:
+                exchange.use_caller_authorization()
         return exchange
 
     def _leave(self) -> bool:
@@ -226,7 +227,7 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
     def _restore_request(self, request: RequestT, sent: RequestT, response: ResponseT) -> None:
         """Set ``response.request`` to the caller's request, and copy the body to it if the inner transport read it into memory.
 
-        Transports for tests do both. Their body stream is exhausted, so a redirect must send the copy.
+        A mock transport sets its own request and reads the body. Its stream is then exhausted, so a redirect needs the copy.
         """
         response.request = request
         stream: Any = sent.stream
@@ -242,14 +243,13 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
             self._counters.call_errors[cause_type(cause_of(error))] += 1
 
     def _failure(self, error: PrioError, request: RequestT) -> PrioError:
-        """Return the error for the caller. Count and log it if the request was blocked here."""
+        """Return the error for the caller. Count and log it if this client blocked the request."""
         if isinstance(error, UnknownAccountError):
             error = error.copy(url=safe_url(request.url))
         count_blocked_request(error, self._counters, self.name)
         return bind(error, getattr(self.library, error.library_error))
 
     def _reauthentication(self, exchange: Exchange, refused: ResponseT) -> Reauthentication:
-        """Return the observer of the retry."""
         refusal = exchange.refusal
         code = (refusal.challenge or refusal.code) if refusal else None
         return Reauthentication(self._telemetry, self._counters, self.name, refused.status_code, code)
@@ -261,7 +261,7 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
         return BODY_LIMIT, LOOK_AHEAD if self._look_ahead is None else self._look_ahead
 
     def _refusal_from_header(self, exchange: Exchange, response: ResponseT) -> Refusal | None:
-        """Return the refusal if the header decides; None if the body is needed, or can be read without a wait."""
+        """Return the refusal if the header decides. Return None if the body is needed, or can be read without a wait."""
         from ..middleware.revocation.refusal import parse_refusal
 
         refusal = parse_refusal(response.status_code, response.headers, None, self._secrets(exchange))
@@ -301,10 +301,10 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
         provider: TokenProvider = self._provider if account is None else self.pipeline.provider.of_account(account)
         return provider
 
-    def _prepare_retry(self, exchange: Exchange, request: RequestT, refused: ResponseT, stale: AccessToken) -> bool:
-        """Forget ``stale``, which the API rejected. Return False if the caller gets the refusal: a retry is not possible."""
-        self._provider_of(exchange).invalidate(stale)
-        if stale.unchanged:
+    def _prepare_retry(self, exchange: Exchange, request: RequestT, refused: ResponseT, rejected: AccessToken) -> bool:
+        """Tell the provider that the API rejected the token. Return False if no retry is possible: the refusal is returned."""
+        self._provider_of(exchange).invalidate(rejected)
+        if rejected.unchanged:
             message = "The server rejected the token, which the token endpoint had returned again after an earlier rejection."
             self._return_refusal(exchange, refused, TokenUnchangedError, message)
             return False
@@ -327,7 +327,7 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
         )
 
     def _return_refusal_after(self, exchange: Exchange, refused: ResponseT, error: TokenError | PolicyError) -> ResponseT:
-        """Return the refusal to the caller, because no new token could be fetched, or the retry was blocked here."""
+        """Return the refusal to the caller, because no new token could be fetched, or this client blocked the retry."""
         if isinstance(error, PolicyError):
             message = f"The server rejected the token, and the retry was blocked. {error.message}"
             return self._return_refusal(exchange, refused, RetryBlockedError, message, error.retry_after)
@@ -360,19 +360,18 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
         return refused
 
     def _token_request(self, request: TokenRequest, trace: Callable[..., Any]) -> Any:
-        # Requests that bypass the library's client get no default timeout.
+        # This request is not made by the library's client, which would set the timeouts.
         extensions = {"timeout": Timeouts(request.timeout, request.total_seconds), "trace": trace}
         headers = {**without({"User-Agent": user_agent(self.library)}, request.headers), **request.headers}
         request.hint = self._token_route.hint(request.url)
         return self.library.Request(request.method, request.url, headers=headers, content=request.body, extensions=extensions)
 
     def _token_response(self, request: TokenRequest, response: ResponseT, prefix: BodyPrefix) -> TokenResponse:
-        """Return the answer of the token endpoint."""
         if prefix.broken:
             return self._failed_response(request, prefix.broken)
-        answered = getattr(response, "_request", None)  # Few transports set it.
-        if answered is not None and answered.url != type(answered.url)(request.url):
-            failure = f"the transport followed a redirect to {safe_url(answered.url)}, with the credentials"
+        answered_request = getattr(response, "_request", None)  # Few transports set it.
+        if answered_request is not None and answered_request.url != type(answered_request.url)(request.url):
+            failure = f"the transport followed a redirect to {safe_url(answered_request.url)}, with the credentials"
             return TokenResponse(failure=failure, cause="unexpected")
         return TokenResponse(response.status_code, response.headers, prefix.content, truncated=not prefix.complete)
 
@@ -393,11 +392,11 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
         return isinstance(url, str) and self._token_route.find(url).make is not None
 
 
+# The transports of this process, for the fork hook, which saves each call a check of the process id.
 _transports: WeakSet[BaseAuthTransport[Any, Any, Any]] = WeakSet()
-"""The transports of this process, for the fork hook only: a call checks no process id."""
 
 
-def mark_inherited() -> None:
+def mark_all_inherited() -> None:
     """Let each transport with open connections warn at its next call. Called in a forked child."""
     for transport in list(_transports):
         pool = getattr(transport.inner, "_pool", None)
@@ -405,7 +404,7 @@ def mark_inherited() -> None:
             transport.mark_inherited()
 
 
-getattr(os, "register_at_fork", dict)(after_in_child=mark_inherited)  # Platforms without fork have no such hook.
+getattr(os, "register_at_fork", dict)(after_in_child=mark_all_inherited)  # Without the hook, on Windows, dict() does nothing.
 
 
 def user_agent(library: HTTPLibrary) -> str:

@@ -34,11 +34,8 @@ def _rewinds(file: Any) -> bool:
     return callable(seekable) and not getattr(file, "closed", False) and bool(seekable())
 
 
-_STEPS = 1000
-"""Maximum chunks that a stream may yield before it waits, which is where it can be cancelled."""
-
-PENDING_READ_LIMIT = 1.0
-"""Seconds that a cancelled read may take to end. Afterwards its source is closed in any case."""
+_STEPS = 1000  # Maximum chunks that a stream may yield before it waits, which is where it can be cancelled.
+PENDING_READ_LIMIT = 1.0  # Seconds that a cancelled read may take to end. Afterwards its source is closed in any case.
 
 
 class BodyPrefix(Unpicklable):
@@ -138,12 +135,12 @@ async def aread_ahead(stream: Any, limit: int, seconds: float, *, pending_limit:
     if pending.ended.is_set():
         prefix.pending = None
     else:
-        pending.stop_after_chunk()
+        pending.stops = True
     return prefix
 
 
 class PendingRead:
-    """Task that reads into ``prefix`` until the body ends, or until the current chunk after :meth:`stop_after_chunk`.
+    """Task that reads into ``prefix`` until the body ends, or after the current chunk if ``stops`` is True.
 
     It also ends when ``prefix`` exceeds ``limit`` bytes. A cancelled read may take ``pending_limit`` seconds to end. The event
     ``ended`` is set when the task has ended.
@@ -157,7 +154,7 @@ class PendingRead:
         self._prefix = prefix
         self._limit = limit
         self._pending_limit = pending_limit
-        self._stops = False
+        self.stops = False
         loop: Any = current_token().native_token
         if hasattr(loop, "create_task"):
             task = loop.create_task(self._run())
@@ -171,10 +168,6 @@ class PendingRead:
             scope = trio.CancelScope()
             self._cancel = scope.cancel
             trio.lowlevel.spawn_system_task(self._run_within, scope)
-
-    def stop_after_chunk(self) -> None:
-        """End after the current chunk."""
-        self._stops = True
 
     async def cancel(self) -> bool:
         """Cancel the read. Return True if it has ended."""
@@ -195,7 +188,7 @@ class PendingRead:
 
     async def _run(self) -> None:
         try:
-            await _aread(self._prefix, self._limit, lambda: self._stops)
+            await _aread(self._prefix, self._limit, lambda: self.stops)
         except BaseException:
             self._prefix.broken = RuntimeError("The read of this body was cancelled.")
             raise

@@ -15,11 +15,8 @@ from typing import Any
 from .._util.clock import monotonic
 from ..oauth.token_request import TokenRequest
 
-STEPS = ("connect", "read", "write", "pool")
-"""Steps of a request that have a timeout of their own."""
-
-MINIMUM_TIMEOUT = 0.001
-"""Seconds. A socket takes 0 for "do not wait", which raises another error than a timeout."""
+STEPS = ("connect", "read", "write", "pool")  # Steps of a request that have a timeout of their own.
+MINIMUM_TIMEOUT = 0.001  # Seconds. A socket takes 0 for "do not wait", which raises another error than a timeout.
 
 
 class Timeouts(dict[str, float]):

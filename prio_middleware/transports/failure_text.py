@@ -12,9 +12,9 @@ from typing import Final
 from ..errors import PrioError
 from ..oauth.token_response import Cause
 
-_CAUSES_LIMIT: Final = 64
-"""Maximum causes of an error that are inspected."""
+_CAUSES_LIMIT: Final = 64  # Maximum causes of an error that are inspected.
 
+# Texts of timeouts, by class name.
 _WAITS: Final = {
     "ConnectTimeout": "no connection",
     "ReadTimeout": "nothing more came from the server",
@@ -23,8 +23,8 @@ _WAITS: Final = {
     "TimeoutException": "no whole answer",
     "TimeoutError": "no whole answer",
 }
-"""Texts of timeouts, by class name."""
 
+# Texts of other errors of the HTTP libraries and anyio, by class name.
 _WORDS: Final = {
     "ConnectError": "no connection",
     "ReadError": "the connection broke while the answer was read",
@@ -38,33 +38,26 @@ _WORDS: Final = {
     "DecodingError": "the answer is not encoded as its Content-Encoding says",
     "TooManyRedirects": "too many redirects",
     "InvalidURL": "the URL is not valid",
-    "BrokenResourceError": "the connection was closed",
-    "ClosedResourceError": "the connection was closed",
-    "EndOfStream": "the connection was closed",
-    "IncompleteRead": "the connection was closed",
+    **dict.fromkeys(
+        ("BrokenResourceError", "ClosedResourceError", "EndOfStream", "IncompleteRead"), "the connection was closed"
+    ),
 }
-"""Texts of other errors of the HTTP libraries and anyio, by class name."""
 
 _BY_ERRNO: Final = {
     errno.ECONNREFUSED: "the connection was refused",
     errno.ECONNRESET: "the connection was reset",
-    errno.ECONNABORTED: "the connection was closed",
-    errno.ENOTCONN: "the connection was closed",
-    errno.EPIPE: "the connection was closed",
-    errno.ESHUTDOWN: "the connection was closed",
+    **dict.fromkeys((errno.ECONNABORTED, errno.ENOTCONN, errno.EPIPE, errno.ESHUTDOWN), "the connection was closed"),
     errno.ETIMEDOUT: "the host did not answer in time",
-    errno.EHOSTDOWN: "the host cannot be reached",
-    errno.EHOSTUNREACH: "the host cannot be reached",
-    errno.ENETDOWN: "the network cannot be reached",
-    errno.ENETUNREACH: "the network cannot be reached",
+    **dict.fromkeys((errno.EHOSTDOWN, errno.EHOSTUNREACH), "the host cannot be reached"),
+    **dict.fromkeys((errno.ENETDOWN, errno.ENETUNREACH), "the network cannot be reached"),
     errno.EADDRNOTAVAIL: "this machine has no free port or address for the connection",
     errno.EMFILE: "this process has too many open files",
     errno.ENFILE: "this machine has too many open files",
-    errno.EACCES: "this machine does not allow the connection",
-    errno.EPERM: "this machine does not allow the connection",
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "this machine does not allow the connection"),
     errno.ENOENT: "a socket or file that the connection needs does not exist",
 }
 
+# Texts by OpenSSL verification code (X509_V_ERR_*).
 _CERTIFICATE: Final = {
     9: "is not valid yet",
     10: "has expired",
@@ -76,22 +69,15 @@ _CERTIFICATE: Final = {
     62: "is for another host name",
     64: "is for another IP address",
 }
-"""Texts by OpenSSL verification code (X509_V_ERR_*)."""
 
 _NOT_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"})
-
 _OTHER_VERSION: Final = frozenset(
     {"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "VERSION_TOO_LOW", "NO_PROTOCOLS_AVAILABLE"}
 )
-
 _CLOSED: Final = frozenset({"UNEXPECTED_EOF_WHILE_READING", "SHUTDOWN_WHILE_IN_INIT"})
-
 _REASON: Final = re.compile(r"[A-Z0-9_]{1,60}")
-
 _ALERT: Final = re.compile(r"(?:SSL|TLS)V[0-9]+_ALERT_([A-Z_]{1,40})")
-
 _HUNG_UP: Final = ("Server disconnected", "peer closed connection")
-
 _STATUS: Final = re.compile(r"([1-5][0-9]{2})(?: |$)")
 
 
@@ -185,10 +171,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         ahead.append(cause.__cause__ or cause.__context__)
 
 
+# getaddrinfo codes for a host name that does not exist. Without EAI_AGAIN: the name server did not answer.
 _UNKNOWN_HOST = {code for name in ("EAI_NONAME", "EAI_NODATA") if (code := getattr(socket, name, None)) is not None}
-"""getaddrinfo codes for a host name that does not exist. Without EAI_AGAIN: the name server did not answer."""
 
-
+# Tests of an error and its causes. The first one that any of them passes decides.
 _CAUSE_TESTS: Final[dict[Cause, Callable[[BaseException], object]]] = {
     "unknown_host": lambda error: isinstance(error, socket.gaierror) and error.errno in _UNKNOWN_HOST,
     "untrusted_certificate": lambda error: isinstance(error, ssl.SSLCertVerificationError),
@@ -197,7 +183,6 @@ _CAUSE_TESTS: Final[dict[Cause, Callable[[BaseException], object]]] = {
     "tls": lambda error: isinstance(error, ssl.SSLError),
     "timeout": lambda error: _by_name(error, _WAITS),
 }
-"""Tests of an error and its causes. The first one that any of them passes decides."""
 
 
 def cause_of(error: BaseException) -> Cause:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Awaitable, Callable, Iterable
-from functools import reduce
-from typing import Any, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Any, Protocol, Self, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
 from ..pipeline.protocols import RequestLike, ResponseLike, SendObserver
@@ -30,11 +29,8 @@ class Response(ResponseLike, Protocol):
 
 
 RequestT = TypeVar("RequestT", bound=Request)
-
 ResponseT = TypeVar("ResponseT", bound=Response)
-
 _Sent_contra = TypeVar("_Sent_contra", bound=Request, contravariant=True)
-
 _Received_co = TypeVar("_Received_co", bound=Response, covariant=True)
 
 
@@ -149,11 +145,8 @@ class _Users:
         self.is_entered = False
 
 
-_USERS: WeakValueDictionary[int, _Users] = WeakValueDictionary()
-"""Users by the id of their inner transport."""
-
-_LOCKS: dict[int, threading.RLock] = {}
-"""Locks by process id: a fork may copy a lock while another thread holds it."""
+_USERS: WeakValueDictionary[int, _Users] = WeakValueDictionary()  # Users by the id of their inner transport.
+_LOCKS: dict[int, threading.RLock] = {}  # Locks by process id: a fork may copy a lock while another thread holds it.
 
 
 def _lock() -> threading.RLock:
@@ -161,53 +154,32 @@ def _lock() -> threading.RLock:
     return _LOCKS.setdefault(os.getpid(), threading.RLock())
 
 
-def observed(
-    inner: SyncInner[RequestT, ResponseT], observers: Iterable[SendObserver], *, for_token: bool = False
-) -> Callable[[RequestT], ResponseT]:
-    """Return a function that sends through ``inner`` and tells ``observers``."""
+class Observation:
+    """Context in which ``request`` is sent, and ``observers`` are told before and after."""
 
-    def send(request: RequestT) -> ResponseT:
-        return inner.handle_request(request)  # Looked up for each request: instrumentation may patch the transport at any time.
+    def __init__(self, observers: Sequence[SendObserver], request: RequestLike, *, for_token: bool = False) -> None:
+        self._observers, self._request, self._for_token = observers, request, for_token
+        self._told: list[SendObserver] = []
+        self._status: int | None = None
 
-    def wrap(send: Callable[[RequestT], ResponseT], observer: SendObserver) -> Callable[[RequestT], ResponseT]:
-        def observing(request: RequestT) -> ResponseT:
-            status: int | None = None
-            observer.before_send(request, for_token=for_token)
+    def __enter__(self) -> Self:
+        try:
+            for observer in reversed(self._observers):
+                observer.before_send(self._request, for_token=self._for_token)
+                self._told.append(observer)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._told:
             try:
-                response = send(request)
-                status = response.status_code
+                self._told.pop().after_send(self._request, self._status)
             finally:
-                observer.after_send(request, status)
-            return response
+                self.__exit__()
 
-        return observing
-
-    first: Callable[[RequestT], ResponseT] = send
-    return reduce(wrap, observers, first)
-
-
-def aobserved(
-    inner: AsyncInner[RequestT, ResponseT], observers: Iterable[SendObserver], *, for_token: bool = False
-) -> Callable[[RequestT], Awaitable[ResponseT]]:
-    """Return a coroutine function that sends through ``inner`` and tells ``observers``."""
-
-    def send(request: RequestT) -> Awaitable[ResponseT]:
-        return inner.handle_async_request(request)
-
-    def wrap(
-        send: Callable[[RequestT], Awaitable[ResponseT]], observer: SendObserver
-    ) -> Callable[[RequestT], Awaitable[ResponseT]]:
-        async def observing(request: RequestT) -> ResponseT:
-            status: int | None = None
-            observer.before_send(request, for_token=for_token)
-            try:
-                response = await send(request)
-                status = response.status_code
-            finally:
-                observer.after_send(request, status)
-            return response
-
-        return observing
-
-    first: Callable[[RequestT], Awaitable[ResponseT]] = send
-    return reduce(wrap, observers, first)
+    def note(self, response: ResponseT) -> ResponseT:
+        """Keep the status of ``response``, and return the response."""
+        self._status = response.status_code
+        return response

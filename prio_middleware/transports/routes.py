@@ -246,14 +246,9 @@ def find_routes(
 ) -> Routes | ConfigurationError:
     """Let the library choose the routes of a client with these options.
 
-    A returned error names a missing package, or the option, setting or variable that cannot be used, without its value.
-
-    Args:
-        library: ``httpx`` or ``httpx2``.
-        options: ``INNER_OPTIONS``, ``transport`` and ``mounts``; others are ignored. A proxy may be a :class:`Secret`.
-        client: the client's name, for errors.
-        api: the API's URL.
-        is_async: True for an async client.
+    ``options`` are ``INNER_OPTIONS``, ``transport`` and ``mounts``; others are ignored. A proxy may be a :class:`Secret`.
+    ``api`` is the API's URL. A returned error names a missing package, or the option, setting or variable that cannot be used,
+    without its value.
     """
     routes = _find_routes(library, options, api=api, is_async=is_async)
     return routes.copy(client=client) if isinstance(routes, ConfigurationError) else routes
@@ -296,8 +291,7 @@ def _prepare_options(library: HTTPLibrary, inner: dict[str, Any], proxy: Any) ->
     if inner.get("http2") and importlib.util.find_spec("h2") is None:
         # The library's transport would fail at the first connection only, with the token request.
         return ConfigurationError(
-            "http2 is on, and the package h2 is not installed.",
-            remedy="Install it with pip install h2, or set http2 to false.",
+            "http2 is on, and the package h2 is not installed.", remedy="Install it with pip install h2, or set http2 to false."
         )
     context = _tls_context(library, inner)
     if isinstance(context, ConfigurationError):

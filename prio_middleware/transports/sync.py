@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
-from types import TracebackType
-from typing import TYPE_CHECKING, Generic, Self
+from contextlib import closing, nullcontext
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from .._util.clock import monotonic
 from ..errors import PolicyError, PrioError, TokenError, bind
@@ -16,7 +15,7 @@ from ..telemetry.providers import StartsFetch
 from .base import BaseAuthTransport, read_timeout_of, retry_outcome, without_init
 from .bodies import read_ahead, read_prefix
 from .deadlines import Cutoff, cutting_off
-from .inner import RequestT, ResponseT, SyncInner, observed
+from .inner import Observation, RequestT, ResponseT, SyncInner
 
 if TYPE_CHECKING:
     from ..oauth.token_request import TokenRequest
@@ -43,8 +42,8 @@ class BaseSyncAuthTransport(
                     self._acquisitions["cached"] += 1
                 exchange.token = token
             response = self._send(exchange, request)
-            stale = exchange.rejected_token
-            return response if stale is None else self._reauthenticate(exchange, request, response, stale)
+            rejected = exchange.rejected_token
+            return response if rejected is None else self._reauthenticate(exchange, request, response, rejected)
         except PrioError as error:
             failure = self._failure(error, request)
         raise failure
@@ -77,13 +76,8 @@ class BaseSyncAuthTransport(
         self._update_state()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        self._end(lambda: self.inner.__exit__(exc_type, exc_value, traceback))
+    def __exit__(self, *error: Any, **named: Any) -> None:  # noqa: PYI036 - any signature
+        self._end(lambda: self.inner.__exit__(*error, **named))
 
     def close(self) -> None:
         """Stop this client's token fetches, and close the inner transport.
@@ -103,11 +97,11 @@ class BaseSyncAuthTransport(
             if is_last:
                 close()
 
-    def _fetch(self, exchange: Exchange, stale: AccessToken | None) -> AccessToken:
+    def _fetch(self, exchange: Exchange, rejected: AccessToken | None) -> AccessToken:
         self._reopen()
         with self._telemetry.in_use():
             options = exchange.options or DEFAULT_OPTIONS
-            return self._provider.get_token(options, stale, self._post, max_wait=read_timeout_of(exchange.request))
+            return self._provider.get_token(options, rejected, self._post, max_wait=read_timeout_of(exchange.request))
 
     def _send(self, exchange: Exchange, request: RequestT) -> ResponseT:
         if not exchange.bypassed:
@@ -141,19 +135,16 @@ class BaseSyncAuthTransport(
             raise
         return response
 
-    @cached_property
-    def _observed(self) -> Callable[[RequestT], ResponseT]:
-        return observed(self.inner, self.pipeline.send_observers)
-
     def _handle(self, request: RequestT, exchange: Exchange) -> ResponseT:
         self._add_query(exchange, request)
         self._reopen()
-        return self._observed(request)
+        with Observation(self.pipeline.send_observers, request) as observation:
+            return observation.note(self.inner.handle_request(request))
 
     def _read_refusal(self, exchange: Exchange, response: ResponseT) -> None:
         exchange.refusal = self._refusal_from_header(exchange, response)
         if exchange.refusal is not None:
-            return
+            return  # The body stays unread, because a blocking read cannot be interrupted. :meth:`_truncate` discards it.
         stream = response.stream
         limit, seconds = self._look_ahead_limits()
         prefix = read_ahead(stream, limit, monotonic() + seconds)
@@ -161,26 +152,16 @@ class BaseSyncAuthTransport(
             stream.close()  # Returns the connection to the pool before the wait for a new token.
         exchange.refusal = self._parse_refusal(exchange, prefix, response)
 
-    def _reauthenticate(self, exchange: Exchange, request: RequestT, refused: ResponseT, stale: AccessToken) -> ResponseT:
-        with self._reauthentication(exchange, refused) as observer:
-            response = self._retry(exchange, request, refused, stale)
-            observer.outcome = retry_outcome(exchange, response)
-        return response
-
-    def _retry(self, exchange: Exchange, request: RequestT, refused: ResponseT, stale: AccessToken) -> ResponseT:
+    def _reauthenticate(self, exchange: Exchange, request: RequestT, refused: ResponseT, rejected: AccessToken) -> ResponseT:
         from tenacity import Retrying
 
-        if not self._prepare_retry(exchange, request, refused, stale):
-            return refused
-        if (stream := self._truncate(refused)) is not None:
-            stream.close()
-        first = [refused]
+        response, first = refused, [refused]
 
         def attempt() -> ResponseT:
             if first:
                 return first.pop()
             try:
-                token = self._fetch(exchange, stale)
+                token = self._fetch(exchange, rejected)
             except TokenError as error:
                 return self._return_refusal_after(exchange, refused, error)
             exchange.start_retry(token)
@@ -189,32 +170,31 @@ class BaseSyncAuthTransport(
             except PolicyError as error:
                 return self._return_refusal_after(exchange, refused, error)
 
-        response: ResponseT = self._retry_once(Retrying, exchange)(attempt)
+        with self._reauthentication(exchange, refused) as observer:
+            if self._prepare_retry(exchange, request, refused, rejected):
+                if (stream := self._truncate(refused)) is not None:
+                    stream.close()
+                response = self._retry_once(Retrying, exchange)(attempt)
+            observer.outcome = retry_outcome(exchange, response)
         return response
 
     def _post(self, request: TokenRequest) -> TokenResponse:
         with cutting_off(request) as cutoff:
             try:
                 return self._post_once(request, cutoff, monotonic() + request.total_seconds)
-            except PrioError:  # Blocked here: the callers raise it.
+            except PrioError:  # The request may not be sent: every caller of the fetch gets this error.
                 raise
             except Exception as error:  # noqa: BLE001 - an inner transport may raise anything
                 return self._failed_response(request, TimeoutError() if cutoff.is_cut else error)
 
     def _post_once(self, request: TokenRequest, cutoff: Cutoff, until: float) -> TokenResponse:
         transport, is_owned = self._token_route.open(request.url)
-        try:
-            send = observed(transport, self.pipeline.send_observers, for_token=True)
-            response = send(self._token_request(request, cutoff.trace))
-            stream = response.stream
-            try:
-                # The library limits each read, this their sum.
-                prefix = read_prefix(stream, RESPONSE_LIMIT, until)
-            finally:
-                stream.close()
-        finally:
-            if is_owned:
-                transport.close()
+        with closing(transport) if is_owned else nullcontext():
+            sent = self._token_request(request, cutoff.trace)
+            with Observation(self.pipeline.send_observers, sent, for_token=True) as observation:
+                response: ResponseT = observation.note(transport.handle_request(sent))
+            with closing(response.stream) as stream:
+                prefix = read_prefix(stream, RESPONSE_LIMIT, until)  # The library limits each read, this their sum.
         if prefix.broken and cutoff.is_cut:
             prefix.broken = TimeoutError()
         return self._token_response(request, response, prefix)

@@ -26,12 +26,8 @@ class CertificateNames(NamedTuple):
 OPTIONS = CertificateNames("verify=", "cert=", "the third part of cert=")
 SETTINGS = CertificateNames("ca_file", "cert_file and cert_key_file", "cert_key_password")
 
-
 ContextT = TypeVar("ContextT", bound=ssl.SSLContext | ConfigurationError)
-
-SHARED_CONTEXTS_LIMIT = 64
-"""Contexts that are kept for later clients. One takes about 25 milliseconds and 0.8 MiB."""
-
+SHARED_CONTEXTS_LIMIT = 64  # Contexts that are kept for later clients. One takes about 25 milliseconds and 0.8 MiB.
 _contexts: dict[Hashable, Any] = {}
 
 
@@ -65,12 +61,9 @@ def context_key(
 ) -> tuple[Hashable, ...]:
     """Return everything that a context depends on: options, variables and the stamps of files.
 
-    Args:
-        library: ``httpx`` or ``httpx2``.
-        verify: the library's option, or the path of a PEM file with certificate authorities.
-        cert: client certificate, key and password.
-        trust_env: read ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``.
-        http_versions: True for HTTP/1.1, and for HTTP/2. httpcore sets the ALPN protocols on the context that it is given.
+    ``verify`` is the library's option, or the path of a PEM file with certificate authorities; ``cert`` is certificate, key and
+    password. ``trust_env`` reads ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``. ``http_versions`` is True for HTTP/1.1, and for
+    HTTP/2: httpcore sets the ALPN protocols on the context that it is given.
     """
     named = [os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")] if trust_env and verify is True else []
     files = [Path(file) for file in (*named, verify, *cert[:2]) if isinstance(file, str | os.PathLike)]

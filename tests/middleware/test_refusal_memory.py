@@ -7,16 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prio_middleware.middleware.revocation.memory import (
-    CODES,
+    CODES_LIMIT,
     DENIAL,
     HISTORY,
-    KINDS,
+    KINDS_LIMIT,
     LONGEST_DENIAL,
     OFTEN,
-    ORIGINS,
-    PATH_LIMIT,
-    PATHS,
-    TEMPLATES,
+    ORIGINS_LIMIT,
+    PATHS_LIMIT,
+    TEMPLATES_LIMIT,
+    TEXT_LIMIT,
     EndpointKey,
     PathTemplates,
     RefusalMemory,
@@ -36,7 +36,7 @@ A, B, C = endpoint("/a"), endpoint("/b"), endpoint("/c")
 
 
 def refuse(memory: RefusalMemory, where: EndpointKey, serial: int, now: float = 0.0, *, retried: bool = False) -> bool:
-    return memory.record_refusal(where, CODE, serial, now, retried=retried)
+    return memory.judge_refusal(where, CODE, serial, now, retried=retried)
 
 
 def renew_without_success(memory: RefusalMemory, where: EndpointKey, serial: int, now: float = 0.0) -> None:
@@ -162,7 +162,7 @@ def test_error_codes_are_denied_one_by_one(memory: RefusalMemory) -> None:
         renew_without_success(memory, A, serial)
     memory.record_success(A, 3)
     assert not refuse(memory, A, 3, 1.0)
-    assert memory.record_refusal(A, "401 EXPIRED", 3, 1.0)
+    assert memory.judge_refusal(A, "401 EXPIRED", 3, 1.0)
 
 
 @pytest.mark.parametrize("other", [{"method": "POST"}, {"origin": "other.example"}, {"kind": "scope"}])
@@ -221,13 +221,13 @@ def test_templates_may_be_declared() -> None:
 def test_a_token_that_is_called_invalid_is_renewed_though_the_path_is_new(memory: RefusalMemory) -> None:
     renew_without_success(memory, A, 1)
     assert not would_try(memory, B, 2)
-    assert memory.record_refusal(B, "401 invalid_token", 2, 0.0, explicit=True)
+    assert memory.judge_refusal(B, "401 invalid_token", 2, 0.0, explicit=True)
 
 
 def test_a_retry_that_is_refused_for_another_reason_shows_that_the_renewal_helped(memory: RefusalMemory) -> None:
     for serial in range(1, 10):
         path = endpoint(f"/{'abcdefghij'[serial]}")
-        assert memory.record_refusal(path, "401 invalid_token", serial, 0.0, explicit=True)
+        assert memory.judge_refusal(path, "401 invalid_token", serial, 0.0, explicit=True)
         assert not refuse(memory, path, serial + 1, retried=True)
 
 
@@ -235,9 +235,9 @@ def test_a_retry_that_is_called_invalid_shows_that_the_renewal_did_not_help(memo
     renewed = 0
     for serial in range(1, 10):
         path = endpoint(f"/{'abcdefghij'[serial]}")
-        if memory.record_refusal(path, "401 invalid_token", renewed + 1, 0.0, explicit=True):
+        if memory.judge_refusal(path, "401 invalid_token", renewed + 1, 0.0, explicit=True):
             renewed += 1
-            memory.record_refusal(path, "401 invalid_token", renewed + 1, 0.0, explicit=True, retried=True)
+            memory.judge_refusal(path, "401 invalid_token", renewed + 1, 0.0, explicit=True, retried=True)
     assert renewed == UNKNOWN_LIMIT
 
 
@@ -353,7 +353,7 @@ class Value:
 
 def use_other_paths(memory: RefusalMemory) -> None:
     """Evict all paths and templates from the memory."""
-    for n in range(PATHS):
+    for n in range(PATHS_LIMIT):
         memory.record_success(endpoint(f"/other/{letters(n)}"), 1)
 
 
@@ -364,9 +364,9 @@ def letters(number: int) -> str:
 
 def test_paths_are_bounded(memory: RefusalMemory) -> None:
     paths = References()
-    for n in range(PATHS + 50):
+    for n in range(PATHS_LIMIT + 50):
         memory.record_success(endpoint(paths.add(Text(f"/{n}"))), 1)
-    assert paths.count() == PATHS
+    assert paths.count() == PATHS_LIMIT
 
 
 def test_templates_are_bounded() -> None:
@@ -377,37 +377,37 @@ def test_templates_are_bounded() -> None:
             return templates.add(Text(path))
 
     memory = RefusalMemory(templates=Templates())
-    for n in range(TEMPLATES + 50):
+    for n in range(TEMPLATES_LIMIT + 50):
         memory.record_success(endpoint(f"/{n}"), 1)
-    assert templates.count() == TEMPLATES
+    assert templates.count() == TEMPLATES_LIMIT
 
 
 def test_kinds_are_bounded(memory: RefusalMemory) -> None:
     kinds = References()
-    for _ in range(KINDS + 50):
+    for _ in range(KINDS_LIMIT + 50):
         memory.record_success(A._replace(kind=kinds.add(Value())), 1)
     use_other_paths(memory)
-    assert kinds.count() == KINDS - 1, "one is that of the other paths"
+    assert kinds.count() == KINDS_LIMIT - 1, "one is that of the other paths"
 
 
 def test_origins_are_bounded(memory: RefusalMemory) -> None:
     origins = References()
-    for _ in range(ORIGINS + 50):
+    for _ in range(ORIGINS_LIMIT + 50):
         memory.record_success(A._replace(origin=origins.add(Value())), 1)
     use_other_paths(memory)
-    assert origins.count() == ORIGINS - 1, "one is that of the other paths"
+    assert origins.count() == ORIGINS_LIMIT - 1, "one is that of the other paths"
 
 
 def test_codes_are_bounded(memory: RefusalMemory) -> None:
     codes = References()
-    for n in range(3 * CODES):
-        memory.record_refusal(A, codes.add(Text(n)), 1, 0.0)
-    assert codes.count() == CODES
+    for n in range(3 * CODES_LIMIT):
+        memory.judge_refusal(A, codes.add(Text(n)), 1, 0.0)
+    assert codes.count() == CODES_LIMIT
 
 
 def test_of_a_long_path_only_the_beginning_is_kept(memory: RefusalMemory) -> None:
     paths = References()
-    long = Text("/x" * PATH_LIMIT)
+    long = Text("/x" * TEXT_LIMIT)
     memory.record_success(endpoint(paths.add(long)), 1)
     assert refuse(memory, endpoint(long), 1)
     del long
@@ -415,7 +415,7 @@ def test_of_a_long_path_only_the_beginning_is_kept(memory: RefusalMemory) -> Non
 
 
 def test_long_paths_are_told_apart(memory: RefusalMemory) -> None:
-    long, other = (endpoint("/x" * PATH_LIMIT + end) for end in "ab")
+    long, other = (endpoint("/x" * TEXT_LIMIT + end) for end in "ab")
     memory.record_success(long, 1)
     renew_without_success(memory, B, 1)
     assert not refuse(memory, other, 2)
@@ -423,7 +423,7 @@ def test_long_paths_are_told_apart(memory: RefusalMemory) -> None:
 
 
 def test_the_paths_in_use_are_the_ones_remembered(memory: RefusalMemory) -> None:
-    for n in range(PATHS + 50):
+    for n in range(PATHS_LIMIT + 50):
         memory.record_success(endpoint(f"/x/{n}y"), 1)
         memory.record_success(A, 1)
     refuse(memory, B, 1)
@@ -467,10 +467,10 @@ def test_whatever_the_server_answers_few_renewals_are_unsuccessful(calls: list[C
         key = endpoint(f"/{where}")
         if answered:
             memory.record_success(key, serial)
-        elif memory.record_refusal(key, str(code), serial, now, explicit=explicit):
+        elif memory.judge_refusal(key, str(code), serial, now, explicit=explicit):
             serial += 1
             lost.append(now)
-            assert not memory.record_refusal(key, str(code), serial, now, explicit=explicit, retried=True)
+            assert not memory.judge_refusal(key, str(code), serial, now, explicit=explicit, retried=True)
     for first in lost:
         assert sum(first <= at < first + WINDOW for at in lost) <= LIMIT + RESERVE
 

@@ -221,9 +221,9 @@ def test_the_same_credentials_share_a_limiter() -> None:
 
 def test_a_forked_process_has_one_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     shared = ProcessLimiter()
-    lock, limiter = shared.own()
-    assert shared.own() == (lock, limiter)
+    lock, limiter = shared.of_this_process()
+    assert shared.of_this_process() == (lock, limiter)
     pid = os.getpid()
     monkeypatch.setattr(os, "getpid", lambda: pid + 1)
-    assert shared.own()[0] is not lock
-    assert shared.own()[1] is not limiter
+    assert shared.of_this_process()[0] is not lock
+    assert shared.of_this_process()[1] is not limiter

@@ -10,8 +10,8 @@ import pytest
 
 from prio_middleware._util.secret import Secret
 from prio_middleware.middleware import RevocationHandler
-from prio_middleware.middleware.revocation.handler import ACCOUNTS_LIMIT, BACKLOG, WATCH_SECONDS
-from prio_middleware.middleware.revocation.memory import KINDS, EndpointKey, PathTemplates, RefusalMemory
+from prio_middleware.middleware.revocation.handler import BACKLOG, MEMORIES_LIMIT, WATCH_SECONDS
+from prio_middleware.middleware.revocation.memory import KINDS_LIMIT, EndpointKey, PathTemplates, RefusalMemory
 from prio_middleware.middleware.revocation.refusal import Refusal
 from prio_middleware.middleware.revocation.renewal_limiter import UNKNOWN_LIMIT, ProcessLimiter, RenewalLimiter
 from prio_middleware.middleware.revocation.rules import PRIO_REFUSALS, RFC6749_REFUSALS
@@ -68,9 +68,9 @@ class CountingLimiter(ProcessLimiter):
 
     asked = 0
 
-    def own(self) -> tuple[threading.Lock, RenewalLimiter]:
+    def of_this_process(self) -> tuple[threading.Lock, RenewalLimiter]:
         self.asked += 1
-        return super().own()
+        return super().of_this_process()
 
 
 @pytest.fixture
@@ -254,8 +254,8 @@ def test_handlers_of_the_same_credentials_share_the_limits() -> None:
 
 @pytest.mark.pitfall(id="paths-with-ids")
 def test_a_kind_of_token_that_was_forgotten_has_no_free_renewal(server: Server) -> None:
-    asked = [server.refuses("/a", serial, scope=f"scope-{serial}") for serial in range(1, 2 * KINDS)]
-    asked += [server.refuses("/a", serial + 2 * KINDS, scope=f"scope-{serial}") for serial in range(1, 100)]
+    asked = [server.refuses("/a", serial, scope=f"scope-{serial}") for serial in range(1, 2 * KINDS_LIMIT)]
+    asked += [server.refuses("/a", serial + 2 * KINDS_LIMIT, scope=f"scope-{serial}") for serial in range(1, 100)]
     assert asked.count(AGAIN) == UNKNOWN_LIMIT
 
 
@@ -323,7 +323,7 @@ def test_a_forked_process_starts_afresh_though_the_lock_was_held(
     verdicts: list[Verdict | None] = []
     spend_unknown_renewals(server, 1)
     child = os.getpid() + 1
-    with limiter.own()[0]:  # The thread that holds it does not exist in the child.
+    with limiter.of_this_process()[0]:  # The thread that holds it does not exist in the child.
         monkeypatch.setattr(os, "getpid", lambda: child)
         thread = threading.Thread(target=in_child, daemon=True)
         thread.start()
@@ -392,10 +392,10 @@ def test_long_methods_are_still_distinguished() -> None:
     memory, names = RefusalMemory(), ("x" * 1000 + "a", "x" * 1000 + "b")
     keys = [EndpointKey(TokenOptions(name), name, ("api.example.com" + name, 443), "/") for name in names]
 
-    assert memory.record_refusal(keys[0], "403 A", 1, 0.0)
-    assert not memory.record_refusal(keys[0], "403 A", 2, 1.0, retried=True)
-    assert not memory.record_refusal(keys[0], "403 A", 2, 2.0)
-    assert memory.record_refusal(keys[1], "403 A", 3, 3.0)
+    assert memory.judge_refusal(keys[0], "403 A", 1, 0.0)
+    assert not memory.judge_refusal(keys[0], "403 A", 2, 1.0, retried=True)
+    assert not memory.judge_refusal(keys[0], "403 A", 2, 2.0)
+    assert memory.judge_refusal(keys[1], "403 A", 3, 3.0)
 
 
 def test_the_number_of_accounts_with_remembered_refusals_is_bounded(clock: Clock) -> None:
@@ -407,7 +407,7 @@ def test_the_number_of_accounts_with_remembered_refusals_is_bounded(clock: Clock
 
     handler = RevocationHandler(PRIO_REFUSALS, clock)
     handler.limiter_of_account = limiter_of
-    others = [str(number) for number in range(ACCOUNTS_LIMIT - 1)]
+    others = [str(number) for number in range(MEMORIES_LIMIT - 1)]
     for account in ("a", *others, "a", "b", *others, "a"):
         exchange = Exchange(Request(URL("/orders")), {})
         exchange.options, exchange.refusal = TokenOptions(account=account), REFUSED

@@ -168,15 +168,16 @@ def test_what_has_but_one_function_of_a_provider_is_none(function: str) -> None:
 
 
 def test_the_caller_s_own_header_is_not_searched_where_the_injector_comes_first(subtests: pytest.Subtests) -> None:
-    rows: list[tuple[list[Any], bool]] = [
-        ([HeaderInjector()], True),
-        ([Listener(), HeaderInjector()], True),
-        ([Note("presents the token", [])], False),
-        ([Note("may write the header", []), HeaderInjector()], False),
+    rows: list[tuple[list[Any], tuple[bool, str]]] = [
+        ([HeaderInjector()], (False, "keep")),
+        ([Listener(), HeaderInjector()], (False, "keep")),
+        ([Note("presents the token", [])], (True, "keep")),
+        ([Note("may write the header", []), HeaderInjector()], (False, "replace")),
     ]
-    for inside, spared in rows:
+    for inside, early in rows:
         with subtests.test(f"{[type(one).__name__ for one in inside]}"):
-            assert unguarded([PROVIDER, *inside]).handles_caller_authorization is spared
+            pipeline = unguarded([PROVIDER, *inside])
+            assert (pipeline.checks_authorization_early, pipeline.caller_authorization) == early
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])

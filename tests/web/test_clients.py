@@ -21,7 +21,7 @@ import trio
 from prio_middleware.errors import ConfigurationError
 from prio_middleware.sandbox import Sandbox
 from prio_middleware.settings import Settings
-from prio_middleware.transports.base import mark_inherited
+from prio_middleware.transports.base import mark_all_inherited
 from prio_middleware.web.clients import Clients
 from prio_middleware.web.event_loops import AsyncClients, LoopClients
 from tests.web.helpers import BERLIN, NOWHERE, PRODUCTS, nowhere, settings_for
@@ -301,7 +301,7 @@ def test_a_client_with_connections_of_the_parent_process_warns_once(
     clients = Clients(settings)
     used, unused = clients["default"], clients["berlin"]
     used.get(PRODUCTS)
-    mark_inherited()  # As the fork hook does in a child.
+    mark_all_inherited()  # As the fork hook does in a child.
     for client in (used, used, unused):
         client.get(PRODUCTS)
     lines = [vars(record) for record in caplog.records if vars(record).get("prio_event") == "inherited_client"]

@@ -11,7 +11,7 @@ from ...oauth.access_token import TokenOptions
 from ...pipeline.exchange import Exchange, Verdict
 from ...pipeline.protocols import ResponseLike
 from ...telemetry.counters import ClientCounters
-from .memory import PATH_LIMIT, EndpointKey, PathTemplates, RefusalMemory, text_length
+from .memory import TEXT_LIMIT, EndpointKey, PathTemplates, RefusalMemory, text_length
 from .renewal_limiter import ProcessLimiter
 from .rules import RefusalRules
 
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from .refusal import Refusal
 
 WATCH_SECONDS: Final = 120.0  # Seconds after a refusal during which every success is recorded.
-BACKLOG: Final = 256  # Successes kept after the last watch, the first ones: they show which endpoints accept the token.
-ACCOUNTS_LIMIT: Final = 1024  # Maximum accounts whose refusals are remembered: the newest ones.
+# Successes kept while nothing is refused: the first ones since the last watch. They show which endpoints accept the token.
+BACKLOG: Final = 256
+MEMORIES_LIMIT: Final = 1024  # Maximum accounts whose refusals are remembered: the newest ones.
 
 
 class _ProcessMemory:
@@ -33,11 +34,10 @@ class _ProcessMemory:
     def __init__(self, limiter: ProcessLimiter, templates: PathTemplates) -> None:
         self._limiter = limiter
         self._templates = templates
-        self._memory = RefusalMemory(limiter.own()[1], templates)
+        self._memory = RefusalMemory(limiter.of_this_process()[1], templates)
 
-    def own(self) -> tuple[threading.Lock, RefusalMemory]:
-        """Return the lock and the memory of this process."""
-        lock, limiter = self._limiter.own()
+    def of_this_process(self) -> tuple[threading.Lock, RefusalMemory]:
+        lock, limiter = self._limiter.of_this_process()
         if self._memory.limiter is not limiter:  # This process was forked.
             self._memory = RefusalMemory(limiter, self._templates)
         return lock, self._memory
@@ -48,7 +48,7 @@ class RevocationHandler:
 
     ``rules`` select refusals that may reject the token. :class:`RefusalMemory` decides which of them deserve a new token.
     :class:`RenewalLimiter` limits renewals that did not help: at most ``LIMIT + RESERVE`` (see ``renewal_limiter.py``) within a
-    minute, and one more for each kind of token whose renewal helped.
+    minute. Each kind of token whose renewal helped allows one more, for a kind that was not renewed yet.
 
     One handler serves all clients of the same settings, in any thread and event loop. A forked process starts with an empty
     memory.
@@ -79,7 +79,7 @@ class RevocationHandler:
         self._memory = _ProcessMemory(limiter or ProcessLimiter(), self._templates)
         self.limiter_of_account: Callable[[str], ProcessLimiter] = lambda _: ProcessLimiter()
         self._accounts: dict[str, _ProcessMemory] = {}
-        self._recent: deque[tuple[EndpointKey, int]] = deque(maxlen=BACKLOG)  # Endpoint and token serial of each success.
+        self._recent: deque[tuple[EndpointKey, int]] = deque(maxlen=BACKLOG)
         self._collecting = True
         self._watching = False
         self._watch_until = float("-inf")
@@ -96,11 +96,10 @@ class RevocationHandler:
         token = exchange.token
         if token is None or self.rules.wants_other_scheme(refusal.status_code, refusal.schemes, token.token_type):
             return None
-        readable = refusal.complete or refusal.decided
-        if readable and self.rules.may_reject_token(refusal.status_code, refusal.code, refusal.challenge):
-            # The token endpoint returned a rejected token again: its refusal says nothing about this endpoint of the API.
+        if refusal.is_conclusive and self.rules.may_reject_token(refusal.status_code, refusal.code, refusal.challenge):
+            # An unchanged token is known to be rejected, so nothing is recorded. The transport explains why it does not retry.
             return Verdict.REAUTHENTICATE if token.unchanged else self._decide(exchange, refusal, token)
-        # A 403 without a code may mean an invalid token or a missing privilege.
+        # A 403 without a known code may mean an invalid token or a missing privilege.
         if refusal.status_code == 403 and refusal.code is None and refusal.challenge is None and 403 in self.rules.statuses:
             from ...telemetry.logs import count_ignored_403
 
@@ -113,7 +112,7 @@ class RevocationHandler:
         # A revoked token may get another status than a missing privilege, so the status is part of the code.
         code = f"{refusal.status_code} {refusal.challenge or refusal.code}"
         explicit = self.rules.names_token(refusal.status_code, refusal.code, refusal.challenge)
-        lock, memory = self._memory_of(account).own()
+        lock, memory = self._memory_of(account).of_this_process()
         with lock:
             now = self._clock()
             self._watching, self._watch_until = True, now + WATCH_SECONDS
@@ -126,13 +125,13 @@ class RevocationHandler:
                 if _account(earlier) != account:
                     self._recent.append((earlier, serial))
                     continue
-                # Nothing was refused while these were collected: assume that their endpoints accept the present token, too.
+                # Nothing was refused while these were collected, so assume that these endpoints accept the token of this call.
                 newest = max(serial, token.serial) if earlier.kind == exchange.options else serial
                 memory.record_success(earlier, newest)
-            again = memory.record_refusal(
+            retries = memory.judge_refusal(
                 endpoint_key, code, token.serial, now, explicit=explicit, retried=exchange.attempt > 1
             )
-        return Verdict.REAUTHENTICATE if again else None
+        return Verdict.REAUTHENTICATE if retries else None
 
     def _record_success(self, exchange: Exchange, response: ResponseLike) -> None:
         token = exchange.token
@@ -142,11 +141,11 @@ class RevocationHandler:
             token.unchanged.works = True
         endpoint_key = _endpoint_key(exchange)
         if not self._watching:
-            if text_length(endpoint_key) <= PATH_LIMIT:  # Paths may come from outside, and the backlog must stay small.
+            if text_length(endpoint_key) <= TEXT_LIMIT:  # Paths may come from outside, and the backlog must stay small.
                 self._recent.append((endpoint_key, token.serial))
             self._collecting = len(self._recent) < BACKLOG
             return
-        lock, memory = self._memory_of(_account(endpoint_key)).own()
+        lock, memory = self._memory_of(_account(endpoint_key)).of_this_process()
         with lock:
             self._watching = self._clock() < self._watch_until
             memory.record_success(endpoint_key, token.serial, retried=exchange.attempt > 1)
@@ -157,7 +156,7 @@ class RevocationHandler:
             return self._memory
         memory = self._accounts.get(account)
         if memory is None:
-            if len(self._accounts) >= ACCOUNTS_LIMIT:
+            if len(self._accounts) >= MEMORIES_LIMIT:
                 self._accounts.pop(next(iter(self._accounts)), None)
             memory = self._accounts[account] = _ProcessMemory(self.limiter_of_account(account), self._templates)
         return memory

@@ -16,7 +16,6 @@ _ID: Final = re.compile(
     r"(?<![^/]) (?: \d+ | [0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12} | (?=[a-f]*\d)[0-9a-f]{16,} ) (?![^/]) | \d{3,}",
     re.ASCII | re.IGNORECASE | re.VERBOSE,
 )
-
 _HAS_DIGIT: Final = re.compile(r"\d", re.ASCII).search
 
 
@@ -50,12 +49,12 @@ DENIAL: Final = 300.0  # Seconds of the first denial of an error code at a path.
 LONGEST_DENIAL: Final = 3600.0  # Seconds. Then a renewal is allowed again, because privileges may have been granted.
 
 # Limits of the memory. The least recently used entries are dropped.
-PATHS: Final = 4096  # For all kinds of tokens.
-TEMPLATES: Final = 1024
-KINDS: Final = 1024  # Kinds of tokens: by scope, audience and so on.
-CODES: Final = 8  # Error codes of each path.
-ORIGINS: Final = 64  # Origins of each kind of token.
-PATH_LIMIT: Final = 512  # Characters of a path, a method, a host, a code, or the options of a token. Longer ones are hashed.
+PATHS_LIMIT: Final = 4096  # For all kinds of tokens.
+TEMPLATES_LIMIT: Final = 1024
+KINDS_LIMIT: Final = 1024  # Kinds of tokens: by scope, audience and so on.
+CODES_LIMIT: Final = 8  # Error codes of each path.
+ORIGINS_LIMIT: Final = 64  # Origins of each kind of token.
+TEXT_LIMIT: Final = 512  # Characters of a path, a method, a host, a code, or the options of a token. Longer ones are hashed.
 
 # Statistics.
 HISTORY: Final = 1024  # Successes and refusals after which the older ones count half.
@@ -80,10 +79,10 @@ class EndpointKey(NamedTuple):
 
 
 @dataclass(slots=True)
-class Denial:
-    """Error code at one path, and the tokens that were refused with it."""
+class CodeHistory:
+    """One error code at one path: the tokens that did not help against it, and its denial."""
 
-    refused_serial: int  # Of the first token that was refused; later, of the newest one that did not help.
+    refused_serial: int  # Of the first token of a refused call; later, of the newest one that did not help.
     unhelpful_serial: int = 0  # Of the newest token that did not help.
     times: int = 0  # Number of tokens that did not help.
     until: float = float("-inf")  # Time until which no new token is expected to help.
@@ -119,23 +118,19 @@ class _Counts:
 
 @dataclass(slots=True)
 class _Path:
-    """One full path."""
-
     has_succeeded: bool = False
     counts: _Counts = field(default_factory=_Counts)
-    explicit_serial: int = 0  # Of the token in its last refusal of a first attempt, if that was explicit; else 0.
-    denials: dict[str, Denial] = field(default_factory=dict)  # By error code.
+    explicit_serial: int = 0  # Of the token of the last refused first attempt. 0 if that refusal was not explicit.
+    codes: dict[str, CodeHistory] = field(default_factory=dict)
 
-    def denial(self, code: str, serial: int) -> Denial:
-        if code not in self.denials and len(self.denials) >= CODES:
-            del self.denials[next(iter(self.denials))]
-        return self.denials.setdefault(code, Denial(serial))
+    def history_of(self, code: str, serial: int) -> CodeHistory:
+        if code not in self.codes and len(self.codes) >= CODES_LIMIT:
+            del self.codes[next(iter(self.codes))]
+        return self.codes.setdefault(code, CodeHistory(serial))
 
 
 @dataclass(slots=True)
 class _Template:
-    """All paths of one template."""
-
     counts: _Counts = field(default_factory=_Counts)
     newest_success: int = 0  # Serial of the newest token that one of the paths succeeded with.
 
@@ -144,15 +139,16 @@ class _Template:
 class _Kind:
     """Tokens of one kind, by their serials."""
 
-    newest_renewed: int = 0  # The newest token that was replaced because of a refusal.
+    newest_replaced: int = 0  # The newest token that was replaced because of a refusal.
     last_success: int = 0  # The token of the last success.
     origins: OrderedDict[Hashable, int] = field(default_factory=OrderedDict)  # The token of the last success, by origin.
-    evidence: float = 0.0  # Against the present token, in nats.
+    evidence: float = 0.0  # Against the token in use, in nats.
     # Base rate for endpoints without a history: all successes, but no refusals of KNOWN and LIKELY endpoints.
     baseline: _Counts = field(default_factory=_Counts)
 
     def record_success(self, origin: Hashable, serial: int) -> None:
-        _set(self.origins, origin, serial, ORIGINS)
+        self.origins[origin] = serial
+        _use(self.origins, origin, int, ORIGINS_LIMIT)
         self.last_success = serial
         self.evidence = max(0.0, self.evidence - SUCCESS_EVIDENCE)
         self.baseline.add(successes=1)
@@ -182,9 +178,16 @@ class _Endpoint(NamedTuple):
         return (own.refusals + TEMPLATE_WEIGHT * all_paths.refusal_rate) / (own.successes + own.refusals + TEMPLATE_WEIGHT)
 
     def add_refusal(self) -> None:
-        """Count a refusal that leads to no renewal."""
+        """Count a refusal that a new token probably does not help against."""
         self.path.counts.add(refusals=1)
         self.template.counts.add(refusals=1)
+
+    def add_evidence(self, confidence: Confidence) -> None:
+        """Add a refusal to the evidence against the token in use, and to the base rate."""
+        rate = self.refusal_rate()
+        if confidence not in {Confidence.KNOWN, Confidence.LIKELY}:
+            self.kind.baseline.add(refusals=1)
+        self.kind.evidence += min(-math.log(rate), REFUSAL_EVIDENCE)
 
     def succeeds_often(self, serial: int) -> bool:
         """Return True if the endpoint succeeds often, and also succeeded with the token ``serial`` if any endpoint did."""
@@ -220,61 +223,46 @@ class RefusalMemory:
         self._kinds: OrderedDict[Hashable, _Kind] = OrderedDict()
 
     def record_success(self, endpoint_key: EndpointKey, serial: int, *, retried: bool = False) -> None:
-        """Record that a call succeeded. See :meth:`record_refusal` for the arguments."""
+        """Record that a call succeeded. See :meth:`judge_refusal` for the arguments."""
         key, path, template, kind = self._recall(endpoint_key)
         renewed_here = retried and self.limiter.record_help((self._owner, key.kind), serial) == key
         if renewed_here or not path.has_succeeded:
-            path.denials.clear()
+            path.codes.clear()
         path.has_succeeded = True
         path.counts.add(successes=1)
         template.counts.add(successes=1)
         template.newest_success = max(template.newest_success, serial)
-        if serial > kind.newest_renewed:
+        if serial > kind.newest_replaced:
             kind.record_success(key.origin, serial)
 
-    def record_refusal(
+    def judge_refusal(
         self, endpoint_key: EndpointKey, code: str, serial: int, now: float, *, explicit: bool = False, retried: bool = False
     ) -> bool:
-        """Record that a call was refused. Return True to retry it with a newer token than ``serial``.
+        """Record a refusal. Return True to retry the call with a newer token than ``serial``.
 
-        Args:
-            endpoint_key: its endpoint, with the full path.
-            code: status and error code of the refusal.
-            serial: the serial of its token.
-            now: the time.
-            explicit: the code names the token.
-            retried: the call was the retry with a new token.
+        ``endpoint_key`` has the full path, and ``code`` the status and the error code. ``explicit`` means that the code names
+        the token, and ``retried`` that the call was the retry with a new token.
         """
         endpoint = self._recall(endpoint_key)
         key, path, _, kind = endpoint
-        denial = path.denial(_short(code), serial)
-        if retried or (serial > denial.refused_serial and not path.has_succeeded):
-            denial.record(serial, now, forgiven=int(path.has_succeeded))
+        history = path.history_of(_short(code), serial)
+        # A newer token than the first refused one is refused, too: on the retry, or later at a path that never succeeded.
+        if retried or (serial > history.refused_serial and not path.has_succeeded):
+            history.record(serial, now, forgiven=int(path.has_succeeded))
             endpoint.add_refusal()
             if retried and not explicit and 0 < path.explicit_serial < serial:
                 # The new token is valid: this call is refused for another reason.
                 self.limiter.record_help((self._owner, key.kind), serial)
             return False
         path.explicit_serial = serial if explicit else 0
-        denied = now < denial.until
+        denied = now < history.until
         if denied and not path.has_succeeded:
             return False
-        if serial <= kind.newest_renewed or self.limiter.has_renewed(serial):
+        if serial <= kind.newest_replaced or self.limiter.has_replaced(serial):
             return True
         confidence = endpoint.confidence(denied=denied, explicit=explicit)
-        if self.limiter.allow(self._candidate(serial, endpoint, confidence), now):
-            kind.newest_renewed, kind.evidence = serial, 0.0
-            return True
-        endpoint.add_refusal()
-        return False
-
-    def _candidate(self, serial: int, endpoint: _Endpoint, confidence: Confidence) -> Candidate:
-        key, kind = endpoint.key, endpoint.kind
-        rate = endpoint.refusal_rate()
-        if confidence not in {Confidence.KNOWN, Confidence.LIKELY}:
-            kind.baseline.add(refusals=1)
-        kind.evidence += min(-math.log(rate), REFUSAL_EVIDENCE)
-        return Candidate(
+        endpoint.add_evidence(confidence)
+        candidate = Candidate(
             (self._owner, key.kind),
             serial,
             key.origin,
@@ -285,6 +273,11 @@ class RefusalMemory:
             origin_works=kind.origins.get(key.origin, 0) >= serial,
             succeeds_often=endpoint.succeeds_often(serial),
         )
+        if self.limiter.allow(candidate, now):
+            kind.newest_replaced, kind.evidence = serial, 0.0
+            return True
+        endpoint.add_refusal()
+        return False
 
     def _recall(self, endpoint_key: EndpointKey) -> _Endpoint:
         """Return the records of an endpoint, and mark them as used. Create the missing ones."""
@@ -294,14 +287,14 @@ class RefusalMemory:
         key = EndpointKey(kind, method, origin, _short(path))
         return _Endpoint(
             key,
-            _get_or_create(self._paths, key, _Path, PATHS),
-            _get_or_create(self._templates, template, _Template, TEMPLATES),
-            _get_or_create(self._kinds, kind, _Kind, KINDS),
+            _use(self._paths, key, _Path, PATHS_LIMIT),
+            _use(self._templates, template, _Template, TEMPLATES_LIMIT),
+            _use(self._kinds, kind, _Kind, KINDS_LIMIT),
         )
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= PATH_LIMIT else f"{text[:PATH_LIMIT]} {hash(text)}"
+    return text if len(text) <= TEXT_LIMIT else f"{text[:TEXT_LIMIT]} {hash(text)}"
 
 
 def text_length(value: Hashable) -> int:
@@ -312,22 +305,18 @@ def text_length(value: Hashable) -> int:
 
 
 def _bounded(value: Hashable) -> Hashable:
-    return value if text_length(value) <= PATH_LIMIT else hash(value)
+    return value if text_length(value) <= TEXT_LIMIT else hash(value)
 
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
-def _get_or_create(entries: OrderedDict[K, V], key: K, new: Callable[[], V], limit: int) -> V:
-    """Return the entry of ``key`` and mark it as used. Create it if it is missing."""
+def _use(entries: OrderedDict[K, V], key: K, new: Callable[[], V], limit: int) -> V:
+    """Return the entry of ``key``, or a new one. Mark it as used, and drop the least recently used one above ``limit``."""
     value = entries.get(key)
-    return _set(entries, key, new() if value is None else value, limit)
-
-
-def _set(entries: OrderedDict[K, V], key: K, value: V, limit: int) -> V:
-    """Set the entry of ``key`` and mark it as used. Drop the least recently used one above ``limit``."""
-    entries[key] = value
+    if value is None:
+        value = entries[key] = new()
     entries.move_to_end(key)
     if len(entries) > limit:
         entries.popitem(last=False)

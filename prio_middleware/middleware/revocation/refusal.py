@@ -43,16 +43,17 @@ class Refusal:
         """True if the header alone decides whether a new token may help."""
         return (self.challenge or "").lower() in DECISIVE
 
+    @property
+    def is_conclusive(self) -> bool:
+        """True if enough was read to judge the refusal."""
+        return self.complete or self.decided
+
 
 def parse_refusal(status_code: int, headers: Mapping[str, str], body: bytes | None, secrets: Iterable[Secret] = ()) -> Refusal:
     """Return the parsed refusal.
 
-    Args:
-        status_code: the HTTP status.
-        headers: the response's headers, case-insensitive.
-        body: the raw body, or None if it was not read to its end. A body that decompresses to more than ``BODY_LIMIT`` counts
-            as None.
-        secrets: secrets that were sent. A code that repeats a part of one is left out.
+    ``body`` is the raw body, or None if it was not read to its end. A body that decompresses to more than ``BODY_LIMIT`` counts
+    as None. A code that repeats a part of one of ``secrets``, which were sent, is left out.
     """
     text = Undecodable.TOO_LONG if body is None else decode(body, headers.get("content-encoding"), BODY_LIMIT)
     members = (json_object(text) if isinstance(text, bytes) else None) or {}

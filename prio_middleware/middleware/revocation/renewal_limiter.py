@@ -13,16 +13,13 @@ WINDOW: Final = 90.0  # Seconds for which a renewal counts. Over 60, so that no 
 LIMIT: Final = 3  # Maximum renewals that did not help, per window.
 RESERVE: Final = 1  # Further renewals for an endpoint that succeeds often, once the evidence reaches PROOF.
 UNKNOWN_LIMIT: Final = 2  # Part of LIMIT for paths that never succeeded, or where renewals did not help recently.
-ORIGIN_LIMIT: Final = 2  # Part of LIMIT for one origin that has not succeeded with the present token.
+ORIGIN_LIMIT: Final = 2  # Part of LIMIT for one origin that has not succeeded with the token in use.
 PROOF: Final = 14.0  # Evidence in nats that allows the reserve, or an unknown path. By chance, once in a million calls.
-
+# Evidence in nats that allows one of the remaining renewals for a template that succeeds often: two refusals without a success
+# between them.
 LIKELY_PROOF: Final = 10.0
-"""Evidence in nats that allows one of the remaining renewals for a template that answers often: two refusals without an
-answer between them."""
-
+# Maximum renewals per window after the first of each kind of token, helpful ones included: a server may refuse at random.
 REPEATED_LIMIT: Final = 20
-"""Maximum renewals per window after the first of each kind of token, helpful ones included: a server may refuse at random."""
-
 RENEWALS_KEPT: Final = 1024  # Number of renewals from which those that helped are dropped early.
 LIMITERS_LIMIT: Final = 1024  # Maximum sets of credentials whose limiters are kept for later handlers. Handlers keep their own.
 
@@ -33,7 +30,7 @@ class Confidence(Enum):
     KNOWN = auto()  # The path has succeeded before.
     LIKELY = auto()  # The path never succeeded, but other paths of its template did.
     EXPLICIT = auto()  # The path never succeeded, and the refusal's code names the token, such as ``invalid_token``.
-    UNKNOWN = auto()  # The path never succeeded.
+    UNKNOWN = auto()  # The path never succeeded, and nothing else suggests a rejected token.
     DISTRUSTED = auto()  # The path has succeeded before, but renewals did not help there recently.
 
 
@@ -61,8 +58,8 @@ class _Renewal:
 class RenewalLimiter:
     """Limiter of renewals that do not help. Not thread-safe.
 
-    A renewal counts until it has helped: until a call that was refused with the old token succeeds with the new one. All kinds
-    of tokens (scopes, audiences) and all API origins share the limits.
+    A renewal counts until it has helped: until the new token proves valid for a call that was refused with the old one. All
+    kinds of tokens (scopes, audiences) and all API origins share the limits.
 
     If all tokens of the credentials were revoked, each kind needs a renewal. So each kind whose renewal helped allows one more
     for a kind that was not renewed yet.
@@ -81,12 +78,12 @@ class RenewalLimiter:
         self._renewals.append(_Renewal(candidate, now))
         return True
 
-    def has_renewed(self, serial: int) -> bool:
+    def has_replaced(self, serial: int) -> bool:
         """Return True if any handler renewed the token ``serial`` within the window: a newer one exists or is being fetched."""
         return any(renewal.candidate.serial == serial for renewal in self._renewals)
 
     def record_help(self, kind: Hashable, serial: int) -> Hashable:
-        """Record that the token ``serial`` helped: a refused call succeeded with it.
+        """Record that the token ``serial`` helped: it is valid, unlike the one before.
 
         Returns:
             The endpoint whose refusal led to that token; None if the token was fetched for another reason.
@@ -115,8 +112,8 @@ class RenewalLimiter:
 def _origin_allows(candidate: Candidate, unhelpful: list[Candidate]) -> bool:
     """Return True if the origin may cause one more renewal.
 
-    A token that works elsewhere is valid, so all renewals for an origin that refuses it count. A token that never worked may
-    have been invalid from the start; then only renewals of such tokens count.
+    A token that works elsewhere is valid, so each unhelpful renewal for this origin counts. A token that never worked may have
+    been invalid from the start: then only renewals count whose token had not worked at this origin either.
     """
     if candidate.origin_works:
         return True
@@ -150,7 +147,7 @@ class ProcessLimiter:
     def __init__(self) -> None:
         self._start()
 
-    def own(self) -> tuple[threading.Lock, RenewalLimiter]:
+    def of_this_process(self) -> tuple[threading.Lock, RenewalLimiter]:
         """Return the lock and the limiter of this process."""
         if self._pid != os.getpid():
             self._start()

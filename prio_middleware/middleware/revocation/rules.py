@@ -42,12 +42,12 @@ class RefusalRules:
         given = _folded(code for code in codes if code)
         return bool(given & (self.always | (self.statuses.get(status_code) or frozenset())))
 
-    def wants_other_scheme(self, status_code: int, schemes: frozenset[str], own: str) -> bool:
-        """Return True if the server asks only for schemes other than Bearer and ``own``. ``any_scheme`` excepts statuses."""
-        return bool(schemes) and status_code not in self.any_scheme and not schemes & {"bearer", own.lower()}
+    def wants_other_scheme(self, status_code: int, schemes: frozenset[str], token_type: str) -> bool:
+        """Return True if the server asks only for schemes other than Bearer and ``token_type``. ``any_scheme`` is exempt."""
+        return bool(schemes) and status_code not in self.any_scheme and not schemes & {"bearer", token_type.lower()}
 
     def over(self, statuses: Mapping[int, frozenset[str] | None]) -> RefusalRules:
-        """Return a copy in which ``statuses`` replace the entries of the same statuses."""
+        """Return a copy in which ``statuses`` replace the entries of the same statuses, and count under any scheme."""
         return replace(self, statuses={**self.statuses, **statuses}, any_scheme=self.any_scheme | statuses.keys())
 
 
@@ -56,7 +56,7 @@ def _folded(codes: Iterable[str]) -> frozenset[str]:
 
 
 RFC6749_REFUSALS = RefusalRules({401: None, 403: frozenset(), 400: frozenset()})
-"""RFC 6750 §3.1: 401 with any code, and 400 or 403 with ``invalid_token``."""
+"""Rules of the preset ``rfc6749`` (RFC 6750 §3.1): 401 with any code, and 400 or 403 with ``invalid_token``."""
 
 _TOKEN_CODES = frozenset({
     "access_token_expired", "authorization_required", "expired_token", "invalid_access_token", "invalid_authorization",
