@@ -27,7 +27,7 @@ Reason = Callable[[ClientTable, str], str | None]
 
 
 class Rule(NamedTuple):
-    """The condition under which settings have no effect. Spaces separate their keys, a dot separates a table from its key."""
+    """Settings, and the function that tells why they have no effect. Spaces separate the keys, a dot a table from its key."""
 
     keys: str
     reason: Reason
@@ -110,7 +110,7 @@ def _leeway(client: ClientTable, key: str) -> str | None:
     return f"{zero} is 0, so there is no leeway; did you mean to set {zero} to another value?"
 
 
-def _of_scheme(keys: str, scheme: str, meant: str) -> Rule:
+def _of_url_scheme(keys: str, scheme: str, meant: str) -> Rule:
     return _unless(
         keys,
         lambda client: client.token_store.scheme in {"", scheme},
@@ -184,8 +184,8 @@ RULES: tuple[Rule, ...] = (
         lambda client: client.token_store.mode == "sentinel",
         "mode {client.token_store.mode!r} does not use it: it names a master to sentinels; did you mean mode 'sentinel'?",
     ),
-    _of_scheme("token_store.ca_file", "rediss", "the setting 'ca_file' of the client"),
-    _of_scheme("token_store.insecure_hosts", "redis", "a url with redis://"),
+    _of_url_scheme("token_store.ca_file", "rediss", "the setting 'ca_file' of the client"),
+    _of_url_scheme("token_store.insecure_hosts", "redis", "a url with redis://"),
     _unless("budget_guard.share", lambda client: any(server_limits(client).values()), f"{_NO_LIMIT}client_errors or requests?"),
     _unless("budget_guard.in_flight", lambda client: server_limits(client)["client_errors"], f"{_NO_LIMIT}client_errors?"),
 )

@@ -21,7 +21,7 @@ _NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)
 class FileText(NamedTuple):
     """Text of a file, its permission bits, and the id of the user that owns it.
 
-    On a read-only file system, the bits of other users to read are left out.
+    On a read-only file system, ``mode`` is without the read permissions of group and others.
     """
 
     text: str
@@ -41,7 +41,7 @@ def read_text(path: Path, limit: int) -> FileText | str:
     except (OSError, ValueError) as error:
         return os_reason(error)
     if raw is None:
-        return f"is a pipe without data for {PIPE_DEADLINE:.0f} s"
+        return f"is a pipe that its writer did not close within {PIPE_DEADLINE:.0f} s"
     if len(raw) > limit:
         return f"is longer than {limit} bytes"
     try:
@@ -97,7 +97,7 @@ def _read(file: FileIO, size: int) -> bytes:
 
 
 def _drain(pipe: FileIO, size: int) -> bytes | None:
-    """Read until the writers close the pipe. Return None if they have not after ``PIPE_DEADLINE``."""
+    """Read until the writers close the pipe. Return None if one has not within ``PIPE_DEADLINE``."""
     until = time.monotonic() + PIPE_DEADLINE
     poll = select.poll()
     poll.register(pipe, select.POLLIN)

@@ -74,7 +74,7 @@ Table = Mapping[str, Any]
 _SECRETS = frozenset({"client_secret", "client_secret_file", "private_key", "private_key_file"})
 
 CREDENTIALS = _SECRETS | {"client_id", "key_id", "token_file", "headers", "headers_file", "api_key", "api_key_file"}
-"""Keys that a named client does not inherit from the top level: no account's secret may reach another account's server."""
+"""Keys that a named client does not inherit from the top level: no client's secret may reach another client's server."""
 
 _DISCOVERY = frozenset({"discovery", "allowed_token_origins"})
 _OFF = frozenset({"false", "0", "off", "f", "n", "no"})
@@ -157,7 +157,7 @@ def _merge_documents(upper: Table, lower: Table) -> dict[str, Any]:
 def _merge_tables(upper: Table, lower: Table) -> dict[str, Any]:
     active = [key for key in upper if key != "discovery" or str(upper[key]).lower() not in _OFF]
     displaced: frozenset[str] = frozenset().union(*(_DISPLACES.get(key, ()) for key in active))
-    if displaced >= _DISCOVERY and "discovery" in lower:
+    if displaced >= _DISCOVERY and "discovery" in lower:  # The issuer belonged to the discovery that ``upper`` replaces.
         displaced |= {"issuer"}
     for given, replaced, companions in _GOES_WITH:
         if given & upper.keys() and replaced & lower.keys():

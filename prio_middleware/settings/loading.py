@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ..errors import ConfigurationError
 from .client import SECRET_FILES, ClientSettings, check_structure, fill
 from .layers import CREDENTIALS, KeyPath, Layer, SettingsProblem, Table, configuration_error, inherit, inherits, merge
-from .sources import Sources, is_source
+from .sources import Sources, is_file_or_pipe
 
 
 def provenance(layers: Sequence[Layer], name: str, table: Table) -> Mapping[str, str]:
@@ -25,7 +25,7 @@ def source_of(layers: Sequence[Layer], name: str, path: KeyPath) -> str:
 
 
 def _places(name: str, path: KeyPath) -> Iterator[KeyPath]:
-    """Yield the paths that a value may have in a document, the likeliest first. A list's items have the path of the list."""
+    """Yield the paths that a value may have in a document, the most specific first. A list's items have the path of the list."""
     tables: list[KeyPath] = [("clients", name), ()] if inherits(name, path[0]) else [("clients", name)]
     for length in range(len(path), 0, -1):
         for table in tables:
@@ -61,7 +61,7 @@ def read_everything(arguments: Table, environ: Mapping[str, str], directory: Pat
     """Read every source, in order of precedence."""
     sources = read_arguments(arguments, directory)
     sources.add_variables(environ)
-    if dotenv := sources.named.get("env_file") or _first(is_source, directory / ".env"):
+    if dotenv := sources.named.get("env_file") or _first(is_file_or_pipe, directory / ".env"):
         sources.add_dotenv(dotenv)
     if config := sources.named.get("config") or _first(Path.exists, directory / "prio.toml", directory / "pyproject.toml"):
         sources.add_toml(config)

@@ -399,8 +399,8 @@ class TokenRequestSettings(PresetBased):
     other token_type is an error."""
 
     refresh: Literal["on_expiry", "ahead"] = "on_expiry"
-    """The time of the next token request: "on_expiry" makes one per lifetime, when the token is due; "ahead" makes it earlier,
-    while calls go on with the token that is still valid."""
+    """The time of the next token request: "on_expiry" makes one when the token is due, shortly before it expires, and
+    calls wait up to 0.1 s for the new one; "ahead" makes it earlier, and no call with a valid token waits."""
 
     default_lifetime: Seconds = DEFAULT_LIFETIME
     """Lifetime of a token in seconds, if the server names none."""
@@ -441,8 +441,8 @@ class TokenRequestSettings(PresetBased):
     """Maximum number of accounts in memory. Beyond it, the account whose last token request is the oldest is dropped."""
 
     metric_client_limit: Count = NAMES_LIMIT
-    """Maximum number of clients that metrics report by name. Further clients share the name `_other`; the log names them. Set
-    it for all clients."""
+    """Maximum number of clients that metrics report by name. Further clients share the name `_other`; the log names them. It
+    applies to the whole process, so set it at the top level."""
 
     failure_cooldown: SecondsOrZero = FAILURE_COOLDOWN
     """Seconds without a token request after the server rejected the credentials. Changed credentials end the cooldown."""

@@ -21,7 +21,8 @@ from .files import FileText, is_pipe, os_reason, read_secret_file, read_text
 from .layers import CREDENTIALS, KeyPath, Layer, Table, variable
 
 SIZE_LIMIT = 1024 * 1024  # Maximum size of a settings file in bytes.
-SOURCE_KEYS = ("config", "env_file", "secrets_dir")  # Arguments and variables that name another source.
+# Arguments and variables that name another source. In a source that is read later than the one it names, they have no effect.
+SOURCE_KEYS = ("config", "env_file", "secrets_dir")
 _PREFIX = "prio_"
 _SENT = (CREDENTIALS | {"token_headers"}) - {"client_id", "key_id"}  # Carried by requests, or the files of such credentials.
 
@@ -45,8 +46,12 @@ class Sources:
     layers: list[Layer] = field(default_factory=list)  # Topmost first.
     wrong: list[str] = field(default_factory=list)  # Problems of the sources themselves.
     ignored: list[str] = field(default_factory=list)  # Variables that begin with PRIO_ but are not settings.
-    empty: list[str] = field(default_factory=list)  # Variables of settings without a value, as Compose files may set them.
-    writers: dict[str, str] = field(default_factory=dict)  # Other users that can write a file that was not named, by its path.
+    empty: list[str] = field(
+        default_factory=list
+    )  # Variables without a value: `PRIO_X: ${X}` in a Compose file makes one if X is unset.
+    writers: dict[str, str] = field(
+        default_factory=dict
+    )  # The sentence about the other users that can write a file that was not named, by its path.
 
     def add(self, layer: Layer, directory: Path | None = None) -> None:
         """Add a layer below the others. Its file names are relative to ``directory``."""
@@ -109,7 +114,7 @@ class Sources:
     def add_secrets(self, path: Path) -> None:
         """Add a directory of secret files below the other layers. Each has a variable's name, in any case, and its value."""
         try:
-            files = [file for file in sorted(path.iterdir()) if is_source(file) and file.name.lower().startswith(_PREFIX)]
+            files = [file for file in sorted(path.iterdir()) if is_file_or_pipe(file) and file.name.lower().startswith(_PREFIX)]
         except OSError as error:
             self.wrong.append(f"{self._called(path)} {os_reason(error)}; expected a directory of secret files")
             return
@@ -133,15 +138,17 @@ class Sources:
                 self.layers[place] = replace(layer, values={**layer.values, "clients": renamed})
 
     def check_writers(self) -> None:
-        """Refuse each file that was found without being named, if others can write it and decide about credentials with it.
+        """Check each file that was found without being named, and that others can write: could they redirect credentials?
+
+        Refuse such a file, or warn if only its group can write it.
 
         The file decides where those of another source are sent, or by a ``*_file`` key where they are read from. A file that
         holds all credentials itself is accepted.
         """
         for layer in self.layers:
-            who = self.writers.get(layer.source)
+            writable = self.writers.get(layer.source)
             names_sources = any(name.endswith(f" in {layer.source}") for name in self.named_by.values())
-            if who is None or not (layer.values or names_sources):
+            if writable is None or not (layer.values or names_sources):
                 continue
             decided = (
                 other.spell(path)
@@ -155,11 +162,11 @@ class Sources:
             key = "PRIO_ENV_FILE" if layer.spelling == "variable" else "PRIO_CONFIG"
             text = f"and it can send the credentials of {credentials} elsewhere"
             remedy = f"let only the user that runs this program, or root, own and write it; or name it in {key} to trust it"
-            if who == _GROUP:
+            if writable == _GROUP:
                 message = "%s is writable by its group, %s: %s."
                 log(logging.WARNING, message, layer.source, text, remedy, event="writable_settings_file")
             else:
-                self.wrong.append(f"{layer.source}: {who}, {text}: {remedy}")
+                self.wrong.append(f"{layer.source}: {writable}, {text}: {remedy}")
 
     def _name_sources(self, values: Table, layer: Layer) -> None:
         for key in SOURCE_KEYS:
@@ -237,7 +244,7 @@ def _document(variables: Mapping[str, str]) -> dict[str, Any]:
     return {key: variables[key] for key in TOP_LEVEL_KEYS if key in variables}
 
 
-def is_source(path: Path) -> bool:
+def is_file_or_pipe(path: Path) -> bool:
     """Return True for a file or a named pipe. Some password managers provide pipes."""
     return path.is_file() or is_pipe(path)
 

@@ -53,7 +53,7 @@ def base_url(text: str) -> str:
     return text.rstrip("/")
 
 
-class EndpointURL(str):
+class MaskedURL(str):
     """URL of an endpoint. Its ``repr`` does not show the query, which may hold a key."""
 
     __slots__ = ()
@@ -67,10 +67,10 @@ class EndpointURL(str):
         return repr(self.masked())
 
 
-def endpoint_url(text: str) -> EndpointURL:
+def endpoint_url(text: str) -> MaskedURL:
     """Return the URL of an endpoint, which may have a query (RFC 6749 §3.2)."""
     _split(text)
-    return EndpointURL(text)
+    return MaskedURL(text)
 
 
 def issuer_url(text: str) -> str:
@@ -114,7 +114,7 @@ def _split(text: str, schemes: frozenset[str] = _HTTP_SCHEMES) -> SplitResult:
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """Characters that values and errors never contain: control characters, and lone surrogates, which are undecodable bytes."""
 
-_LINE_BREAKS = str.maketrans("", "", "\r\n\t")
+_ALLOWED_CONTROLS = str.maketrans("", "", "\r\n\t")
 
 
 def one_line(text: str) -> str:
@@ -127,7 +127,7 @@ def one_line(text: str) -> str:
 
 
 def _lines(text: str) -> str:
-    one_line(text.translate(_LINE_BREAKS))
+    one_line(text.translate(_ALLOWED_CONTROLS))
     return text
 
 
@@ -154,7 +154,7 @@ def split_items(value: object) -> object:
     return [item for item in re.split(r"[,\s]+", value) if item] if isinstance(value, str) else value
 
 
-_PAIRS = "expected a table of strings"
+_EXPECTED_PAIRS = "expected a table of strings"
 
 
 def table_items(value: object, expected: str) -> tuple[tuple[Any, Any], ...]:
@@ -167,14 +167,14 @@ def table_items(value: object, expected: str) -> tuple[tuple[Any, Any], ...]:
 
 
 def _pairs(value: object) -> tuple[tuple[str, str], ...]:
-    items = table_items(value, _PAIRS)
+    items = table_items(value, _EXPECTED_PAIRS)
     if not all(isinstance(part, str) for item in items for part in item):
-        raise ValueError(_PAIRS)
+        raise ValueError(_EXPECTED_PAIRS)
     return tuple(sorted((one_line(key), one_line(text)) for key, text in items))
 
 
 def _secret_pairs(value: object) -> tuple[tuple[str, Secret], ...]:
-    items = table_items(value, _PAIRS)
+    items = table_items(value, _EXPECTED_PAIRS)
     revealed = tuple((key, text.reveal() if isinstance(text, Secret) else text) for key, text in items)
     return tuple((key, Secret(text)) for key, text in _pairs(revealed))
 
@@ -213,7 +213,7 @@ SecretText = Annotated[Secret, secret_of(one_line), MASKED]  # Secret of one lin
 SecretLines = Annotated[Secret, secret_of(_lines), MASKED]  # Secret of one or more lines, such as a private key in PEM.
 SecretProxy = Annotated[Secret, secret_of(proxy_url), MASKED]  # Proxy URL, which may contain a password.
 BaseUrl = Annotated[Text, AfterValidator(base_url)]
-EndpointUrl = Annotated[Text, AfterValidator(endpoint_url), PlainSerializer(lambda url: EndpointURL(url).masked(), str)]
+EndpointUrl = Annotated[Text, AfterValidator(endpoint_url), PlainSerializer(lambda url: MaskedURL(url).masked(), str)]
 IssuerUrl = Annotated[Text, AfterValidator(issuer_url)]
 Scheme = Annotated[Text, AfterValidator(_scheme)]  # Authentication scheme (RFC 9110 §11.1).
 

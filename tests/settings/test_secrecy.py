@@ -15,7 +15,7 @@ import pytest
 import prio_middleware
 from prio_middleware import ClientSettings, ConfigurationError, Settings
 from prio_middleware._util.secret import Secret
-from prio_middleware.settings.values import EndpointURL
+from prio_middleware.settings.values import MaskedURL
 
 CANARY = "canary-7f3a"
 OWN = {"client_id": "shop", "client_secret": "s"}
@@ -74,7 +74,7 @@ def _everything_reachable(error: BaseException) -> Iterator[object]:
     todo: list[object] = [error.args, error.__dict__, error.__cause__, error.__context__, *_frames(error.__traceback__)]
     while todo:
         found = todo.pop()
-        if id(found) in seen or isinstance(found, Secret | EndpointURL | type | ModuleType) or callable(found):
+        if id(found) in seen or isinstance(found, Secret | MaskedURL | type | ModuleType) or callable(found):
             continue
         seen[id(found)] = found
         yield found

@@ -17,7 +17,7 @@ from rich.pretty import pretty_repr
 
 from prio_middleware.middleware.revocation.memory import EndpointKey
 from prio_middleware.oauth.access_token import TokenOptions
-from prio_middleware.settings.values import EndpointURL
+from prio_middleware.settings.values import MaskedURL
 
 PLACES = {
     "logs": "what every logger says at DEBUG, with arguments and extras",
@@ -70,11 +70,11 @@ def _is_ours(cls: type) -> bool:
 def shown(things: list[object]) -> Texts:
     """``things`` as they are printed."""
     for thing in things:
-        text = "" if isinstance(thing, EndpointURL) else _try(str, thing)
+        text = "" if isinstance(thing, MaskedURL) else _try(str, thing)
         yield _name(thing), f"{text} {_try(repr, thing)} {_try(pretty_repr, thing)}"
 
 
-OPEN = (TokenOptions, EndpointKey, EndpointURL)
+OPEN = (TokenOptions, EndpointKey, MaskedURL)
 """A tuple of what the caller passes, and a URL that is sent as it is: they are not printed, but are what their bases are."""
 
 
