@@ -25,7 +25,7 @@ def source_of(layers: Sequence[Layer], name: str, path: KeyPath) -> str:
 
 
 def _places(name: str, path: KeyPath) -> Iterator[KeyPath]:
-    """Yield the paths that a value may have in a document, the most specific first. A list's items have the path of the list."""
+    """Yield the paths that a value may have in a document, the most specific first. Items of a list have the list's path."""
     tables: list[KeyPath] = [("clients", name), ()] if inherits(name, path[0]) else [("clients", name)]
     for length in range(len(path), 0, -1):
         for table in tables:

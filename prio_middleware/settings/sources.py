@@ -46,12 +46,8 @@ class Sources:
     layers: list[Layer] = field(default_factory=list)  # Topmost first.
     wrong: list[str] = field(default_factory=list)  # Problems of the sources themselves.
     ignored: list[str] = field(default_factory=list)  # Variables that begin with PRIO_ but are not settings.
-    empty: list[str] = field(
-        default_factory=list
-    )  # Variables without a value: `PRIO_X: ${X}` in a Compose file makes one if X is unset.
-    writers: dict[str, str] = field(
-        default_factory=dict
-    )  # The sentence about the other users that can write a file that was not named, by its path.
+    empty: list[str] = field(default_factory=list)  # Variables without a value. `PRIO_X: ${X}` in a Compose file makes such.
+    writers: dict[str, str] = field(default_factory=dict)  # Sentences about who else can write a file, by its path.
 
     def add(self, layer: Layer, directory: Path | None = None) -> None:
         """Add a layer below the others. Its file names are relative to ``directory``."""
