@@ -23,23 +23,14 @@ if TYPE_CHECKING:
     from .provider import ClientCredentialsProvider
     from .token_request import TokenEndpoint
 
-ACCOUNTS_LIMIT: Final = 1024
-"""Number of accounts that one client keeps: approximately those that were used last."""
-
-ACCOUNTS_TTL: Final = 3600.0
-"""Seconds after which a resolver is called again for the credentials of an account. Also a default of the settings."""
-
-POLL_SECONDS: Final = 0.05
-"""Seconds between two checks for the end of an earlier call of a resolver."""
-
-NAME_LIMIT: Final = 256
-"""Maximum length of an account's name, in characters."""
-
+# The first two are also defaults of the settings.
+ACCOUNTS_LIMIT: Final = 1024  # Number of accounts that one client keeps: approximately those that were used last.
+ACCOUNTS_TTL: Final = 3600.0  # Seconds after which a resolver is called again for the credentials of an account.
+CALL_POLL_SECONDS: Final = 0.05  # Seconds between two checks for the end of an earlier call of a resolver.
+NAME_LIMIT: Final = 256  # Maximum length of an account's name, in characters.
+# Maximum calls of one resolver at a time: a thread that hangs cannot be stopped, and names may come from inbound requests.
 CALLS_LIMIT: Final = 64
-"""Maximum calls of one resolver at a time: a thread that hangs cannot be stopped, and names may come from inbound requests."""
-
-SHOWN: Final = 40
-"""Number of characters of an unknown name that an error shows."""
+SHOWN_CHARACTERS: Final = 40  # Number of characters of an unknown name that an error shows.
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -89,11 +80,9 @@ class ResolverCalls:
         self._running: set[tuple[int, str]] = set()  # With the process id: a forked child does not inherit the calls.
 
     def begin(self, account: str) -> None:
-        """Record the start of a call."""
         self._running.add((os.getpid(), account))
 
     def end(self, account: str) -> None:
-        """Record the end of a call."""
         self._running.discard((os.getpid(), account))
 
     def must_wait(self, account: str) -> bool:
@@ -112,9 +101,6 @@ class Resolution:
         endpoint: returns the token endpoint with the credentials that the resolver returned.
         counters: returns the account's counters. It is called when the account is known to exist.
         calls: the calls of the resolver that have not ended, for all accounts of the client.
-
-    Attributes:
-        options: scope and audience that the resolver returned.
     """
 
     def __init__(
@@ -129,7 +115,7 @@ class Resolution:
         calls: ResolverCalls | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self.options = DEFAULT_OPTIONS
+        self.options = DEFAULT_OPTIONS  # Scope and audience that the resolver returned.
         self.counters = counters
         self._account = account
         self._resolve = resolve
@@ -149,7 +135,7 @@ class Resolution:
         while self._calls.must_wait(self._account):
             if (left := deadline_at - self._clock()) <= 0:
                 return self._failed("The resolver of accounts has still not answered an earlier call")
-            yield Pause(min(left, POLL_SECONDS))
+            yield Pause(min(left, CALL_POLL_SECONDS))
         if not force and self._clock() < self._resolved_at + self._ttl:
             return None
         seconds = max(deadline_at - self._clock(), 0.0)
@@ -262,7 +248,7 @@ def name_problem(name: str) -> str | None:
 
 def unknown_account(name: str, client: str, reason: str) -> UnknownAccountError:
     """Return the error for a name that no account has. It shows the beginning of the name only."""
-    shown = name if len(name) <= SHOWN else f"{name[:SHOWN]}..."
+    shown = name if len(name) <= SHOWN_CHARACTERS else f"{name[:SHOWN_CHARACTERS]}..."
     return UnknownAccountError(f"There is no account {shown!r}. {reason}", client=client)
 
 

@@ -15,11 +15,8 @@ if TYPE_CHECKING:
 
     Key = RSAKey | ECKey | OKPKey
 
-ASSERTION_LIFETIME = 60
-"""Lifetime of an assertion in seconds: a stolen one is soon useless."""
-
-MIN_RSA_BITS = 2048
-"""Minimum size of an RSA key (RFC 7518 §3.3)."""
+ASSERTION_LIFETIME = 60  # Lifetime of an assertion in seconds: a stolen one is soon useless.
+MIN_RSA_BITS = 2048  # Minimum size of an RSA key (RFC 7518 §3.3).
 
 # By key type or curve; the first is the default. Servers know EdDSA; RFC 9864 renamed it to Ed25519.
 _ALGORITHMS: dict[str, tuple[str, ...]] = {

@@ -24,8 +24,7 @@ BodyFormat = Literal["json", "form"]
 
 _CONTENT_TYPES: dict[BodyFormat, str] = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
 
-SHORTEST_SECRET_PARAM = 8
-"""Minimum length of a further parameter or header that counts as a secret, in characters: no error repeats it."""
+SHORTEST_SECRET_PARAM = 8  # Minimum length of a further parameter or header that counts as a secret: no error repeats it.
 
 # Parameters with an option of their own.
 _RESERVED_PARAMS = frozenset(
@@ -81,14 +80,10 @@ class TokenRequest(Unpicklable):
         return f"<TokenRequest {self.method} {safe_url(self.url)}>"
 
 
-TOKEN_TIMEOUT: Final = 10.0
-"""Timeout of each step of a token request, in seconds. This and the next two are also defaults of the settings."""
-
-TOKEN_DEADLINE: Final = 20.0
-"""Seconds after which a fetch of a token is given up, retries and connecting included."""
-
-FAILURE_COOLDOWN: Final = 10.0
-"""Seconds without a token request after a permanent failure, such as wrong credentials."""
+# Defaults of the settings, too.
+TOKEN_TIMEOUT: Final = 10.0  # Timeout of each step of a token request, in seconds.
+TOKEN_DEADLINE: Final = 20.0  # Seconds after which a fetch of a token is given up, retries and connecting included.
+FAILURE_COOLDOWN: Final = 10.0  # Seconds without a token request after a permanent failure, such as refused credentials.
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -106,7 +101,7 @@ class TokenEndpoint:
             Bearer, which must be the ``token_type``.
         headers: further headers of token and metadata requests.
         trust: the transport's options that decide which server it trusts. Processes share tokens only if these are equal.
-        recent: the credentials and tokens of the last exchanges: no error repeats them.
+        recent: the credentials and tokens of the last token requests: no error repeats them.
 
     Raises:
         ConfigurationError: the body format is unknown, the timeout is not positive and finite, or a header cannot be sent.
@@ -183,13 +178,7 @@ class TokenEndpoint:
         return tuple(value for _, value in self.headers if len(value.reveal()) >= SHORTEST_SECRET_PARAM)
 
     def read(self, response: TokenResponse, requested_at: float, request: TokenRequest) -> AccessToken | TokenError:
-        """Return the token or the error in ``response``. The error is not raised, so that no traceback holds the response.
-
-        Args:
-            response: the response to ``request``, or the failure to get one.
-            requested_at: moment of ``time.monotonic()`` before the request was sent, at which the token's lifetime begins.
-            request: the request.
-        """
+        """Return the token or the error in the ``response`` to ``request``, as :func:`parse_response` does."""
         outcome = parse_response(
             response, requested_at, self.expiry, request.secrets, scheme=self.token_scheme, client=self.client
         )
@@ -222,25 +211,17 @@ def _parameters(options: TokenOptions) -> list[tuple[str, str]]:
     return [("grant_type", "client_credentials"), *given, *options.params]
 
 
-FIELD_NAME: Final = SCHEME
-"""A header's name. Like a scheme, it is a token of RFC 9110 §5.6.2."""
+FIELD_NAME: Final = SCHEME  # A header's name. Like a scheme, it is a token of RFC 9110 §5.6.2.
 
-RESERVED: Final = (
-    "Authorization",
-    "Content-Type",
-    "Content-Length",
-    "Host",
-    "Accept-Encoding",
-    "Transfer-Encoding",
-    "Connection",
+# Headers that no setting replaces.
+TOKEN_RESERVED: Final = (
+    *("Authorization", "Content-Type", "Content-Length", "Host", "Accept-Encoding", "Transfer-Encoding", "Connection"),
 )
-"""Headers that no setting replaces."""
 
-TokenHeaders = tuple[tuple[str, Secret], ...]
-"""Names and values of headers. A value may be a secret, such as the key of a gateway."""
+TokenHeaders = tuple[tuple[str, Secret], ...]  # A value may be a secret, such as the key of a gateway.
 
 
-def headers_problem(headers: TokenHeaders, reserved: Iterable[str] = RESERVED) -> str | None:
+def headers_problem(headers: TokenHeaders, reserved: Iterable[str] = TOKEN_RESERVED) -> str | None:
     """Return the problem of ``headers``, without any of their text, or None. Headers named in ``reserved`` are a problem."""
     not_allowed = {name.lower(): name for name in reserved}
     seen: set[str] = set()
@@ -263,14 +244,9 @@ def without(own: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
     return {name: value for name, value in own.items() if name.lower() not in left_out}
 
 
-EXTENSION = "prio"
-"""Key in a request's ``extensions``. Its value belongs to the caller: it is read, never written."""
-
-TOKEN: Final = "token"
-"""Option that is False for a request without a token. Default: True."""
-
-ACCOUNT: Final = "account"
-"""Option with the name of the account whose token the request carries."""
+EXTENSION = "prio"  # Key in a request's ``extensions``. Its value belongs to the caller: it is read, never written.
+TOKEN: Final = "token"  # Option that is False for a request without a token. Default: True.
+ACCOUNT: Final = "account"  # Option with the name of the account whose token the request carries.
 
 _NAMES: Final = (*TokenOptions._fields, TOKEN)
 
@@ -302,11 +278,7 @@ def token_extensions(
 def request_options(extensions: Mapping[str, Any], client: str, url: object, account: str | None = None) -> TokenOptions | None:
     """Return the options in ``extensions``, or None if the request must be sent without a token.
 
-    Args:
-        extensions: the extensions of the request.
-        client: the configured name of the client, for errors.
-        url: the URL of the request, for errors.
-        account: the account, unless ``extensions`` names another.
+    The ``account`` counts unless ``extensions`` names another. Errors name ``client`` and ``url``.
 
     Raises:
         ConfigurationError: an option is unknown or of the wrong type, or options contradict each other.

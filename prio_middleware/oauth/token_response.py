@@ -22,23 +22,14 @@ from ..errors import (
 from ..telemetry.logs import log
 from .access_token import AccessToken, ExpiryPolicy
 
-RESPONSE_LIMIT = 1024 * 1024
-"""Maximum number of bytes of a response that are read, and to which it may decompress."""
-
-TOKEN_LIMIT = 16 * 1024
-"""Maximum length of an access token, in characters. Servers accept no longer header."""
-
-SCOPE_LIMIT = 4 * 1024
-"""Maximum length of the granted scopes, in characters. Longer ones are not kept."""
+RESPONSE_LIMIT = 1024 * 1024  # Maximum number of bytes of a response that are read, and to which it may decompress.
+TOKEN_LIMIT = 16 * 1024  # Maximum length of an access token, in characters. Servers accept no longer header.
+SCOPE_LIMIT = 4 * 1024  # Maximum length of the granted scopes, in characters. Longer ones are not kept.
+WORDS_LIMIT = 12  # Maximum number of words that an error repeats of a response that is not an OAuth error.
+WORDS_WITHIN = 4 * 1024  # Number of bytes of such a response that are searched for words.
 
 _TEMPORARY = frozenset({408, 425, 429})
 _TEMPORARY_CODES = frozenset({"server_error", "temporarily_unavailable"})  # RFC 6749 §4.1.2.1; some send them with a 400
-
-WORDS_LIMIT = 12
-"""Maximum number of words that an error repeats of a response that is not an OAuth error."""
-
-WORDS_WITHIN = 4 * 1024
-"""Number of bytes of such a response that are searched for words."""
 
 _WRONG_URL = "Check the token URL: the server does not take token requests there."
 _BARE_403 = (

@@ -42,9 +42,9 @@ def test_what_is_done_for_a_caller(subtests: pytest.Subtests) -> None:
         (DUE, DUE, TRANSIENT, True, CoolDown(TRANSIENT)),
         (FRESH, FRESH, PERMANENT, False, CoolDown(PERMANENT)),
     ]
-    for token, stale, failure, ahead, expected in rows:
-        with subtests.test(token=token, stale=stale, failure=failure, ahead=ahead, expected=expected):
-            assert decide(token, stale, failure, NOW, ahead=ahead) == expected
+    for token, rejected, failure, ahead, expected in rows:
+        with subtests.test(token=token, rejected=rejected, failure=failure, ahead=ahead, expected=expected):
+            assert decide(token, rejected, failure, NOW, ahead=ahead) == expected
 
 
 def test_while_fetches_are_paced_a_usable_token_is_used_and_other_callers_wait(subtests: pytest.Subtests) -> None:

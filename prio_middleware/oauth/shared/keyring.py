@@ -71,7 +71,6 @@ class Keyring:
         return tuple(names)
 
     def encrypt(self, plain: bytes) -> bytes:
-        """Encrypt and authenticate ``plain``."""
         return self._load_fernet().encrypt(plain)
 
     def decrypt(self, sealed: bytes) -> bytes | None:

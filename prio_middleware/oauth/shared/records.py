@@ -14,23 +14,21 @@ from ...errors import CredentialsRefusedError, TokenEndpointUnavailableError, To
 from ..access_token import AccessToken
 from ..token_response import TOKEN_LIMIT
 from .keyring import Keyring
-from .redis_store import SIZE_LIMIT
+from .redis_store import VALUE_SIZE_LIMIT
 from .store import ID_LENGTH
 
-MARGIN = 1.0  # Seconds of a lease that are kept for publishing: a fetch that used all of its time still holds its lease.
-RESERVE = 6.0  # Seconds at most that a waiting process keeps for its own token request. By default it outwaits a lease.
+PUBLISH_MARGIN = 1.0  # Seconds of a lease that are kept for publishing: a fetch that used all of its time still holds it.
+# Seconds at most that a waiting process keeps for its own token request. With the default deadline, it still waits longer than
+# one lease lasts.
+OWN_REQUEST_SECONDS = 6.0
 SKEW = 5.0  # Seconds by which the clocks of two hosts may differ: a record counts for so much longer than its sealed time.
 
-_FIRST_POLL = 0.05  # Seconds.
-_LONGEST_POLL = 0.5
+_FIRST_POLL, _LONGEST_POLL = 0.05, 0.5  # Seconds.
 
 
 def lease_seconds(remaining_seconds: float, longest: float) -> float:
-    """Return the length of the lease for a fetch of at most ``remaining_seconds``.
-
-    It is no longer than the fetch needs, so that another process replaces a leader that died soon.
-    """
-    return min(remaining_seconds + MARGIN, longest)
+    """Return the length of the lease: no longer than the fetch needs, so that another process soon replaces a dead leader."""
+    return min(remaining_seconds + PUBLISH_MARGIN, longest)
 
 
 def lease_deadline_at(requested_at: float, lease: float, deadline_at: float) -> float:
@@ -38,12 +36,12 @@ def lease_deadline_at(requested_at: float, lease: float, deadline_at: float) -> 
 
     ``requested_at`` is a moment before the lease was requested. ``deadline_at`` is the deadline of the whole fetch.
     """
-    return min(deadline_at, requested_at + max(lease - MARGIN, lease / 2))
+    return min(deadline_at, requested_at + max(lease - PUBLISH_MARGIN, lease / 2))
 
 
 def stop_waiting_at(now: float, deadline_at: float) -> float:
-    """Return the moment at which a process stops waiting for a leader, and requests a token itself."""
-    return deadline_at - min(RESERVE, (deadline_at - now) / 2)
+    """Return the moment at which a process stops waiting for a leader. The rest of the time is for its own token request."""
+    return deadline_at - min(OWN_REQUEST_SECONDS, (deadline_at - now) / 2)
 
 
 def poll_pause(polls: int, lease_left_seconds: float, draw: float) -> float:
@@ -78,7 +76,7 @@ class SharedToken(NamedTuple):
     token_type: str  # Its type, or the scheme to present it with.
     scope: str | None
     lifetime: float  # Seconds, when it was issued.
-    remaining_seconds: float  # Until its sealed expiry and ``SKEW``.
+    remaining_seconds: float  # Until its sealed expiry plus ``SKEW``, at most the lifetime.
     token_id: str
     after_rejection: bool  # It was requested because the API had rejected another token.
     unchanged: bool = False  # It is that other token: the token endpoint had returned it again.
@@ -186,7 +184,7 @@ def _encrypt(keyring: Keyring, record_key: RecordKey, **members: object) -> byte
 
 
 def _decrypt(keyring: Keyring, record_key: RecordKey, sealed: bytes) -> Mapping[str, Any] | str:
-    plain = keyring.decrypt(sealed) if len(sealed) <= SIZE_LIMIT else None
+    plain = keyring.decrypt(sealed) if len(sealed) <= VALUE_SIZE_LIMIT else None
     if plain is None:
         return "no configured encryption key decrypts it"
     members = json_object(plain)

@@ -15,7 +15,7 @@ ID_LENGTH = 32  # Characters of a token id. It stands in the clear before the se
 
 
 @dataclass(frozen=True, slots=True)
-class Unreachable:
+class StoreFailure:
     """Failure of a store operation."""
 
     reason: str  # The type of the error, and Redis's code if there is one. No text of the store or the network.
@@ -61,26 +61,26 @@ class SharedStore(Protocol):
     No operation raises, and none is retried: the caller can do without the store.
     """
 
-    def read(self, name: str, rejected: Mapping[str, float]) -> StoreEntry | Unreachable:
+    def drop_and_read(self, name: str, rejected: Mapping[str, float]) -> StoreEntry | StoreFailure:
         """Drop the ``rejected`` token ids, each for its seconds. Return the entry that is left."""
         ...
 
-    def acquire_lease(self, name: str, entry: StoreEntry, lease: Lease) -> LeaseReply | Unreachable:
+    def acquire_lease(self, name: str, entry: StoreEntry, lease: Lease) -> LeaseReply | StoreFailure:
         """Take the lease, unless another owner holds it or ``entry`` is no longer current."""
         ...
 
-    def publish_token(self, name: str, lease: Lease, token_id: str, sealed: bytes, seconds: float) -> bool | Unreachable:
+    def publish_token(self, name: str, lease: Lease, token_id: str, sealed: bytes, seconds: float) -> bool | StoreFailure:
         """Store a token for all processes, and release the lease. Return False if the lease was lost or the token dropped.
 
         ``seconds`` is the remaining life of the token at the start of the lease. The store subtracts the time since then.
         """
         ...
 
-    def publish_error(self, name: str, lease: Lease, sealed: bytes, seconds: float) -> bool | Unreachable:
+    def publish_error(self, name: str, lease: Lease, sealed: bytes, seconds: float) -> bool | StoreFailure:
         """Store an error of the token endpoint for all processes, and release the lease. Return False if the lease was lost."""
         ...
 
-    def release_lease(self, name: str, lease: Lease) -> bool | Unreachable:
+    def release_lease(self, name: str, lease: Lease) -> bool | StoreFailure:
         """Release the lease. Return False if it was lost."""
         ...
 
@@ -98,7 +98,7 @@ class StoreOperation:
 
     operation: OperationName
     seconds: float
-    failure: str | None  # As in ``Unreachable.reason``; None if it succeeded.
+    failure: str | None  # As in ``StoreFailure.reason``; None if it succeeded.
 
 
 _ERROR_TYPES = {

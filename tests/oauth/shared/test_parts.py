@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prio_middleware.oauth.shared.circuit_breaker import FIRST_PAUSE, LONGEST_PAUSE, PROBE_LIMIT, CircuitBreaker
-from prio_middleware.oauth.shared.coordinator import LONGEST_REJECTION, NAMES_LIMIT, REJECTED_LIMIT, RejectedTokens
+from prio_middleware.oauth.shared.coordinator import LONGEST_REJECTION, REJECTED_IDS_LIMIT, SHARED_NAMES_LIMIT, RejectedTokens
 from prio_middleware.oauth.shared.records import lease_deadline_at, lease_seconds, poll_pause, stop_waiting_at
 from prio_middleware.oauth.shared.store import LONGEST_LEASE
 
@@ -129,7 +129,7 @@ def test_rejected_token_ids_are_reported_until_their_tokens_would_have_expired()
 
 def test_the_newest_rejected_token_ids_are_remembered() -> None:
     refused = RejectedTokens()
-    token_ids = [str(number) for number in range(REJECTED_LIMIT + 2)]
+    token_ids = [str(number) for number in range(REJECTED_IDS_LIMIT + 2)]
     for token_id in token_ids:
         refused.record_name(token_id, "name")
         refused.add(token_id, float("inf"))
@@ -142,7 +142,7 @@ def test_a_rejected_token_is_reported_as_long_as_its_name_is_among_the_newest() 
     for token_id in ("oldest", "next"):
         refused.record_name(token_id, "name")
         refused.add(token_id, float("inf"))
-    for number in range(NAMES_LIMIT - 1):
+    for number in range(SHARED_NAMES_LIMIT - 1):
         refused.record_name(str(number), "other")
 
     assert refused.remaining("name", 0.0) == {"next": LONGEST_REJECTION}
