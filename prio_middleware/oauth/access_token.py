@@ -171,15 +171,10 @@ LEEWAY_JITTER: Final = 0.5  # Fraction of the leeway that is drawn at random for
 
 @dataclass(frozen=True, slots=True)
 class ExpiryPolicy:
-    """Rules that turn ``expires_in`` (RFC 6749 §5.1) into a lifetime and a leeway, in seconds.
+    """Rules that turn ``expires_in`` (RFC 6749 §5.1) into a lifetime and a leeway, in seconds: see the settings of these names.
 
     Attributes:
-        default_lifetime: lifetime if the server names none.
-        max_lifetime: upper limit of the lifetime that the server names.
-        leeway_fraction: fraction of its lifetime before a token's expiry at which a new one is due.
-        leeway_max: upper limit of the leeway.
-        jitter: largest fraction of the leeway that a process omits, from 0 to below 1, so that processes that started together
-            do not refresh at the same moment.
+        jitter: the setting ``leeway_jitter``: largest fraction of the leeway that a process omits.
         draw: returns the part of that fraction that this process omits, from 0 to 1.
 
     Raises:

@@ -68,11 +68,9 @@ class ClientAuth(Protocol):
 
     def apply(self, token_url: str) -> Credentials:
         """Return the credentials for one request. Called for every attempt."""
-        ...
 
     def digest(self, key: bytes) -> str:
         """Return an HMAC of the credentials under ``key``: the same in every process that has ``key``."""
-        ...
 
 
 @dataclass(frozen=True, repr=False)
@@ -157,9 +155,7 @@ class PrivateKeyJWT:
     """A signed assertion instead of a secret (RFC 7523 §2.2): RS, PS or ES with SHA-256 to -512, or EdDSA.
 
     Attributes:
-        private_key: PEM, or a JWK in JSON; not encrypted.
-        algorithm: an algorithm for such a key. Default: the JWK's, else the usual one for such a key.
-        key_id: the ``kid`` header, for a server that knows several keys. Default: the JWK's.
+        private_key, algorithm, key_id: see :func:`load_signing_key` and the settings of these names.
         audience: audience of the assertion: the server's issuer identifier. Default: the token URL.
 
     Raises:

@@ -22,24 +22,10 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
-    """Use this token."""
-
-    token: AccessToken
-
-
-@dataclass(frozen=True, slots=True)
 class UseAndRefresh:
     """Use this token, and start the fetch of the next one."""
 
     token: AccessToken
-
-
-@dataclass(frozen=True, slots=True)
-class CoolDown:
-    """Do not fetch: this failure is too recent."""
-
-    failure: Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +36,8 @@ class Fetch:
     not_before: float = 0.0  # Moment of the provider's clock before which no fetch begins. One in progress may be joined.
 
 
-Decision = Use | UseAndRefresh | CoolDown | Fetch
+Decision = AccessToken | Failure | UseAndRefresh | Fetch
+"""A token: use it. A failure: do not fetch, because it is too recent."""
 
 
 def decide(
@@ -74,9 +61,9 @@ def decide(
     """
     fallback = usable(token, rejected, now)
     if fallback and (now < fallback.fresh_until or now < not_before):
-        return Use(fallback)
+        return fallback
     if failure and now < failure.retry_at:
-        return Use(fallback) if fallback else CoolDown(failure)
+        return fallback or failure
     if fallback and ahead:
         return UseAndRefresh(fallback)
     return Fetch(fallback, not_before)

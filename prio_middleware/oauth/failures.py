@@ -17,10 +17,6 @@ class Failures:
 
     Args:
         failure_cooldown: seconds for which a permanent failure is not retried.
-
-    Attributes:
-        may_retry: a fetch may retry transient failures. False after a fetch that failed with all its retries.
-        last_failed: the last fetch failed, whatever its options.
     """
 
     def __init__(self, failure_cooldown: float) -> None:
@@ -32,8 +28,8 @@ class Failures:
         self._failures: dict[TokenOptions | None, Failure] = {}
         self._interrupted: dict[TokenOptions, float] = {}
         self._lost: object = None
-        self.may_retry = True
-        self.last_failed = False
+        self.may_retry = True  # A fetch may retry transient failures. False after a fetch that failed with all its retries.
+        self.last_failed = False  # The last fetch failed, whatever its options.
 
     def get(self, options: TokenOptions) -> Failure | None:
         """Return the failure that delays fetches for ``options`` longest."""

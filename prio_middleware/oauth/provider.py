@@ -26,13 +26,11 @@ from .access_token import DEFAULT_OPTIONS, AccessToken, TokenOptions
 from .accounts import Accounts, Resolution, unknown_account
 from .cache import TokenCache
 from .decision import (
-    CoolDown,
     Decision,
     Failure,
     Fetch,
     Reason,
     RemovedTokens,
-    Use,
     UseAndRefresh,
     decide,
     fetch_seconds,
@@ -70,7 +68,6 @@ class CredentialsSource(Protocol):
         Args:
             force: read the source even if it looks unchanged: the token endpoint answered that the credentials are wrong.
         """
-        ...
 
 
 class TokenProvider(Protocol):
@@ -78,7 +75,6 @@ class TokenProvider(Protocol):
 
     def current(self, options: TokenOptions, rejected: AccessToken | None, /) -> AccessToken | None:
         """Return a cached token that is fresh and newer than ``rejected``, or None. Called for every request."""
-        ...
 
     def get_token(
         self, options: TokenOptions, rejected: AccessToken | None, send: Send, /, *, max_wait: float | None = None
@@ -94,13 +90,11 @@ class TokenProvider(Protocol):
         Raises:
             TokenError: there is no token.
         """
-        ...
 
     async def aget_token(
         self, options: TokenOptions, rejected: AccessToken | None, send: AsyncSend, /, *, max_wait: float | None = None
     ) -> AccessToken:
         """Async version of :meth:`get_token`."""
-        ...
 
     def invalidate(self, token: AccessToken, /) -> None:
         """Note that the API rejected ``token``, and return another one from now on, if there is one."""
@@ -242,7 +236,6 @@ class ClientCredentialsProvider:
             fetch.wait(CLOSING)
 
     async def arelease(self, send: Hashable, /, *, keep: bool) -> None:
-        """Async version of :meth:`release`."""
         for fetch in self.stop_fetches(send, keep=keep):
             await fetch.await_(CLOSING, CLOSING)
 
@@ -312,7 +305,6 @@ class ClientCredentialsProvider:
         run(self._fetch_in_background(), send)
 
     async def astart_fetch(self, send: AsyncSend, /) -> None:
-        """Async version of :meth:`start_fetch`."""
         await arun(self._fetch_in_background(), send)
 
     def store_report(self) -> StoreReport:
@@ -348,10 +340,10 @@ class ClientCredentialsProvider:
         give_up_at, extended = self._clock() + wait_seconds, False
         while True:
             decision = self._decide(options, rejected)
-            if isinstance(decision, Use):
-                return decision.token
-            if isinstance(decision, CoolDown):
-                return self._cooldown_error(decision.failure)
+            if isinstance(decision, AccessToken):
+                return decision
+            if isinstance(decision, Failure):
+                return self._cooldown_error(decision)
             if isinstance(decision, UseAndRefresh):
                 yield from self._refresh(options)
                 return decision.token
@@ -431,10 +423,10 @@ class ClientCredentialsProvider:
             while isinstance(decision, Fetch) and (pause := decision.not_before - self._clock()) > 0:
                 yield Pause(pause)
                 decision = self._decide(options, rejected)
-            if isinstance(decision, Use):
-                outcome = decision.token
-            elif isinstance(decision, CoolDown):
-                outcome = self._cooldown_error(decision.failure)
+            if isinstance(decision, AccessToken):
+                outcome = decision
+            elif isinstance(decision, Failure):
+                outcome = self._cooldown_error(decision)
             else:
                 began = self._clock()
                 outcome = yield from self._observed_fetch(options, rejected, fetch, deadline_at)

@@ -119,12 +119,9 @@ class InFlightFetch:
                 return NoResult.TIMED_OUT
 
     async def await_(self, seconds: float, lost_after_seconds: float, sender: Hashable = None) -> Outcome:
-        """Wait in a task, on asyncio or trio, and on any event loop.
+        """Wait in a task, on asyncio or trio, and on any event loop, for at most ``seconds``.
 
-        Args:
-            seconds: longest wait.
-            lost_after_seconds: seconds after which the fetch counts as lost for every caller: one timer serves all of them.
-            sender: identifies the caller's client.
+        The fetch counts as lost for every caller after ``lost_after_seconds``: one timer serves all of them.
         """
         with self._waiting_for(sender) as future:
             event = self._event(sender, future, lost_after_seconds)

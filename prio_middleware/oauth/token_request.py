@@ -93,13 +93,10 @@ class TokenEndpoint:
     Attributes:
         url: the token URL, or the issuer if the token URL is still to be discovered.
         auth: the client authentication.
-        body_format: encoding of the request's body. RFC 6749 §4.4.2 requires ``"form"``, Prio ``"json"``.
-        timeout: time limit in seconds for each step of an attempt.
+        body_format, token_scheme: see the settings of these names.
+        timeout, headers: the settings ``token_timeout`` (seconds) and ``token_headers``.
         expiry: rules for ``expires_in``.
         client: the configured name of the client, for errors.
-        token_scheme: authentication scheme of the ``Authorization`` header (RFC 9110 §11.1), for any ``token_type``. Default:
-            Bearer, which must be the ``token_type``.
-        headers: further headers of token and metadata requests.
         trust: the transport's options that decide which server it trusts. Processes share tokens only if these are equal.
         recent: the credentials and tokens of the last token requests: no error repeats them.
 
@@ -213,11 +210,8 @@ def _parameters(options: TokenOptions) -> list[tuple[str, str]]:
 
 FIELD_NAME: Final = SCHEME  # A header's name. Like a scheme, it is a token of RFC 9110 §5.6.2.
 
-# Headers that no setting replaces.
-TOKEN_RESERVED: Final = (
-    *("Authorization", "Content-Type", "Content-Length", "Host", "Accept-Encoding", "Transfer-Encoding", "Connection"),
-)
-
+LIBRARY_HEADERS: Final = ("Host", "Content-Length", "Transfer-Encoding", "Connection")  # The HTTP library writes them.
+TOKEN_RESERVED: Final = ("Authorization", "Content-Type", "Accept-Encoding", *LIBRARY_HEADERS)  # No setting replaces them.
 TokenHeaders = tuple[tuple[str, Secret], ...]  # A value may be a secret, such as the key of a gateway.
 
 
@@ -262,13 +256,8 @@ def token_extensions(
 ) -> dict[str, Any]:
     """Return ``extensions`` for one request: ``client.get(url, extensions=token_extensions(account="berlin"))``.
 
-    Args:
-        account: the account whose token the request carries. Default: the client's own.
-        scope: the scopes of the token, separated by spaces. Default of this and the next three: the client's settings.
-        audience: the API that the token is for.
-        resource: the same, as RFC 8707 defines it.
-        params: further parameters of the token request.
-        token: False sends the request without a token.
+    ``token=False`` sends the request without a token. The others are those of :class:`TokenOptions`, with the defaults of the
+    client's settings; ``params`` are further parameters of the token request.
     """
     given = {ACCOUNT: account, "scope": scope, "audience": audience, "resource": resource, "params": params}
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}

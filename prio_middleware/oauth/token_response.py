@@ -127,13 +127,8 @@ def parse_response(
 ) -> AccessToken | TokenError:
     """Return the token or the error in ``response``. The error is not raised, so that no traceback holds the response.
 
-    Args:
-        response: the response, or the failure to get one.
-        requested_at: moment of ``time.monotonic()`` before the request was sent, at which the token's lifetime begins.
-        expiry: rules for ``expires_in``.
-        secrets: values that were sent, and that an error must not repeat if the server echoes them.
-        scheme: the endpoint's ``token_scheme``.
-        client: the configured name of the client, for the log.
+    The token's lifetime begins at ``requested_at``, a moment of ``time.monotonic()`` before the request was sent. ``secrets``
+    were sent: an error does not repeat them. ``scheme`` is the setting ``token_scheme``, ``client`` the name in the log.
     """
     content = json_members(response)
     reading = _Reading(response, None if isinstance(content, str) else content, tuple(secrets))

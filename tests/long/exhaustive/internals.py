@@ -17,7 +17,7 @@ from prio_middleware.oauth import attempts as retrying
 from prio_middleware.oauth import provider as provider_module
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.attempts import Attempts
-from prio_middleware.oauth.decision import Failure, Fetch, Use, decide, usable
+from prio_middleware.oauth.decision import Failure, Fetch, decide, usable
 from prio_middleware.oauth.effects import Pause, Steps, Wait
 from prio_middleware.oauth.failures import Failures
 from prio_middleware.oauth.single_flight import GRACE, InFlightFetch, NoResult, Outcome, SingleFlight
@@ -185,7 +185,7 @@ def an_error_beats_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def an_expired_token_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provider_module, "decide", lambda token, *_, **__: Use(token) if token else Fetch())
+    monkeypatch.setattr(provider_module, "decide", lambda token, *_, **__: token or Fetch())
 
 
 def the_cache_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
