@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from .._util.clock import Clock, current_clock
 from .._util.plain_http import insecure_url
 from .._util.redaction import safe_url
-from ..errors import (
-    ClientClosedError,
-    CredentialsRefusedError,
-    TokenEndpointUnavailableError,
-    TokenError,
-    TokenUnchangedError,
-)
+from ..errors import ClientClosedError, CredentialsRefusedError, TokenEndpointUnavailableError, TokenError, TokenUnchangedError
 from ..telemetry.counters import ClientCounters
 from ..telemetry.logs import error_type
 from ..telemetry.metrics import trigger
@@ -460,9 +454,7 @@ class ClientCredentialsProvider:
             return failure
         removed, cached = self._removed.pop(options), self._cache.get(options)
         after_rejection = is_after_rejection(removed, cached, rejected)
-        reason: Reason = "expiring" if cached else removed or "initial"
-        if after_rejection:
-            reason = "rejected"
+        reason: Reason = "rejected" if after_rejection else "expiring" if cached else removed or "initial"
         context = FetchContext(self.counters, self.client, self.token_url, reason, fetch.trigger)
 
         def provider_state() -> ProviderState:

@@ -162,10 +162,8 @@ class SharedTokens:
         """Return a fresh token: another process's, or a new one that is published for the others.
 
         Args:
-            endpoint: the token endpoint.
-            options: scope, audience and so on of the token.
+            endpoint, options, request_token: the token endpoint, the token's options, and the function that requests it.
             deadline_at: moment of the clock at which the fetch is given up.
-            request_token: requests a token from the token endpoint.
             has_fallback: the caller has a token that still works. If the leader is slow or died, the fetch then fails instead
                 of requesting a token itself, so that not all processes do.
             after_rejection: the API rejected the caller's token. Tokens are revoked together, so a shared token counts only if
@@ -321,11 +319,7 @@ class SharedTokens:
             raise
 
     def _fetch_as_leader(self, query: TokenQuery, lease: Lease, deadline_at: float) -> Steps[tuple[Result | NoResult, bool]]:
-        """Request a token and publish the result.
-
-        Returns:
-            The outcome, and True if it is final. It is not if only the end of the lease cut the fetch short.
-        """
+        """Request a token and publish the result. Return it, and False if only the end of the lease cut the fetch short."""
         record_key, leased_at = query.record_keys[0], self._clock()
         with self._releasing_if_cancelled(record_key.name, lease):
             result = yield from query.request_token(query.endpoint, query.options, deadline_at)
