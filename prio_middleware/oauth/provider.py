@@ -364,23 +364,21 @@ class ClientCredentialsProvider:
         """Wait for the fetch of ``options``, and start one if there is none. Return TIMED_OUT if the caller gives up."""
         fetch, starts = self._single_flight.join(options, self._clock(), self.deadline_seconds, needed.not_before)
         if not starts:
-            outcome = yield from self._wait(options, fetch, needed.fallback, give_up_at, joined=True)
+            outcome = yield from self._wait(fetch, needed.fallback, give_up_at, joined=True)
             if outcome is not NoResult.OWN_THREAD:
                 return outcome
-            fetch = InFlightFetch(fetch.lost_at)  # Of this caller alone.
-        if (yield Background(self._run_fetch(options, rejected, fetch, fetch.lost_at - GRACE), fetch)):
-            return (yield from self._wait(options, fetch, needed.fallback, give_up_at, joined=False))
+            fetch = InFlightFetch(fetch.lost_at, options)  # Of this caller alone.
+        if (yield Background(self._run_fetch(fetch, rejected, fetch.lost_at - GRACE), fetch)):
+            return (yield from self._wait(fetch, needed.fallback, give_up_at, joined=False))
         now = self._clock()
-        steps = self._run_fetch(options, rejected, fetch, now + fetch_seconds(self.deadline_seconds, needed.fallback, now))
+        steps = self._run_fetch(fetch, rejected, now + fetch_seconds(self.deadline_seconds, needed.fallback, now))
         try:
             fetch.steps = steps
             return (yield from steps)
         finally:
             steps.close()  # An interrupt may come before its first step.
 
-    def _wait(
-        self, options: TokenOptions, fetch: InFlightFetch, fallback: AccessToken | None, give_up_at: float, *, joined: bool
-    ) -> Steps[Outcome]:
+    def _wait(self, fetch: InFlightFetch, fallback: AccessToken | None, give_up_at: float, *, joined: bool) -> Steps[Outcome]:
         """Wait for ``fetch``. Return TIMED_OUT if the caller gives up, ABANDONED if the process was suspended meanwhile."""
         now = self._clock()
         seconds = min(give_up_at - now, WAIT_WITH_TOKEN) if fallback else give_up_at - now
@@ -389,50 +387,48 @@ class ClientCredentialsProvider:
         outcome: Outcome = yield Wait(fetch, max(0.0, seconds), max(0.0, fetch.lost_at - now), joined)
         ended_at = self._clock()
         if outcome is NoResult.TIMED_OUT and ended_at >= fetch.lost_at:
-            return self._give_up(options, fetch)
+            return self._give_up(fetch)
         was_frozen = ended_at - now >= seconds + FROZEN
         return NoResult.ABANDONED if outcome is NoResult.TIMED_OUT and was_frozen else outcome
 
-    def _give_up(self, options: TokenOptions, fetch: InFlightFetch) -> Outcome:
+    def _give_up(self, fetch: InFlightFetch) -> Outcome:
         """Remove a lost fetch. Return ABANDONED, so that its callers start another, for the first in a row, else an error."""
-        if not self._single_flight.remove(options, fetch) or self._failures.record_lost(fetch) or not fetch.is_running():
+        if not self._single_flight.remove(fetch) or self._failures.record_lost(fetch) or not fetch.is_running():
             return NoResult.ABANDONED
         error = self._error(
             TokenEndpointUnavailableError,
             f"The token request did not end within {self.deadline_seconds:.0f} s, and could not be cancelled.",
         )
         self.counters.failed_requests[error_type(error)] += 1
-        self._remember(options, error)
+        self._remember(fetch.options, error)
         fetch.complete(error)
         return error
 
-    def _run_fetch(
-        self, options: TokenOptions, rejected: AccessToken | None, fetch: InFlightFetch, deadline_at: float
-    ) -> Steps[Outcome]:
+    def _run_fetch(self, fetch: InFlightFetch, rejected: AccessToken | None, deadline_at: float) -> Steps[Outcome]:
         """Fetch a token and complete ``fetch`` in every case, as abandoned if these steps are closed before their end."""
         outcome: Outcome = NoResult.ABANDONED
         began: float | None = None
         try:
-            decision = self._decide(options, rejected)  # Another fetch may have completed since the caller's decision.
+            decision = self._decide(fetch.options, rejected)  # Another fetch may have completed since the caller's decision.
             while isinstance(decision, Fetch) and (pause := decision.not_before - self._clock()) > 0:
                 yield Pause(pause)
-                decision = self._decide(options, rejected)
+                decision = self._decide(fetch.options, rejected)
             if isinstance(decision, AccessToken):
                 outcome = decision
             elif isinstance(decision, Failure):
                 outcome = self._cooldown_error(decision)
             else:
                 began = self._clock()
-                outcome = yield from self._observed_fetch(options, rejected, fetch, deadline_at)
+                outcome = yield from self._observed_fetch(fetch, rejected, deadline_at)
                 began = None
         except Exception as error:  # noqa: BLE001 - each caller raises a copy of whatever it is
             outcome, began = Crash(error), None
         finally:
             if began is not None:
-                self._failures.record_interruption(options, began)
+                self._failures.record_interruption(fetch.options, began)
             # The API may have rejected the cached token for another caller before the fetch completes.
             is_rejected = isinstance(outcome, AccessToken) and outcome.serial <= self._newest_rejected
-            self._single_flight.remove(options, fetch)
+            self._single_flight.remove(fetch)
             fetch.complete(NoResult.ABANDONED if is_rejected else outcome)
         return outcome
 
@@ -441,13 +437,12 @@ class ClientCredentialsProvider:
         fetch, starts = self._single_flight.join(options, self._clock(), self.deadline_seconds)
         if starts:
             fetch.trigger = trigger()
-            started = yield Background(self._run_fetch(options, None, fetch, fetch.lost_at - GRACE), fetch)
+            started = yield Background(self._run_fetch(fetch, None, fetch.lost_at - GRACE), fetch)
             if not started:
-                self._single_flight.abandon(options, fetch)
+                self._single_flight.abandon(fetch)
 
-    def _observed_fetch(
-        self, options: TokenOptions, rejected: AccessToken | None, fetch: InFlightFetch, deadline_at: float
-    ) -> Steps[Outcome]:
+    def _observed_fetch(self, fetch: InFlightFetch, rejected: AccessToken | None, deadline_at: float) -> Steps[Outcome]:
+        options = fetch.options
         failure = yield from self._resolve(deadline_at)  # First, because it may replace the counters.
         if failure:
             self._remember(options, failure)
@@ -460,25 +455,19 @@ class ClientCredentialsProvider:
         def provider_state() -> ProviderState:
             return ProviderState(self.token_url, self.report(options).cooldown_seconds)
 
-        steps = self._fetch(options, rejected, fetch, deadline_at, after_rejection=after_rejection)
+        steps = self._fetch(fetch, rejected, deadline_at, after_rejection=after_rejection)
         return (yield from observe_fetch(steps, context, fetch, provider_state))
 
     def _fetch(
-        self,
-        options: TokenOptions,
-        rejected: AccessToken | None,
-        fetch: InFlightFetch,
-        deadline_at: float,
-        *,
-        after_rejection: bool,
+        self, fetch: InFlightFetch, rejected: AccessToken | None, deadline_at: float, *, after_rejection: bool
     ) -> Steps[Result | NoResult]:
         """Request a token, once more with new credentials if the first ones are wrong, and remember the result."""
         self.listen()
         endpoint = self.endpoint
-        result = yield from self._request(endpoint, options, rejected, deadline_at, after_rejection=after_rejection)
+        result = yield from self._request(fetch.options, rejected, deadline_at, after_rejection=after_rejection)
         if (yield from self._replace_wrong_credentials(endpoint, result, deadline_at)):
             endpoint = self.endpoint
-            result = yield from self._request(endpoint, options, rejected, deadline_at, after_rejection=after_rejection)
+            result = yield from self._request(fetch.options, rejected, deadline_at, after_rejection=after_rejection)
         if isinstance(result, NoResult):
             return result
         if endpoint is not self.endpoint:  # Replaced meanwhile: waiting callers may use the token, but it is not kept.
@@ -487,7 +476,7 @@ class ClientCredentialsProvider:
         if was_frozen and self._failures.record_lost(fetch):
             return NoResult.ABANDONED
         result = self._mark(result)  # Not done yet for a shared token.
-        self._remember(options, result)
+        self._remember(fetch.options, result)
         if isinstance(result, AccessToken) and result.unchanged:
             return self._error(TokenUnchangedError, "The token endpoint returned the token that the API rejected.")
         return result
@@ -507,22 +496,16 @@ class ClientCredentialsProvider:
         return is_new
 
     def _request(
-        self,
-        endpoint: TokenEndpoint,
-        options: TokenOptions,
-        rejected: AccessToken | None,
-        deadline_at: float,
-        *,
-        after_rejection: bool,
+        self, options: TokenOptions, rejected: AccessToken | None, deadline_at: float, *, after_rejection: bool
     ) -> Steps[Result | NoResult]:
         """Request a token from the shared store, if there is one, or from the token endpoint."""
         wanted = options.over(self._resolution.options) if self._resolution else options
         request: RequestToken = partial(self._request_with_retries, params=self._renewal_params if after_rejection else ())
         if not self._shared:
-            return request(endpoint, wanted, deadline_at)
+            return request(self.endpoint, wanted, deadline_at)
         has_fallback = usable(self._cache.get(options), rejected, self._clock()) is not None
         return self._shared.fetch(
-            endpoint, wanted, deadline_at, request, has_fallback=has_fallback, after_rejection=after_rejection
+            self.endpoint, wanted, deadline_at, request, has_fallback=has_fallback, after_rejection=after_rejection
         )
 
     def _request_with_retries(

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import PrioError, TokenError
-from .access_token import AccessToken, TokenOptions
+from .access_token import DEFAULT_OPTIONS, AccessToken, TokenOptions
 
 if TYPE_CHECKING:
     import anyio
@@ -64,7 +64,8 @@ Outcome = Result | NoResult | Crash
 class InFlightFetch:
     """A fetch in progress. Its moments are seconds of the provider's clock."""
 
-    def __init__(self, lost_at: float, start_by: float = math.inf) -> None:
+    def __init__(self, lost_at: float, options: TokenOptions = DEFAULT_OPTIONS, start_by: float = math.inf) -> None:
+        self.options = options
         self._completed: Future[Outcome] = Future()
         self._futures: dict[Hashable, Future[Outcome]] = {}  # One for each client: it may be closed before the others.
         self._events: dict[tuple[Hashable, Any], anyio.Event] = {}
@@ -200,25 +201,25 @@ class SingleFlight:
             self._fetches, self._detached, self._pid = {}, {}, os.getpid()
         fetch = self._fetches.get(options)
         if fetch is not None and fetch.has_ended(now):
-            self.abandon(options, fetch)
+            self.abandon(fetch)
         elif fetch is not None:
             return fetch, False
         begins_at = max(now, not_before)
-        mine = InFlightFetch(begins_at + deadline_seconds + GRACE, begins_at + STARTING)
+        mine = InFlightFetch(begins_at + deadline_seconds + GRACE, options, begins_at + STARTING)
         fetch = self._fetches.setdefault(options, mine)
         return fetch, fetch is mine
 
-    def remove(self, options: TokenOptions, fetch: InFlightFetch) -> bool:
-        """Let no more callers join ``fetch``. Return whether it was still the one for ``options``."""
+    def remove(self, fetch: InFlightFetch) -> bool:
+        """Let no more callers join ``fetch``. Return whether it was still the one for its options."""
         self._detached.pop(fetch, None)
-        found = self._fetches.pop(options, None)
+        found = self._fetches.pop(fetch.options, None)
         if found is not None and found is not fetch:
-            self._fetches.setdefault(options, found)
+            self._fetches.setdefault(fetch.options, found)
         return found is fetch
 
-    def abandon(self, options: TokenOptions, fetch: InFlightFetch) -> None:
+    def abandon(self, fetch: InFlightFetch) -> None:
         """End ``fetch`` without a result: its callers start another."""
-        self.remove(options, fetch)
+        self.remove(fetch)
         fetch.complete(NoResult.ABANDONED)
 
     def is_in_progress(self, options: TokenOptions) -> bool:

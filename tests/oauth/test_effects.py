@@ -204,9 +204,9 @@ async def test_the_background_of_a_task_of_asyncio_is_kept_until_it_is_done() ->
 def test_dropping_a_fetch_leaves_its_successor() -> None:
     single_flight = SingleFlight()
     first, _ = single_flight.join(DEFAULT_OPTIONS, 0.0, 20.0)
-    single_flight.remove(DEFAULT_OPTIONS, first)
+    single_flight.remove(first)
     second, _ = single_flight.join(DEFAULT_OPTIONS, 0.0, 20.0)
-    single_flight.remove(DEFAULT_OPTIONS, first)
+    single_flight.remove(first)
 
     assert single_flight.join(DEFAULT_OPTIONS, 0.0, 20.0) == (second, False)
 

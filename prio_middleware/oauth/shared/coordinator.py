@@ -162,8 +162,10 @@ class SharedTokens:
         """Return a fresh token: another process's, or a new one that is published for the others.
 
         Args:
-            endpoint, options, request_token: the token endpoint, the token's options, and the function that requests it.
+            endpoint: the token endpoint.
+            options: scope, audience and so on of the token.
             deadline_at: moment of the clock at which the fetch is given up.
+            request_token: requests a token from the token endpoint.
             has_fallback: the caller has a token that still works. If the leader is slow or died, the fetch then fails instead
                 of requesting a token itself, so that not all processes do.
             after_rejection: the API rejected the caller's token. Tokens are revoked together, so a shared token counts only if

@@ -47,31 +47,21 @@ class PreemptibleProvider(ClientCredentialsProvider):
         """Return the steps to a token, without telemetry."""
         return self._acquire(options, rejected, max_wait)
 
-    def _observed_fetch(
-        self, options: TokenOptions, rejected: AccessToken | None, fetch: InFlightFetch, deadline_at: float
-    ) -> Steps[Outcome]:
-        return self._fetch(options, rejected, fetch, deadline_at, after_rejection=False)
+    def _observed_fetch(self, fetch: InFlightFetch, rejected: AccessToken | None, deadline_at: float) -> Steps[Outcome]:
+        return self._fetch(fetch, rejected, deadline_at, after_rejection=False)
 
     def _join(self, options: TokenOptions, rejected: AccessToken | None, needed: Fetch, give_up_at: float) -> Steps[Outcome]:
         yield PREEMPTED
         return (yield from super()._join(options, rejected, needed, give_up_at))
 
-    def _run_fetch(
-        self, options: TokenOptions, rejected: AccessToken | None, fetch: InFlightFetch, deadline_at: float
-    ) -> Steps[Outcome]:
+    def _run_fetch(self, fetch: InFlightFetch, rejected: AccessToken | None, deadline_at: float) -> Steps[Outcome]:
         yield PREEMPTED
-        return (yield from super()._run_fetch(options, rejected, fetch, deadline_at))
+        return (yield from super()._run_fetch(fetch, rejected, deadline_at))
 
     def _fetch(
-        self,
-        options: TokenOptions,
-        rejected: AccessToken | None,
-        fetch: InFlightFetch,
-        deadline_at: float,
-        *,
-        after_rejection: bool,
+        self, fetch: InFlightFetch, rejected: AccessToken | None, deadline_at: float, *, after_rejection: bool
     ) -> Steps[Any]:
-        result = yield from super()._fetch(options, rejected, fetch, deadline_at, after_rejection=after_rejection)
+        result = yield from super()._fetch(fetch, rejected, deadline_at, after_rejection=after_rejection)
         yield PREEMPTED
         return result
 
@@ -133,15 +123,15 @@ Break = Callable[[pytest.MonkeyPatch], None]
 
 def every_caller_fetches(monkeypatch: pytest.MonkeyPatch) -> None:
     def join(self: Any, options: Any, now: float, deadline_seconds: float, not_before: float = 0.0) -> Any:
-        return InFlightFetch(now + deadline_seconds + GRACE), True
+        return InFlightFetch(now + deadline_seconds + GRACE, options), True
 
     monkeypatch.setattr(SingleFlight, "join", join)
 
 
 def no_second_decision(monkeypatch: pytest.MonkeyPatch) -> None:
-    def run_fetch(self: Any, options: Any, rejected: Any, fetch: Any, deadline_at: float) -> Any:
-        outcome = yield from self._fetch(options, rejected, fetch, deadline_at, after_rejection=False)
-        self._single_flight.remove(options, fetch)
+    def run_fetch(self: Any, fetch: Any, rejected: Any, deadline_at: float) -> Any:
+        outcome = yield from self._fetch(fetch, rejected, deadline_at, after_rejection=False)
+        self._single_flight.remove(fetch)
         fetch.complete(outcome)
         return outcome
 
@@ -156,7 +146,7 @@ def a_fetch_that_ends_early_never_completes(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def a_fetch_is_never_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SingleFlight, "remove", lambda self, options, fetch: None)
+    monkeypatch.setattr(SingleFlight, "remove", lambda self, fetch: None)
 
 
 def an_invalid_token_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,17 +183,17 @@ def the_cache_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def old_credentials_are_tried_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fetch(self: Any, options: Any, rejected: Any, fetch: Any, deadline_at: float, *, after_rejection: bool) -> Any:
+    def run_attempts(self: Any, fetch: Any, rejected: Any, deadline_at: float, *, after_rejection: bool) -> Any:
         endpoint, attempts = self.endpoint, Attempts(deadline_at, self._clock)
         while (pause := attempts.pause_before_next()) is not None:
             if pause:
                 yield Pause(pause)
-            attempts.record((yield from self._request_token(endpoint, options, deadline_at, self._clock)))
+            attempts.record((yield from self._request_token(endpoint, fetch.options, deadline_at, self._clock)))
         if endpoint is self.endpoint:
-            self._remember(options, attempts.result)
+            self._remember(fetch.options, attempts.result)
         return attempts.result
 
-    monkeypatch.setattr(ClientCredentialsProvider, "_fetch", fetch)
+    monkeypatch.setattr(ClientCredentialsProvider, "_fetch", run_attempts)
 
 
 def a_waiter_never_times_out(monkeypatch: pytest.MonkeyPatch) -> None:

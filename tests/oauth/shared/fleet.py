@@ -74,10 +74,10 @@ class FakeStore:
         slot = self.slot(name)
         for token_id in rejected:
             is_new = token_id not in slot.dropped
-            is_kept = slot.record is not None and slot.record.value[:32].decode() == token_id
+            is_stored = slot.record is not None and slot.record.value[:32].decode() == token_id
             slot.dropped.add(token_id)
-            slot.record = None if is_kept else slot.record
-            for listener in self.listeners if is_new or is_kept else ():
+            slot.record = None if is_stored else slot.record
+            for listener in self.listeners if is_new or is_stored else ():
                 listener(token_id)
         now = self.clock.now
         return StoreEntry(
