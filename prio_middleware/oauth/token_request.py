@@ -242,7 +242,7 @@ EXTENSION = "prio"  # Key in a request's ``extensions``. Its value belongs to th
 TOKEN: Final = "token"  # Option that is False for a request without a token. Default: True.
 ACCOUNT: Final = "account"  # Option with the name of the account whose token the request carries.
 
-_NAMES: Final = (*TokenOptions._fields, TOKEN)
+_OPTION_NAMES: Final = (*TokenOptions._fields, TOKEN)
 
 
 def token_extensions(
@@ -292,11 +292,11 @@ def _problem(given: object) -> str | None:
     if not isinstance(given, Mapping):
         return f"expected a dict of options, got {type(given).__name__}."
     for name, value in given.items():
-        if name not in _NAMES:
+        if name not in _OPTION_NAMES:
             import difflib
 
-            near = difflib.get_close_matches(str(name), _NAMES)
-            hint = f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(_NAMES)}."
+            near = difflib.get_close_matches(str(name), _OPTION_NAMES)
+            hint = f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(_OPTION_NAMES)}."
             return f"there is no option {name!r}. {hint}"
         expected, fits = _expected(name, value)
         if not fits:

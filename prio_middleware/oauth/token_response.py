@@ -51,7 +51,7 @@ _REMEDIES = {
 # RFC 6750 §2.1 allows fewer characters, but servers use more. None of these ends a header or starts another.
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 
-_CODE = re.compile(r"<(?:script|style)\b", re.IGNORECASE)
+_SCRIPT = re.compile(r"<(?:script|style)\b", re.IGNORECASE)
 _MARKUP = re.compile(r"<[^>]*+>?")
 # A word, or a short number. Anything else may be an identifier or a credential.
 _WORD = re.compile(r"[\[({'\"]?(?:[A-Za-z]{1,16}(?:['/-][A-Za-z]{1,16})?|[0-9]{1,4})[\])}'\".,:;!?]{0,2}")
@@ -161,7 +161,7 @@ class _Reading:
     def __init__(self, response: TokenResponse, members: Mapping[str, object] | None, sent: tuple[Secret, ...]) -> None:
         self._is_json = members is not None
         self.members = members or {}
-        tokens = (_header_value(self.members.get(name)) for name in ("access_token", "refresh_token", "id_token"))
+        tokens = (header_value(self.members.get(name)) for name in ("access_token", "refresh_token", "id_token"))
         self._secrets = (*sent, *(token for token in tokens if token))
         self._response = response
         self.code = server_code(self.members.get("error"), self._secrets)
@@ -258,7 +258,7 @@ class _Reading:
         body = decode(self._response.body, self._response.header("content-encoding"), RESPONSE_LIMIT)
         if self._response.truncated or isinstance(body, Undecodable) or not kind.startswith("text/"):
             return None
-        text = _MARKUP.sub(" ", _CODE.split(body[:WORDS_WITHIN].decode("utf-8", "replace"), maxsplit=1)[0])
+        text = _MARKUP.sub(" ", _SCRIPT.split(body[:WORDS_WITHIN].decode("utf-8", "replace"), maxsplit=1)[0])
         words = list(itertools.takewhile(_WORD.fullmatch, text.split()[:WORDS_LIMIT]))
         shown = server_text(" ".join(words), self._secrets)
         return f"('{shown}')" if shown and shown != WITHHELD else shown
@@ -290,10 +290,10 @@ def _access_token(members: Mapping[str, object]) -> Secret | str:
         return "there is no access_token"
     if len(value) > TOKEN_LIMIT:
         return f"the access_token has more than {TOKEN_LIMIT} characters"
-    return _header_value(value) or "the access_token contains characters that are invalid in a header"
+    return header_value(value) or "the access_token contains characters that are invalid in a header"
 
 
-def _header_value(value: object) -> Secret | None:
+def header_value(value: object) -> Secret | None:
     """Return the token, or None if a header cannot hold it. Such a token is not sent, and not searched for in texts."""
     if isinstance(value, str) and len(value) <= TOKEN_LIMIT and _VISIBLE.fullmatch(value):
         return Secret(value)

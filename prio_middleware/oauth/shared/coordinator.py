@@ -35,7 +35,6 @@ from .store import (
     StoreEntry,
     StoreFailure,
     StoreObserver,
-    StoreOperation,
 )
 
 if TYPE_CHECKING:
@@ -365,7 +364,7 @@ class SharedTokens:
         failure = reply.reason if isinstance(reply, StoreFailure) else None
         self._record(failure)
         if self._observe is not None:
-            self._observe(StoreOperation(operation, self._clock() - started_at, failure))
+            self._observe(operation, self._clock() - started_at, failure)
         return reply
 
     def _record(self, failure: str | None) -> None:

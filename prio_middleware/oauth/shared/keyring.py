@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _KEY_BYTES = 32
 _NAME_LENGTH = 40
-_NAMES = b"prio_middleware: names of shared tokens, 1"
+_NAMES_LABEL = b"prio_middleware: names of shared tokens, 1"
 
 HOW_TO_MAKE_ONE = (
     'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())" makes one. '
@@ -60,7 +60,7 @@ class Keyring:
         """
         names: list[str] = []
         for encryption_key in self._encryption_keys:
-            subkey = hmac.digest(_decoded(encryption_key) or b"", _NAMES, "sha256")
+            subkey = hmac.digest(_decoded(encryption_key) or b"", _NAMES_LABEL, "sha256")
             auth = endpoint.auth
             parts: list[object] = [endpoint.url, auth.method, auth.client_id, auth.digest(subkey), *options[:4]]
             if endpoint.headers:

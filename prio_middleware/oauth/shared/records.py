@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -12,7 +11,7 @@ from ..._util.safe_body import json_object
 from ..._util.secret import Secret
 from ...errors import CredentialsRefusedError, TokenEndpointUnavailableError, TokenError
 from ..access_token import AccessToken
-from ..token_response import TOKEN_LIMIT
+from ..token_response import header_value
 from .keyring import Keyring
 from .redis_store import VALUE_SIZE_LIMIT
 from .store import ID_LENGTH
@@ -53,8 +52,6 @@ def poll_pause(polls: int, lease_left_seconds: float, draw: float) -> float:
     pause = min(_FIRST_POLL * 1.5 ** min(polls, 10), _LONGEST_POLL) * jitter
     return min(pause, lease_left_seconds + _FIRST_POLL * jitter)
 
-
-_VISIBLE = re.compile(rf"[\x21-\x7e]{{1,{TOKEN_LIMIT}}}")
 
 _ERRORS: Final[Mapping[str, type[TokenError]]] = {
     "credentials": CredentialsRefusedError,
@@ -115,16 +112,16 @@ def decrypt_token(
     seconds = _remaining_seconds(members, now)
     if isinstance(seconds, str):
         return seconds
-    value, token_type, scope = members.get("token"), members.get("type"), members.get("scope")
+    value, token_type, scope = header_value(members.get("token")), members.get("type"), members.get("scope")
     if (
         seconds is None
-        or not (isinstance(value, str) and _VISIBLE.fullmatch(value))
+        or value is None
         or not (isinstance(token_type, str) and (scheme or token_type.lower() == "bearer"))
         or not isinstance(scope, str | None)
     ):
         return "it holds no token"
     return SharedToken(
-        Secret(value),
+        value,
         scheme or token_type,
         scope,
         float(members["lifetime"]),

@@ -105,7 +105,7 @@ return 1
 
 T = TypeVar("T")
 
-_CODE = re.compile(r"[A-Z]{2,20}\b")
+_ERROR_CODE = re.compile(r"[A-Z]{2,20}\b")
 
 
 class _Connection(NamedTuple):
@@ -161,7 +161,7 @@ class RedisStore(SharedStore):
         except Exception as error:  # noqa: BLE001 - redis-py, sockets, TLS and malformed replies raise many types
             _close(self._connections)
             # The error's type, and Redis's own code if there is one. The rest of the text may contain anything.
-            code = _CODE.match(str(error))
+            code = _ERROR_CODE.match(str(error))
             return StoreFailure(f"{type(error).__name__} {code[0]}" if code else type(error).__name__)
 
     def _client(self) -> Client:

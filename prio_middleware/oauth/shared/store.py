@@ -86,33 +86,24 @@ class SharedStore(Protocol):
 OperationName = Literal["read", "acquire_lease", "publish_token", "publish_error", "release_lease"]
 
 
-@dataclass(frozen=True, slots=True)
-class StoreOperation:
-    """A completed operation of a shared store."""
-
-    operation: OperationName
-    seconds: float
-    failure: str | None  # As in ``StoreFailure.reason``; None if it succeeded.
-
-
 _ERROR_TYPES = {
     "TimeoutError": "timeout",
     "ConnectionError": "connection_error",
     "ConnectionRefusedError": "connection_refused",
 }
 
-StoreObserver = Callable[[StoreOperation], None]
-"""Called after every operation, in the thread or event loop of the fetch. It does not raise."""
+StoreObserver = Callable[[OperationName, float, str | None], None]
+"""Called after every operation with its seconds and ``StoreFailure.reason``, in the fetch's thread or task. Never raises."""
 
 
 def store_observer(counters: ClientCounters) -> StoreObserver:
     """Return an observer that records the duration and the failure of each operation for the client of ``counters``."""
 
-    def observe(operation: StoreOperation) -> None:
+    def observe(operation: OperationName, seconds: float, failure: str | None) -> None:
         # Only the type of the error: a server may invent any code that follows it.
-        kind = None if operation.failure is None else operation.failure.partition(" ")[0]
+        kind = None if failure is None else failure.partition(" ")[0]
         failed = {} if kind is None else {names.ERROR_TYPE: _ERROR_TYPES.get(kind, names.OTHER_ERROR)}
-        labels = {names.STORE_OPERATION: operation.operation, **failed}
-        metrics.instruments_for(telemetry(), counters).record(names.STORE_DURATION, operation.seconds, labels)
+        labels = {names.STORE_OPERATION: operation, **failed}
+        metrics.instruments_for(telemetry(), counters).record(names.STORE_DURATION, seconds, labels)
 
     return observe

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from prio_middleware import AccessToken, ClientCredentialsProvider, Secret, TokenError, TokenOptions
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
@@ -14,7 +14,7 @@ from prio_middleware.oauth.provider import CredentialsSource
 from prio_middleware.oauth.shared.circuit_breaker import CircuitBreaker
 from prio_middleware.oauth.shared.coordinator import SharedTokens
 from prio_middleware.oauth.shared.keyring import Keyring
-from prio_middleware.oauth.shared.store import LONGEST_LEASE, Lease, LeaseReply, StoreEntry, StoreFailure, StoreOperation
+from prio_middleware.oauth.shared.store import LONGEST_LEASE, Lease, LeaseReply, StoreEntry, StoreFailure
 from prio_middleware.oauth.token_request import TokenEndpoint
 from prio_middleware.oauth.token_response import TokenResponse
 from tests.oauth.helpers import Clock, Server, endpoint, inline
@@ -140,6 +140,14 @@ class FakeStore:
         return held
 
 
+class Observed(NamedTuple):
+    """Arguments of a call of ``observe``."""
+
+    operation: str
+    seconds: float
+    failure: str | None
+
+
 class Process:
     """One process of the fleet."""
 
@@ -147,7 +155,7 @@ class Process:
         self, fleet: Fleet, keys: Keyring | None, credentials_source: CredentialsSource | None = None, **options: Any
     ) -> None:
         self.fleet = fleet
-        self.seen: list[StoreOperation] = []
+        self.seen: list[Observed] = []
         options = {"deadline_seconds": 30.0, "failure_cooldown": 10.0, **options}
         self.shared = SharedTokens(
             fleet.store,
@@ -155,7 +163,7 @@ class Process:
             failure_cooldown=options["failure_cooldown"],
             lease=options.pop("lease", LONGEST_LEASE),
             circuit=CircuitBreaker(lambda: 0.5),
-            observe=self.seen.append if fleet.watched else None,
+            observe=(lambda *seen: self.seen.append(Observed(*seen))) if fleet.watched else None,
             clock=fleet.clock,
             unix_clock=options.pop("unix_clock", fleet.clock),
             draw=lambda: 0.5,
