@@ -95,7 +95,7 @@ class ResolverCalls:
 class Resolution:
     """Credentials of one account, from a resolver.
 
-    The resolver is called again after ``ttl`` seconds, and when the token endpoint answers that the credentials are wrong.
+    The resolver is called again after ``ttl`` seconds, and when the token endpoint refuses the credentials.
 
     Args:
         endpoint: returns the token endpoint with the credentials that the resolver returned.

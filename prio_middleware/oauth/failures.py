@@ -76,7 +76,7 @@ class Failures:
         return self._lost is fetch
 
     def forget(self, options: TokenOptions) -> None:
-        """Forget the failures of ``options``: a fetch for it succeeded."""
+        """Forget the failures of ``options``: a fetch for them succeeded."""
         self._failures.pop(options, None)
         self._failures.pop(None, None)
         self._interrupted.pop(options, None)

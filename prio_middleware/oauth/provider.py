@@ -60,7 +60,7 @@ class CredentialsSource(Protocol):
         """Return the endpoint with new credentials, or None if they have not changed. Called if no fresh token is cached.
 
         Args:
-            force: read the source even if it looks unchanged: the token endpoint answered that the credentials are wrong.
+            force: read the source even if it looks unchanged: the token endpoint refused the credentials.
         """
 
 
@@ -106,7 +106,7 @@ class ClientCredentialsProvider:
         refresh, failure_cooldown, loopback_http_hosts, renewal_params: see the settings of these names. With ``"on_expiry"``,
             callers wait up to 0.1 s for the new token once it is due, shortly before it expires, then use the old one. With
             ``"ahead"``, they use the old one at once.
-        deadline_seconds: the setting ``token_deadline``.
+        deadline_seconds: the setting ``token_deadline``: seconds for a whole fetch.
         discovery: finds the token endpoint in the server's metadata; until then, the URL of ``endpoint`` is the issuer.
         credentials_source: source of new credentials.
         resolution: the resolver's credentials, for a provider of :class:`Accounts`. They replace those of ``endpoint``.
@@ -461,11 +461,11 @@ class ClientCredentialsProvider:
     def _fetch(
         self, fetch: InFlightFetch, rejected: AccessToken | None, deadline_at: float, *, after_rejection: bool
     ) -> Steps[Result | NoResult]:
-        """Request a token, once more with new credentials if the first ones are wrong, and remember the result."""
+        """Request a token, once more with new credentials if the first ones are refused, and remember the result."""
         self.listen()
         endpoint = self.endpoint
         result = yield from self._request(fetch.options, rejected, deadline_at, after_rejection=after_rejection)
-        if (yield from self._replace_wrong_credentials(endpoint, result, deadline_at)):
+        if (yield from self._replace_refused_credentials(endpoint, result, deadline_at)):
             endpoint = self.endpoint
             result = yield from self._request(fetch.options, rejected, deadline_at, after_rejection=after_rejection)
         if isinstance(result, NoResult):
@@ -481,7 +481,7 @@ class ClientCredentialsProvider:
             return self._error(TokenUnchangedError, "The token endpoint returned the token that the API rejected.")
         return result
 
-    def _replace_wrong_credentials(self, endpoint: TokenEndpoint, result: object, deadline_at: float) -> Steps[bool]:
+    def _replace_refused_credentials(self, endpoint: TokenEndpoint, result: object, deadline_at: float) -> Steps[bool]:
         """Reload the credentials if ``result`` is an error about those of ``endpoint``. Return whether there are new ones."""
         is_about_credentials = isinstance(result, CredentialsRefusedError) or getattr(result, "status_code", None) == 401
         if endpoint is not self.endpoint or not is_about_credentials:

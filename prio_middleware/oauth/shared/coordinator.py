@@ -40,6 +40,10 @@ from .store import (
 if TYPE_CHECKING:
     from ..token_request import TokenEndpoint
 
+PUBLISH_MARGIN = 1.0  # Seconds of a lease that are kept for publishing: a fetch that used all of its time still holds it.
+# Seconds at most that a waiting process keeps for its own token request. With the default deadline, it still waits longer than
+# one lease lasts.
+OWN_REQUEST_SECONDS = 6.0
 REJECTED_IDS_LIMIT = 64  # Number of rejected tokens that are remembered: the newest ones.
 SHARED_NAMES_LIMIT = 1024  # Number of token ids whose name is remembered: the newest ones.
 RETRY_PAUSE = 1.3 * FIRST_PAUSE  # Seconds. Longer than any first pause of the circuit, which jitter lengthens to 1.25 times.
@@ -173,7 +177,7 @@ class SharedTokens:
         """
         record_keys = tuple(RecordKey(name, endpoint.url) for name in self._keyring.names(endpoint, options))
         query = TokenQuery(endpoint, options, record_keys, deadline_at, request_token, after_rejection)
-        wait_until = records.stop_waiting_at(self._clock(), deadline_at)
+        wait_until = deadline_at - min(OWN_REQUEST_SECONDS, (deadline_at - self._clock()) / 2)
         polls, has_retried = 0, False
         while self._clock() < wait_until:
             found = yield from self._find(query)
@@ -182,7 +186,7 @@ class SharedTokens:
             requested_at = self._clock()
             reply = StoreFailure("") if found is None else (yield from self._acquire_lease(query, found))
             if isinstance(reply, Lease):
-                fetch_until = records.lease_deadline_at(requested_at, reply.seconds, deadline_at)
+                fetch_until = min(deadline_at, requested_at + max(reply.seconds - PUBLISH_MARGIN, reply.seconds / 2))
                 result, is_final = yield from self._fetch_as_leader(query, reply, fetch_until)
                 if is_final:
                     return result
@@ -304,7 +308,8 @@ class SharedTokens:
         pid, owner_id = self._owner
         if pid != os.getpid():  # A forked child is another owner: its parent's leases are not its own.
             _, owner_id = self._owner = os.getpid(), new_id()
-        lease = Lease(owner_id, new_id(), records.lease_seconds(query.deadline_at - self._clock(), self._lease))
+        # No longer than the fetch needs, so that another process soon replaces a leader that died.
+        lease = Lease(owner_id, new_id(), min(query.deadline_at - self._clock() + PUBLISH_MARGIN, self._lease))
         name = query.record_keys[0].name
         with self._releasing_if_cancelled(name, lease):  # The store may have granted it before the cancellation.
             reply = yield from self._run_command("acquire_lease", self._store.acquire_lease, name, entry, lease)

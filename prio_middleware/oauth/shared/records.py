@@ -1,4 +1,4 @@
-"""Sealed records of the shared store, and the times of a lease."""
+"""Sealed records of the shared store, and the pauses between two reads."""
 
 from __future__ import annotations
 
@@ -16,31 +16,9 @@ from .keyring import Keyring
 from .redis_store import VALUE_SIZE_LIMIT
 from .store import ID_LENGTH
 
-PUBLISH_MARGIN = 1.0  # Seconds of a lease that are kept for publishing: a fetch that used all of its time still holds it.
-# Seconds at most that a waiting process keeps for its own token request. With the default deadline, it still waits longer than
-# one lease lasts.
-OWN_REQUEST_SECONDS = 6.0
 SKEW = 5.0  # Seconds by which the clocks of two hosts may differ: a record counts for so much longer than its sealed time.
 
 _FIRST_POLL, _LONGEST_POLL = 0.05, 0.5  # Seconds.
-
-
-def lease_seconds(remaining_seconds: float, longest: float) -> float:
-    """Return the length of the lease: no longer than the fetch needs, so that another process soon replaces a dead leader."""
-    return min(remaining_seconds + PUBLISH_MARGIN, longest)
-
-
-def lease_deadline_at(requested_at: float, lease: float, deadline_at: float) -> float:
-    """Return the moment at which a fetch under a lease of ``lease`` seconds must be over: always before the lease ends.
-
-    ``requested_at`` is a moment before the lease was requested. ``deadline_at`` is the deadline of the whole fetch.
-    """
-    return min(deadline_at, requested_at + max(lease - PUBLISH_MARGIN, lease / 2))
-
-
-def stop_waiting_at(now: float, deadline_at: float) -> float:
-    """Return the moment at which a process stops waiting for a leader. The rest of the time is for its own token request."""
-    return deadline_at - min(OWN_REQUEST_SECONDS, (deadline_at - now) / 2)
 
 
 def poll_pause(polls: int, lease_left_seconds: float, draw: float) -> float:
