@@ -96,11 +96,6 @@ class Resolution:
     """Credentials of one account, from a resolver.
 
     The resolver is called again after ``ttl`` seconds, and when the token endpoint refuses the credentials.
-
-    Args:
-        endpoint: returns the token endpoint with the credentials that the resolver returned.
-        counters: returns the account's counters. It is called when the account is known to exist.
-        calls: the calls of the resolver that have not ended, for all accounts of the client.
     """
 
     def __init__(
@@ -116,15 +111,15 @@ class Resolution:
         clock: Clock | None = None,
     ) -> None:
         self.options = DEFAULT_OPTIONS  # Scope and audience that the resolver returned.
-        self.counters = counters
+        self.counters = counters  # Returns the account's counters. Called when the account is known to exist.
         self._account = account
         self._resolve = resolve
-        self._endpoint = endpoint
+        self._endpoint = endpoint  # Returns the token endpoint with the credentials that the resolver returned.
         self._client = client
         self._ttl = ttl
         self._clock = clock or current_clock()
         self._resolved_at = float("-inf")
-        self._calls = calls or ResolverCalls()
+        self._calls = calls or ResolverCalls()  # For all accounts of the client.
 
     def resolve(self, deadline_at: float, *, force: bool) -> Steps[TokenEndpoint | TokenError | None]:
         """Call the resolver until ``deadline_at`` at most. Return the token endpoint with the credentials, or the error.

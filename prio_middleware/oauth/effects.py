@@ -323,10 +323,7 @@ def no_threads() -> Generator[None]:
 
 
 def may_start_threads() -> bool:
-    """Return whether a new thread would run.
-
-    Return False within :func:`no_threads`, at the interpreter's exit, and under uWSGI without threads.
-    """
+    """Return whether a new thread would run: not within :func:`no_threads`, at exit, or under uWSGI without threads."""
     # Before Python 3.12, a thread that is started while the interpreter exits never runs, and its starter blocks for ever.
     return not (_held_off.get() or sys.is_finalizing() or _uwsgi_without_threads())
 

@@ -13,14 +13,10 @@ PACE = 1.0  # Seconds from the start of an interrupted fetch to the next one: th
 
 
 class Failures:
-    """The last failures of one provider, by options. An error about the credentials counts for all options.
-
-    Args:
-        failure_cooldown: seconds for which a permanent failure is not retried.
-    """
+    """The last failures of one provider, by options. An error about the credentials counts for all options."""
 
     def __init__(self, failure_cooldown: float) -> None:
-        self._failure_cooldown = failure_cooldown
+        self._failure_cooldown = failure_cooldown  # Seconds for which a permanent failure is not retried.
         self.clear()
 
     def clear(self) -> None:

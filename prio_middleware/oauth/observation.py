@@ -43,10 +43,7 @@ def observe_acquisition(steps: Steps[Result], counters: ClientCounters, client: 
 def observe_fetch(
     steps: Steps[Outcome], context: FetchContext, fetch: InFlightFetch, provider_state: Callable[[], ProviderState]
 ) -> Steps[Outcome]:
-    """Yield the same effects, and record them as one fetch. Its requests are children of its span.
-
-    ``provider_state`` is called after the fetch.
-    """
+    """Yield the same effects, and record them as one fetch. ``provider_state`` is called after it."""
     observer = FetchObserver(context)
     fetch.span = observer.span
     ended, result = FetchResult(), None  # Stopped or abandoned, until it has another result.

@@ -93,10 +93,7 @@ class InFlightFetch:
         return self.start_by - now if self.steps is None else math.inf
 
     def has_ended(self, now: float) -> bool:
-        """Return whether the fetch has completed, or never will.
-
-        An interrupt may have ended its steps or come before their start, or its event loop was stopped.
-        """
+        """Return whether the fetch has completed, or never will: after an interrupt, or if its event loop was stopped."""
         is_closed = self.steps is not None and inspect.getgeneratorstate(self.steps) == inspect.GEN_CLOSED
         return is_closed or self.outcome is not None or not self.is_running() or self.starting_seconds(now) <= 0
 
