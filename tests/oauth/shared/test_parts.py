@@ -113,8 +113,8 @@ def request_times(store: Any, left: float, longest: float = LONGEST_LEASE) -> tu
 
     def request(_endpoint: object, _options: object, deadline_at: float) -> Steps[Result]:
         times.append((clock.now - 100.0, deadline_at - clock.now))
+        yield from ()
         return TokenError("no token")
-        yield  # A generator, as the real one.
 
     shared = SharedTokens(store, keyring(), lease=longest, clock=clock, circuit=CircuitBreaker(lambda: 0.5))
     steps = shared.fetch(endpoint(), DEFAULT_OPTIONS, 100.0 + left, request, has_fallback=False, after_rejection=False)
