@@ -90,7 +90,7 @@ def test_a_pattern_matches_all_that_it_names_and_nothing_else(subtests: pytest.S
     ]:
         fields: dict[str, Any] = dict(given)
         with subtests.test(f"{given}: {old} -> {new}"):
-            change = Change("prio_middleware/oauth/retry.py", "Retry.pause", old, new)
+            change = Change("prio_middleware/oauth/failures.py", "Retry.pause", old, new)
             assert Pattern("It is the same.", **fields).matches(change) is expected
 
 

@@ -136,18 +136,18 @@ class VaultProvider:
     def __init__(self) -> None:
         self.dropped: list[AccessToken] = []
 
-    def current(self, key: TokenOptions, stale: AccessToken | None) -> AccessToken | None:
-        return None if stale else AccessToken(Secret("from the vault"))
+    def current(self, options: TokenOptions, rejected: AccessToken | None) -> AccessToken | None:
+        return None if rejected else AccessToken(Secret("from the vault"))
 
     def get_token(
-        self, key: TokenOptions, stale: AccessToken | None, send: Send, *, max_wait: float | None = None
+        self, options: TokenOptions, rejected: AccessToken | None, send: Send, *, max_wait: float | None = None
     ) -> AccessToken:
         raise TokenError("The vault has no other token.", remedy="Rotate the token.")
 
     async def aget_token(
-        self, key: TokenOptions, stale: AccessToken | None, send: AsyncSend, *, max_wait: float | None = None
+        self, options: TokenOptions, rejected: AccessToken | None, send: AsyncSend, *, max_wait: float | None = None
     ) -> AccessToken:
-        return self.get_token(key, stale, lambda _: TokenResponse(), max_wait=max_wait)
+        return self.get_token(options, rejected, lambda _: TokenResponse(), max_wait=max_wait)
 
     def invalidate(self, token: AccessToken) -> None:
         self.dropped.append(token)

@@ -10,7 +10,7 @@ from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.effects import Background, Pause, Post, RunBlocking, Steps
 from prio_middleware.oauth.shared.circuit_breaker import CircuitBreaker
 from prio_middleware.oauth.shared.coordinator import SharedTokens
-from prio_middleware.oauth.shared.store import Lease, LeaseReply, StoreEntry, Unreachable
+from prio_middleware.oauth.shared.store import Lease, LeaseReply, StoreEntry, StoreFailure
 
 from .context import SimulationContext
 from .stats import Cause, Revocation
@@ -31,23 +31,23 @@ class StoreConnection:
         self._on_dropped: Callable[[str], None] | None = None
         self.cut = False
 
-    def read(self, name: str, rejected: Mapping[str, float]) -> StoreEntry | Unreachable:
+    def drop_and_read(self, name: str, rejected: Mapping[str, float]) -> StoreEntry | StoreFailure:
         """Read the record of a token."""
-        return self._failure() or self._context.store.read(name, rejected)
+        return self._failure() or self._context.store.drop_and_read(name, rejected)
 
-    def acquire_lease(self, name: str, entry: StoreEntry, lease: Lease) -> LeaseReply | Unreachable:
+    def acquire_lease(self, name: str, entry: StoreEntry, lease: Lease) -> LeaseReply | StoreFailure:
         """Take the lease of a token."""
         return self._failure() or self._context.store.acquire_lease(name, entry, lease)
 
-    def publish_token(self, name: str, lease: Lease, token_id: str, sealed: bytes, seconds: float) -> bool | Unreachable:
+    def publish_token(self, name: str, lease: Lease, token_id: str, sealed: bytes, seconds: float) -> bool | StoreFailure:
         """Store a token and release its lease."""
         return self._failure() or self._context.store.publish_token(name, lease, token_id, sealed, seconds)
 
-    def publish_error(self, name: str, lease: Lease, sealed: bytes, seconds: float) -> bool | Unreachable:
+    def publish_error(self, name: str, lease: Lease, sealed: bytes, seconds: float) -> bool | StoreFailure:
         """Store an error and release the lease."""
         return self._failure() or self._context.store.publish_error(name, lease, sealed, seconds)
 
-    def release_lease(self, name: str, lease: Lease) -> bool | Unreachable:
+    def release_lease(self, name: str, lease: Lease) -> bool | StoreFailure:
         """Release the lease of a token."""
         return self._failure() or self._context.store.release_lease(name, lease)
 
@@ -61,9 +61,9 @@ class StoreConnection:
         if self._on_dropped and context.store_up and context.timeline.now >= context.store_back_at + self._reconnect_seconds:
             self._on_dropped(token_id)
 
-    def _failure(self) -> Unreachable | None:
+    def _failure(self) -> StoreFailure | None:
         self._context.stats.store_operations[int(self._context.timeline.now)] += 1
-        return Unreachable("TimeoutError") if self.cut or not self._context.store_up else None
+        return StoreFailure("TimeoutError") if self.cut or not self._context.store_up else None
 
 
 class SimulatedProcess:
@@ -136,9 +136,9 @@ class SimulatedProcess:
         else:
             self._acquire(None)
 
-    def _acquire(self, stale: AccessToken | None) -> None:
-        steps, began = self._provider.acquire(DEFAULT_OPTIONS, stale), self._context.timeline.now
-        self._step(steps, None, lambda result: self._acquired(result, began, is_retry=stale is not None))
+    def _acquire(self, rejected: AccessToken | None) -> None:
+        steps, began = self._provider.acquire(DEFAULT_OPTIONS, rejected), self._context.timeline.now
+        self._step(steps, None, lambda result: self._acquired(result, began, is_retry=rejected is not None))
 
     def _step(self, steps: TokenSteps, result: Any, then: Callable[[AccessToken | TokenError], None]) -> None:
         if not self._alive:

@@ -46,7 +46,7 @@ class VirtualStore:
         """Delete all records, as a restart does."""
         self._slots.clear()
 
-    def read(self, name: str, rejected: Mapping[str, float]) -> StoreEntry:
+    def drop_and_read(self, name: str, rejected: Mapping[str, float]) -> StoreEntry:
         """Read the record, after the ``rejected`` token ids were dropped."""
         slot, now = self._slot(name), self._clock()
         for token_id, life in rejected.items():

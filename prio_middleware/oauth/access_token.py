@@ -17,14 +17,9 @@ from ..errors import ConfigurationError
 
 _serials = itertools.count(1)
 
-ROUNDED_LIFETIME: Final = 1.0
-"""Lifetime in seconds of a token whose server names 0 or less: it limits token requests to one in a second."""
-
-FIELD_VALUE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
-"""A header's value (RFC 9110 §5.5) of characters that every server reads alike."""
-
-SCHEME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""An authentication scheme (RFC 9110 §5.6.2, §11.1)."""
+ROUNDED_LIFETIME: Final = 1.0  # Seconds, for a token whose server names 0 or less: at most one token request in a second.
+FIELD_VALUE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")  # Header value (RFC 9110 §5.5) that every server reads alike.
+SCHEME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # Authentication scheme (RFC 9110 §5.6.2, §11.1).
 
 
 class TokenOptions(NamedTuple):
@@ -79,15 +74,10 @@ def new_id() -> str:
 
 @dataclass(slots=True)
 class Unchanged:
-    """Note on a token that the server returned again after the API had rejected it.
+    """Note on a token that the server returned again after the API had rejected it."""
 
-    Attributes:
-        fresh_until: moment from which a new token would be due if the API had not rejected this one.
-        works: the API has accepted the token since.
-    """
-
-    fresh_until: float
-    works: bool = False
+    fresh_until: float  # Moment from which a new token would be due if the API had not rejected this one.
+    works: bool = False  # The API has accepted the token since.
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -104,7 +94,8 @@ class AccessToken:
         source: ``"endpoint"``: the token endpoint; ``"shared"``: the shared store.
         serial: a number that rises with every token of this process.
         token_id: a random id, by which the processes that share the token refer to it.
-        unchanged: set if the API has rejected this value before. New calls are sent with the token, and not retried.
+        unchanged: set if the token endpoint returned this value again after the API had rejected it. New calls are sent with
+            the token, and not retried.
 
     Raises:
         ConfigurationError: the token is no :class:`Secret`, or a header cannot hold it or its type.
@@ -170,33 +161,20 @@ def draw_of_this_process() -> float:
     return _drawn.setdefault(os.getpid(), random.SystemRandom().random())
 
 
-DEFAULT_LIFETIME: Final = 300.0
-"""Lifetime of a token in seconds, if the server names none. This and the next four are also defaults of the settings."""
-
-MAX_LIFETIME: Final = 86_400.0
-"""Maximum lifetime of a token in seconds."""
-
-LEEWAY_FRACTION: Final = 0.1
-"""Leeway before the expiry, as a fraction of the lifetime."""
-
-LEEWAY_MAX: Final = 30.0
-"""Maximum leeway in seconds."""
-
-LEEWAY_JITTER: Final = 0.5
-"""Fraction of the leeway that is drawn at random for each process."""
+# Defaults of the settings, too.
+DEFAULT_LIFETIME: Final = 300.0  # Lifetime of a token in seconds, if the server names none.
+MAX_LIFETIME: Final = 86_400.0  # Maximum lifetime of a token in seconds.
+LEEWAY_FRACTION: Final = 0.1  # Leeway before the expiry, as a fraction of the lifetime.
+LEEWAY_MAX: Final = 30.0  # Maximum leeway in seconds.
+LEEWAY_JITTER: Final = 0.5  # Fraction of the leeway that is drawn at random for each process.
 
 
 @dataclass(frozen=True, slots=True)
 class ExpiryPolicy:
-    """Rules that turn ``expires_in`` (RFC 6749 §5.1) into a lifetime and a leeway, in seconds.
+    """Rules that turn ``expires_in`` (RFC 6749 §5.1) into a lifetime and a leeway, in seconds: see the settings of these names.
 
     Attributes:
-        default_lifetime: lifetime if the server names none.
-        max_lifetime: upper limit of the lifetime that the server names.
-        leeway_fraction: fraction of its lifetime before a token's expiry at which a new one is due.
-        leeway_max: upper limit of the leeway.
-        jitter: largest fraction of the leeway that a process omits, from 0 to below 1, so that processes that started together
-            do not refresh at the same moment.
+        jitter: the setting ``leeway_jitter``: largest fraction of the leeway that a process omits.
         draw: returns the part of that fraction that this process omits, from 0 to 1.
 
     Raises:

@@ -23,23 +23,14 @@ if TYPE_CHECKING:
     from .provider import ClientCredentialsProvider
     from .token_request import TokenEndpoint
 
-ACCOUNTS_LIMIT: Final = 1024
-"""Number of accounts that one client keeps: approximately those that were used last."""
-
-ACCOUNTS_TTL: Final = 3600.0
-"""Seconds after which a resolver is called again for the credentials of an account. Also a default of the settings."""
-
-POLL_SECONDS: Final = 0.05
-"""Seconds between two checks for the end of an earlier call of a resolver."""
-
-NAME_LIMIT: Final = 256
-"""Maximum length of an account's name, in characters."""
-
+# The first two are also defaults of the settings.
+ACCOUNTS_LIMIT: Final = 1024  # Number of accounts that one client keeps: approximately those that were used last.
+ACCOUNTS_TTL: Final = 3600.0  # Seconds after which a resolver is called again for the credentials of an account.
+CALL_POLL_SECONDS: Final = 0.05  # Seconds between two checks for the end of an earlier call of a resolver.
+NAME_LIMIT: Final = 256  # Maximum length of an account's name, in characters.
+# Maximum calls of one resolver at a time: a thread that hangs cannot be stopped, and names may come from inbound requests.
 CALLS_LIMIT: Final = 64
-"""Maximum calls of one resolver at a time: a thread that hangs cannot be stopped, and names may come from inbound requests."""
-
-SHOWN: Final = 40
-"""Number of characters of an unknown name that an error shows."""
+SHOWN_CHARACTERS: Final = 40  # Number of characters of an unknown name that an error shows.
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -89,11 +80,9 @@ class ResolverCalls:
         self._running: set[tuple[int, str]] = set()  # With the process id: a forked child does not inherit the calls.
 
     def begin(self, account: str) -> None:
-        """Record the start of a call."""
         self._running.add((os.getpid(), account))
 
     def end(self, account: str) -> None:
-        """Record the end of a call."""
         self._running.discard((os.getpid(), account))
 
     def must_wait(self, account: str) -> bool:
@@ -106,15 +95,7 @@ class ResolverCalls:
 class Resolution:
     """Credentials of one account, from a resolver.
 
-    The resolver is called again after ``ttl`` seconds, and when the token endpoint answers that the credentials are wrong.
-
-    Args:
-        endpoint: returns the token endpoint with the credentials that the resolver returned.
-        counters: returns the account's counters. It is called when the account is known to exist.
-        calls: the calls of the resolver that have not ended, for all accounts of the client.
-
-    Attributes:
-        options: scope and audience that the resolver returned.
+    The resolver is called again after ``ttl`` seconds, and when the token endpoint refuses the credentials.
     """
 
     def __init__(
@@ -129,16 +110,16 @@ class Resolution:
         calls: ResolverCalls | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self.options = DEFAULT_OPTIONS
-        self.counters = counters
+        self.options = DEFAULT_OPTIONS  # Scope and audience that the resolver returned.
+        self.counters = counters  # Returns the account's counters. Called when the account is known to exist.
         self._account = account
         self._resolve = resolve
-        self._endpoint = endpoint
+        self._endpoint = endpoint  # Returns the token endpoint with the credentials that the resolver returned.
         self._client = client
         self._ttl = ttl
         self._clock = clock or current_clock()
         self._resolved_at = float("-inf")
-        self._calls = calls or ResolverCalls()
+        self._calls = calls or ResolverCalls()  # For all accounts of the client.
 
     def resolve(self, deadline_at: float, *, force: bool) -> Steps[TokenEndpoint | TokenError | None]:
         """Call the resolver until ``deadline_at`` at most. Return the token endpoint with the credentials, or the error.
@@ -149,7 +130,7 @@ class Resolution:
         while self._calls.must_wait(self._account):
             if (left := deadline_at - self._clock()) <= 0:
                 return self._failed("The resolver of accounts has still not answered an earlier call")
-            yield Pause(min(left, POLL_SECONDS))
+            yield Pause(min(left, CALL_POLL_SECONDS))
         if not force and self._clock() < self._resolved_at + self._ttl:
             return None
         seconds = max(deadline_at - self._clock(), 0.0)
@@ -262,7 +243,7 @@ def name_problem(name: str) -> str | None:
 
 def unknown_account(name: str, client: str, reason: str) -> UnknownAccountError:
     """Return the error for a name that no account has. It shows the beginning of the name only."""
-    shown = name if len(name) <= SHOWN else f"{name[:SHOWN]}..."
+    shown = name if len(name) <= SHOWN_CHARACTERS else f"{name[:SHOWN_CHARACTERS]}..."
     return UnknownAccountError(f"There is no account {shown!r}. {reason}", client=client)
 
 

@@ -11,18 +11,14 @@ from collections.abc import Callable
 from tenacity import DoAttempt, DoSleep, RetryCallState, Retrying, wait_exponential, wait_random
 
 from ..errors import TokenEndpointUnavailableError, TokenError
-from .retry import Result
+from .single_flight import Result
 
-CUT_SHORT = 0.01
-"""Seconds before the deadline from which an attempt without a response ran out of time: timers are not exact."""
+# The deadline cut off an attempt that ends within these seconds before it without a response: timers are not exact.
+CUT_OFF_SECONDS = 0.01
+RESTART_SECONDS = 3.0  # Seconds for which a refused connection is retried: a server that restarts refuses connections.
+NOT_RETRIED = frozenset({"unknown_host", "untrusted_certificate", "unexpected"})  # Causes that a retry does not help against.
 
 _backoff = wait_exponential(multiplier=0.2, max=5.0) + wait_random(0.0, 0.2)
-
-RESTART_SECONDS = 3.0
-"""Seconds for which a refused connection is retried: a server that restarts refuses connections."""
-
-NOT_RETRIED = frozenset({"unknown_host", "untrusted_certificate", "unexpected"})
-"""Causes of failures that a retry does not help against."""
 
 
 class Attempts:
@@ -79,7 +75,7 @@ class Attempts:
         If the deadline cut a retry short, the result is the failure before it: that one tells the reason of the retry.
         """
         has_no_response = isinstance(result, TokenEndpointUnavailableError) and result.status_code is None
-        if self._earlier and has_no_response and self._clock() >= self._deadline_at - CUT_SHORT:
+        if self._earlier and has_no_response and self._clock() >= self._deadline_at - CUT_OFF_SECONDS:
             result = self._earlier.copy(retry_after=None)  # That wait is over.
         self._earlier = result if isinstance(result, TokenError) else None
         if _cause(result) != "connection_refused":

@@ -13,24 +13,12 @@ from .access_token import AccessToken, TokenOptions
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The last fetch that failed. Both moments are seconds of the provider's clock.
-
-    Attributes:
-        retry_at: no fetch begins before this moment.
-        pause: seconds after a transient failure, apart from the server's ``Retry-After``; 0 for a permanent failure.
-    """
+    """The last fetch that failed. Both moments are seconds of the provider's clock."""
 
     error: TokenError
     failed_at: float
-    retry_at: float
-    pause: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """Use this token."""
-
-    token: AccessToken
+    retry_at: float  # No fetch begins before.
+    pause: float = 0.0  # Seconds after a transient failure, not counting the server's ``Retry-After``; 0 for a permanent one.
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,31 +29,20 @@ class UseAndRefresh:
 
 
 @dataclass(frozen=True, slots=True)
-class CoolDown:
-    """Do not fetch: this failure is too recent."""
-
-    failure: Failure
-
-
-@dataclass(frozen=True, slots=True)
 class Fetch:
-    """Start the fetch of a new token, or join the one in progress.
+    """Start the fetch of a new token, or join the one in progress."""
 
-    Attributes:
-        fallback: a token that still works if the fetch fails.
-        not_before: moment of the provider's clock before which no fetch begins; one in progress may be joined.
-    """
-
-    fallback: AccessToken | None = None
-    not_before: float = 0.0
+    fallback: AccessToken | None = None  # It still works if the fetch fails.
+    not_before: float = 0.0  # Moment of the provider's clock before which no fetch begins. One in progress may be joined.
 
 
-Decision = Use | UseAndRefresh | CoolDown | Fetch
+Decision = AccessToken | Failure | UseAndRefresh | Fetch
+"""A token: use it. A failure: do not fetch, because it is too recent."""
 
 
 def decide(
     token: AccessToken | None,
-    stale: AccessToken | None,
+    rejected: AccessToken | None,
     failure: Failure | None,
     now: float,
     *,
@@ -75,31 +52,31 @@ def decide(
     """Return what to do for one caller.
 
     Args:
-        token: the cached token for the caller's key.
-        stale: the token that the API rejected for this caller, if any: only a newer one helps.
+        token: the cached token for the caller's options.
+        rejected: the token that the API rejected for this caller, if any: only a newer one helps.
         failure: the last failed fetch, if none succeeded since.
         now: the provider's clock, in seconds.
         ahead: fetch the next token in the background when it is due, while callers use the present one.
         not_before: moment before which no fetch begins, because the last one was interrupted.
     """
-    fallback = usable(token, stale, now)
+    fallback = usable(token, rejected, now)
     if fallback and (now < fallback.fresh_until or now < not_before):
-        return Use(fallback)
+        return fallback
     if failure and now < failure.retry_at:
-        return Use(fallback) if fallback else CoolDown(failure)
+        return fallback or failure
     if fallback and ahead:
         return UseAndRefresh(fallback)
     return Fetch(fallback, not_before)
 
 
-def usable(token: AccessToken | None, stale: AccessToken | None, now: float) -> AccessToken | None:
-    """Return ``token`` if it has not expired and is newer than ``stale``, the rejected one.
+def usable(token: AccessToken | None, rejected: AccessToken | None, now: float) -> AccessToken | None:
+    """Return ``token`` if it has not expired and may be sent after ``rejected``."""
+    return token if token is not None and token.expires_at > now and is_newer(token, rejected) else None
 
-    A token that the server returned again, although the API had rejected it, is usable for new calls only.
-    """
-    if token is None or token.expires_at <= now:
-        return None
-    return token if stale is None or (token.serial > stale.serial and token.unchanged is None) else None
+
+def is_newer(token: AccessToken, rejected: AccessToken | None) -> bool:
+    """Return whether ``token`` is newer than ``rejected``, if there is one. An unchanged token is not: it is for new calls."""
+    return rejected is None or (token.serial > rejected.serial and token.unchanged is None)
 
 
 def fetch_seconds(deadline_seconds: float, fallback: AccessToken | None, now: float) -> float:
@@ -113,32 +90,30 @@ def fetch_seconds(deadline_seconds: float, fallback: AccessToken | None, now: fl
 
 
 Reason = Literal["initial", "expiring", "rejected", "forced"]
-"""Reason of a fetch, as telemetry names it."""
+"""Reason of a fetch, as telemetry names it. ``forced``: the credentials were replaced."""
+
+OPTIONS_LIMIT = 1024  # Number of options whose failures, or the removal of whose tokens, are remembered.
 
 
-KEYS_LIMIT = 1024
-"""Number of keys whose failures, or whose dropped tokens, are remembered."""
-
-
-class DroppedTokens:
-    """The reason for which the last token of each key was dropped from the cache."""
+class RemovedTokens:
+    """The reasons for which tokens were removed from the cache: the last one for each options."""
 
     def __init__(self) -> None:
         self._reasons: dict[TokenOptions, Reason] = {}
 
-    def record(self, keys: Iterable[TokenOptions], reason: Reason) -> None:
-        """Remember that the tokens of ``keys`` were dropped."""
-        if len(self._reasons) >= KEYS_LIMIT:
+    def record(self, removed: Iterable[TokenOptions], reason: Reason) -> None:
+        """Remember that the tokens for the ``removed`` options were removed."""
+        if len(self._reasons) >= OPTIONS_LIMIT:
             self._reasons.clear()
-        self._reasons.update(dict.fromkeys(keys, reason))
+        self._reasons.update(dict.fromkeys(removed, reason))
 
-    def pop(self, key: TokenOptions) -> Reason | None:
-        """Return the reason for ``key``, and forget it."""
-        return self._reasons.pop(key, None)
+    def pop(self, options: TokenOptions) -> Reason | None:
+        """Return the reason for ``options``, and forget it."""
+        return self._reasons.pop(options, None)
 
 
-def is_after_rejection(dropped: Reason | None, cached: AccessToken | None, stale: AccessToken | None) -> bool:
+def is_after_rejection(removed: Reason | None, cached: AccessToken | None, rejected: AccessToken | None) -> bool:
     """Return whether a fetch replaces a token that the API rejected: for this caller, for others, or by its value."""
-    if stale:
+    if rejected:
         return True
-    return cached.unchanged is not None if cached else dropped == "rejected"
+    return cached.unchanged is not None if cached else removed == "rejected"

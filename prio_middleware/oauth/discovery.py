@@ -18,13 +18,12 @@ from .._util.secret import Secret
 from ..errors import ConfigurationError, DiscoveryError, TokenEndpointUnavailableError, TokenError, TokenRequestRefusedError
 from ..telemetry.logs import log
 from .access_token import TokenOptions
-from .effects import Get, Steps
-from .retry import Result, request_token
+from .effects import Post, Steps, request_token
+from .single_flight import Result
 from .token_request import TokenEndpoint
 from .token_response import TokenResponse, json_members
 
-TOKEN_URL_LIMIT = 2000
-"""Maximum length of a token endpoint's URL, in characters."""
+TOKEN_URL_LIMIT = 2000  # Maximum length of a token endpoint's URL, in characters.
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +59,7 @@ def well_known_urls(issuer: str) -> tuple[str, str]:
 def find_token_url(response: TokenResponse, issuer: Issuer, auth_method: str, secrets: Iterable[Secret] = ()) -> str | Unusable:
     """Return the token endpoint's URL if the response has valid metadata of exactly this issuer.
 
-    Args:
-        response: the response from one of the :func:`well_known_urls`.
-        issuer: the expected issuer.
-        auth_method: method of the client authentication (RFC 7591 §2).
-        secrets: values that were sent, and that an error must not repeat if the server echoes them.
+    ``auth_method`` is that of the client authentication. The ``secrets`` were sent: an error does not repeat them.
     """
     members = _members(response)
     if isinstance(members, Unusable):
@@ -128,8 +123,7 @@ def _token_url(members: Mapping[str, object], issuer: Issuer) -> str | Unusable:
     return url
 
 
-REREAD_PAUSE = 10.0
-"""Minimum seconds between two reads of the metadata when a token URL is known."""
+REREAD_PAUSE = 10.0  # Minimum seconds between two reads of the metadata when a token URL is known.
 
 _MOVED = frozenset({404, 405, 410})
 
@@ -157,7 +151,7 @@ class Discovery:
         self.token_url: str | None = None
 
     def request_token(
-        self, endpoint: TokenEndpoint, key: TokenOptions, deadline_at: float, clock: Callable[[], float]
+        self, endpoint: TokenEndpoint, options: TokenOptions, deadline_at: float, clock: Callable[[], float]
     ) -> Steps[Result]:
         """Make one attempt to get a token from the discovered token endpoint. The URL of ``endpoint`` is the issuer's.
 
@@ -166,14 +160,14 @@ class Discovery:
         url = yield from self._locate(endpoint, deadline_at, clock)
         if isinstance(url, TokenError):
             return url
-        result = yield from request_token(dataclasses.replace(endpoint, url=url), key, deadline_at, clock)
+        result = yield from request_token(dataclasses.replace(endpoint, url=url), options, deadline_at, clock)
         self._may_have_moved = isinstance(result, TokenError) and may_have_moved(result)
         if not self._may_have_moved:
             return result
         new_url = yield from self._locate(endpoint, deadline_at, clock)
         if isinstance(new_url, TokenError) or new_url == url:
             return result
-        return (yield from request_token(dataclasses.replace(endpoint, url=new_url), key, deadline_at, clock))
+        return (yield from request_token(dataclasses.replace(endpoint, url=new_url), options, deadline_at, clock))
 
     def _locate(self, endpoint: TokenEndpoint, deadline_at: float, clock: Callable[[], float]) -> Steps[str | TokenError]:
         """Return the known token URL, unless it may have moved and there is time to read the metadata again."""
@@ -204,7 +198,7 @@ class Discovery:
         hint: str | None = None
         for url in well_known_urls(self._issuer.identifier):
             request = endpoint.metadata_request(url, deadline_at - clock())
-            response: TokenResponse = yield Get(request)
+            response: TokenResponse = yield Post(request)
             hint = request.hint
             if response.is_unavailable:
                 unavailable = unavailable or request.explain(_unavailable(response, request.secrets), endpoint.client)

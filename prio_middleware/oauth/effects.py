@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..errors import TokenError
 from ..telemetry.metrics import attached
-from .single_flight import Crash, InFlightFetch, NoOutcome, Outcome
-from .token_request import TokenRequest
+from .access_token import TokenOptions
+from .single_flight import Crash, InFlightFetch, NoResult, Outcome, Result
+from .token_request import TokenEndpoint, TokenRequest
 from .token_response import TokenResponse
 
 if TYPE_CHECKING:
@@ -24,20 +25,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Send = Callable[[TokenRequest], TokenResponse]
-"""Sends a token request and returns the response. It does not raise."""
+"""Sends a token request and returns the response. It raises only a PrioError, if the request may not be sent."""
 
 AsyncSend = Callable[[TokenRequest], Awaitable[TokenResponse]]
 
 
 class Post(NamedTuple):
-    """Send a token request. The result is the response.
-
-    Attributes:
-        context: OpenTelemetry's context during the request: the parent of its HTTP spans. Default: the current one.
-    """
+    """Send a request to the authorization server. The result is the response."""
 
     request: TokenRequest
-    context: Context | None = None
+    context: Context | None = None  # OpenTelemetry's context: the parent of the HTTP spans. Default: the current one.
 
     def do(self, send: Send) -> TokenResponse:
         with nullcontext() if self.context is None else attached(self.context):
@@ -48,23 +45,13 @@ class Post(NamedTuple):
             return await send(self.request)
 
 
-class Get(Post):
-    """Send a request for the server's metadata. The result is the response."""
-
-
 class Wait(NamedTuple):
-    """Wait for a fetch. The result is its outcome.
-
-    Attributes:
-        seconds: longest wait of this caller.
-        lost_after_seconds: seconds after which the fetch counts as lost, for every caller.
-        joined: another caller started the fetch.
-    """
+    """Wait for a fetch. The result is its outcome."""
 
     fetch: InFlightFetch
-    seconds: float
-    lost_after_seconds: float
-    joined: bool = True
+    seconds: float  # Longest wait of this caller.
+    lost_after_seconds: float  # Seconds after which the fetch counts as lost, for every caller.
+    joined: bool = True  # Another caller started the fetch.
 
     def do(self, send: Send) -> Outcome:
         return self.fetch.wait(min(self.seconds, self.lost_after_seconds), send)
@@ -74,16 +61,11 @@ class Wait(NamedTuple):
 
 
 class Pause(NamedTuple):
-    """Pause for ``seconds``.
-
-    Attributes:
-        failure: error of the attempt that is repeated after the pause, if there was one.
-        give_up_seconds: seconds until the whole fetch is given up, if there is a ``failure``.
-    """
+    """Pause for ``seconds``."""
 
     seconds: float
-    failure: TokenError | None = None
-    give_up_seconds: float = 0.0
+    failure: TokenError | None = None  # Error of the attempt that is repeated after the pause, if there was one.
+    give_up_seconds: float = 0.0  # Seconds until the whole fetch is given up, if there is a ``failure``.
 
     def do(self, send: Send) -> None:
         time.sleep(self.seconds)
@@ -138,7 +120,7 @@ class Background(NamedTuple):
             self.fetch.complete(Crash(error))
         finally:
             self.steps.close()
-            self.fetch.complete(NoOutcome.ABANDONED)  # Steps that did not begin complete nothing.
+            self.fetch.complete(NoResult.ABANDONED)  # Steps that did not begin complete nothing.
 
     async def arun(self, send: AsyncSend) -> None:
         """Run the steps in a task of their own, which raises nothing but its cancellation."""
@@ -186,7 +168,7 @@ def _start_asyncio_task(loop: Any, background: Background, send: AsyncSend) -> N
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
     # A task that is cancelled before its first step runs no code at all.
-    task.add_done_callback(lambda _: fetch.complete(NoOutcome.ABANDONED))
+    task.add_done_callback(lambda _: fetch.complete(NoResult.ABANDONED))
     fetch.is_running = loop.is_running
 
     def stop() -> None:
@@ -214,7 +196,7 @@ def _start_trio_task(token: Any, background: Background, send: AsyncSend) -> Non
 
 
 class RunBlocking(NamedTuple):
-    """Run this operation, which blocks briefly and does not raise. The result is its return value."""
+    """Run this operation, which may block for some seconds and must not raise. The result is its return value."""
 
     operation: Callable[[], Any]
 
@@ -230,18 +212,12 @@ class RunBlocking(NamedTuple):
 
 
 class Call(NamedTuple):
-    """Call a function of the application. The result is its return value, or a :class:`Crash` if it raises or takes too long.
+    """Call a function of the application. The result is its return value; a :class:`Crash` if it raises or takes too long."""
 
-    Attributes:
-        function: it may be a coroutine function, for an awaiting caller.
-        seconds: time limit for an awaiting caller. A blocking one waits: its thread belongs to the fetch.
-        ended: called when the function has ended, even after the time limit.
-    """
-
-    function: Callable[[str], Any]
+    function: Callable[[str], Any]  # It may be a coroutine function, for an awaiting caller.
     argument: str
-    seconds: float
-    ended: Callable[[], object]
+    seconds: float  # Time limit for an awaiting caller. A blocking one waits: its thread belongs to the fetch.
+    ended: Callable[[], object]  # Called when the function has ended, even after the time limit.
 
     def do(self, send: Send) -> Any:
         result = self._call([])
@@ -320,6 +296,16 @@ async def arun(steps: Steps[T], send: AsyncSend) -> T:
         steps.close()  # A cancellation must not leave the fetch behind.
 
 
+def request_token(
+    endpoint: TokenEndpoint, options: TokenOptions, deadline_at: float, clock: Callable[[], float]
+) -> Steps[Result]:
+    """Send one token request and read the response. ``deadline_at`` is the moment of ``clock`` that ends the whole fetch."""
+    requested_at = clock()
+    request = endpoint.request(options, deadline_at, requested_at)
+    response: TokenResponse = yield Post(request)
+    return endpoint.read(response, requested_at, request)
+
+
 _held_off = ContextVar("_held_off", default=False)
 
 
@@ -337,10 +323,7 @@ def no_threads() -> Generator[None]:
 
 
 def may_start_threads() -> bool:
-    """Return whether a new thread would run.
-
-    Return False within :func:`no_threads`, at the interpreter's exit, and under uWSGI without threads.
-    """
+    """Return whether a new thread would run: not within :func:`no_threads`, at exit, or under uWSGI without threads."""
     # Before Python 3.12, a thread that is started while the interpreter exits never runs, and its starter blocks for ever.
     return not (_held_off.get() or sys.is_finalizing() or _uwsgi_without_threads())
 

@@ -9,8 +9,7 @@ from ..telemetry.counters import ClientCounters
 from ..telemetry.spans import FetchContext, FetchObserver, FetchResult, ProviderState, WaitObserver
 from .access_token import AccessToken
 from .effects import Pause, Post, Steps, Wait
-from .retry import Result
-from .single_flight import InFlightFetch, NoOutcome, Outcome
+from .single_flight import InFlightFetch, NoResult, Outcome, Result
 from .token_response import TokenResponse
 
 
@@ -44,10 +43,7 @@ def observe_acquisition(steps: Steps[Result], counters: ClientCounters, client: 
 def observe_fetch(
     steps: Steps[Outcome], context: FetchContext, fetch: InFlightFetch, provider_state: Callable[[], ProviderState]
 ) -> Steps[Outcome]:
-    """Yield the same effects, and record them as one fetch. Its requests are children of its span.
-
-    ``provider_state`` is called after the fetch.
-    """
+    """Yield the same effects, and record them as one fetch. ``provider_state`` is called after it."""
     observer = FetchObserver(context)
     fetch.span = observer.span
     ended, result = FetchResult(), None  # Stopped or abandoned, until it has another result.
@@ -59,7 +55,7 @@ def observe_fetch(
             if isinstance(effect, Post) and observer.span.is_valid:
                 effect = effect._replace(context=observer.context)
             result = yield effect
-            if type(effect) is Post:  # A metadata request is a subclass.
+            if isinstance(effect, Post) and effect.request.method == "POST":  # Not one for metadata.
                 response: TokenResponse = result
                 observer.attempts += 1
                 context.counters.count_client_error(response.status_code)
@@ -86,7 +82,7 @@ def _observe_wait(wait: Wait, counters: ClientCounters, client: str) -> Steps[Ou
     except BaseException:
         observer.end(wait.fetch.span, None, cancelled=True)
         raise
-    if outcome is NoOutcome.OWN_THREAD:
+    if outcome is NoResult.OWN_THREAD:
         observer.drop()
     else:
         observer.end(wait.fetch.span, outcome if isinstance(outcome, TokenError) else None, cancelled=False)

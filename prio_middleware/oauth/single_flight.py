@@ -1,11 +1,13 @@
-"""Single flight: one fetch for many callers, across threads, event loops and forked processes.
+"""Single flight: one fetch for many callers, across threads and event loops. A forked process starts without fetches.
 
-The first caller that finds no fetch for its key starts one; every other caller joins it. One atomic ``dict.setdefault`` elects
-the leader, so no lock is held while a token is fetched. A fetch belongs to the provider: it goes on when its callers leave.
+The first caller that finds no fetch for its options starts one; every other caller joins it. One atomic ``dict.setdefault``
+decides who is first, so no lock is held while a token is fetched. A fetch belongs to the provider: it goes on when its callers
+leave.
 """
 
 from __future__ import annotations
 
+import copy
 import enum
 import inspect
 import math
@@ -16,8 +18,8 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import TokenError
-from .access_token import AccessToken, TokenOptions
+from ..errors import PrioError, TokenError
+from .access_token import DEFAULT_OPTIONS, AccessToken, TokenOptions
 
 if TYPE_CHECKING:
     import anyio
@@ -25,30 +27,18 @@ if TYPE_CHECKING:
 
     from ..telemetry.metrics import Trigger
 
-GRACE = 1.0
-"""Seconds past its deadline after which a fetch counts as lost."""
-
-STARTING = 1.0
-"""Seconds within which a fetch must start to run: KeyboardInterrupt may come before its leader has started it."""
-
-JOINED_LIMIT = 100
-"""Spans of joined callers that a fetch remembers. The OpenTelemetry SDK keeps 128 links of a span."""
+GRACE = 1.0  # Seconds past its deadline after which a fetch counts as lost.
+STARTING = 1.0  # Seconds within which a fetch must run: KeyboardInterrupt may come before the caller that creates it starts it.
+JOINED_LIMIT = 100  # Spans of joined callers that a fetch remembers. The OpenTelemetry SDK keeps 128 links of a span.
 
 
-class NoOutcome(enum.Enum):
-    """Reason for which a fetch gave neither token nor error."""
+class NoResult(enum.Enum):
+    """Reason for which a caller got neither token nor error from a fetch."""
 
-    ABANDONED = enum.auto()
-    """The fetch ended before it had an outcome: callers elect another leader."""
-
-    TIMED_OUT = enum.auto()
-    """The caller's wait ended before the fetch."""
-
-    OWN_THREAD = enum.auto()
-    """The caller's own thread runs the fetch, which cannot complete while the caller blocks the thread."""
-
-    CLOSED = enum.auto()
-    """The caller's own client was closed."""
+    ABANDONED = enum.auto()  # The fetch ended without a result: its callers start another.
+    TIMED_OUT = enum.auto()  # The caller's wait ended before the fetch.
+    OWN_THREAD = enum.auto()  # The caller's own thread runs the fetch, which cannot complete while the caller blocks it.
+    CLOSED = enum.auto()  # The caller's own client was closed.
 
 
 class Crash(NamedTuple):
@@ -56,45 +46,42 @@ class Crash(NamedTuple):
 
     error: Exception
 
+    def copy(self) -> Exception:
+        """Return a copy of the error for one of several callers, so that they do not share one traceback."""
+        if isinstance(self.error, PrioError):
+            return self.error.copy()
+        try:
+            return copy.copy(self.error)
+        except Exception:  # noqa: BLE001 - not every class can be made again from its arguments
+            return self.error
 
-Outcome = AccessToken | TokenError | NoOutcome | Crash
-"""Result of a fetch."""
+
+Result = AccessToken | TokenError  # Of a token request.
+Outcome = Result | NoResult | Crash
+"""End of a fetch: a token, an error, an exception, or none of these."""
 
 
 class InFlightFetch:
-    """A fetch in progress.
+    """A fetch in progress. Its moments are seconds of the provider's clock."""
 
-    Attributes:
-        lost_at: moment of the provider's clock from which the fetch counts as lost: a fetch whose event loop was stopped never
-            completes.
-        start_by: moment of that clock from which it counts as lost if it has not started.
-        sender: identifies the client whose transport sends its requests; None: the thread of the caller that started it.
-        thread: the thread that runs it; None until that thread has started.
-        steps: the generator that completes it; None until a thread or a task runs it.
-        span: the span of the fetch, for joined callers to link to.
-        joined: spans of callers that joined, for the fetch's own span to link to.
-        trigger: the call that started the fetch in the background; None if a caller waits for it.
-        stop: ends the fetch early, from any thread, without an outcome.
-        is_running: returns False once the fetch's event loop was stopped: it may never run again.
-    """
-
-    def __init__(self, lost_at: float, start_by: float = math.inf) -> None:
+    def __init__(self, lost_at: float, options: TokenOptions = DEFAULT_OPTIONS, start_by: float = math.inf) -> None:
+        self.options = options
         self._completed: Future[Outcome] = Future()
         self._futures: dict[Hashable, Future[Outcome]] = {}  # One for each client: it may be closed before the others.
         self._events: dict[tuple[Hashable, Any], anyio.Event] = {}
-        self._waiting: set[tuple[Hashable, object]] = (
-            set()
-        )  # Its ``add`` and ``discard`` are atomic, a counter's ``+=`` is not.
+        # The ``add`` and ``discard`` of a set are atomic, a counter's ``+=`` is not.
+        self._waiting: set[tuple[Hashable, object]] = set()
+        # Identifies the client whose transport sends its requests; None if the thread or task of a caller runs it.
         self.sender: Hashable = None
-        self.steps: Generator[Any, Any, Any] | None = None
-        self.span: SpanContext | None = None
-        self.joined: list[SpanContext] = []
-        self.trigger: Trigger | None = None
-        self.lost_at = lost_at
-        self.start_by = start_by
-        self.thread: int | None = threading.get_ident()
-        self.stop: Callable[[], object] = lambda: None
-        self.is_running: Callable[[], bool] = lambda: True
+        self.steps: Generator[Any, Any, Any] | None = None  # They complete it. None until a thread or a task runs them.
+        self.span: SpanContext | None = None  # Of the fetch, for joined callers to link to.
+        self.joined: list[SpanContext] = []  # Of callers that joined, for the fetch's own span to link to.
+        self.trigger: Trigger | None = None  # The call that started it in the background; None if a caller waits for it.
+        self.lost_at = lost_at  # From then on it counts as lost: a fetch whose event loop was stopped never completes.
+        self.start_by = start_by  # From then on it counts as lost if it has not started.
+        self.thread: int | None = threading.get_ident()  # The thread that runs it; None until that thread has started.
+        self.stop: Callable[[], object] = lambda: None  # Ends it early, from any thread, without an outcome.
+        self.is_running: Callable[[], bool] = lambda: True  # False once its event loop was stopped: it may never run again.
 
     @property
     def outcome(self) -> Outcome | None:
@@ -106,10 +93,7 @@ class InFlightFetch:
         return self.start_by - now if self.steps is None else math.inf
 
     def has_ended(self, now: float) -> bool:
-        """Return whether the fetch has completed, or never will.
-
-        An interrupt ended its steps or came before their start, or its event loop was stopped.
-        """
+        """Return whether the fetch has completed, or never will: after an interrupt, or if its event loop was stopped."""
         is_closed = self.steps is not None and inspect.getgeneratorstate(self.steps) == inspect.GEN_CLOSED
         return is_closed or self.outcome is not None or not self.is_running() or self.starting_seconds(now) <= 0
 
@@ -125,20 +109,17 @@ class InFlightFetch:
     def wait(self, seconds: float, sender: Hashable = None) -> Outcome:
         """Block for at most ``seconds``. ``sender`` identifies the caller's client."""
         if self.thread == threading.get_ident() and self.outcome is None:
-            return NoOutcome.OWN_THREAD
+            return NoResult.OWN_THREAD
         with self._waiting_for(sender) as future:
             try:
                 return future.result(seconds)
             except TimeoutError:
-                return NoOutcome.TIMED_OUT
+                return NoResult.TIMED_OUT
 
     async def await_(self, seconds: float, lost_after_seconds: float, sender: Hashable = None) -> Outcome:
-        """Wait in a task, on asyncio or trio, and on any event loop.
+        """Wait in a task, on asyncio or trio, and on any event loop, for at most ``seconds``.
 
-        Args:
-            seconds: longest wait.
-            lost_after_seconds: seconds after which the fetch counts as lost for every caller: one timer serves all of them.
-            sender: identifies the caller's client.
+        The fetch counts as lost for every caller after ``lost_after_seconds``: one timer serves all of them.
         """
         with self._waiting_for(sender) as future:
             event = self._event(sender, future, lost_after_seconds)
@@ -149,11 +130,11 @@ class InFlightFetch:
 
                 with anyio.move_on_after(seconds):
                     await event.wait()
-        return future.result() if future.done() else NoOutcome.TIMED_OUT
+        return future.result() if future.done() else NoResult.TIMED_OUT
 
     def close(self, sender: Hashable) -> bool:
         """Tell the waiting callers of ``sender`` that their client is closed. Return whether callers of other clients wait."""
-        _set_outcome(self._future(sender), NoOutcome.CLOSED)
+        _set_outcome(self._future(sender), NoResult.CLOSED)
         return any(other != sender for other, _ in list(self._waiting))
 
     def _future(self, sender: Hashable) -> Future[Outcome]:
@@ -198,7 +179,7 @@ class InFlightFetch:
 
 
 class SingleFlight:
-    """The fetches of one provider: at most one for each key at a time."""
+    """The fetches of one provider: at most one at a time for the same options."""
 
     def __init__(self) -> None:
         self._pid = os.getpid()
@@ -206,41 +187,40 @@ class SingleFlight:
         self._detached: dict[InFlightFetch, None] = {}  # An empty set takes 200 bytes, for each account.
 
     def join(
-        self, key: TokenOptions, now: float, deadline_seconds: float, not_before: float = 0.0
+        self, options: TokenOptions, now: float, deadline_seconds: float, not_before: float = 0.0
     ) -> tuple[InFlightFetch, bool]:
-        """Return the fetch for ``key``, and whether the caller leads it. Replace a fetch that has ended.
+        """Return the fetch for ``options``, and whether the caller starts it. Replace a fetch that has ended.
 
         A new fetch may take ``deadline_seconds``, and does not begin before ``not_before``.
         """
         if self._pid != os.getpid():
             # The fetches run in the parent process. Some servers fork without Python's fork hooks, hence this check.
             self._fetches, self._detached, self._pid = {}, {}, os.getpid()
-        fetch = self._fetches.get(key)
+        fetch = self._fetches.get(options)
         if fetch is not None and fetch.has_ended(now):
-            self.abandon(key, fetch)
-        elif fetch is not None:  # Callers that join need not create a fetch each.
+            self.abandon(fetch)
+        elif fetch is not None:
             return fetch, False
         begins_at = max(now, not_before)
-        mine = InFlightFetch(begins_at + deadline_seconds + GRACE, begins_at + STARTING)
-        fetch = self._fetches.setdefault(key, mine)
+        mine = InFlightFetch(begins_at + deadline_seconds + GRACE, options, begins_at + STARTING)
+        fetch = self._fetches.setdefault(options, mine)
         return fetch, fetch is mine
 
-    def remove(self, key: TokenOptions, fetch: InFlightFetch) -> bool:
-        """Let no more callers join ``fetch``. Return whether it was still the one for ``key``."""
+    def remove(self, fetch: InFlightFetch) -> bool:
+        """Let no more callers join ``fetch``. Return whether it was still the one for its options."""
         self._detached.pop(fetch, None)
-        found = self._fetches.pop(key, None)
+        found = self._fetches.pop(fetch.options, None)
         if found is not None and found is not fetch:
-            self._fetches.setdefault(key, found)
+            self._fetches.setdefault(fetch.options, found)
         return found is fetch
 
-    def abandon(self, key: TokenOptions, fetch: InFlightFetch) -> None:
-        """Let the callers of ``fetch`` elect another leader."""
-        self.remove(key, fetch)
-        fetch.complete(NoOutcome.ABANDONED)
+    def abandon(self, fetch: InFlightFetch) -> None:
+        """End ``fetch`` without a result: its callers start another."""
+        self.remove(fetch)
+        fetch.complete(NoResult.ABANDONED)
 
-    def is_in_progress(self, key: TokenOptions) -> bool:
-        """Return whether a fetch for ``key`` is in progress in this process."""
-        fetch = self._fetches.get(key)
+    def is_in_progress(self, options: TokenOptions) -> bool:
+        fetch = self._fetches.get(options)
         return fetch is not None and fetch.outcome is None and self._pid == os.getpid()
 
     def detach_all(self) -> None:

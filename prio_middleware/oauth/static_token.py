@@ -11,8 +11,7 @@ from ..errors import TokenError
 from .access_token import AccessToken, TokenOptions
 from .effects import AsyncSend, Send
 
-LOOK_SECONDS: Final = 1.0
-"""Minimum seconds between two checks of a file with static credentials."""
+LOOK_SECONDS: Final = 1.0  # Minimum seconds between two checks of a file with static credentials.
 
 
 class StaticTokenProvider:
@@ -47,31 +46,31 @@ class StaticTokenProvider:
         self._clock = clock or current_clock()
         self._next_look = self._clock() + LOOK_SECONDS
 
-    def current(self, key: TokenOptions, stale: AccessToken | None, /) -> AccessToken | None:
+    def current(self, options: TokenOptions, rejected: AccessToken | None, /) -> AccessToken | None:
         """Return the token, or None if the API rejected it."""
-        if self._changed is not None and (stale or self._clock() >= self._next_look):
+        if self._changed is not None and (rejected or self._clock() >= self._next_look):
             self._next_look = self._clock() + LOOK_SECONDS
             value = self._changed()
             if value is not None and value != self._token.value:
                 self._recent.add(self._token.value)
                 self._token = AccessToken(value, self._token.token_type)
-        return self._token if stale is None or self._token.serial > stale.serial else None
+        return self._token if rejected is None or self._token.serial > rejected.serial else None
 
     def get_token(
-        self, key: TokenOptions, stale: AccessToken | None, send: Send, /, *, max_wait: float | None = None
+        self, options: TokenOptions, rejected: AccessToken | None, send: Send, /, *, max_wait: float | None = None
     ) -> AccessToken:
         """Return the token.
 
         Raises:
             TokenError: the API rejected it, and there is no other.
         """
-        return self.current(key, stale) or self._fail()
+        return self.current(options, rejected) or self._fail()
 
     async def aget_token(
-        self, key: TokenOptions, stale: AccessToken | None, send: AsyncSend, /, *, max_wait: float | None = None
+        self, options: TokenOptions, rejected: AccessToken | None, send: AsyncSend, /, *, max_wait: float | None = None
     ) -> AccessToken:
         """Async version of :meth:`get_token`."""
-        return self.current(key, stale) or self._fail()
+        return self.current(options, rejected) or self._fail()
 
     @property
     def recent_secrets(self) -> tuple[Secret, ...]:

@@ -24,8 +24,7 @@ BodyFormat = Literal["json", "form"]
 
 _CONTENT_TYPES: dict[BodyFormat, str] = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
 
-SHORTEST_SECRET_PARAM = 8
-"""Minimum length of a further parameter or header that counts as a secret, in characters: no error repeats it."""
+SHORTEST_SECRET_PARAM = 8  # Minimum length of a further parameter or header that counts as a secret: no error repeats it.
 
 # Parameters with an option of their own.
 _RESERVED_PARAMS = frozenset(
@@ -81,14 +80,10 @@ class TokenRequest(Unpicklable):
         return f"<TokenRequest {self.method} {safe_url(self.url)}>"
 
 
-TOKEN_TIMEOUT: Final = 10.0
-"""Timeout of each step of a token request, in seconds. This and the next two are also defaults of the settings."""
-
-TOKEN_DEADLINE: Final = 20.0
-"""Seconds after which a fetch of a token is given up, retries and connecting included."""
-
-FAILURE_COOLDOWN: Final = 10.0
-"""Seconds without a token request after a permanent failure, such as wrong credentials."""
+# Defaults of the settings, too.
+TOKEN_TIMEOUT: Final = 10.0  # Timeout of each step of a token request, in seconds.
+TOKEN_DEADLINE: Final = 20.0  # Seconds after which a fetch of a token is given up, retries and connecting included.
+FAILURE_COOLDOWN: Final = 10.0  # Seconds without a token request after a permanent failure, such as refused credentials.
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -98,15 +93,12 @@ class TokenEndpoint:
     Attributes:
         url: the token URL, or the issuer if the token URL is still to be discovered.
         auth: the client authentication.
-        body_format: encoding of the request's body. RFC 6749 §4.4.2 requires ``"form"``, Prio ``"json"``.
-        timeout: time limit in seconds for each step of an attempt.
+        body_format, token_scheme: see the settings of these names.
+        timeout, headers: the settings ``token_timeout`` (seconds) and ``token_headers``.
         expiry: rules for ``expires_in``.
         client: the configured name of the client, for errors.
-        token_scheme: authentication scheme of the ``Authorization`` header (RFC 9110 §11.1), for any ``token_type``. Default:
-            Bearer, which must be the ``token_type``.
-        headers: further headers of token and metadata requests.
         trust: the transport's options that decide which server it trusts. Processes share tokens only if these are equal.
-        recent: the credentials and tokens of the last exchanges: no error repeats them.
+        recent: the credentials and tokens of the last token requests: no error repeats them.
 
     Raises:
         ConfigurationError: the body format is unknown, the timeout is not positive and finite, or a header cannot be sent.
@@ -183,13 +175,7 @@ class TokenEndpoint:
         return tuple(value for _, value in self.headers if len(value.reveal()) >= SHORTEST_SECRET_PARAM)
 
     def read(self, response: TokenResponse, requested_at: float, request: TokenRequest) -> AccessToken | TokenError:
-        """Return the token or the error in ``response``. The error is not raised, so that no traceback holds the response.
-
-        Args:
-            response: the response to ``request``, or the failure to get one.
-            requested_at: moment of ``time.monotonic()`` before the request was sent, at which the token's lifetime begins.
-            request: the request.
-        """
+        """Return the token or the error in the ``response`` to ``request``, as :func:`parse_response` does."""
         outcome = parse_response(
             response, requested_at, self.expiry, request.secrets, scheme=self.token_scheme, client=self.client
         )
@@ -222,25 +208,14 @@ def _parameters(options: TokenOptions) -> list[tuple[str, str]]:
     return [("grant_type", "client_credentials"), *given, *options.params]
 
 
-FIELD_NAME: Final = SCHEME
-"""A header's name. Like a scheme, it is a token of RFC 9110 §5.6.2."""
+FIELD_NAME: Final = SCHEME  # A header's name. Like a scheme, it is a token of RFC 9110 §5.6.2.
 
-RESERVED: Final = (
-    "Authorization",
-    "Content-Type",
-    "Content-Length",
-    "Host",
-    "Accept-Encoding",
-    "Transfer-Encoding",
-    "Connection",
-)
-"""Headers that no setting replaces."""
-
-TokenHeaders = tuple[tuple[str, Secret], ...]
-"""Names and values of headers. A value may be a secret, such as the key of a gateway."""
+LIBRARY_HEADERS: Final = ("Host", "Content-Length", "Transfer-Encoding", "Connection")  # The HTTP library writes them.
+TOKEN_RESERVED: Final = ("Authorization", "Content-Type", "Accept-Encoding", *LIBRARY_HEADERS)  # No setting replaces them.
+TokenHeaders = tuple[tuple[str, Secret], ...]  # A value may be a secret, such as the key of a gateway.
 
 
-def headers_problem(headers: TokenHeaders, reserved: Iterable[str] = RESERVED) -> str | None:
+def headers_problem(headers: TokenHeaders, reserved: Iterable[str] = TOKEN_RESERVED) -> str | None:
     """Return the problem of ``headers``, without any of their text, or None. Headers named in ``reserved`` are a problem."""
     not_allowed = {name.lower(): name for name in reserved}
     seen: set[str] = set()
@@ -263,16 +238,11 @@ def without(own: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
     return {name: value for name, value in own.items() if name.lower() not in left_out}
 
 
-EXTENSION = "prio"
-"""Key in a request's ``extensions``. Its value belongs to the caller: it is read, never written."""
+EXTENSION = "prio"  # Key in a request's ``extensions``. Its value belongs to the caller: it is read, never written.
+TOKEN: Final = "token"  # Option that is False for a request without a token. Default: True.
+ACCOUNT: Final = "account"  # Option with the name of the account whose token the request carries.
 
-TOKEN: Final = "token"
-"""Option that is False for a request without a token. Default: True."""
-
-ACCOUNT: Final = "account"
-"""Option with the name of the account whose token the request carries."""
-
-_NAMES: Final = (*TokenOptions._fields, TOKEN)
+_OPTION_NAMES: Final = (*TokenOptions._fields, TOKEN)
 
 
 def token_extensions(
@@ -286,13 +256,8 @@ def token_extensions(
 ) -> dict[str, Any]:
     """Return ``extensions`` for one request: ``client.get(url, extensions=token_extensions(account="berlin"))``.
 
-    Args:
-        account: the account whose token the request carries. Default: the client's own.
-        scope: the scopes of the token, separated by spaces. Default of this and the next three: the client's settings.
-        audience: the API that the token is for.
-        resource: the same, as RFC 8707 defines it.
-        params: further parameters of the token request.
-        token: False sends the request without a token.
+    ``token=False`` sends the request without a token. The others are those of :class:`TokenOptions`, with the defaults of the
+    client's settings; ``params`` are further parameters of the token request.
     """
     given = {ACCOUNT: account, "scope": scope, "audience": audience, "resource": resource, "params": params}
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -302,11 +267,7 @@ def token_extensions(
 def request_options(extensions: Mapping[str, Any], client: str, url: object, account: str | None = None) -> TokenOptions | None:
     """Return the options in ``extensions``, or None if the request must be sent without a token.
 
-    Args:
-        extensions: the extensions of the request.
-        client: the configured name of the client, for errors.
-        url: the URL of the request, for errors.
-        account: the account, unless ``extensions`` names another.
+    The ``account`` counts unless ``extensions`` names another. Errors name ``client`` and ``url``.
 
     Raises:
         ConfigurationError: an option is unknown or of the wrong type, or options contradict each other.
@@ -331,11 +292,11 @@ def _problem(given: object) -> str | None:
     if not isinstance(given, Mapping):
         return f"expected a dict of options, got {type(given).__name__}."
     for name, value in given.items():
-        if name not in _NAMES:
+        if name not in _OPTION_NAMES:
             import difflib
 
-            near = difflib.get_close_matches(str(name), _NAMES)
-            hint = f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(_NAMES)}."
+            near = difflib.get_close_matches(str(name), _OPTION_NAMES)
+            hint = f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(_OPTION_NAMES)}."
             return f"there is no option {name!r}. {hint}"
         expected, fits = _expected(name, value)
         if not fits:

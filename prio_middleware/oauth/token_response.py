@@ -22,23 +22,14 @@ from ..errors import (
 from ..telemetry.logs import log
 from .access_token import AccessToken, ExpiryPolicy
 
-RESPONSE_LIMIT = 1024 * 1024
-"""Maximum number of bytes of a response that are read, and to which it may decompress."""
-
-TOKEN_LIMIT = 16 * 1024
-"""Maximum length of an access token, in characters. Servers accept no longer header."""
-
-SCOPE_LIMIT = 4 * 1024
-"""Maximum length of the granted scopes, in characters. Longer ones are not kept."""
+RESPONSE_LIMIT = 1024 * 1024  # Maximum number of bytes of a response that are read, and to which it may decompress.
+TOKEN_LIMIT = 16 * 1024  # Maximum length of an access token, in characters. Servers accept no longer header.
+SCOPE_LIMIT = 4 * 1024  # Maximum length of the granted scopes, in characters. Longer ones are not kept.
+WORDS_LIMIT = 12  # Maximum number of words that an error repeats of a response that is not an OAuth error.
+WORDS_WITHIN = 4 * 1024  # Number of bytes of such a response that are searched for words.
 
 _TEMPORARY = frozenset({408, 425, 429})
 _TEMPORARY_CODES = frozenset({"server_error", "temporarily_unavailable"})  # RFC 6749 §4.1.2.1; some send them with a 400
-
-WORDS_LIMIT = 12
-"""Maximum number of words that an error repeats of a response that is not an OAuth error."""
-
-WORDS_WITHIN = 4 * 1024
-"""Number of bytes of such a response that are searched for words."""
 
 _WRONG_URL = "Check the token URL: the server does not take token requests there."
 _BARE_403 = (
@@ -60,7 +51,7 @@ _REMEDIES = {
 # RFC 6750 §2.1 allows fewer characters, but servers use more. None of these ends a header or starts another.
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 
-_CODE = re.compile(r"<(?:script|style)\b", re.IGNORECASE)
+_SCRIPT = re.compile(r"<(?:script|style)\b", re.IGNORECASE)
 _MARKUP = re.compile(r"<[^>]*+>?")
 # A word, or a short number. Anything else may be an identifier or a credential.
 _WORD = re.compile(r"[\[({'\"]?(?:[A-Za-z]{1,16}(?:['/-][A-Za-z]{1,16})?|[0-9]{1,4})[\])}'\".,:;!?]{0,2}")
@@ -136,13 +127,8 @@ def parse_response(
 ) -> AccessToken | TokenError:
     """Return the token or the error in ``response``. The error is not raised, so that no traceback holds the response.
 
-    Args:
-        response: the response, or the failure to get one.
-        requested_at: moment of ``time.monotonic()`` before the request was sent, at which the token's lifetime begins.
-        expiry: rules for ``expires_in``.
-        secrets: values that were sent, and that an error must not repeat if the server echoes them.
-        scheme: the endpoint's ``token_scheme``.
-        client: the configured name of the client, for the log.
+    The token's lifetime begins at ``requested_at``, a moment of ``time.monotonic()`` before the request was sent. ``secrets``
+    were sent: an error does not repeat them. ``scheme`` is the setting ``token_scheme``, ``client`` the name in the log.
     """
     content = json_members(response)
     reading = _Reading(response, None if isinstance(content, str) else content, tuple(secrets))
@@ -175,7 +161,7 @@ class _Reading:
     def __init__(self, response: TokenResponse, members: Mapping[str, object] | None, sent: tuple[Secret, ...]) -> None:
         self._is_json = members is not None
         self.members = members or {}
-        tokens = (_header_value(self.members.get(name)) for name in ("access_token", "refresh_token", "id_token"))
+        tokens = (header_value(self.members.get(name)) for name in ("access_token", "refresh_token", "id_token"))
         self._secrets = (*sent, *(token for token in tokens if token))
         self._response = response
         self.code = server_code(self.members.get("error"), self._secrets)
@@ -272,7 +258,7 @@ class _Reading:
         body = decode(self._response.body, self._response.header("content-encoding"), RESPONSE_LIMIT)
         if self._response.truncated or isinstance(body, Undecodable) or not kind.startswith("text/"):
             return None
-        text = _MARKUP.sub(" ", _CODE.split(body[:WORDS_WITHIN].decode("utf-8", "replace"), maxsplit=1)[0])
+        text = _MARKUP.sub(" ", _SCRIPT.split(body[:WORDS_WITHIN].decode("utf-8", "replace"), maxsplit=1)[0])
         words = list(itertools.takewhile(_WORD.fullmatch, text.split()[:WORDS_LIMIT]))
         shown = server_text(" ".join(words), self._secrets)
         return f"('{shown}')" if shown and shown != WITHHELD else shown
@@ -304,10 +290,10 @@ def _access_token(members: Mapping[str, object]) -> Secret | str:
         return "there is no access_token"
     if len(value) > TOKEN_LIMIT:
         return f"the access_token has more than {TOKEN_LIMIT} characters"
-    return _header_value(value) or "the access_token contains characters that are invalid in a header"
+    return header_value(value) or "the access_token contains characters that are invalid in a header"
 
 
-def _header_value(value: object) -> Secret | None:
+def header_value(value: object) -> Secret | None:
     """Return the token, or None if a header cannot hold it. Such a token is not sent, and not searched for in texts."""
     if isinstance(value, str) and len(value) <= TOKEN_LIMIT and _VISIBLE.fullmatch(value):
         return Secret(value)

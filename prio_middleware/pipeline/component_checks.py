@@ -63,9 +63,9 @@ HOOKS: Mapping[str, Signature] = {
 """Hooks of a component: at least one, and both of the last two or neither."""
 
 PROVIDER: Mapping[str, Signature] = {
-    "current": Signature(("key", "rejected")),
-    "get_token": Signature(("key", "rejected", "send"), keywords=("max_wait",)),
-    "aget_token": Signature(("key", "rejected", "send"), keywords=("max_wait",), is_async=True),
+    "current": Signature(("options", "rejected")),
+    "get_token": Signature(("options", "rejected", "send"), keywords=("max_wait",)),
+    "aget_token": Signature(("options", "rejected", "send"), keywords=("max_wait",), is_async=True),
     "invalidate": Signature(("token",)),
 }
 """Functions of a token provider, all required."""

@@ -26,8 +26,7 @@ from .._util.secret import Secret
 from ..errors import ConfigurationError
 from ..middleware.static_headers import RESERVED
 from ..oauth.access_token import SCHEME
-from ..oauth.token_request import RESERVED as TOKEN_RESERVED
-from ..oauth.token_request import headers_problem
+from ..oauth.token_request import TOKEN_RESERVED, headers_problem
 from .files import shown_path, why_unreadable
 
 _HTTP_SCHEMES = frozenset({"http", "https"})

@@ -61,8 +61,8 @@ def provider(file: Path, **changes: Any) -> ClientCredentialsProvider:
     )
 
 
-def get(tokens: ClientCredentialsProvider, server: Server, stale: AccessToken | None = None) -> AccessToken:
-    return tokens.current(DEFAULT_OPTIONS, stale) or tokens.get_token(DEFAULT_OPTIONS, stale, server)
+def get(tokens: ClientCredentialsProvider, server: Server, rejected: AccessToken | None = None) -> AccessToken:
+    return tokens.current(DEFAULT_OPTIONS, rejected) or tokens.get_token(DEFAULT_OPTIONS, rejected, server)
 
 
 def test_a_new_secret_takes_over_at_the_next_token_request(file: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_new_secret_takes_over_at_the_next_token_request(file: Path) -> None:
     server.secret = "second"
 
     assert get(tokens, server) is first  # the hot path looks at no file
-    assert get(tokens, server, stale=first).serial > first.serial
+    assert get(tokens, server, rejected=first).serial > first.serial
     assert server.asked == ["first", "second"]
 
 
@@ -81,7 +81,7 @@ def test_tokens_of_the_old_secret_are_dropped(file: Path) -> None:
     first = get(tokens, server)
     write(file, "second")
     server.secret = "second"
-    get(tokens, server, stale=first)
+    get(tokens, server, rejected=first)
 
     assert get(tokens, server).serial > first.serial
 

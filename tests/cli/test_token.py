@@ -96,7 +96,7 @@ class Given(StaticTokenProvider):
         super().__init__("t0ken")
         self.given = AccessToken(Secret("t0ken"), **options)
 
-    def current(self, key: TokenOptions, stale: AccessToken | None, /) -> AccessToken:
+    def current(self, options: TokenOptions, rejected: AccessToken | None, /) -> AccessToken:
         return self.given
 
 

@@ -19,7 +19,7 @@ from prio_middleware import AccessToken, ClientCredentialsProvider, Secret, Toke
 from prio_middleware.oauth.access_token import ExpiryPolicy
 from prio_middleware.oauth.client_auth import ClientSecretBasic
 from prio_middleware.oauth.effects import Background, Call, Effect, Pause, Post, RunBlocking, Steps, Wait
-from prio_middleware.oauth.single_flight import NoOutcome, Outcome
+from prio_middleware.oauth.single_flight import NoResult, Outcome
 from prio_middleware.oauth.token_request import TokenEndpoint, TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
 
@@ -211,4 +211,4 @@ def wait(effect: Wait, clock: Clock) -> Outcome:
     if effect.fetch.outcome is not None:
         return effect.fetch.outcome
     clock.now += min(effect.seconds, effect.lost_after_seconds)
-    return NoOutcome.TIMED_OUT
+    return NoResult.TIMED_OUT

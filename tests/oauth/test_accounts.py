@@ -20,7 +20,7 @@ from prio_middleware import (
 )
 from prio_middleware.build.token_provider import load_resolver
 from prio_middleware.oauth.accounts import Resolution, ResolverCalls
-from prio_middleware.oauth.provider import REJECTED_LIMIT
+from prio_middleware.oauth.provider import REJECTED_VALUES_LIMIT
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
 from tests.oauth.helpers import Clock, Server, SlowServer, endpoint, play, provider, token, wait_for
@@ -142,9 +142,9 @@ def test_a_resolver_that_hangs_keeps_a_bounded_number_of_threads() -> None:
 def test_rejected_tokens_are_remembered_within_bounds() -> None:
     clock = Clock()
     first = token()
-    server = Server(first, *(token() for _ in range(REJECTED_LIMIT)), first)
+    server = Server(first, *(token() for _ in range(REJECTED_VALUES_LIMIT)), first)
     tokens = provider(clock)
-    for _ in range(REJECTED_LIMIT + 1):
+    for _ in range(REJECTED_VALUES_LIMIT + 1):
         found = play(tokens.acquire(TokenOptions(), None), server, clock)
         assert isinstance(found, AccessToken)
         tokens.invalidate(found)

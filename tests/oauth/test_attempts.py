@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prio_middleware import AccessToken, InvalidTokenResponseError, Secret, TokenEndpointUnavailableError, TokenError
-from prio_middleware.oauth.attempts import CUT_SHORT, Attempts
+from prio_middleware.oauth.attempts import CUT_OFF_SECONDS, Attempts
 from tests.oauth.helpers import Clock
 
 LOST = TokenEndpointUnavailableError("no answer")
@@ -73,7 +73,7 @@ def test_from_a_hundredth_second_before_the_deadline_on_a_try_was_cut_short() ->
     busy = TokenEndpointUnavailableError("busy", status_code=503)
     attempts.record(busy)
     attempts.pause_before_next()
-    clock.now = until - CUT_SHORT
+    clock.now = until - CUT_OFF_SECONDS
     attempts.record(LOST)
 
     assert isinstance(attempts.result, TokenEndpointUnavailableError)

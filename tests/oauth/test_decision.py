@@ -7,7 +7,7 @@ import math
 import pytest
 
 from prio_middleware import AccessToken, Secret, TokenError
-from prio_middleware.oauth.decision import CoolDown, Decision, Failure, Fetch, Use, UseAndRefresh, decide, fetch_seconds
+from prio_middleware.oauth.decision import Decision, Failure, Fetch, UseAndRefresh, decide, fetch_seconds
 
 NOW = 1000.0
 FRESH = AccessToken(Secret("fresh"), expires_at=NOW + 100, fresh_until=NOW + 90)
@@ -22,37 +22,37 @@ PAST = Failure(TokenError("long ago"), failed_at=NOW - 9, retry_at=NOW)
 def test_what_is_done_for_a_caller(subtests: pytest.Subtests) -> None:
     rows: list[tuple[AccessToken | None, AccessToken | None, Failure | None, bool, Decision]] = [
         (None, None, None, False, Fetch()),
-        (FRESH, None, None, False, Use(FRESH)),
-        (FRESH, None, PERMANENT, False, Use(FRESH)),
+        (FRESH, None, None, False, FRESH),
+        (FRESH, None, PERMANENT, False, FRESH),
         (DUE, None, None, False, Fetch(DUE)),
         (DUE, None, None, True, UseAndRefresh(DUE)),
-        (DUE, None, TRANSIENT, False, Use(DUE)),
-        (DUE, None, TRANSIENT, True, Use(DUE)),
-        (DUE, None, PERMANENT, False, Use(DUE)),
+        (DUE, None, TRANSIENT, False, DUE),
+        (DUE, None, TRANSIENT, True, DUE),
+        (DUE, None, PERMANENT, False, DUE),
         (DUE, None, PAST, False, Fetch(DUE)),
         (OVER, None, None, False, Fetch()),
         (OVER, None, None, True, Fetch()),
-        (OVER, None, TRANSIENT, False, CoolDown(TRANSIENT)),
-        (OVER, None, PERMANENT, False, CoolDown(PERMANENT)),
+        (OVER, None, TRANSIENT, False, TRANSIENT),
+        (OVER, None, PERMANENT, False, PERMANENT),
         (OVER, None, PAST, True, Fetch()),
-        (None, None, PERMANENT, True, CoolDown(PERMANENT)),
+        (None, None, PERMANENT, True, PERMANENT),
         (FRESH, FRESH, None, False, Fetch()),
         (FRESH, NEWEST, None, True, Fetch()),
-        (NEWEST, FRESH, None, False, Use(NEWEST)),
-        (DUE, DUE, TRANSIENT, True, CoolDown(TRANSIENT)),
-        (FRESH, FRESH, PERMANENT, False, CoolDown(PERMANENT)),
+        (NEWEST, FRESH, None, False, NEWEST),
+        (DUE, DUE, TRANSIENT, True, TRANSIENT),
+        (FRESH, FRESH, PERMANENT, False, PERMANENT),
     ]
-    for token, stale, failure, ahead, expected in rows:
-        with subtests.test(token=token, stale=stale, failure=failure, ahead=ahead, expected=expected):
-            assert decide(token, stale, failure, NOW, ahead=ahead) == expected
+    for token, rejected, failure, ahead, expected in rows:
+        with subtests.test(token=token, rejected=rejected, failure=failure, ahead=ahead, expected=expected):
+            assert decide(token, rejected, failure, NOW, ahead=ahead) == expected
 
 
 def test_while_fetches_are_paced_a_usable_token_is_used_and_other_callers_wait(subtests: pytest.Subtests) -> None:
     rows: list[tuple[AccessToken | None, Failure | None, Decision]] = [
         (None, None, Fetch(not_before=NOW + 1)),
-        (DUE, None, Use(DUE)),
-        (FRESH, None, Use(FRESH)),
-        (None, PERMANENT, CoolDown(PERMANENT)),
+        (DUE, None, DUE),
+        (FRESH, None, FRESH),
+        (None, PERMANENT, PERMANENT),
     ]
     for token, failure, expected in rows:
         with subtests.test(token=token, failure=failure, expected=expected):

@@ -22,8 +22,8 @@ from prio_middleware import (
 )
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.discovery import REREAD_PAUSE, Discovery, Issuer, may_have_moved
-from prio_middleware.oauth.effects import Get, Pause, Post, Wait
-from prio_middleware.oauth.single_flight import NoOutcome
+from prio_middleware.oauth.effects import Pause, Post, Wait
+from prio_middleware.oauth.single_flight import NoResult
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
 from tests.oauth import helpers
@@ -131,9 +131,13 @@ def test_callers_that_come_meanwhile_wait_for_the_reader() -> None:
         inline(context.tokens.acquire(DEFAULT_OPTIONS, None)),
     )
 
-    assert isinstance(next(leader), Get)
+    reading = next(leader)
+    assert isinstance(reading, Post)
+    assert reading.request.method == "GET"
     assert isinstance(next(waiter), Wait)
-    assert type(leader.send(metadata())) is Post
+    requesting = leader.send(metadata())
+    assert isinstance(requesting, Post)
+    assert requesting.request.method == "POST"
     with pytest.raises(StopIteration) as landed:
         leader.send(token())
     with pytest.raises(StopIteration) as heard:
@@ -152,10 +156,12 @@ def test_a_leader_cancelled_while_reading_hands_over() -> None:
     assert isinstance(waiting, Wait)
     leader.close()
 
-    assert waiting.fetch.outcome is NoOutcome.ABANDONED
-    assert isinstance(waiter.send(NoOutcome.ABANDONED), Pause)
+    assert waiting.fetch.outcome is NoResult.ABANDONED
+    assert isinstance(waiter.send(NoResult.ABANDONED), Pause)
     context.clock.now += 1
-    assert isinstance(waiter.send(None), Get)
+    reading = waiter.send(None)
+    assert isinstance(reading, Post)
+    assert reading.request.method == "GET"
     waiter.close()
 
 

@@ -16,7 +16,7 @@ from opentelemetry import context as otel
 
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.effects import Background, Call, Pause, Post, RunBlocking, Steps, arun, run
-from prio_middleware.oauth.single_flight import InFlightFetch, NoOutcome, SingleFlight
+from prio_middleware.oauth.single_flight import InFlightFetch, NoResult, SingleFlight
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
 
@@ -127,7 +127,7 @@ def test_the_background_of_a_thread_is_a_daemon_that_runs_the_fetch() -> None:
 
     def lead() -> Steps[None]:
         yield Post(REQUEST)
-        fetch.complete(NoOutcome.ABANDONED)
+        fetch.complete(NoResult.ABANDONED)
 
     def send(_: TokenRequest) -> TokenResponse:
         seen.append(threading.current_thread())
@@ -136,7 +136,7 @@ def test_the_background_of_a_thread_is_a_daemon_that_runs_the_fetch() -> None:
     started = Background(lead(), fetch).do(send)
 
     assert started is True
-    assert fetch.wait(10) is NoOutcome.ABANDONED
+    assert fetch.wait(10) is NoResult.ABANDONED
     assert [(thread.name, thread.daemon) for thread in seen] == [("prio_middleware.fetch", True)]
     assert fetch.thread == seen[0].ident  # So a call from within, an instrumentation's say, does not wait for itself.
 
@@ -204,9 +204,9 @@ async def test_the_background_of_a_task_of_asyncio_is_kept_until_it_is_done() ->
 def test_dropping_a_fetch_leaves_its_successor() -> None:
     single_flight = SingleFlight()
     first, _ = single_flight.join(DEFAULT_OPTIONS, 0.0, 20.0)
-    single_flight.remove(DEFAULT_OPTIONS, first)
+    single_flight.remove(first)
     second, _ = single_flight.join(DEFAULT_OPTIONS, 0.0, 20.0)
-    single_flight.remove(DEFAULT_OPTIONS, first)
+    single_flight.remove(first)
 
     assert single_flight.join(DEFAULT_OPTIONS, 0.0, 20.0) == (second, False)
 

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from prio_middleware.oauth.effects import Effect, Pause, Post, Steps, Wait, arun
-from prio_middleware.oauth.single_flight import InFlightFetch, NoOutcome
+from prio_middleware.oauth.single_flight import InFlightFetch, NoResult
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
 from tests.oauth.helpers import URL
@@ -44,11 +44,11 @@ async def test_other_tasks_go_on_while_one_waits_for(effect: str) -> None:
 
     async def another() -> None:
         another_ran.set()
-        fetch.complete(NoOutcome.ABANDONED)
+        fetch.complete(NoResult.ABANDONED)
 
     async with anyio.create_task_group() as group:
         group.start_soon(another)
         outcome = await arun(steps(), send)
 
         assert another_ran.is_set()
-        assert outcome is not NoOutcome.TIMED_OUT
+        assert outcome is not NoResult.TIMED_OUT

@@ -6,7 +6,7 @@ import pytest
 
 from prio_middleware import CredentialsRefusedError, TokenEndpointUnavailableError, TokenError, TokenOptions
 from prio_middleware.oauth.decision import Failure
-from prio_middleware.oauth.retry import Failures
+from prio_middleware.oauth.failures import Failures
 
 READ, WRITE = TokenOptions(scope="read"), TokenOptions(scope="write")
 
@@ -61,9 +61,9 @@ def test_a_fetch_that_ended_early_paces_those_of_its_key_until_one_succeeds() ->
 def test_only_the_first_fetch_in_a_row_that_ran_out_of_time_is_made_again_at_once() -> None:
     failures, first, second = Failures(10.0), object(), object()
 
-    assert [failures.may_retry_lost(fetch) for fetch in (first, first, second)] == [True, True, False]
+    assert [failures.record_lost(fetch) for fetch in (first, first, second)] == [True, True, False]
     failures.forget(READ)
-    assert failures.may_retry_lost(second)
+    assert failures.record_lost(second)
 
 
 def test_refused_credentials_count_for_every_key_and_everything_else_for_its_own() -> None:

@@ -64,7 +64,7 @@ class Interrupt:
             sys.settrace(before)
 
 
-def interrupted_threads(threads: type[AbstractContextManager[None]], stale: bool) -> list[str]:
+def interrupted_threads(threads: type[AbstractContextManager[None]], rejected: bool) -> list[str]:
     """Interrupt a caller at each line. Return those after which the next caller, in another thread, got no token."""
     stuck: list[str] = []
     at = 0
@@ -72,7 +72,7 @@ def interrupted_threads(threads: type[AbstractContextManager[None]], stale: bool
         for at in range(STEPS):
             clock, server = Clock(), Server(token(), token(), token())
             tokens, interrupt = helpers.provider(clock), Interrupt(at)
-            old = tokens.get_token(DEFAULT_OPTIONS, None, server) if stale else None
+            old = tokens.get_token(DEFAULT_OPTIONS, None, server) if rejected else None
             if old:
                 tokens.invalidate(old)
             with interrupt.tracing(), threads():
@@ -115,13 +115,13 @@ def interrupted_tasks() -> list[str]:
 
 
 @pytest.mark.pitfall(id="interrupted-leader")
-@pytest.mark.parametrize("stale", [False, True])
+@pytest.mark.parametrize("rejected", [False, True])
 @pytest.mark.parametrize("threads", [nullcontext, no_threads])
 def test_after_an_interrupt_at_any_line_the_next_caller_gets_a_token(
-    threads: type[AbstractContextManager[None]], stale: bool
+    threads: type[AbstractContextManager[None]], rejected: bool
 ) -> None:
     with ThreadPoolExecutor(1) as own:
-        assert own.submit(interrupted_threads, threads, stale).result() == []
+        assert own.submit(interrupted_threads, threads, rejected).result() == []
 
 
 @pytest.mark.pitfall(id="interrupted-leader")
@@ -144,6 +144,6 @@ def test_a_caller_that_joins_a_fetch_that_nothing_started_waits_for_a_second_at_
     assert isinstance(wait, effects.Wait)
     assert wait.seconds == single_flight.STARTING
     clock.now += wait.seconds
-    assert isinstance(joiner.send(single_flight.NoOutcome.TIMED_OUT), effects.Background)
+    assert isinstance(joiner.send(single_flight.NoResult.TIMED_OUT), effects.Background)
     joiner.close()
     leader.close()

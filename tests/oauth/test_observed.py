@@ -13,7 +13,7 @@ from prio_middleware import AccessToken, ConfigurationError, CredentialsRefusedE
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.effects import Background, Post, Steps, Wait
 from prio_middleware.oauth.observation import observe_acquisition, observe_fetch
-from prio_middleware.oauth.single_flight import InFlightFetch, NoOutcome, Outcome
+from prio_middleware.oauth.single_flight import InFlightFetch, NoResult, Outcome
 from prio_middleware.oauth.token_response import TokenResponse
 from prio_middleware.telemetry.counters import ClientCounters
 from prio_middleware.telemetry.metrics import Telemetry
@@ -99,8 +99,8 @@ def test_a_mistake_of_the_caller_s_counts_as_failed() -> None:
 def test_a_wait_is_recorded_with_the_fetch_it_was_for(subtests: pytest.Subtests, recorder: Recorder) -> None:
     rows: list[tuple[Outcome, str | None]] = [
         (TOKEN, None),
-        (NoOutcome.TIMED_OUT, None),
-        (NoOutcome.ABANDONED, None),
+        (NoResult.TIMED_OUT, None),
+        (NoResult.ABANDONED, None),
         (REFUSED, "invalid_client"),
     ]
     for outcome, error in rows:
@@ -132,7 +132,7 @@ def test_a_wait_that_ends_with_its_caller_is_recorded_as_cancelled(recorder: Rec
 
 
 def test_a_caller_that_starts_the_fetch_has_not_waited(recorder: Recorder) -> None:
-    ended(observe_acquisition(acquisition(WAITING), ClientCounters("shop"), "shop"), NoOutcome.OWN_THREAD)
+    ended(observe_acquisition(acquisition(WAITING), ClientCounters("shop"), "shop"), NoResult.OWN_THREAD)
 
     assert recorder.spans(WAIT) == []
 
@@ -175,7 +175,7 @@ def test_how_a_fetch_ended_is_kept(subtests: pytest.Subtests) -> None:
         (AccessToken(Secret("t"), lifetime=5.0), ("ok", "endpoint")),
         (AccessToken(Secret("t"), lifetime=5.0, source="shared"), ("ok", "shared")),
         (CredentialsRefusedError("no", code="invalid_client"), ("invalid_client", "endpoint")),
-        (NoOutcome.ABANDONED, ("cancelled", "endpoint")),
+        (NoResult.ABANDONED, ("cancelled", "endpoint")),
     ]
     for outcome, recorded in rows:
         with subtests.test(outcome=outcome, recorded=recorded):
@@ -244,7 +244,7 @@ def test_why_a_token_is_fetched(subtests: pytest.Subtests, recorder: Recorder) -
             shop = Shop(token(3600), token(3600))
             prepare(shop)
             recorder.clear()
-            shop.token(stale=shop.tokens.current(DEFAULT_OPTIONS, None) if is_stale else None)
+            shop.token(rejected=shop.tokens.current(DEFAULT_OPTIONS, None) if is_stale else None)
             fetch = recorder.span(FETCH)
 
             assert attributes(fetch) == {
@@ -319,11 +319,11 @@ def test_the_links_of_a_fetch_are_bounded() -> None:
 def test_a_caller_that_waits_for_its_own_thread_fetches_for_its_own_reason(recorder: Recorder) -> None:
     shop = Shop(token())
     refused_token = shop.token()
-    leader, waiter = (shop.by_hand(stale=refused_token) for _ in range(2))
+    leader, waiter = (shop.by_hand(rejected=refused_token) for _ in range(2))
     next(leader)
     next(waiter)
     recorder.clear()
-    waiter.send(NoOutcome.OWN_THREAD)
+    waiter.send(NoResult.OWN_THREAD)
     waiter.close()
     leader.close()
 

@@ -26,7 +26,7 @@ from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.cache import TokenCache
 from prio_middleware.oauth.effects import Background, Pause, Post, Steps, Wait
 from prio_middleware.oauth.shared.coordinator import RequestToken
-from prio_middleware.oauth.single_flight import GRACE, STARTING, NoOutcome, Outcome
+from prio_middleware.oauth.single_flight import GRACE, STARTING, NoResult, Outcome
 from prio_middleware.oauth.token_request import TokenEndpoint, TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
 from tests.oauth import helpers
@@ -43,18 +43,18 @@ class Shop:
         self.server = Server(*script)
         self.tokens = provider(self.clock, **options)
 
-    def get(self, key: TokenOptions = DEFAULT_OPTIONS, stale: AccessToken | None = None) -> AccessToken | TokenError:
-        kept = self.tokens.current(key, stale)
-        return kept or play(self.tokens.acquire(key.over(self.tokens.defaults), stale), self.server, self.clock)
+    def get(self, options: TokenOptions = DEFAULT_OPTIONS, rejected: AccessToken | None = None) -> AccessToken | TokenError:
+        kept = self.tokens.current(options, rejected)
+        return kept or play(self.tokens.acquire(options.over(self.tokens.defaults), rejected), self.server, self.clock)
 
-    def token(self, key: TokenOptions = DEFAULT_OPTIONS, stale: AccessToken | None = None) -> AccessToken:
-        got = self.get(key, stale)
+    def token(self, options: TokenOptions = DEFAULT_OPTIONS, rejected: AccessToken | None = None) -> AccessToken:
+        got = self.get(options, rejected)
         assert isinstance(got, AccessToken), got
         return got
 
-    def by_hand(self, key: TokenOptions = DEFAULT_OPTIONS, stale: AccessToken | None = None) -> Steps[Any]:
+    def by_hand(self, options: TokenOptions = DEFAULT_OPTIONS, rejected: AccessToken | None = None) -> Steps[Any]:
         """The steps of a caller that fetches itself, for a test to play."""
-        return inline(self.tokens.acquire(key, stale))
+        return inline(self.tokens.acquire(options, rejected))
 
     @property
     def asked(self) -> int:
@@ -184,7 +184,7 @@ def test_a_caller_that_waits_for_a_refresh_that_cannot_be_started_takes_over() -
     with pytest.raises(StopIteration):
         steps.send(False)
 
-    assert effect.fetch.outcome is NoOutcome.ABANDONED
+    assert effect.fetch.outcome is NoResult.ABANDONED
 
 
 def test_a_refresh_ahead_has_the_whole_deadline() -> None:
@@ -204,7 +204,7 @@ def test_a_refresh_ahead_that_never_completes_is_given_up_after_its_deadline() -
     effect = next(shop.tokens.acquire(DEFAULT_OPTIONS, None))
     assert isinstance(effect, Background)
     effect.fetch.steps = effect.steps  # A task has them, and does not run.
-    shop.token(stale=first)
+    shop.token(rejected=first)
 
     assert shop.clock.now == 1975 + 31
 
@@ -407,10 +407,10 @@ def test_a_rejected_token_is_replaced_once_for_any_number_of_rejections() -> Non
     shop = Shop(token(), token())
     refused_token = shop.token()
     shop.tokens.invalidate(refused_token)
-    replacement = shop.token(stale=refused_token)
+    replacement = shop.token(rejected=refused_token)
     shop.tokens.invalidate(refused_token)
 
-    assert shop.token(stale=refused_token) is replacement
+    assert shop.token(rejected=refused_token) is replacement
     assert shop.token() is replacement
     assert shop.asked == 2
 
@@ -419,9 +419,9 @@ def test_a_rejected_token_is_not_taken_from_a_fetch_that_completed_with_it() -> 
     shop = Shop(token(), token())
     first = shop.token()
     shop.tokens.invalidate(first)
-    leader = shop.by_hand(stale=first)
+    leader = shop.by_hand(rejected=first)
     next(leader)
-    waiter = shop.by_hand(stale=first)
+    waiter = shop.by_hand(rejected=first)
     waiting = next(waiter)
     assert isinstance(waiting, Wait)
 
@@ -480,13 +480,13 @@ def test_two_fetches_that_never_complete_are_a_failure_that_is_not_waited_for_ag
     next(lost)
     first: Any = next(waiter)
     shop.clock.now = first.fetch.lost_at
-    second = waiter.send(NoOutcome.TIMED_OUT)
+    second = waiter.send(NoResult.TIMED_OUT)
     assert isinstance(second, Post)
     other = shop.by_hand()
     waiting: Any = next(other)
     shop.clock.now = waiting.fetch.lost_at
     with pytest.raises(StopIteration) as end:
-        other.send(NoOutcome.TIMED_OUT)
+        other.send(NoResult.TIMED_OUT)
 
     error = end.value.value
     assert isinstance(error, TokenEndpointUnavailableError)
@@ -529,8 +529,8 @@ def test_a_process_that_was_frozen_within_a_fetch_tries_once_more() -> None:
     shop.clock.now += 60
     again = fetching.send(TokenResponse(failure="no whole answer in time"))
     assert isinstance(again, Post)
-    assert waiting.fetch.outcome is NoOutcome.ABANDONED
-    joined: Any = waiter.send(NoOutcome.TIMED_OUT)  # Its time was over, too, when it woke up.
+    assert waiting.fetch.outcome is NoResult.ABANDONED
+    joined: Any = waiter.send(NoResult.TIMED_OUT)  # Its time was over, too, when it woke up.
     assert isinstance(joined, Wait)
     with pytest.raises(StopIteration) as end:
         fetching.send(shop.server(again.request))
@@ -548,7 +548,7 @@ def test_an_impatient_caller_that_was_frozen_joins_the_fetch_again() -> None:
     next(waiter)
     shop.clock.now += 5
 
-    again = waiter.send(NoOutcome.TIMED_OUT)
+    again = waiter.send(NoResult.TIMED_OUT)
     assert isinstance(again, Wait)
     assert again.seconds == pytest.approx(0.3)
     fetching.close()
@@ -621,7 +621,7 @@ def test_a_caller_with_less_patience_than_the_pace_has_an_error() -> None:
     assert waiting.seconds == 0.25
     shop.clock.now += 0.25
     with pytest.raises(StopIteration) as end:
-        steps.send(NoOutcome.TIMED_OUT)
+        steps.send(NoResult.TIMED_OUT)
 
     assert isinstance(end.value.value, TokenEndpointUnavailableError)
     assert shop.asked == 0
@@ -647,7 +647,7 @@ def test_a_caller_of_a_cancelled_leader_gets_an_error() -> None:
     waiting: Any = next(waiter)
     leader.close()
 
-    assert waiting.fetch.outcome is NoOutcome.ABANDONED
+    assert waiting.fetch.outcome is NoResult.ABANDONED
     waiter.close()
 
 
@@ -655,7 +655,7 @@ def test_a_rejected_token_that_is_shared_is_not_returned_to_its_caller() -> None
     shop = Shop(token(), token())
     refused_token = shop.token()
 
-    assert shop.token(stale=refused_token).serial > refused_token.serial
+    assert shop.token(rejected=refused_token).serial > refused_token.serial
     assert shop.asked == 2
 
 
@@ -663,7 +663,7 @@ def test_a_rejected_token_is_not_returned_where_there_is_no_other() -> None:
     shop = Shop(token(), refused("invalid_scope"))
     refused_token = shop.token()
 
-    assert isinstance(shop.get(stale=refused_token), TokenRequestRefusedError)
+    assert isinstance(shop.get(rejected=refused_token), TokenRequestRefusedError)
 
 
 def test_a_rejected_token_is_replaced_for_sync_and_async_callers() -> None:
@@ -673,8 +673,8 @@ def test_a_rejected_token_is_replaced_for_sync_and_async_callers() -> None:
     async def send(request: TokenRequest) -> TokenResponse:
         return shop.server(request)
 
-    async def aget(stale: AccessToken) -> AccessToken:
-        return await shop.tokens.aget_token(DEFAULT_OPTIONS, stale, send)
+    async def aget(rejected: AccessToken) -> AccessToken:
+        return await shop.tokens.aget_token(DEFAULT_OPTIONS, rejected, send)
 
     second = shop.tokens.get_token(DEFAULT_OPTIONS, refused_token, shop.server)
     third = anyio.run(aget, second)
@@ -759,7 +759,7 @@ def test_a_rejected_token_is_no_fallback() -> None:
     shared = SharedNowhere()
     shop = Shop(token(), token(), shared=shared)
     refused_token = shop.token()
-    shop.token(stale=refused_token)
+    shop.token(rejected=refused_token)
 
     assert shared.asked == [(False, False), (False, True)]
 
@@ -783,7 +783,7 @@ def test_a_fetch_with_new_credentials_is_for_the_same_reason() -> None:
 
     shop = Shop(token(), refused("invalid_client", 401), token(), shared=shared, credentials_source=credentials_source)
     refused_token = shop.token()
-    shop.token(stale=refused_token)
+    shop.token(rejected=refused_token)
 
     assert shared.asked[1:] == [(False, True), (False, True)]
 
@@ -816,7 +816,7 @@ def test_the_second_lookup_finds_a_token_that_was_cached_meanwhile() -> None:
     with pytest.raises(StopIteration) as end:
         first.send(token())
     with pytest.raises(StopIteration) as late:
-        waiter.send(NoOutcome.ABANDONED)
+        waiter.send(NoResult.ABANDONED)
 
     assert late.value.value is end.value.value
 
@@ -1025,7 +1025,7 @@ def test_a_token_rejected_before_its_fetch_completes_is_returned_to_no_caller() 
         landed.append(waiting.fetch.outcome)
         waiter.close()
 
-    assert landed == [NoOutcome.ABANDONED, shop.tokens.current(DEFAULT_OPTIONS, None)]
+    assert landed == [NoResult.ABANDONED, shop.tokens.current(DEFAULT_OPTIONS, None)]
 
 
 def test_a_caller_whose_fetch_fails_uses_what_another_one_has_fetched_meanwhile() -> None:

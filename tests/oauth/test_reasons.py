@@ -6,7 +6,7 @@ import pytest
 
 from prio_middleware import AccessToken, Secret
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS, TokenOptions
-from prio_middleware.oauth.decision import DroppedTokens, Reason, is_after_rejection
+from prio_middleware.oauth.decision import Reason, RemovedTokens, is_after_rejection
 
 TOKEN = AccessToken(Secret("t"))
 
@@ -22,23 +22,23 @@ def test_a_fetch_after_a_rejection(subtests: pytest.Subtests) -> None:
         ("forced", None, None, False),
         ("forced", TOKEN, None, False),
     ]
-    for dropped, cached, stale, after_rejection in rows:
-        with subtests.test(dropped=dropped, cached=cached, stale=stale):
-            assert is_after_rejection(dropped, cached, stale) is after_rejection
+    for dropped, cached, rejected, after_rejection in rows:
+        with subtests.test(dropped=dropped, cached=cached, rejected=rejected):
+            assert is_after_rejection(dropped, cached, rejected) is after_rejection
 
 
 def test_a_dropped_token_is_remembered_once() -> None:
-    dropped = DroppedTokens()
+    dropped = RemovedTokens()
     dropped.record([DEFAULT_OPTIONS], "forced")
 
     assert [dropped.pop(DEFAULT_OPTIONS) for _ in range(2)] == ["forced", None]
 
 
 def test_the_memory_is_bounded() -> None:
-    assert [remembered(DroppedTokens(), count) for count in (1024, 1025)] == [1024, 1]
+    assert [remembered(RemovedTokens(), count) for count in (1024, 1025)] == [1024, 1]
 
 
-def remembered(dropped: DroppedTokens, count: int) -> int:
+def remembered(dropped: RemovedTokens, count: int) -> int:
     """Return the number of keys that are remembered after the tokens of ``count`` keys were dropped."""
     keys = [TokenOptions(scope=str(number)) for number in range(count)]
     for key in keys:

@@ -27,8 +27,8 @@ from prio_middleware import (
 )
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.effects import no_threads
-from prio_middleware.oauth.retry import PACE
-from prio_middleware.oauth.single_flight import InFlightFetch, NoOutcome
+from prio_middleware.oauth.failures import PACE
+from prio_middleware.oauth.single_flight import InFlightFetch, NoResult
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
 from tests.oauth import helpers
@@ -576,7 +576,7 @@ def test_a_waiter_whose_loop_is_closed_by_then_disturbs_no_other(caplog: pytest.
 async def test_a_task_waits_no_longer_than_it_was_told_to() -> None:
     fetch = InFlightFetch(lost_at=0.0)
     began = time.monotonic()
-    assert [await fetch.await_(0.05, 0.05), await fetch.await_(10.0, 10.0)] == [NoOutcome.TIMED_OUT] * 2
+    assert [await fetch.await_(0.05, 0.05), await fetch.await_(10.0, 10.0)] == [NoResult.TIMED_OUT] * 2
     assert 0.05 <= time.monotonic() - began < 10
 
 
@@ -588,8 +588,8 @@ def test_a_hundred_tasks_are_woken_by_one_call_and_need_one_alarm() -> None:
         calls, alarms = noting(loop, "call_soon_threadsafe"), noting(loop, "call_later")
         waiting = [asyncio.create_task(fetch.await_(10.0, 10.0)) for _ in range(100)]
         await anyio.wait_all_tasks_blocked()
-        fetch.complete(NoOutcome.ABANDONED)
-        assert set(await asyncio.gather(*waiting)) == {NoOutcome.ABANDONED}
+        fetch.complete(NoResult.ABANDONED)
+        assert set(await asyncio.gather(*waiting)) == {NoResult.ABANDONED}
         assert (len(calls), [alarm.cancelled() for alarm in alarms]) == (1, [True])
 
     def noting(loop: Any, method: str) -> list[asyncio.Handle]:
@@ -615,10 +615,10 @@ def test_a_task_of_trio_waits_where_trio_is_the_guest_of_asyncio() -> None:
         trio.lowlevel.start_guest_run(
             fetch.await_, 10.0, 10.0, run_sync_soon_threadsafe=loop.call_soon_threadsafe, done_callback=ended.set_result
         )
-        loop.call_soon(fetch.complete, NoOutcome.ABANDONED)
+        loop.call_soon(fetch.complete, NoResult.ABANDONED)
         return (await ended).unwrap()
 
-    assert asyncio.run(be_a_host()) is NoOutcome.ABANDONED
+    assert asyncio.run(be_a_host()) is NoResult.ABANDONED
 
 
 def test_a_task_of_trio_waits_where_trio_runs_within_a_task_of_asyncio() -> None:
@@ -628,9 +628,9 @@ def test_a_task_of_trio_waits_where_trio_runs_within_a_task_of_asyncio() -> None
     async def run_trio() -> Any:
         return trio.run(fetch.await_, 10.0, 10.0)
 
-    landing = threading.Timer(0.05, fetch.complete, [NoOutcome.ABANDONED])
+    landing = threading.Timer(0.05, fetch.complete, [NoResult.ABANDONED])
     landing.start()
-    assert asyncio.run(run_trio()) is NoOutcome.ABANDONED
+    assert asyncio.run(run_trio()) is NoResult.ABANDONED
     landing.join()
 
 

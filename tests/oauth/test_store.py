@@ -86,14 +86,14 @@ def test_a_token_that_is_fetched_anew_keeps_its_place() -> None:
     assert kept(store, 7) == [0, 4, 5, 6]
 
 
-def test_a_dropped_token_takes_no_space_and_is_not_found(subtests: pytest.Subtests) -> None:
-    for how in ("drop", "clear"):
+def test_a_removed_token_takes_no_space_and_is_not_found(subtests: pytest.Subtests) -> None:
+    for how in ("remove", "clear"):
         with subtests.test(how=how):
             store = filled(2, 2)
             for number in range(50):
                 token = expiring(10.0)
                 store.put(scoped(number), token, now=0.0)
-                assert store.drop(token) if how == "drop" else store.clear()
+                assert store.remove(token) if how == "remove" else store.clear()
                 assert store.lookup(scoped(number)) is None
 
             assert store.put(scoped(99), expiring(10.0), now=0.0) == 0
@@ -159,7 +159,7 @@ def test_dropping_a_token_names_its_keys_and_leaves_the_others() -> None:
     for number, token in enumerate((refused, other, refused)):
         store.put(scoped(number), token, now=0.0)
 
-    assert store.drop(refused) == [scoped(0), scoped(2)]
+    assert store.remove(refused) == [scoped(0), scoped(2)]
     assert [store.get(scoped(number)) for number in range(3)] == [None, other, None]
 
 
@@ -167,7 +167,7 @@ def test_dropping_a_token_leaves_the_newer_one_that_came_in_between() -> None:
     older, newer = expiring(10.0), expiring(10.0)
     store = TokenCache()
     store._tokens = Racing({DEFAULT_OPTIONS: older}, lambda tokens, key: tokens.__setitem__(key, newer))
-    store.drop(older)
+    store.remove(older)
 
     assert store._tokens == {DEFAULT_OPTIONS: newer}
 
@@ -176,7 +176,7 @@ def test_dropping_a_token_that_another_thread_has_just_dropped_changes_nothing()
     token = expiring(10.0)
     store = TokenCache()
     store._tokens = Racing({DEFAULT_OPTIONS: token}, lambda tokens, key: tokens.__delitem__(key))
-    store.drop(token)
+    store.remove(token)
 
     assert store._tokens == {}
 

@@ -254,13 +254,13 @@ class Provider:
 
     client = "shop"
 
-    def current(self, key: object, rejected: object) -> None: ...
-    def get_token(self, key: object, rejected: object, send: object, *, max_wait: object) -> None: ...
-    async def aget_token(self, key: object, rejected: object, send: object, *, max_wait: object) -> None: ...
+    def current(self, options: object, rejected: object) -> None: ...
+    def get_token(self, options: object, rejected: object, send: object, *, max_wait: object) -> None: ...
+    async def aget_token(self, options: object, rejected: object, send: object, *, max_wait: object) -> None: ...
     def invalidate(self, token: object) -> None: ...
 
 
-GET_TOKEN = "def get_token(self, key, rejected, send, *, max_wait)"
+GET_TOKEN = "def get_token(self, options, rejected, send, *, max_wait)"
 
 
 def provider(**functions: Any) -> Any:
@@ -273,11 +273,11 @@ def handing_on(*arguments: object) -> Any:
     return a_coroutine(*arguments)
 
 
-def with_defaults(key: object, rejected: object, send: object, *, max_wait: float | None = None) -> None:
+def with_defaults(options: object, rejected: object, send: object, *, max_wait: float | None = None) -> None:
     pass
 
 
-def asking_for_more(key: object, rejected: object, send: object, *, tenant: str) -> None:
+def asking_for_more(options: object, rejected: object, send: object, *, tenant: str) -> None:
     pass
 
 
@@ -293,12 +293,12 @@ WRONG_PROVIDERS: list[tuple[Any, str, str]] = [
         "Vault.get_token is a coroutine function",
         GET_TOKEN,
     ),
-    (provider(current=a_coroutine), "Vault.current is a coroutine function", "def current(self, key, rejected)"),
+    (provider(current=a_coroutine), "Vault.current is a coroutine function", "def current(self, options, rejected)"),
     (provider(invalidate=a_coroutine), "Vault.invalidate is a coroutine function", "def invalidate(self, token)"),
     (
         provider(aget_token=takes_two),
         "Vault.aget_token is not a coroutine function",
-        "async def aget_token(self, key, rejected, ",
+        "async def aget_token(self, options, rejected, ",
     ),
     (provider(aget_token=an_async_generator), "Vault.aget_token is a generator function", "async def aget_token("),
     (provider(aget_token=None), "Vault.aget_token is missing", "Add async def aget_token("),

@@ -438,9 +438,9 @@ def test_why_a_token_is_fetched(recorder: Recorder) -> None:
     clock, server = helpers.Clock(), helpers.Server()
     provider = helpers.provider(clock)
 
-    def token(stale: Any = None) -> Any:
+    def token(rejected: Any = None) -> Any:
         with Telemetry(recorder.tracer_provider, recorder.meter_provider).in_use():
-            return helpers.play(provider.acquire(DEFAULT_OPTIONS, stale), server, clock)
+            return helpers.play(provider.acquire(DEFAULT_OPTIONS, rejected), server, clock)
 
     first = token()
     clock.now += 4000

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Literal
 
 FIRST_PAUSE = 1.0  # Seconds without an operation after the first failure.
-RETRY_PAUSE = 1.3  # Seconds after the first failure from which a retry is allowed, however long the jittered first pause.
 LONGEST_PAUSE = 30.0  # Seconds. Each further failure doubles the pause up to it.
 PROBE_LIMIT = 2.0  # Seconds after which a probe without an answer counts as lost.
 BACKGROUND_PAUSE = 10.0  # Seconds between two background probes.
@@ -35,7 +34,6 @@ class CircuitBreaker:
         self._next_background_probe_at = 0.0
 
     def state(self, now: float) -> State:
-        """Return the state for telemetry and reports."""
         if not self.failures:
             return "closed"
         return "half_open" if self._probing or now >= self._next_probe_at else "open"

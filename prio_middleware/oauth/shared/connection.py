@@ -34,11 +34,7 @@ class RedisAddress:
     Attributes:
         url: ``redis://``, ``rediss://`` or ``unix://``, with optional user name, password and database. A query is ignored, so
             it cannot lengthen a timeout or switch off a check.
-        mode: one server, a cluster, or sentinels that name the master.
-        nodes: further nodes of the cluster, or further sentinels, as host and port.
-        service: the sentinels' name for the master.
-        ca_file: PEM file with the certificate authorities to trust instead of the default ones.
-        insecure_hosts: hosts other than this machine that may be reached without TLS: names, addresses and networks.
+        mode, nodes, service, ca_file, insecure_hosts: see the settings of these names in the table ``token_store``.
     """
 
     url: Secret

@@ -19,11 +19,11 @@ from ...telemetry.logs import log, log_failure
 from ...telemetry.providers import StoreReport
 from ..access_token import AccessToken, TokenOptions, new_id
 from ..effects import Pause, RunBlocking, Steps, may_start_threads
-from ..retry import RETRY_AFTER_LIMIT
-from ..single_flight import Outcome
+from ..failures import RETRY_AFTER_LIMIT
+from ..single_flight import NoResult, Result
 from ..token_request import FAILURE_COOLDOWN
 from . import records
-from .circuit_breaker import RETRY_PAUSE, CircuitBreaker, random_number
+from .circuit_breaker import FIRST_PAUSE, CircuitBreaker, random_number
 from .keyring import Keyring
 from .records import RecordKey
 from .store import (
@@ -33,16 +33,20 @@ from .store import (
     OperationName,
     SharedStore,
     StoreEntry,
+    StoreFailure,
     StoreObserver,
-    StoreOperation,
-    Unreachable,
 )
 
 if TYPE_CHECKING:
     from ..token_request import TokenEndpoint
 
-REJECTED_LIMIT = 64  # Number of rejected tokens that are remembered: the newest ones.
-NAMES_LIMIT = 1024  # Number of token ids whose name is remembered: the newest ones.
+PUBLISH_MARGIN = 1.0  # Seconds of a lease that are kept for publishing: a fetch that used all of its time still holds it.
+# Seconds at most that a waiting process keeps for its own token request. With the default deadline, it still waits longer than
+# one lease lasts.
+OWN_REQUEST_SECONDS = 6.0
+REJECTED_IDS_LIMIT = 64  # Number of rejected tokens that are remembered: the newest ones.
+SHARED_NAMES_LIMIT = 1024  # Number of token ids whose name is remembered: the newest ones.
+RETRY_PAUSE = 1.3 * FIRST_PAUSE  # Seconds. Longer than any first pause of the circuit, which jitter lengthens to 1.25 times.
 LONGEST_REJECTION = 86_400.0  # Seconds at most for which the store is told to drop a rejected token.
 
 
@@ -59,7 +63,7 @@ class RejectedTokens:
     def record_name(self, token_id: str, name: str) -> None:
         """Remember that the token is in the store under ``name``, so other processes may have it too."""
         self._names[token_id] = name
-        if len(self._names) > NAMES_LIMIT:
+        if len(self._names) > SHARED_NAMES_LIMIT:
             self._names.pop(next(iter(self._names)), None)
 
     def add(self, token_id: str, expires_at: float) -> None:
@@ -67,7 +71,7 @@ class RejectedTokens:
         if token_id not in self._names:
             return
         self._expires_at[token_id] = expires_at
-        if len(self._expires_at) > REJECTED_LIMIT:
+        if len(self._expires_at) > REJECTED_IDS_LIMIT:
             self._expires_at.pop(next(iter(self._expires_at)), None)
 
     def remaining(self, name: str, now: float) -> Mapping[str, float]:
@@ -85,7 +89,7 @@ class RejectedTokens:
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-RequestToken = Callable[["TokenEndpoint", TokenOptions, float], Steps[Outcome]]
+RequestToken = Callable[["TokenEndpoint", TokenOptions, float], Steps[Result | NoResult]]
 """Requests a token from the token endpoint. The last argument is the moment of the clock at which it gives up."""
 
 
@@ -100,13 +104,6 @@ class TokenQuery(NamedTuple):
     after_rejection: bool
 
 
-class SuspectToken(NamedTuple):
-    """A shared token that was probably revoked together with the caller's, and the moment at which it would expire."""
-
-    token_id: str
-    expires_at: float
-
-
 class SharedTokens:
     """The part of a token provider that shares tokens with other processes, through a store.
 
@@ -115,9 +112,9 @@ class SharedTokens:
     Args:
         store: keeps the sealed records and the leases.
         keyring: encryption keys of the records.
-        failure_cooldown: seconds for which no process retries rejected credentials.
+        failure_cooldown: see the setting of this name. It counts for all processes.
         kind: the store's kind, for reports.
-        lease: longest lease in seconds: another process replaces a leader that died after it.
+        lease: longest lease in seconds. After it, another process replaces a leader that died.
         circuit: circuit breaker of the store. Providers with one store share one.
         observe: called after every operation.
         client: the client's name, for the log.
@@ -164,7 +161,7 @@ class SharedTokens:
         *,
         has_fallback: bool,
         after_rejection: bool,
-    ) -> Steps[Outcome]:
+    ) -> Steps[Result | NoResult]:
         """Return a fresh token: another process's, or a new one that is published for the others.
 
         Args:
@@ -180,27 +177,28 @@ class SharedTokens:
         """
         record_keys = tuple(RecordKey(name, endpoint.url) for name in self._keyring.names(endpoint, options))
         query = TokenQuery(endpoint, options, record_keys, deadline_at, request_token, after_rejection)
-        wait_until = records.stop_waiting_at(self._clock(), deadline_at)
+        wait_until = deadline_at - min(OWN_REQUEST_SECONDS, (deadline_at - self._clock()) / 2)
         polls, has_retried = 0, False
         while self._clock() < wait_until:
             found = yield from self._find(query)
             if isinstance(found, AccessToken | TokenError):
                 return found
             requested_at = self._clock()
-            reply = Unreachable("") if found is None else (yield from self._acquire_lease(query, found))
+            reply = StoreFailure("") if found is None else (yield from self._acquire_lease(query, found))
             if isinstance(reply, Lease):
-                fetch_until = records.lease_deadline_at(requested_at, reply.seconds, deadline_at)
+                fetch_until = min(deadline_at, requested_at + max(reply.seconds - PUBLISH_MARGIN, reply.seconds / 2))
                 result, is_final = yield from self._fetch_as_leader(query, reply, fetch_until)
                 if is_final:
                     return result
             elif isinstance(reply, LeaseReply):
                 yield Pause(records.poll_pause(polls, reply.wait_seconds, self._draw()))
                 polls += 1
-            elif has_retried or not polls or self._clock() + RETRY_PAUSE >= wait_until:
-                break
-            else:  # The store answered the last poll, and the leader may be about to publish: try once more.
+            elif polls and not has_retried and self._clock() + RETRY_PAUSE < wait_until:
+                # The store answered before, and the leader may be about to publish: try once more, when the circuit allows it.
                 has_retried = True
                 yield Pause(RETRY_PAUSE)
+            else:
+                break
         if has_fallback and self._clock() >= wait_until:
             return TokenEndpointUnavailableError(
                 "Timed out waiting for another process to fetch the token.", client=endpoint.client, url=endpoint.url
@@ -229,8 +227,8 @@ class SharedTokens:
         return report
 
     def _probe(self) -> None:
-        reply = self._store.read("probe", {})
-        self._record(reply.reason if isinstance(reply, Unreachable) else None)
+        reply = self._store.drop_and_read("probe", {})
+        self._record(reply.reason if isinstance(reply, StoreFailure) else None)
 
     def _find(self, query: TokenQuery) -> Steps[AccessToken | TokenError | StoreEntry | None]:
         """Return a usable token or an error; else the entry under the first record key, or None if the store fails."""
@@ -247,35 +245,35 @@ class SharedTokens:
         for _ in range(2):
             rejected = self._rejected.remaining(record_key.name, self._clock())
             requested_at = self._clock()
-            reply = yield from self._run_command("read", self._store.read, record_key.name, rejected)
-            if isinstance(reply, Unreachable):
+            reply = yield from self._run_command("read", self._store.drop_and_read, record_key.name, rejected)
+            if isinstance(reply, StoreFailure):
                 return None
-            entry, token = reply, self._token(query, record_key, reply, requested_at)
-            if not isinstance(token, SuspectToken):
+            entry = reply
+            token, is_suspect = self._token(query, record_key, entry, requested_at)
+            if token is None or not is_suspect:
+                self._report.hits += token is not None
                 return token or self._error(query.endpoint, record_key, entry) or entry
             self._rejected.add(token.token_id, token.expires_at)  # The second read drops it for all processes.
         return entry
 
     def _token(
         self, query: TokenQuery, record_key: RecordKey, entry: StoreEntry, requested_at: float
-    ) -> AccessToken | SuspectToken | None:
+    ) -> tuple[AccessToken | None, bool]:
+        """Return the token if it is usable, and whether it is suspect: probably revoked together with the caller's."""
         if entry.record is None:
-            return None
+            return None, False
         shared = records.decrypt_token(self._keyring, record_key, entry.record, self._unix_clock(), query.endpoint.token_scheme)
         if isinstance(shared, str):
             _warn_of_record(query.endpoint, record_key, shared)
-            return None
+            return None, False
         expiry = query.endpoint.expiry
         seconds = min(shared.remaining_seconds, expiry.max_lifetime)
-        if not shared.unchanged:
+        if not shared.unchanged:  # The record of an unchanged token lives only until the next token request is due.
             seconds = min(entry.record_seconds, seconds)
         leeway = expiry.leeway(shared.lifetime)
         if seconds <= leeway:
-            return None
+            return None, False
         self._rejected.record_name(shared.token_id, record_key.name)
-        if query.after_rejection and not (shared.after_rejection or shared.unchanged):
-            return SuspectToken(shared.token_id, requested_at + seconds)
-        self._report.hits += 1
         token = AccessToken(
             shared.value,
             shared.token_type,
@@ -286,7 +284,9 @@ class SharedTokens:
             source="shared",
             token_id=shared.token_id,
         )
-        return token.mark_unchanged(requested_at + entry.record_seconds) if shared.unchanged else token
+        if shared.unchanged:
+            return token.mark_unchanged(requested_at + entry.record_seconds), False
+        return token, query.after_rejection and not shared.after_rejection
 
     def _error(self, endpoint: TokenEndpoint, record_key: RecordKey, entry: StoreEntry) -> TokenError | None:
         if entry.error is None:
@@ -304,11 +304,12 @@ class SharedTokens:
             retry_after=left if isinstance(error, TokenEndpointUnavailableError) else None,
         )
 
-    def _acquire_lease(self, query: TokenQuery, entry: StoreEntry) -> Steps[Lease | LeaseReply | Unreachable]:
+    def _acquire_lease(self, query: TokenQuery, entry: StoreEntry) -> Steps[Lease | LeaseReply | StoreFailure]:
         pid, owner_id = self._owner
         if pid != os.getpid():  # A forked child is another owner: its parent's leases are not its own.
             _, owner_id = self._owner = os.getpid(), new_id()
-        lease = Lease(owner_id, new_id(), records.lease_seconds(query.deadline_at - self._clock(), self._lease))
+        # No longer than the fetch needs, so that another process soon replaces a leader that died.
+        lease = Lease(owner_id, new_id(), min(query.deadline_at - self._clock() + PUBLISH_MARGIN, self._lease))
         name = query.record_keys[0].name
         with self._releasing_if_cancelled(name, lease):  # The store may have granted it before the cancellation.
             reply = yield from self._run_command("acquire_lease", self._store.acquire_lease, name, entry, lease)
@@ -323,12 +324,8 @@ class SharedTokens:
             _start_thread(partial(self._store.release_lease, name, lease), "release")
             raise
 
-    def _fetch_as_leader(self, query: TokenQuery, lease: Lease, deadline_at: float) -> Steps[tuple[Outcome, bool]]:
-        """Request a token and publish the result.
-
-        Returns:
-            The outcome, and True if it is final. It is not if only the end of the lease cut the fetch short.
-        """
+    def _fetch_as_leader(self, query: TokenQuery, lease: Lease, deadline_at: float) -> Steps[tuple[Result | NoResult, bool]]:
+        """Request a token and publish the result. Return it, and False if only the end of the lease cut the fetch short."""
         record_key, leased_at = query.record_keys[0], self._clock()
         with self._releasing_if_cancelled(record_key.name, lease):
             result = yield from query.request_token(query.endpoint, query.options, deadline_at)
@@ -353,7 +350,7 @@ class SharedTokens:
         sealed = records.encrypt_token(self._keyring, record_key, token, expires_at, after_rejection=query.after_rejection)
         # Before the reply, which may be lost although the store has kept the token.
         self._rejected.record_name(token.token_id, record_key.name)
-        # Other processes use an unchanged token for new calls until the next process requests another.
+        # An unchanged token is stored until the next token request is due. Until then, other processes use it for new calls.
         seconds = (token.fresh_until if token.unchanged else token.expires_at) - leased_at
         is_stored = yield from self._run_command(
             "publish_token", self._store.publish_token, record_key.name, lease, token.token_id, sealed, seconds
@@ -362,17 +359,17 @@ class SharedTokens:
         self._report.not_stored += is_stored is False
 
     def _run_command(
-        self, operation: OperationName, command: Callable[[*Ts], T | Unreachable], *args: *Ts
-    ) -> Steps[T | Unreachable]:
+        self, operation: OperationName, command: Callable[[*Ts], T | StoreFailure], *args: *Ts
+    ) -> Steps[T | StoreFailure]:
         """Run a command of the store, unless the circuit breaker forbids it. Record and observe the result."""
         started_at = self._clock()
         if not self._circuit.try_acquire(started_at):
-            return Unreachable("circuit open")
-        reply: T | Unreachable = yield RunBlocking(partial(command, *args))
-        failure = reply.reason if isinstance(reply, Unreachable) else None
+            return StoreFailure("circuit open")
+        reply: T | StoreFailure = yield RunBlocking(partial(command, *args))
+        failure = reply.reason if isinstance(reply, StoreFailure) else None
         self._record(failure)
         if self._observe is not None:
-            self._observe(StoreOperation(operation, self._clock() - started_at, failure))
+            self._observe(operation, self._clock() - started_at, failure)
         return reply
 
     def _record(self, failure: str | None) -> None:

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from ..._util.safe_body import json_object
 from ...telemetry.logs import log
-from .store import ID_LENGTH, Lease, LeaseReply, SharedStore, StoreEntry, Unreachable
+from .store import ID_LENGTH, Lease, LeaseReply, SharedStore, StoreEntry, StoreFailure
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 # A file with another first line belongs to another program. It is never written.
 FIRST_LINE: Final = b"prio-middleware tokens 1\n"
-SIZE_LIMIT: Final = 1024 * 1024  # Maximum bytes of the file. If it would be larger, the oldest entries are removed.
+FILE_SIZE_LIMIT: Final = 1024 * 1024  # Maximum bytes of the file. If it would be larger, the oldest entries are removed.
 LOCK_TIMEOUT: Final = 1.0  # Seconds to wait for the lock. It is held for a few milliseconds.
 CLOCK_STEP: Final = 1.0  # Seconds by which the system's clock may be set back. Entries further in the future do not count.
 LAST_MOMENT: Final = 1e11  # Unix time, the year 5138. Later moments show that the file is damaged.
@@ -61,7 +61,7 @@ class FileStore(SharedStore):
         self._clock = clock
         self._warned: set[str] = set()
 
-    def read(self, name: str, rejected: Mapping[str, float]) -> StoreEntry | Unreachable:
+    def drop_and_read(self, name: str, rejected: Mapping[str, float]) -> StoreEntry | StoreFailure:
         def read(entries: Entries, now: float) -> StoreEntry:
             for token_id, seconds in rejected.items():
                 entries.setdefault(f"{name}:dropped:{token_id}", Entry("", now, now + seconds))
@@ -73,7 +73,7 @@ class FileStore(SharedStore):
 
         return self._run(read, locked=bool(rejected))  # Without a token id to drop, nothing is written.
 
-    def acquire_lease(self, name: str, entry: StoreEntry, lease: Lease) -> LeaseReply | Unreachable:
+    def acquire_lease(self, name: str, entry: StoreEntry, lease: Lease) -> LeaseReply | StoreFailure:
         def acquire(entries: Entries, now: float) -> LeaseReply:
             record, error = (_value(entries.get(f"{name}:{kind}"), now)[0] for kind in ("token", "error"))
             if StoreEntry(record).token_id != entry.token_id or error != entry.error:
@@ -86,7 +86,7 @@ class FileStore(SharedStore):
 
         return self._run(acquire)
 
-    def publish_token(self, name: str, lease: Lease, token_id: str, sealed: bytes, seconds: float) -> bool | Unreachable:
+    def publish_token(self, name: str, lease: Lease, token_id: str, sealed: bytes, seconds: float) -> bool | StoreFailure:
         def publish(entries: Entries, now: float) -> bool:
             held = _release(entries, name, lease)
             if held is None or held.since + seconds <= now or f"{name}:dropped:{token_id}" in entries:
@@ -97,7 +97,7 @@ class FileStore(SharedStore):
 
         return self._run(publish)
 
-    def publish_error(self, name: str, lease: Lease, sealed: bytes, seconds: float) -> bool | Unreachable:
+    def publish_error(self, name: str, lease: Lease, sealed: bytes, seconds: float) -> bool | StoreFailure:
         def publish(entries: Entries, now: float) -> bool:
             if _release(entries, name, lease) is None:
                 return False
@@ -106,7 +106,7 @@ class FileStore(SharedStore):
 
         return self._run(publish)
 
-    def release_lease(self, name: str, lease: Lease) -> bool | Unreachable:
+    def release_lease(self, name: str, lease: Lease) -> bool | StoreFailure:
         return self._run(lambda entries, _: _release(entries, name, lease) is not None)
 
     def listen(self, dropped: Callable[[str], None]) -> None:
@@ -115,7 +115,7 @@ class FileStore(SharedStore):
     def __repr__(self) -> str:
         return f"<FileStore {str(self._path)!r}>"
 
-    def _run(self, change: Callable[[Entries, float], T], *, locked: bool = True) -> T | Unreachable:
+    def _run(self, change: Callable[[Entries, float], T], *, locked: bool = True) -> T | StoreFailure:
         try:
             with self._lock() if locked else nullcontext():
                 now = self._clock()
@@ -127,9 +127,9 @@ class FileStore(SharedStore):
                 return result
         except ForeignFileError as error:
             self._warn(f"{error} It is neither used nor changed: name another file in the setting token_store.url.")
-            return Unreachable("ForeignFileError")
+            return StoreFailure("ForeignFileError")
         except Exception as error:  # noqa: BLE001 - file systems and filelock raise many types
-            return Unreachable(type(error).__name__)
+            return StoreFailure(type(error).__name__)
 
     def _lock(self) -> BaseFileLock:
         from filelock import FileLock
@@ -140,19 +140,19 @@ class FileStore(SharedStore):
     def _load(self, now: float) -> Entries:
         try:
             with open(self._path, "rb", opener=_open_regular) as file:
-                content = file.read(SIZE_LIMIT + 1)
+                content = file.read(FILE_SIZE_LIMIT + 1)
         except FileNotFoundError:
             return {}
         if content and not content.startswith(FIRST_LINE):
             raise ForeignFileError(f"The token store's file {self._path} was written by another program.")
-        members = json_object(content[len(FIRST_LINE) :]) if len(content) <= SIZE_LIMIT else None
+        members = json_object(content[len(FIRST_LINE) :]) if len(content) <= FILE_SIZE_LIMIT else None
         if members is None and content:
             self._warn(f"The token store's file {self._path} is damaged, and not used. The next token replaces it.")
         entries = {entry_name: _parse_entry(value, now) for entry_name, value in (members or {}).items()}
         return {entry_name: entry for entry_name, entry in entries.items() if entry}
 
     def _save(self, entries: Entries) -> None:
-        while len(content := FIRST_LINE + json.dumps(entries).encode()) > SIZE_LIMIT:
+        while len(content := FIRST_LINE + json.dumps(entries).encode()) > FILE_SIZE_LIMIT:
             entries.pop(min(entries, key=lambda entry_name: entries[entry_name].since))
         new = self._path.with_name(f"{self._path.name}.new")
         new.unlink(missing_ok=True)  # A killed process may have left it.

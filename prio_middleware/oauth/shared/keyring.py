@@ -6,6 +6,7 @@ import base64
 import binascii
 import hmac
 import json
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..._util.secret import Secret
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 _KEY_BYTES = 32
 _NAME_LENGTH = 40
-_NAMES = b"prio_middleware: names of shared tokens, 1"
+_NAMES_LABEL = b"prio_middleware: names of shared tokens, 1"
 
 HOW_TO_MAKE_ONE = (
     'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())" makes one. '
@@ -38,7 +39,6 @@ class Keyring:
 
     def __init__(self, encryption_keys: tuple[Secret, ...]) -> None:
         self._encryption_keys = encryption_keys
-        self._fernet: MultiFernet | None = None
 
     @classmethod
     def read(cls, text: Secret) -> Keyring | str:
@@ -60,7 +60,7 @@ class Keyring:
         """
         names: list[str] = []
         for encryption_key in self._encryption_keys:
-            subkey = hmac.digest(_decoded(encryption_key) or b"", _NAMES, "sha256")
+            subkey = hmac.digest(_decoded(encryption_key) or b"", _NAMES_LABEL, "sha256")
             auth = endpoint.auth
             parts: list[object] = [endpoint.url, auth.method, auth.client_id, auth.digest(subkey), *options[:4]]
             if endpoint.headers:
@@ -71,27 +71,25 @@ class Keyring:
         return tuple(names)
 
     def encrypt(self, plain: bytes) -> bytes:
-        """Encrypt and authenticate ``plain``."""
-        return self._load_fernet().encrypt(plain)
+        return self._fernet.encrypt(plain)
 
     def decrypt(self, sealed: bytes) -> bytes | None:
         """Return the plain bytes, or None if no encryption key decrypts ``sealed``."""
         from cryptography.fernet import InvalidToken
 
         try:
-            return self._load_fernet().decrypt(sealed)
+            return self._fernet.decrypt(sealed)
         except InvalidToken:
             return None
 
     def __repr__(self) -> str:
         return f"<Keyring of {len(self._encryption_keys)} **>"
 
-    def _load_fernet(self) -> MultiFernet:
-        if self._fernet is None:
-            from cryptography.fernet import Fernet, MultiFernet
+    @cached_property
+    def _fernet(self) -> MultiFernet:
+        from cryptography.fernet import Fernet, MultiFernet
 
-            self._fernet = MultiFernet([Fernet(encryption_key.reveal()) for encryption_key in self._encryption_keys])
-        return self._fernet
+        return MultiFernet([Fernet(encryption_key.reveal()) for encryption_key in self._encryption_keys])
 
 
 def _decoded(encryption_key: Secret) -> bytes | None:

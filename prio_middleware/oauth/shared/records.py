@@ -1,10 +1,9 @@
-"""Sealed records of the shared store, and the times of a lease."""
+"""Sealed records of the shared store, and the pauses between two reads."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -12,38 +11,14 @@ from ..._util.safe_body import json_object
 from ..._util.secret import Secret
 from ...errors import CredentialsRefusedError, TokenEndpointUnavailableError, TokenError
 from ..access_token import AccessToken
-from ..token_response import TOKEN_LIMIT
+from ..token_response import header_value
 from .keyring import Keyring
-from .redis_store import SIZE_LIMIT
+from .redis_store import VALUE_SIZE_LIMIT
 from .store import ID_LENGTH
 
-MARGIN = 1.0  # Seconds of a lease that are kept for publishing: a fetch that used all of its time still holds its lease.
-RESERVE = 6.0  # Seconds at most that a waiting process keeps for its own token request. By default it outwaits a lease.
 SKEW = 5.0  # Seconds by which the clocks of two hosts may differ: a record counts for so much longer than its sealed time.
 
-_FIRST_POLL = 0.05  # Seconds.
-_LONGEST_POLL = 0.5
-
-
-def lease_seconds(remaining_seconds: float, longest: float) -> float:
-    """Return the length of the lease for a fetch of at most ``remaining_seconds``.
-
-    It is no longer than the fetch needs, so that another process replaces a leader that died soon.
-    """
-    return min(remaining_seconds + MARGIN, longest)
-
-
-def lease_deadline_at(requested_at: float, lease: float, deadline_at: float) -> float:
-    """Return the moment at which a fetch under a lease of ``lease`` seconds must be over: always before the lease ends.
-
-    ``requested_at`` is a moment before the lease was requested. ``deadline_at`` is the deadline of the whole fetch.
-    """
-    return min(deadline_at, requested_at + max(lease - MARGIN, lease / 2))
-
-
-def stop_waiting_at(now: float, deadline_at: float) -> float:
-    """Return the moment at which a process stops waiting for a leader, and requests a token itself."""
-    return deadline_at - min(RESERVE, (deadline_at - now) / 2)
+_FIRST_POLL, _LONGEST_POLL = 0.05, 0.5  # Seconds.
 
 
 def poll_pause(polls: int, lease_left_seconds: float, draw: float) -> float:
@@ -55,8 +30,6 @@ def poll_pause(polls: int, lease_left_seconds: float, draw: float) -> float:
     pause = min(_FIRST_POLL * 1.5 ** min(polls, 10), _LONGEST_POLL) * jitter
     return min(pause, lease_left_seconds + _FIRST_POLL * jitter)
 
-
-_VISIBLE = re.compile(rf"[\x21-\x7e]{{1,{TOKEN_LIMIT}}}")
 
 _ERRORS: Final[Mapping[str, type[TokenError]]] = {
     "credentials": CredentialsRefusedError,
@@ -78,7 +51,7 @@ class SharedToken(NamedTuple):
     token_type: str  # Its type, or the scheme to present it with.
     scope: str | None
     lifetime: float  # Seconds, when it was issued.
-    remaining_seconds: float  # Until its sealed expiry and ``SKEW``.
+    remaining_seconds: float  # Until its sealed expiry plus ``SKEW``, at most the lifetime.
     token_id: str
     after_rejection: bool  # It was requested because the API had rejected another token.
     unchanged: bool = False  # It is that other token: the token endpoint had returned it again.
@@ -117,16 +90,16 @@ def decrypt_token(
     seconds = _remaining_seconds(members, now)
     if isinstance(seconds, str):
         return seconds
-    value, token_type, scope = members.get("token"), members.get("type"), members.get("scope")
+    value, token_type, scope = header_value(members.get("token")), members.get("type"), members.get("scope")
     if (
         seconds is None
-        or not (isinstance(value, str) and _VISIBLE.fullmatch(value))
+        or value is None
         or not (isinstance(token_type, str) and (scheme or token_type.lower() == "bearer"))
         or not isinstance(scope, str | None)
     ):
         return "it holds no token"
     return SharedToken(
-        Secret(value),
+        value,
         scheme or token_type,
         scope,
         float(members["lifetime"]),
@@ -186,7 +159,7 @@ def _encrypt(keyring: Keyring, record_key: RecordKey, **members: object) -> byte
 
 
 def _decrypt(keyring: Keyring, record_key: RecordKey, sealed: bytes) -> Mapping[str, Any] | str:
-    plain = keyring.decrypt(sealed) if len(sealed) <= SIZE_LIMIT else None
+    plain = keyring.decrypt(sealed) if len(sealed) <= VALUE_SIZE_LIMIT else None
     if plain is None:
         return "no configured encryption key decrypts it"
     members = json_object(plain)

@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from ..._util.clock import Clock, current_clock
 from .connection import RedisAddress, close, connect
-from .store import Lease, LeaseReply, SharedStore, StoreEntry, Unreachable
+from .store import Lease, LeaseReply, SharedStore, StoreEntry, StoreFailure
 from .subscriber import Subscriber
 
 if TYPE_CHECKING:
     from .connection import Client
 
-SIZE_LIMIT: Final = 64 * 1024  # Maximum bytes that are read of a value. All values of this package are shorter.
+VALUE_SIZE_LIMIT: Final = 64 * 1024  # Maximum bytes that are read of a value. All values of this package are shorter.
 PREFIX = "prio-middleware"  # Prefix of every Redis key and of the channel.
 CHANNEL = f"{PREFIX}:dropped"  # Channel that announces dropped token ids.
 IDLE_LIMIT = 30.0  # Seconds after which an idle connection is not reused: a firewall may have dropped it silently.
 
+# Functions of all scripts.
 _FUNCTIONS: Final = f"""
 local function get(key)
   local found = redis.pcall('GET', key)
-  return type(found) == 'string' and string.sub(found, 1, {SIZE_LIMIT + 1}) or nil
+  return type(found) == 'string' and string.sub(found, 1, {VALUE_SIZE_LIMIT + 1}) or nil
 end
 local function milliseconds()
   local time = redis.call('TIME')
@@ -35,21 +36,20 @@ local function is_dropped(key, token_id)
   return type(score) == 'string' and tonumber(score) > milliseconds()
 end
 """
-"""Functions of all scripts."""
 
 READ: Final = """
 -- KEYS: record, dropped, error. ARGV: channel, then pairs of a rejected token id and its milliseconds.
 local record, now = get(KEYS[1]), milliseconds()
 local token_id = record and string.sub(record, 1, 32)
 for i = 2, #ARGV, 2 do
-  local is_new, is_kept = not is_dropped(KEYS[2], ARGV[i]), token_id == ARGV[i]
-  if is_kept then
+  local is_new, is_stored = not is_dropped(KEYS[2], ARGV[i]), token_id == ARGV[i]
+  if is_stored then
     redis.call('DEL', KEYS[1])
     record = nil
   end
   if is_new then
     local added = redis.pcall('ZADD', KEYS[2], now + ARGV[i + 1], ARGV[i])
-    -- Replace only a value of another type. A store that is full keeps the other dropped ids.
+    -- Replace a value of another type. On any other error, such as a full store, keep the key: it holds other dropped ids.
     if type(added) == 'table' and string.find(added.err, 'WRONGTYPE', 1, true) then
       redis.call('DEL', KEYS[2])
       redis.pcall('ZADD', KEYS[2], now + ARGV[i + 1], ARGV[i])
@@ -58,7 +58,7 @@ for i = 2, #ARGV, 2 do
     if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[i + 1]) then redis.call('PEXPIRE', KEYS[2], ARGV[i + 1]) end
   end
   -- Other processes may have it in memory, even if the record is gone or replaced.
-  if is_new or is_kept then redis.call('PUBLISH', ARGV[1], ARGV[i]) end
+  if is_new or is_stored then redis.call('PUBLISH', ARGV[1], ARGV[i]) end
 end
 if record and is_dropped(KEYS[2], token_id) then
   redis.call('DEL', KEYS[1])
@@ -105,7 +105,7 @@ return 1
 
 T = TypeVar("T")
 
-_CODE = re.compile(r"[A-Z]{2,20}\b")
+_ERROR_CODE = re.compile(r"[A-Z]{2,20}\b")
 
 
 class _Connection(NamedTuple):
@@ -124,28 +124,28 @@ class RedisStore(SharedStore):
         self._address = address
         self._clock = clock or current_clock()
         self._connect = connect
-        self._connections: list[_Connection] = []  # At most one.
+        self._connections: list[_Connection] = []  # At most one, in a list that the finalizer can empty.
         weakref.finalize(self, _close, self._connections)
         self._subscriber = Subscriber(lambda: connect(address, health_check_interval=30), CHANNEL)
 
-    def read(self, name: str, rejected: Mapping[str, float]) -> StoreEntry | Unreachable:
+    def drop_and_read(self, name: str, rejected: Mapping[str, float]) -> StoreEntry | StoreFailure:
         pairs = [part for token_id, seconds in rejected.items() for part in (token_id, _milliseconds(seconds))]
         return self._run_script(READ, _redis_keys(name, "token", "dropped", "error"), [CHANNEL, *pairs], _parse_entry)
 
-    def acquire_lease(self, name: str, entry: StoreEntry, lease: Lease) -> LeaseReply | Unreachable:
+    def acquire_lease(self, name: str, entry: StoreEntry, lease: Lease) -> LeaseReply | StoreFailure:
         token_id, error = entry.token_id.encode("latin-1"), entry.error or b""
         arguments = [token_id, f"{lease.owner_id}:", lease.holder, _milliseconds(lease.seconds), error]
         return self._run_script(ACQUIRE_LEASE, _redis_keys(name, "token", "lease", "error"), arguments, _parse_lease_reply)
 
-    def publish_token(self, name: str, lease: Lease, token_id: str, sealed: bytes, seconds: float) -> bool | Unreachable:
+    def publish_token(self, name: str, lease: Lease, token_id: str, sealed: bytes, seconds: float) -> bool | StoreFailure:
         arguments = [lease.holder, _milliseconds(lease.seconds), token_id, sealed, int(seconds * 1000)]
         return self._run_script(PUBLISH_TOKEN, _redis_keys(name, "token", "lease", "dropped", "error"), arguments, _parse_bool)
 
-    def publish_error(self, name: str, lease: Lease, sealed: bytes, seconds: float) -> bool | Unreachable:
+    def publish_error(self, name: str, lease: Lease, sealed: bytes, seconds: float) -> bool | StoreFailure:
         arguments = [lease.holder, sealed, _milliseconds(seconds)]
         return self._run_script(PUBLISH_ERROR, _redis_keys(name, "lease", "error"), arguments, _parse_bool)
 
-    def release_lease(self, name: str, lease: Lease) -> bool | Unreachable:
+    def release_lease(self, name: str, lease: Lease) -> bool | StoreFailure:
         return self._run_script(RELEASE_LEASE, _redis_keys(name, "lease"), [lease.holder], _parse_bool)
 
     def listen(self, dropped: Callable[[str], None]) -> None:
@@ -154,15 +154,15 @@ class RedisStore(SharedStore):
     def __repr__(self) -> str:
         return f"<RedisStore {self._address!r}>"
 
-    def _run_script(self, script: str, redis_keys: list[str], args: list[Any], parse: Callable[[Any], T]) -> T | Unreachable:
+    def _run_script(self, script: str, redis_keys: list[str], args: list[Any], parse: Callable[[Any], T]) -> T | StoreFailure:
         try:
             # The whole script each time: after a restart or a failover, the server does not know its hash.
             return parse(self._client().eval(_FUNCTIONS + script, len(redis_keys), *redis_keys, *args))
         except Exception as error:  # noqa: BLE001 - redis-py, sockets, TLS and malformed replies raise many types
             _close(self._connections)
             # The error's type, and Redis's own code if there is one. The rest of the text may contain anything.
-            code = _CODE.match(str(error))
-            return Unreachable(f"{type(error).__name__} {code[0]}" if code else type(error).__name__)
+            code = _ERROR_CODE.match(str(error))
+            return StoreFailure(f"{type(error).__name__} {code[0]}" if code else type(error).__name__)
 
     def _client(self) -> Client:
         now, pid = self._clock(), os.getpid()

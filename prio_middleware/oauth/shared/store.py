@@ -15,7 +15,7 @@ ID_LENGTH = 32  # Characters of a token id. It stands in the clear before the se
 
 
 @dataclass(frozen=True, slots=True)
-class Unreachable:
+class StoreFailure:
     """Failure of a store operation."""
 
     reason: str  # The type of the error, and Redis's code if there is one. No text of the store or the network.
@@ -61,44 +61,29 @@ class SharedStore(Protocol):
     No operation raises, and none is retried: the caller can do without the store.
     """
 
-    def read(self, name: str, rejected: Mapping[str, float]) -> StoreEntry | Unreachable:
+    def drop_and_read(self, name: str, rejected: Mapping[str, float]) -> StoreEntry | StoreFailure:
         """Drop the ``rejected`` token ids, each for its seconds. Return the entry that is left."""
-        ...
 
-    def acquire_lease(self, name: str, entry: StoreEntry, lease: Lease) -> LeaseReply | Unreachable:
+    def acquire_lease(self, name: str, entry: StoreEntry, lease: Lease) -> LeaseReply | StoreFailure:
         """Take the lease, unless another owner holds it or ``entry`` is no longer current."""
-        ...
 
-    def publish_token(self, name: str, lease: Lease, token_id: str, sealed: bytes, seconds: float) -> bool | Unreachable:
+    def publish_token(self, name: str, lease: Lease, token_id: str, sealed: bytes, seconds: float) -> bool | StoreFailure:
         """Store a token for all processes, and release the lease. Return False if the lease was lost or the token dropped.
 
         ``seconds`` is the remaining life of the token at the start of the lease. The store subtracts the time since then.
         """
-        ...
 
-    def publish_error(self, name: str, lease: Lease, sealed: bytes, seconds: float) -> bool | Unreachable:
+    def publish_error(self, name: str, lease: Lease, sealed: bytes, seconds: float) -> bool | StoreFailure:
         """Store an error of the token endpoint for all processes, and release the lease. Return False if the lease was lost."""
-        ...
 
-    def release_lease(self, name: str, lease: Lease) -> bool | Unreachable:
+    def release_lease(self, name: str, lease: Lease) -> bool | StoreFailure:
         """Release the lease. Return False if it was lost."""
-        ...
 
     def listen(self, dropped: Callable[[str], None]) -> None:
         """Call ``dropped``, a bound method, with each token id that is dropped, as long as its object lives. Best effort."""
-        ...
 
 
 OperationName = Literal["read", "acquire_lease", "publish_token", "publish_error", "release_lease"]
-
-
-@dataclass(frozen=True, slots=True)
-class StoreOperation:
-    """A completed operation of a shared store."""
-
-    operation: OperationName
-    seconds: float
-    failure: str | None  # As in ``Unreachable.reason``; None if it succeeded.
 
 
 _ERROR_TYPES = {
@@ -107,18 +92,18 @@ _ERROR_TYPES = {
     "ConnectionRefusedError": "connection_refused",
 }
 
-StoreObserver = Callable[[StoreOperation], None]
-"""Called after every operation, in the thread or event loop of the fetch. It does not raise."""
+StoreObserver = Callable[[OperationName, float, str | None], None]
+"""Called after every operation with its seconds and ``StoreFailure.reason``, in the fetch's thread or task. Never raises."""
 
 
 def store_observer(counters: ClientCounters) -> StoreObserver:
     """Return an observer that records the duration and the failure of each operation for the client of ``counters``."""
 
-    def observe(operation: StoreOperation) -> None:
+    def observe(operation: OperationName, seconds: float, failure: str | None) -> None:
         # Only the type of the error: a server may invent any code that follows it.
-        kind = None if operation.failure is None else operation.failure.partition(" ")[0]
+        kind = None if failure is None else failure.partition(" ")[0]
         failed = {} if kind is None else {names.ERROR_TYPE: _ERROR_TYPES.get(kind, names.OTHER_ERROR)}
-        labels = {names.STORE_OPERATION: operation.operation, **failed}
-        metrics.instruments_for(telemetry(), counters).record(names.STORE_DURATION, operation.seconds, labels)
+        labels = {names.STORE_OPERATION: operation, **failed}
+        metrics.instruments_for(telemetry(), counters).record(names.STORE_DURATION, seconds, labels)
 
     return observe

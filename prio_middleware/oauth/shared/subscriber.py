@@ -25,7 +25,7 @@ Dropped = Callable[[str], None]
 POLL = 1.0  # Seconds between two checks for live listeners.
 UNANSWERED = 5  # Pings without an answer after which a connection counts as lost: a firewall may have dropped it silently.
 BATCH = 100  # Messages after which the thread pauses for a poll, so that a flood leaves the processor to the application.
-LONGEST_PAUSE = 30.0  # Seconds between two attempts to connect.
+LONGEST_RECONNECT = 30.0  # Seconds between two attempts to connect.
 
 
 class Subscriber:
@@ -75,7 +75,7 @@ class Subscriber:
                             self._pause(self._poll)
             except Exception:  # noqa: BLE001 - redis-py, sockets and TLS raise many types; the next attempt may succeed
                 failures += 1
-                seconds = min(2.0 ** min(failures, 10), LONGEST_PAUSE) * (0.5 + random_number() / 2)
+                seconds = min(2.0 ** min(failures, 10), LONGEST_RECONNECT) * (0.5 + random_number() / 2)
                 while seconds > 0 and self._has_listeners():
                     self._pause(min(seconds, self._poll))
                     seconds -= self._poll

@@ -35,8 +35,8 @@ def operation(random_numbers: random.Random, step: int, now: StoreEntry) -> tupl
     token_id = random_numbers.choice([now.token_id, f"{random_numbers.randint(0, 2) + step // 10:032d}"])
     return random_numbers.choice(
         [
-            ("read", (name, {})),
-            ("read", (name, {token_id: LIFE})),
+            ("drop_and_read", (name, {})),
+            ("drop_and_read", (name, {token_id: LIFE})),
             ("acquire_lease", (name, random_numbers.choice([StoreEntry(), StoreEntry(error=b"error"), now]), lease)),
             ("publish_token", (name, lease, token_id or "0" * 32, b"sealed", LIFE)),
             ("publish_error", (name, lease, b"error", LIFE)),
@@ -92,15 +92,15 @@ def test_a_lease_a_record_and_a_tombstone_end() -> None:
 
     clock.now = 12.0
     assert store.publish_token("t", two, "b" * 32, b"sealed", 100.0) is True
-    assert store.read("t", {}) == StoreEntry(b"b" * 32 + b"sealed", 98.0, None, 0.0)
-    assert store.read("t", {"b" * 32: 50.0}).record is None
+    assert store.drop_and_read("t", {}) == StoreEntry(b"b" * 32 + b"sealed", 98.0, None, 0.0)
+    assert store.drop_and_read("t", {"b" * 32: 50.0}).record is None
     assert store.acquire_lease("t", StoreEntry(), two).granted
     assert store.publish_token("t", two, "b" * 32, b"late", 100.0) is False
     clock.now = 62.0
     assert store.acquire_lease("t", StoreEntry(), two).granted
     assert store.publish_token("t", two, "b" * 32, b"later", 10.0) is True
     clock.now = 72.0
-    assert store.read("t", {}) == StoreEntry()
+    assert store.drop_and_read("t", {}) == StoreEntry()
 
 
 def test_a_token_that_expires_before_it_is_stored_is_not_stored() -> None:
@@ -110,7 +110,7 @@ def test_a_token_that_expires_before_it_is_stored_is_not_stored() -> None:
     store.acquire_lease("t", StoreEntry(), lease)
     clock.now = 5.0
     assert store.publish_token("t", lease, "a" * 32, b"", 5.0) is False
-    assert store.read("t", {}).record is None
+    assert store.drop_and_read("t", {}).record is None
 
 
 def test_the_next_token_replaces_a_stored_error() -> None:
@@ -118,9 +118,9 @@ def test_the_next_token_replaces_a_stored_error() -> None:
     lease = Lease("one", "x", 10.0)
     store.acquire_lease("t", StoreEntry(), lease)
     assert store.publish_error("t", lease, b"error", 10.0) is True
-    assert store.read("t", {}) == StoreEntry(None, 0.0, b"error", 10.0)
+    assert store.drop_and_read("t", {}) == StoreEntry(None, 0.0, b"error", 10.0)
     assert store.publish_error("t", lease, b"error", 10.0) is False
     assert store.acquire_lease("t", StoreEntry(), lease) == LeaseReply(granted=False)
-    store.acquire_lease("t", store.read("t", {}), lease)
+    store.acquire_lease("t", store.drop_and_read("t", {}), lease)
     store.publish_token("t", lease, "a" * 32, b"", 10.0)
-    assert store.read("t", {}).error is None
+    assert store.drop_and_read("t", {}).error is None

@@ -14,7 +14,7 @@ from prio_middleware import AccessToken, TokenError, TokenOptions
 from prio_middleware.oauth.attempts import Attempts
 from prio_middleware.oauth.decision import Failure
 from prio_middleware.oauth.effects import Background, Pause, Post, Wait
-from prio_middleware.oauth.single_flight import InFlightFetch, NoOutcome
+from prio_middleware.oauth.single_flight import InFlightFetch, NoResult
 from prio_middleware.oauth.token_request import TokenEndpoint, TokenRequest
 from tests.long.exhaustive.context import Context
 from tests.long.exhaustive.internals import attempt_number, inside
@@ -24,7 +24,7 @@ PAST = {"__class__", "now", "pause", "decision", "outcome", "waited"}
 """Local variables that are not read after any position at which a generator can stand."""
 
 
-PLAIN = (bool, int, str, type(None), NoOutcome)
+PLAIN = (bool, int, str, type(None), NoResult)
 
 
 def canonical(context: Context) -> Hashable:

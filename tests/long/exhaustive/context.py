@@ -14,8 +14,8 @@ from prio_middleware import AccessToken
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.decision import Failure
 from prio_middleware.oauth.effects import Background, Pause, Post, Steps, Wait
-from prio_middleware.oauth.retry import PACE
-from prio_middleware.oauth.single_flight import GRACE, NoOutcome, Outcome
+from prio_middleware.oauth.failures import PACE
+from prio_middleware.oauth.single_flight import GRACE, NoResult, Outcome
 from prio_middleware.oauth.token_response import TokenResponse
 from tests.long.exhaustive.internals import PREEMPTED, PreemptibleProvider, inside, number_tokens
 from tests.long.exhaustive.invariants import assert_good_answer, assert_lost, assert_needed, assert_one_fetch
@@ -155,7 +155,7 @@ class Context:
             self.excuses += 1
         else:
             task.error_is_due = True
-        return NoOutcome.TIMED_OUT
+        return NoResult.TIMED_OUT
 
     def _answer(self, task: Task, what: str) -> None:
         if what != "token" and task.credentials is self.provider.endpoint:
@@ -189,7 +189,7 @@ class Context:
             self.not_before = max(self.not_before, task.began + PACE)
         task.steps.close()
         if task.fetch:
-            task.fetch.complete(NoOutcome.ABANDONED)  # As the runner does: steps that did not begin complete nothing.
+            task.fetch.complete(NoResult.ABANDONED)  # As the runner does: steps that did not begin complete nothing.
         task.phase, task.steps, task.effect = "cancelled", None, None
 
     def _upheave(self, what: str) -> None:
@@ -209,7 +209,7 @@ class Context:
                     self._drop(task)
                 for task in waiting:
                     task.error_is_due = True
-                    self._send(task, NoOutcome.CLOSED)
+                    self._send(task, NoResult.CLOSED)
             case _:
                 self._spend("freezes")
                 self.frozen = True

@@ -17,10 +17,10 @@ from prio_middleware.oauth import attempts as retrying
 from prio_middleware.oauth import provider as provider_module
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.attempts import Attempts
-from prio_middleware.oauth.decision import Failure, Fetch, Use, decide, usable
+from prio_middleware.oauth.decision import Failure, Fetch, decide, usable
 from prio_middleware.oauth.effects import Pause, Steps, Wait
-from prio_middleware.oauth.retry import Failures
-from prio_middleware.oauth.single_flight import GRACE, InFlightFetch, NoOutcome, Outcome, SingleFlight
+from prio_middleware.oauth.failures import Failures
+from prio_middleware.oauth.single_flight import GRACE, InFlightFetch, NoResult, Outcome, SingleFlight
 from tests.long.exhaustive.scope import NEVER
 
 PAUSE = 1.0
@@ -42,28 +42,26 @@ class PreemptibleProvider(ClientCredentialsProvider):
     """
 
     def acquire(
-        self, key: TokenOptions, stale: AccessToken | None, max_wait: float | None = None
+        self, options: TokenOptions, rejected: AccessToken | None, max_wait: float | None = None
     ) -> Steps[AccessToken | TokenError]:
         """Return the steps to a token, without telemetry."""
-        return self._acquire(key, stale, max_wait)
+        return self._acquire(options, rejected, max_wait)
 
-    def _observed_fetch(
-        self, key: TokenOptions, stale: AccessToken | None, fetch: InFlightFetch, deadline_at: float
-    ) -> Steps[Outcome]:
-        return self._fetch(key, stale, fetch, deadline_at, after_rejection=False)
+    def _observed_fetch(self, fetch: InFlightFetch, rejected: AccessToken | None, deadline_at: float) -> Steps[Outcome]:
+        return self._fetch(fetch, rejected, deadline_at, after_rejection=False)
 
-    def _join(self, key: TokenOptions, stale: AccessToken | None, needed: Fetch, give_up_at: float) -> Steps[Outcome]:
+    def _join(self, options: TokenOptions, rejected: AccessToken | None, needed: Fetch, give_up_at: float) -> Steps[Outcome]:
         yield PREEMPTED
-        return (yield from super()._join(key, stale, needed, give_up_at))
+        return (yield from super()._join(options, rejected, needed, give_up_at))
 
-    def _lead(self, key: TokenOptions, stale: AccessToken | None, fetch: InFlightFetch, deadline_at: float) -> Steps[Outcome]:
+    def _run_fetch(self, fetch: InFlightFetch, rejected: AccessToken | None, deadline_at: float) -> Steps[Outcome]:
         yield PREEMPTED
-        return (yield from super()._lead(key, stale, fetch, deadline_at))
+        return (yield from super()._run_fetch(fetch, rejected, deadline_at))
 
     def _fetch(
-        self, key: TokenOptions, stale: AccessToken | None, fetch: InFlightFetch, deadline_at: float, *, after_rejection: bool
+        self, fetch: InFlightFetch, rejected: AccessToken | None, deadline_at: float, *, after_rejection: bool
     ) -> Steps[Any]:
-        result = yield from super()._fetch(key, stale, fetch, deadline_at, after_rejection=after_rejection)
+        result = yield from super()._fetch(fetch, rejected, deadline_at, after_rejection=after_rejection)
         yield PREEMPTED
         return result
 
@@ -124,31 +122,31 @@ Break = Callable[[pytest.MonkeyPatch], None]
 
 
 def every_caller_fetches(monkeypatch: pytest.MonkeyPatch) -> None:
-    def join(self: Any, key: Any, now: float, deadline_seconds: float, not_before: float = 0.0) -> Any:
-        return InFlightFetch(now + deadline_seconds + GRACE), True
+    def join(self: Any, options: Any, now: float, deadline_seconds: float, not_before: float = 0.0) -> Any:
+        return InFlightFetch(now + deadline_seconds + GRACE, options), True
 
     monkeypatch.setattr(SingleFlight, "join", join)
 
 
 def no_second_decision(monkeypatch: pytest.MonkeyPatch) -> None:
-    def lead(self: Any, key: Any, stale: Any, fetch: Any, deadline_at: float) -> Any:
-        outcome = yield from self._fetch(key, stale, fetch, deadline_at, after_rejection=False)
-        self._single_flight.remove(key, fetch)
+    def run_fetch(self: Any, fetch: Any, rejected: Any, deadline_at: float) -> Any:
+        outcome = yield from self._fetch(fetch, rejected, deadline_at, after_rejection=False)
+        self._single_flight.remove(fetch)
         fetch.complete(outcome)
         return outcome
 
-    monkeypatch.setattr(ClientCredentialsProvider, "_lead", lead)
+    monkeypatch.setattr(ClientCredentialsProvider, "_run_fetch", run_fetch)
 
 
 def a_fetch_that_ends_early_never_completes(monkeypatch: pytest.MonkeyPatch) -> None:
     complete = InFlightFetch.complete
     monkeypatch.setattr(
-        InFlightFetch, "complete", lambda self, outcome: outcome is NoOutcome.ABANDONED or complete(self, outcome)
+        InFlightFetch, "complete", lambda self, outcome: outcome is NoResult.ABANDONED or complete(self, outcome)
     )
 
 
 def a_fetch_is_never_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SingleFlight, "remove", lambda self, key, fetch: None)
+    monkeypatch.setattr(SingleFlight, "remove", lambda self, fetch: None)
 
 
 def an_invalid_token_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,25 +155,27 @@ def an_invalid_token_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def a_rejected_token_still_completes(monkeypatch: pytest.MonkeyPatch) -> None:
     def invalidate(self: Any, token: AccessToken) -> None:
-        self._cache.drop(token)
+        self._cache.remove(token)
 
     monkeypatch.setattr(ClientCredentialsProvider, "invalidate", invalidate)
 
 
 def a_rejected_token_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     an_invalid_token_is_kept(monkeypatch)
-    monkeypatch.setattr(provider_module, "decide", lambda token, stale, *rest, **options: decide(token, None, *rest, **options))
+    monkeypatch.setattr(
+        provider_module, "decide", lambda token, rejected, *rest, **options: decide(token, None, *rest, **options)
+    )
 
 
 def an_error_beats_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    def result_for_caller(outcome: Any, stale: Any, kept: Any, now: float) -> Any:
-        return outcome if isinstance(outcome, AccessToken | TokenError) else usable(kept, stale, now)
+    def result_for_caller(outcome: Any, rejected: Any, kept: Any, now: float) -> Any:
+        return outcome if isinstance(outcome, AccessToken | TokenError) else usable(kept, rejected, now)
 
     monkeypatch.setattr(provider_module, "_result_for_caller", result_for_caller)
 
 
 def an_expired_token_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provider_module, "decide", lambda token, *_, **__: Use(token) if token else Fetch())
+    monkeypatch.setattr(provider_module, "decide", lambda token, *_, **__: token or Fetch())
 
 
 def the_cache_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,17 +183,17 @@ def the_cache_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def old_credentials_are_tried_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fetch(self: Any, key: Any, stale: Any, fetch: Any, deadline_at: float, *, after_rejection: bool) -> Any:
+    def run_attempts(self: Any, fetch: Any, rejected: Any, deadline_at: float, *, after_rejection: bool) -> Any:
         endpoint, attempts = self.endpoint, Attempts(deadline_at, self._clock)
         while (pause := attempts.pause_before_next()) is not None:
             if pause:
                 yield Pause(pause)
-            attempts.record((yield from self._request_token(endpoint, key, deadline_at, self._clock)))
+            attempts.record((yield from self._request_token(endpoint, fetch.options, deadline_at, self._clock)))
         if endpoint is self.endpoint:
-            self._remember(key, attempts.result)
+            self._remember(fetch.options, attempts.result)
         return attempts.result
 
-    monkeypatch.setattr(ClientCredentialsProvider, "_fetch", fetch)
+    monkeypatch.setattr(ClientCredentialsProvider, "_fetch", run_attempts)
 
 
 def a_waiter_never_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,15 +203,15 @@ def a_waiter_never_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def a_fetch_that_ends_early_is_made_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Failures, "not_before", lambda self, key: 0.0)
+    monkeypatch.setattr(Failures, "not_before", lambda self, options: 0.0)
 
 
 def callers_of_an_outage_fetch_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    def decide_without_pause(token: Any, stale: Any, failure: Any, now: float, **options: Any) -> Any:
-        return decide(token, stale, None, now, **options)
+    def decide_without_pause(token: Any, rejected: Any, failure: Any, now: float, **options: Any) -> Any:
+        return decide(token, rejected, None, now, **options)
 
     monkeypatch.setattr(provider_module, "decide", decide_without_pause)
 
 
 def a_frozen_process_fails_its_callers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Failures, "may_retry_lost", lambda self, fetch: False)
+    monkeypatch.setattr(Failures, "record_lost", lambda self, fetch: False)

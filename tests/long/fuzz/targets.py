@@ -301,14 +301,14 @@ def token_file(data: bytes) -> None:
     path = scratch() / "tokens"
     path.write_bytes(FIRST_LINE + data)
     store, name = FileStore(path, lambda: 1000.0), "a"
-    entry = store.read(name, {})
+    entry = store.drop_and_read(name, {})
     assert isinstance(entry, StoreEntry)
     assert 0 <= entry.record_seconds < math.inf
     assert 0 <= entry.error_seconds < math.inf
     lease = Lease("owner", "fetch", 10.0)
     if store.acquire_lease(name, entry, lease) == LeaseReply(granted=True):
         assert store.publish_token(name, lease, "2" * 32, b"sealed", 100.0) in {True, False}
-    assert isinstance(FileStore(path, lambda: 1000.0).read(name, {}), StoreEntry)
+    assert isinstance(FileStore(path, lambda: 1000.0).drop_and_read(name, {}), StoreEntry)
     assert json_object(path.read_bytes()[len(FIRST_LINE) :]) is not None or path.read_bytes() == FIRST_LINE + data
 
 

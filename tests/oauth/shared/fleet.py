@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from prio_middleware import AccessToken, ClientCredentialsProvider, Secret, TokenError, TokenOptions
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
@@ -14,7 +14,7 @@ from prio_middleware.oauth.provider import CredentialsSource
 from prio_middleware.oauth.shared.circuit_breaker import CircuitBreaker
 from prio_middleware.oauth.shared.coordinator import SharedTokens
 from prio_middleware.oauth.shared.keyring import Keyring
-from prio_middleware.oauth.shared.store import LONGEST_LEASE, Lease, LeaseReply, StoreEntry, StoreOperation, Unreachable
+from prio_middleware.oauth.shared.store import LONGEST_LEASE, Lease, LeaseReply, StoreEntry, StoreFailure
 from prio_middleware.oauth.token_request import TokenEndpoint
 from prio_middleware.oauth.token_response import TokenResponse
 from tests.oauth.helpers import Clock, Server, endpoint, inline
@@ -67,17 +67,17 @@ class FakeStore:
         found.lease = found.lease if found.lease and found.lease[1] > now else None
         return found
 
-    def read(self, name: str, rejected: Mapping[str, float]) -> StoreEntry | Unreachable:
+    def drop_and_read(self, name: str, rejected: Mapping[str, float]) -> StoreEntry | StoreFailure:
         self.clock.now += self.reading
         if self._is_down("read"):
-            return Unreachable(str(self.down))
+            return StoreFailure(str(self.down))
         slot = self.slot(name)
         for token_id in rejected:
             is_new = token_id not in slot.dropped
-            is_kept = slot.record is not None and slot.record.value[:32].decode() == token_id
+            is_stored = slot.record is not None and slot.record.value[:32].decode() == token_id
             slot.dropped.add(token_id)
-            slot.record = None if is_kept else slot.record
-            for listener in self.listeners if is_new or is_kept else ():
+            slot.record = None if is_stored else slot.record
+            for listener in self.listeners if is_new or is_stored else ():
                 listener(token_id)
         now = self.clock.now
         return StoreEntry(
@@ -87,9 +87,9 @@ class FakeStore:
             slot.error.until - now if slot.error else 0.0,
         )
 
-    def acquire_lease(self, name: str, entry: StoreEntry, lease: Lease) -> LeaseReply | Unreachable:
+    def acquire_lease(self, name: str, entry: StoreEntry, lease: Lease) -> LeaseReply | StoreFailure:
         if self._is_down("acquire_lease"):
-            return Unreachable(str(self.down))
+            return StoreFailure(str(self.down))
         slot = self.slot(name)
         if StoreEntry(slot.record.value if slot.record else None).token_id != entry.token_id:
             return LeaseReply(granted=False)
@@ -100,9 +100,9 @@ class FakeStore:
         slot.lease = (lease, self.clock.now + lease.seconds)
         return LeaseReply(granted=True)
 
-    def publish_token(self, name: str, lease: Lease, token_id: str, sealed: bytes, seconds: float) -> bool | Unreachable:
+    def publish_token(self, name: str, lease: Lease, token_id: str, sealed: bytes, seconds: float) -> bool | StoreFailure:
         if self._is_down("publish_token"):
-            return Unreachable(str(self.down))
+            return StoreFailure(str(self.down))
         slot = self.slot(name)
         passed = lease.seconds - (slot.lease[1] - self.clock.now) if slot.lease else 0.0
         if not self._give_back(slot, lease) or token_id in slot.dropped or seconds <= passed:
@@ -110,18 +110,18 @@ class FakeStore:
         slot.record, slot.error = Kept(token_id.encode() + sealed, self.clock.now + seconds - passed), None
         return True
 
-    def publish_error(self, name: str, lease: Lease, sealed: bytes, seconds: float) -> bool | Unreachable:
+    def publish_error(self, name: str, lease: Lease, sealed: bytes, seconds: float) -> bool | StoreFailure:
         if self._is_down("publish_error"):
-            return Unreachable(str(self.down))
+            return StoreFailure(str(self.down))
         slot = self.slot(name)
         if not self._give_back(slot, lease):
             return False
         slot.error = Kept(sealed, self.clock.now + seconds)
         return True
 
-    def release_lease(self, name: str, lease: Lease) -> bool | Unreachable:
+    def release_lease(self, name: str, lease: Lease) -> bool | StoreFailure:
         if self._is_down("release_lease"):
-            return Unreachable(str(self.down))
+            return StoreFailure(str(self.down))
         return self._give_back(self.slot(name), lease)
 
     def listen(self, dropped: Callable[[str], None]) -> None:
@@ -140,6 +140,14 @@ class FakeStore:
         return held
 
 
+class Observed(NamedTuple):
+    """Arguments of a call of ``observe``."""
+
+    operation: str
+    seconds: float
+    failure: str | None
+
+
 class Process:
     """One process of the fleet."""
 
@@ -147,7 +155,7 @@ class Process:
         self, fleet: Fleet, keys: Keyring | None, credentials_source: CredentialsSource | None = None, **options: Any
     ) -> None:
         self.fleet = fleet
-        self.seen: list[StoreOperation] = []
+        self.seen: list[Observed] = []
         options = {"deadline_seconds": 30.0, "failure_cooldown": 10.0, **options}
         self.shared = SharedTokens(
             fleet.store,
@@ -155,7 +163,7 @@ class Process:
             failure_cooldown=options["failure_cooldown"],
             lease=options.pop("lease", LONGEST_LEASE),
             circuit=CircuitBreaker(lambda: 0.5),
-            observe=self.seen.append if fleet.watched else None,
+            observe=(lambda *seen: self.seen.append(Observed(*seen))) if fleet.watched else None,
             clock=fleet.clock,
             unix_clock=options.pop("unix_clock", fleet.clock),
             draw=lambda: 0.5,
@@ -168,22 +176,22 @@ class Process:
             **options,
         )
 
-    def steps(self, key: TokenOptions = DEFAULT_OPTIONS, stale: AccessToken | None = None) -> Run:
+    def steps(self, options: TokenOptions = DEFAULT_OPTIONS, rejected: AccessToken | None = None) -> Run:
         """Return a caller that needs a token, before its first step."""
-        return Run(self.fleet, inline(self.tokens.acquire(key, stale)))
+        return Run(self.fleet, inline(self.tokens.acquire(options, rejected)))
 
-    def get(self, key: TokenOptions = DEFAULT_OPTIONS, stale: AccessToken | None = None) -> AccessToken | TokenError:
+    def get(self, options: TokenOptions = DEFAULT_OPTIONS, rejected: AccessToken | None = None) -> AccessToken | TokenError:
         """Return the result of a caller that takes all its steps at once."""
-        return self.tokens.current(key, stale) or self.steps(key, stale).finish()
+        return self.tokens.current(options, rejected) or self.steps(options, rejected).finish()
 
-    def token(self, key: TokenOptions = DEFAULT_OPTIONS, stale: AccessToken | None = None) -> AccessToken:
-        got = self.get(key, stale)
+    def token(self, options: TokenOptions = DEFAULT_OPTIONS, rejected: AccessToken | None = None) -> AccessToken:
+        got = self.get(options, rejected)
         assert isinstance(got, AccessToken), got
         return got
 
     def after_rejection_of(self, token: AccessToken) -> AccessToken:
         self.tokens.invalidate(token)
-        return self.token(stale=token)
+        return self.token(rejected=token)
 
 
 class Run:

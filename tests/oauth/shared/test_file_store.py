@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from prio_middleware.oauth.shared.file_store import FIRST_LINE, SIZE_LIMIT, FileStore
-from prio_middleware.oauth.shared.store import Lease, LeaseReply, StoreEntry, Unreachable
+from prio_middleware.oauth.shared.file_store import FILE_SIZE_LIMIT, FIRST_LINE, FileStore
+from prio_middleware.oauth.shared.store import Lease, LeaseReply, StoreEntry, StoreFailure
 from tests.oauth.helpers import Clock
 
 NAME = "a" * 40
@@ -39,12 +39,12 @@ def store(path: Path, clock: Clock) -> FileStore:
 
 
 def read(store: FileStore, **rejected: float) -> StoreEntry:
-    entry = store.read(NAME, rejected)
+    entry = store.drop_and_read(NAME, rejected)
     assert isinstance(entry, StoreEntry)
     return entry
 
 
-def publish(store: FileStore, token_id: str = TOKEN_ID, seconds: float = 100.0) -> bool | Unreachable:
+def publish(store: FileStore, token_id: str = TOKEN_ID, seconds: float = 100.0) -> bool | StoreFailure:
     assert store.acquire_lease(NAME, read(store), LEASE) == GRANTED
     return store.publish_token(NAME, LEASE, token_id, b"sealed", seconds)
 
@@ -152,7 +152,7 @@ def test_a_killed_process_leaves_a_file_that_is_whole(store: FileStore, path: Pa
 
 
 @pytest.mark.pitfall(id="file-token-cache")
-@pytest.mark.parametrize("content", [b'{"half', b"[]", b"\xff\xfe", b"{}" + b" " * SIZE_LIMIT])
+@pytest.mark.parametrize("content", [b'{"half', b"[]", b"\xff\xfe", b"{}" + b" " * FILE_SIZE_LIMIT])
 def test_a_damaged_file_is_replaced_with_a_warning(
     content: bytes, store: FileStore, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -198,7 +198,7 @@ def test_a_file_of_another_program_is_neither_read_nor_changed(
 ) -> None:
     path.parent.mkdir()
     path.write_text("[clients]\n")
-    assert store.read(NAME, {}) == store.acquire_lease(NAME, StoreEntry(), LEASE) == Unreachable("ForeignFileError")
+    assert store.drop_and_read(NAME, {}) == store.acquire_lease(NAME, StoreEntry(), LEASE) == StoreFailure("ForeignFileError")
     assert path.read_text() == "[clients]\n"
     assert caplog.text.count("was written by another program") == 1
     assert "token_store.url" in caplog.text
@@ -207,7 +207,7 @@ def test_a_file_of_another_program_is_neither_read_nor_changed(
 def test_a_file_of_another_user_is_not_used(store: FileStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(store)
     monkeypatch.setattr(os, "getuid", lambda: 4711)
-    assert store.read(NAME, {}) == Unreachable("ForeignFileError")
+    assert store.drop_and_read(NAME, {}) == StoreFailure("ForeignFileError")
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "directory", "no directory"])
@@ -223,8 +223,8 @@ def test_what_is_no_file_is_not_used(kind: str, store: FileStore, path: Path, tm
         os.mkfifo(path)
     elif kind == "directory":
         path.mkdir()
-    assert isinstance(store.read(NAME, {}), Unreachable)
-    assert isinstance(store.release_lease(NAME, LEASE), Unreachable)
+    assert isinstance(store.drop_and_read(NAME, {}), StoreFailure)
+    assert isinstance(store.release_lease(NAME, LEASE), StoreFailure)
 
 
 def test_the_oldest_entries_make_room(store: FileStore, path: Path, clock: Clock) -> None:
@@ -233,10 +233,10 @@ def test_the_oldest_entries_make_room(store: FileStore, path: Path, clock: Clock
         clock.now += 0.1
         assert store.acquire_lease(name, StoreEntry(), LEASE) == GRANTED
         assert store.publish_token(name, LEASE, TOKEN_ID, sealed, 1000.0) is True
-    kept = [name for name in names if store.read(name, {}) != StoreEntry()]
+    kept = [name for name in names if store.drop_and_read(name, {}) != StoreEntry()]
     assert 15 < len(kept) < len(names)
     assert kept == names[-len(kept) :]
-    assert path.stat().st_size <= SIZE_LIMIT
+    assert path.stat().st_size <= FILE_SIZE_LIMIT
 
 
 def test_one_of_many_threads_has_the_lease(path: Path, clock: Clock) -> None:

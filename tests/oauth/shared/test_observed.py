@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prio_middleware.oauth.shared.store import StoreOperation, store_observer
+from prio_middleware.oauth.shared.store import store_observer
 from prio_middleware.telemetry.counters import ClientCounters
 from prio_middleware.telemetry.metrics import Telemetry
 from prio_middleware.telemetry.names import ERROR_TYPE, STORE_DURATION, STORE_OPERATION
@@ -24,7 +24,7 @@ def test_the_time_it_took_is_recorded_with_what_it_was_and_the_kind_of_its_failu
 ) -> None:
     recorder = Recorder()
     with Telemetry(meter_provider=recorder.meter_provider).in_use():
-        store_observer(ClientCounters("observed"))(StoreOperation("read", 0.125, failure))
+        store_observer(ClientCounters("observed"))("read", 0.125, failure)
 
     (point,) = recorder.points(STORE_DURATION.name).values()
     assert dict(point.attributes) == {STORE_OPERATION: "read", **error}

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from prio_middleware import TokenError
+from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
+from prio_middleware.oauth.effects import Steps
 from prio_middleware.oauth.shared.circuit_breaker import FIRST_PAUSE, LONGEST_PAUSE, PROBE_LIMIT, CircuitBreaker
-from prio_middleware.oauth.shared.coordinator import LONGEST_REJECTION, NAMES_LIMIT, REJECTED_LIMIT, RejectedTokens
-from prio_middleware.oauth.shared.records import lease_deadline_at, lease_seconds, poll_pause, stop_waiting_at
-from prio_middleware.oauth.shared.store import LONGEST_LEASE
+from prio_middleware.oauth.shared.coordinator import (
+    LONGEST_REJECTION,
+    REJECTED_IDS_LIMIT,
+    SHARED_NAMES_LIMIT,
+    RejectedTokens,
+    SharedTokens,
+)
+from prio_middleware.oauth.shared.records import poll_pause
+from prio_middleware.oauth.shared.store import LONGEST_LEASE, Lease, LeaseReply, StoreEntry
+from prio_middleware.oauth.single_flight import Result
+from tests.oauth.helpers import Clock, Server, endpoint, play
+from tests.oauth.shared.fleet import keyring
 
 
 def test_one_failure_opens_the_circuit_for_all_callers() -> None:
@@ -71,35 +85,76 @@ def test_simultaneous_failures_extend_the_pause_once() -> None:
     assert circuit.try_acquire(2 + 2 * FIRST_PAUSE)
 
 
+class Leases:
+    """Empty store that grants every lease, or none.
+
+    Attributes:
+        seconds: length of each lease that was requested.
+    """
+
+    def __init__(self, *, granted: bool) -> None:
+        self._granted = granted
+        self.seconds: list[float] = []
+
+    def drop_and_read(self, name: str, rejected: object) -> StoreEntry:
+        return StoreEntry()
+
+    def acquire_lease(self, name: str, entry: StoreEntry, lease: Lease) -> LeaseReply:
+        self.seconds.append(lease.seconds)
+        return LeaseReply(self._granted, wait_seconds=100.0)
+
+    def release_lease(self, name: str, lease: Lease) -> bool:
+        return True
+
+
+def request_times(store: Any, left: float, longest: float = LONGEST_LEASE) -> tuple[float, float]:
+    """Fetch a token within ``left`` seconds. Return the seconds to its request, and from there to the request's deadline."""
+    clock, times = Clock(100.0), list[tuple[float, float]]()
+
+    def request(_endpoint: object, _options: object, deadline_at: float) -> Steps[Result]:
+        times.append((clock.now - 100.0, deadline_at - clock.now))
+        yield from ()
+        return TokenError("no token")
+
+    shared = SharedTokens(store, keyring(), lease=longest, clock=clock, circuit=CircuitBreaker(lambda: 0.5))
+    steps = shared.fetch(endpoint(), DEFAULT_OPTIONS, 100.0 + left, request, has_fallback=False, after_rejection=False)
+    assert isinstance(play(steps, Server(), clock), TokenError)
+    (found,) = times
+    return found
+
+
 def test_a_lease_is_no_longer_than_its_fetch_needs(subtests: pytest.Subtests) -> None:
-    rows: list[tuple[float, float]] = [(30.0, LONGEST_LEASE), (9.0, 10.0), (2.0, 3.0), (0.0, 1.0)]
+    rows: list[tuple[float, float]] = [(30.0, LONGEST_LEASE), (9.0, 10.0), (2.0, 3.0), (0.5, 1.5)]
     for left, expected in rows:
         with subtests.test(left=left, expected=expected):
-            assert lease_seconds(left, LONGEST_LEASE) == expected
+            store = Leases(granted=True)
+            request_times(store, left)
+            assert store.seconds == [expected]
 
 
 def test_a_fetch_is_always_shorter_than_its_lease(subtests: pytest.Subtests) -> None:
     for longest in (0.2, 1.0, 2.0, 10.0, 60.0):
         with subtests.test(longest=longest):
-            for left in (0.0, 0.1, 1.0, 5.0, 9.0, 10.0, 30.0, 600.0):
-                lease = lease_seconds(left, longest)
-
-                assert lease_deadline_at(100.0, lease, 100.0 + left) < 100.0 + lease
-                assert lease_deadline_at(100.0, lease, 100.0 + left) <= 100.0 + left
+            for left in (0.1, 1.0, 5.0, 9.0, 10.0, 30.0, 600.0):
+                store = Leases(granted=True)
+                _, seconds = request_times(store, left, longest)
+                assert seconds < store.seconds[0]
+                assert seconds <= left
 
 
 def test_of_a_lease_a_second_is_kept_or_half_of_a_short_one(subtests: pytest.Subtests) -> None:
     rows: list[tuple[float, float]] = [(10.0, 9.0), (3.0, 2.0), (2.0, 1.0), (1.0, 0.5)]
     for lease, expected in rows:
         with subtests.test(lease=lease, expected=expected):
-            assert lease_deadline_at(100.0, lease, 200.0) == 100.0 + expected
+            assert request_times(Leases(granted=True), 100.0, lease) == (0.0, expected)
 
 
 def test_a_waiter_keeps_time_for_a_fetch_of_its_own(subtests: pytest.Subtests) -> None:
     rows: list[tuple[float, float]] = [(30.0, 24.0), (20.0, 14.0), (4.0, 2.0), (0.0, 0.0)]
     for left, expected in rows:
         with subtests.test(left=left, expected=expected):
-            assert stop_waiting_at(100.0, 100.0 + left) == 100.0 + expected
+            waited, _ = request_times(Leases(granted=False), left)
+            assert expected <= waited < expected + 0.5
 
 
 def test_polls_grow_rarer_differ_and_end_with_the_lease() -> None:
@@ -129,7 +184,7 @@ def test_rejected_token_ids_are_reported_until_their_tokens_would_have_expired()
 
 def test_the_newest_rejected_token_ids_are_remembered() -> None:
     refused = RejectedTokens()
-    token_ids = [str(number) for number in range(REJECTED_LIMIT + 2)]
+    token_ids = [str(number) for number in range(REJECTED_IDS_LIMIT + 2)]
     for token_id in token_ids:
         refused.record_name(token_id, "name")
         refused.add(token_id, float("inf"))
@@ -142,7 +197,7 @@ def test_a_rejected_token_is_reported_as_long_as_its_name_is_among_the_newest() 
     for token_id in ("oldest", "next"):
         refused.record_name(token_id, "name")
         refused.add(token_id, float("inf"))
-    for number in range(NAMES_LIMIT - 1):
+    for number in range(SHARED_NAMES_LIMIT - 1):
         refused.record_name(str(number), "other")
 
     assert refused.remaining("name", 0.0) == {"next": LONGEST_REJECTION}

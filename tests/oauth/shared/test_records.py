@@ -17,7 +17,7 @@ from prio_middleware.oauth.shared.records import (
     encrypt_error,
     encrypt_token,
 )
-from prio_middleware.oauth.shared.redis_store import SIZE_LIMIT
+from prio_middleware.oauth.shared.redis_store import VALUE_SIZE_LIMIT
 from tests.oauth.shared.fleet import OTHER_KEY, keyring
 
 PLACE = RecordKey("a" * 40, "https://auth.example/token")
@@ -105,14 +105,14 @@ def test_what_is_no_token_does_not_open(subtests: pytest.Subtests) -> None:
 
 
 def test_what_was_not_sealed_does_not_open(subtests: pytest.Subtests) -> None:
-    for raw in (b"", b"x", b"x" * 32, b"\xff" * 100, TOKEN.token_id.encode() + b"x" * (SIZE_LIMIT + 1)):
+    for raw in (b"", b"x", b"x" * 32, b"\xff" * 100, TOKEN.token_id.encode() + b"x" * (VALUE_SIZE_LIMIT + 1)):
         with subtests.test(raw=raw):
             assert decrypt_token(keyring(), PLACE, raw, NOW) == "no configured encryption key decrypts it"
 
 
 def test_what_is_too_large_is_not_even_opened() -> None:
     assert (
-        decrypt_token(keyring(), PLACE, record({**MEMBERS, "more": "x" * SIZE_LIMIT}), NOW)
+        decrypt_token(keyring(), PLACE, record({**MEMBERS, "more": "x" * VALUE_SIZE_LIMIT}), NOW)
         == "no configured encryption key decrypts it"
     )
 

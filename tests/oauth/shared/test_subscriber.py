@@ -13,7 +13,7 @@ import pytest
 from prio_middleware import Secret
 from prio_middleware.oauth.shared.connection import RedisAddress
 from prio_middleware.oauth.shared.redis_store import CHANNEL, RedisStore
-from prio_middleware.oauth.shared.subscriber import BATCH, LONGEST_PAUSE, POLL, UNANSWERED, Subscriber
+from prio_middleware.oauth.shared.subscriber import BATCH, LONGEST_RECONNECT, POLL, UNANSWERED, Subscriber
 from tests.oauth.helpers import TIMEOUT, wait_for
 
 
@@ -168,7 +168,7 @@ def test_a_subscriber_reconnects_with_growing_pauses() -> None:
     wait_for(lambda: ear.heard == ["a", "b"])
 
     assert all(0 < pause <= POLL for pause in station.pauses)
-    least = sum(min(2**failures, LONGEST_PAUSE) / 2 for failures in range(1, 9))
+    least = sum(min(2**failures, LONGEST_RECONNECT) / 2 for failures in range(1, 9))
     assert least <= sum(station.pauses) <= 2 * least + 2  # a message resets the pauses
     assert station.made[0].closed
 

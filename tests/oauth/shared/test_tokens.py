@@ -159,7 +159,7 @@ def test_a_rejected_token_is_replaced_once_for_all_processes() -> None:
     old = [process.token() for process in processes]
     for process, refused_token in zip(processes, old, strict=True):
         process.tokens.invalidate(refused_token)
-    runs = [process.steps(stale=stale) for process, stale in zip(processes, old, strict=True)]
+    runs = [process.steps(rejected=rejected) for process, rejected in zip(processes, old, strict=True)]
     new = list(in_turn(runs))
 
     assert fleet.requests == 2
@@ -199,7 +199,7 @@ def test_a_dropped_token_does_not_come_back_with_a_late_writer() -> None:
     old = first.token()
     record = fleet.only_slot.record
     first.tokens.invalidate(old)
-    run = first.steps(stale=old)
+    run = first.steps(rejected=old)
     run.until(Post)
     fleet.only_slot.record = record  # an isolated master returns, or a replica missed the drop
     run.finish()
@@ -229,7 +229,7 @@ def test_a_rejected_token_that_is_not_shared_is_not_reported() -> None:
     process.tokens.invalidate(alone)
     fleet.store.down = None
     fleet.clock.now += 60
-    process.token(stale=alone)
+    process.token(rejected=alone)
 
     assert fleet.only_slot.dropped == set()
 
@@ -275,7 +275,7 @@ def test_a_second_suspect_token_is_replaced_without_another_read() -> None:
     process.tokens.invalidate(process_has)
     fleet.store.slots.clear()
     first.token()
-    run = process.steps(stale=process_has)
+    run = process.steps(rejected=process_has)
     assert run.step()  # has read a suspect token
     fleet.store.slots.clear()
     second.token()
@@ -829,7 +829,7 @@ def test_a_circuit_keeps_callers_away_and_sharing_returns(caplog: pytest.LogCapt
     with caplog.at_level(logging.INFO, "prio_middleware"):
         process.token()
         fleet.clock.now += 0.5
-        process.token(stale=process.token())
+        process.token(rejected=process.token())
         assert fleet.store.asked == ["read"]
         fleet.store.down = None
         fleet.clock.now += 40
@@ -1071,7 +1071,7 @@ def drive(fleet: Fleet, processes: list[Any], seconds: int, *, dead: str) -> lis
                 refused += 1
                 process.tokens.invalidate(got)
                 if not got.unchanged:
-                    assert isinstance(process.get(stale=got), TokenUnchangedError)
+                    assert isinstance(process.get(rejected=got), TokenUnchangedError)
         refusals.append(refused)
         fleet.clock.now += 1
     return refusals
@@ -1109,7 +1109,7 @@ def test_a_process_that_has_no_token_gets_the_unchanged_one() -> None:
     old, new = fleet.processes(2)
     rejected = old.token()
     old.tokens.invalidate(rejected)
-    assert isinstance(old.get(stale=rejected), TokenUnchangedError)
+    assert isinstance(old.get(rejected=rejected), TokenUnchangedError)
     got = new.token()
 
     assert got.value == rejected.value
@@ -1123,7 +1123,7 @@ def test_once_the_api_accepts_it_a_kept_token_lives_its_full_life() -> None:
     for process in (first, second):
         rejected = process.token()
         process.tokens.invalidate(rejected)
-        assert isinstance(process.get(stale=rejected), TokenUnchangedError)
+        assert isinstance(process.get(rejected=rejected), TokenUnchangedError)
     fleet.clock.now += 15
     again = second.token()
     assert again.unchanged

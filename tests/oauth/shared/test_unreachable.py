@@ -29,7 +29,7 @@ from prio_middleware.oauth.shared.connection import (
     require_packages,
 )
 from prio_middleware.oauth.shared.redis_store import IDLE_LIMIT, RedisStore
-from prio_middleware.oauth.shared.store import Lease, LeaseReply, StoreEntry, Unreachable
+from prio_middleware.oauth.shared.store import Lease, LeaseReply, StoreEntry, StoreFailure
 from tests.oauth.helpers import Clock
 from tests.redis_servers import free_port
 
@@ -38,7 +38,7 @@ LEASE = Lease("owner", "fetch", 10.0)
 CANARY = "canary-9d41"
 
 OPERATIONS: dict[str, Callable[[RedisStore], object]] = {
-    "read": lambda store: store.read(NAME, {"1" * 32: 5.0}),
+    "read": lambda store: store.drop_and_read(NAME, {"1" * 32: 5.0}),
     "acquire_lease": lambda store: store.acquire_lease(NAME, StoreEntry(), LEASE),
     "publish_token": lambda store: store.publish_token(NAME, LEASE, "1" * 32, b"sealed", 100.0),
     "publish_error": lambda store: store.publish_error(NAME, LEASE, b"sealed", 100.0),
@@ -127,7 +127,7 @@ def test_every_failure_is_an_unreachable_result(subtests: pytest.Subtests) -> No
         with subtests.test(error=error):
             answers = [ask(Fakes(error).store) for ask in OPERATIONS.values()]
 
-            assert answers == [Unreachable(reason)] * 5
+            assert answers == [StoreFailure(reason)] * 5
             assert CANARY not in repr(answers)
 
 
@@ -147,7 +147,7 @@ def test_an_answer_of_another_form_is_none(subtests: pytest.Subtests) -> None:
     for answer in answers:
         with subtests.test(answer=answer):
             for ask in OPERATIONS.values():
-                assert isinstance(ask(Fakes(answer).store), Unreachable)
+                assert isinstance(ask(Fakes(answer).store), StoreFailure)
 
 
 def test_after_a_failure_connections_are_new() -> None:
@@ -217,13 +217,13 @@ def test_what_is_no_redis_is_no_help_and_no_harm(subtests: pytest.Subtests) -> N
     for garbage in GARBAGE:
         for operation in ("read", "publish_token"):
             with subtests.test(operation=operation, garbage=garbage), served(partial(answer, garbage=garbage)) as address:
-                assert isinstance(OPERATIONS[operation](RedisStore(address)), Unreachable)
+                assert isinstance(OPERATIONS[operation](RedisStore(address)), StoreFailure)
 
 
 def test_what_never_answers_is_not_waited_for() -> None:
     let_go = threading.Event()
     with served(lambda _: let_go.wait(60)) as address:
-        assert OPERATIONS["read"](RedisStore(address)) == Unreachable("TimeoutError")
+        assert OPERATIONS["read"](RedisStore(address)) == StoreFailure("TimeoutError")
         let_go.set()
 
 
@@ -232,7 +232,7 @@ def test_a_port_without_a_server_is_unreachable(subtests: pytest.Subtests) -> No
         with subtests.test(mode=mode):
             address = RedisAddress(Secret(f"redis://127.0.0.1:{free_port()}"), mode, (("127.0.0.1", free_port()),), "master")
 
-            assert isinstance(OPERATIONS["read"](RedisStore(address)), Unreachable)
+            assert isinstance(OPERATIONS["read"](RedisStore(address)), StoreFailure)
 
 
 # Creation of clients.
@@ -361,18 +361,20 @@ def test_no_redirection_of_a_cluster_sends_the_password_to_another_host_without_
         closing(Recorder(f"-{redirection} {key_slot(NAME.encode())} 0.0.0.0:{other.port}\r\n")) as cluster,
     ):
         url = Secret(f"redis://user:{CANARY}@127.0.0.1:{cluster.port}")
-        reply = RedisStore(RedisAddress(url, "cluster", insecure_hosts=("redis.example.com",))).read(NAME, {})
+        reply = RedisStore(RedisAddress(url, "cluster", insecure_hosts=("redis.example.com",))).drop_and_read(NAME, {})
 
-        assert isinstance(reply, Unreachable)
+        assert isinstance(reply, StoreFailure)
         assert CANARY.encode() in cluster.received
         assert other.received == b""
 
 
 def test_a_cluster_gets_the_password_over_tls_only_if_its_url_says_so() -> None:
     with closing(Recorder()) as cluster:
-        reply = RedisStore(RedisAddress(Secret(f"rediss://user:{CANARY}@127.0.0.1:{cluster.port}"), "cluster")).read(NAME, {})
+        reply = RedisStore(RedisAddress(Secret(f"rediss://user:{CANARY}@127.0.0.1:{cluster.port}"), "cluster")).drop_and_read(
+            NAME, {}
+        )
 
-    assert isinstance(reply, Unreachable)
+    assert isinstance(reply, StoreFailure)
     assert cluster.received
     assert CANARY.encode() not in cluster.received
 
@@ -397,9 +399,11 @@ def test_no_sentinel_sends_the_password_to_another_host_without_tls() -> None:
         )
         with closing(Recorder(f"*1\r\n*10\r\n{flags}")) as sentinel:
             url = Secret(f"redis://user:{CANARY}@127.0.0.1:{sentinel.port}")
-            reply = RedisStore(RedisAddress(url, "sentinel", (), "shop", insecure_hosts=("redis.example.com",))).read(NAME, {})
+            reply = RedisStore(RedisAddress(url, "sentinel", (), "shop", insecure_hosts=("redis.example.com",))).drop_and_read(
+                NAME, {}
+            )
 
-    assert reply == Unreachable("InsecureNodeError")
+    assert reply == StoreFailure("InsecureNodeError")
     assert other.received == b""
 
 

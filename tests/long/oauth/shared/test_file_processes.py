@@ -108,7 +108,7 @@ def test_a_killed_process_costs_no_token_but_its_own(tmp_path: Path) -> None:
         assert problem == ""
         published += [first.strip(), *rest.split()]
     store = FileStore(path)
-    entries = {name: store.read(name, {}) for name in published}
+    entries = {name: store.drop_and_read(name, {}) for name in published}
 
     assert len(published) > KILLS
     assert {name for name, entry in entries.items() if not isinstance(entry, StoreEntry) or entry.record is None} == set()

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from prio_middleware.oauth.shared.redis_store import CHANNEL, SIZE_LIMIT, RedisStore
-from prio_middleware.oauth.shared.store import Lease, LeaseReply, StoreEntry, Unreachable
+from prio_middleware.oauth.shared.redis_store import CHANNEL, VALUE_SIZE_LIMIT, RedisStore
+from prio_middleware.oauth.shared.store import Lease, LeaseReply, StoreEntry, StoreFailure
 from tests.redis_servers import Server, until
 
 NAME = "a" * 40
@@ -29,15 +29,15 @@ def admin(server: Server) -> Any:
     return server.admin()
 
 
-def published(store: RedisStore, token_id: str = GENERATION, life: float = 100.0) -> bool | Unreachable:
-    seen = store.read(NAME, {})
+def published(store: RedisStore, token_id: str = GENERATION, life: float = 100.0) -> bool | StoreFailure:
+    seen = store.drop_and_read(NAME, {})
     assert isinstance(seen, StoreEntry)
     assert store.acquire_lease(NAME, seen, LEASE) == LeaseReply(granted=True)
     return store.publish_token(NAME, LEASE, token_id, b"sealed", life)
 
 
 def read(store: RedisStore, **refused: float) -> StoreEntry:
-    seen = store.read(NAME, refused)
+    seen = store.drop_and_read(NAME, refused)
     assert isinstance(seen, StoreEntry)
     return seen
 
@@ -203,8 +203,8 @@ def test_only_a_part_of_an_oversized_value_is_read(store: RedisStore, admin: Any
     admin.set(REFUSAL, b"y" * 500_000, px=10_000)
     seen = read(store)
 
-    assert seen.record == b"x" * (SIZE_LIMIT + 1)
-    assert seen.error == b"y" * (SIZE_LIMIT + 1)
+    assert seen.record == b"x" * (VALUE_SIZE_LIMIT + 1)
+    assert seen.error == b"y" * (VALUE_SIZE_LIMIT + 1)
     assert published(store) is True
     assert read(store).token_id == GENERATION
 

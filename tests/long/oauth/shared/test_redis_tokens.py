@@ -19,7 +19,7 @@ from prio_middleware.oauth.shared.circuit_breaker import CircuitBreaker
 from prio_middleware.oauth.shared.connection import RedisAddress
 from prio_middleware.oauth.shared.coordinator import SharedTokens
 from prio_middleware.oauth.shared.redis_store import RedisStore
-from prio_middleware.oauth.shared.store import Unreachable
+from prio_middleware.oauth.shared.store import StoreFailure
 from tests.oauth.helpers import Server as TokenServer
 from tests.oauth.helpers import endpoint, token
 from tests.oauth.shared.fleet import KEY, OTHER_KEY, keyring
@@ -48,9 +48,9 @@ class Shop:
         return ClientCredentialsProvider(endpoint(), shared=shared)
 
     def token(
-        self, provider: ClientCredentialsProvider, key: TokenOptions = DEFAULT_OPTIONS, stale: AccessToken | None = None
+        self, provider: ClientCredentialsProvider, options: TokenOptions = DEFAULT_OPTIONS, rejected: AccessToken | None = None
     ) -> AccessToken:
-        return provider.current(key, stale) or provider.get_token(key, stale, self.server)
+        return provider.current(options, rejected) or provider.get_token(options, rejected, self.server)
 
     def fresh(self, *keys: str) -> AccessToken:
         """Return the token of a new process."""
@@ -68,10 +68,10 @@ def share_and_replace(address: RedisAddress) -> None:
     old, theirs = shop.token(first), shop.token(second)
     assert old.value == theirs.value
     first.invalidate(old)
-    new = shop.token(first, stale=old)
+    new = shop.token(first, rejected=old)
     second.invalidate(theirs)
 
-    assert shop.token(second, stale=theirs).value == new.value != old.value
+    assert shop.token(second, rejected=theirs).value == new.value != old.value
     assert shop.asked == 2
     assert first.store_report().failures == second.store_report().failures == 0
 
@@ -235,7 +235,7 @@ def test_a_cluster_that_names_another_machine_gets_no_password_without_tls(clust
         node.admin().config_set("cluster-announce-ip", "192.0.2.1")
     store = RedisStore(RedisAddress(Secret(cluster[0].url), "cluster"))
 
-    assert store.read("a" * 40, {}) == Unreachable("InsecureNodeError")
+    assert store.drop_and_read("a" * 40, {}) == StoreFailure("InsecureNodeError")
 
 
 # Sentinels
@@ -268,4 +268,4 @@ def test_a_master_on_another_machine_gets_no_password_without_tls(watched: Watch
     sentinel.execute_command("SENTINEL", "MONITOR", "elsewhere", "192.0.2.1", "6379", "1")
     store = RedisStore(RedisAddress(Secret(f"redis://127.0.0.1:{watched.port}"), "sentinel", (), "elsewhere"))
 
-    assert store.read("a" * 40, {}) == Unreachable("InsecureNodeError")
+    assert store.drop_and_read("a" * 40, {}) == StoreFailure("InsecureNodeError")
