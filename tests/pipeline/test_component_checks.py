@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -18,10 +19,12 @@ from prio_middleware import (
     Pipeline,
     StaticTokenProvider,
 )
+from prio_middleware.pipeline.component_checks import built_in, is_built_in
 
 API = "https://api.example"
 PROVIDER = StaticTokenProvider("fixed")
 HTTPS, ORIGIN, INJECTOR = HTTPSEnforcer(), OriginGuard([API]), HeaderInjector()
+ENDS_ONCE = re.compile(r"[^.?][.?]$")  # A sentence ends with one mark, also after a suggestion.
 
 
 class Mine:
@@ -118,7 +121,9 @@ NO_WAIVERS: list[tuple[list[Any], list[str], str]] = [
 def test_waivers_that_waive_nothing_are_refused(subtests: pytest.Subtests) -> None:
     for components, waive, expected in NO_WAIVERS:
         with subtests.test(f"{waive}"):
-            assert expected in refusal(*components, PROVIDER, INJECTOR, waive=waive).message
+            message = refusal(*components, PROVIDER, INJECTOR, waive=waive).message
+            assert expected in message
+            assert ENDS_ONCE.search(message)
 
 
 async def a_coroutine(*_: object, **__: object) -> None:
@@ -196,6 +201,7 @@ def test_a_hook_that_would_not_run_is_refused(subtests: pytest.Subtests) -> None
             for components in ([HTTPS, ORIGIN, own, PROVIDER, INJECTOR], [HTTPS, ORIGIN, PROVIDER, INJECTOR, own]):
                 error = refusal(*components)
                 assert about in error.message
+                assert ENDS_ONCE.search(error.message)
                 assert right in str(error.remedy)
 
 
@@ -320,3 +326,27 @@ def test_a_token_provider_with_a_function_of_the_wrong_kind_is_refused(subtests:
 
             assert about in error.message
             assert right in str(error.remedy)
+
+
+class SilentInjector(HeaderInjector):
+    def on_request(self, exchange: Exchange) -> None:
+        pass
+
+
+class TypedInjector(HeaderInjector):
+    pass
+
+
+def test_a_hook_is_built_in_unless_it_is_overridden(subtests: pytest.Subtests) -> None:
+    assert built_in("header_injector")(HeaderInjector) is HeaderInjector
+    for name, hook, expected in [
+        ("header_injector", INJECTOR.on_request, True),
+        ("header_injector", TypedInjector().on_request, True),
+        ("header_injector", SilentInjector().on_request, False),
+        ("header_injector", nothing, False),  # A function without a class.
+        ("https_enforcer", INJECTOR.on_request, False),
+        ("unknown", INJECTOR.on_request, False),
+        ("unknown", nothing, False),
+    ]:
+        with subtests.test(f"{name}, {hook}"):
+            assert is_built_in(name, hook) is expected

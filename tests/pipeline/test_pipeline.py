@@ -22,7 +22,7 @@ from prio_middleware import (
 from prio_middleware.httpx import AuthTransport
 from prio_middleware.middleware.revocation.refusal import Refusal
 from prio_middleware.middleware.revocation.rules import RFC6749_REFUSALS
-from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
+from prio_middleware.oauth.access_token import DEFAULT_OPTIONS, TokenOptions
 from prio_middleware.telemetry.counters import MetricsRegistry
 from tests.oauth import helpers
 
@@ -266,3 +266,106 @@ def test_an_exchange_is_the_default_client_s_unless_named_and_has_two_attempts_a
 
 def test_the_repr_of_a_pipeline_shows_its_components() -> None:
     assert repr(unguarded([PROVIDER, HeaderInjector()])) == "Pipeline([StaticTokenProvider, HeaderInjector])"
+
+
+class SilentInjector(HeaderInjector):
+    def on_request(self, exchange: Exchange) -> None:
+        pass
+
+
+def test_the_injector_runs_as_it_is_if_it_is_the_only_one_and_built_in(subtests: pytest.Subtests) -> None:
+    injector = HeaderInjector()
+    assert unguarded([PROVIDER, injector]).inner_requests == (injector.on_request,)
+    for inner in [[SilentInjector()], [Note("injector", [])], [Note("before", []), injector], [injector, injector]]:
+        with subtests.test(f"{[type(one).__name__ for one in inner]}"):
+            requests = unguarded([PROVIDER, *inner]).inner_requests
+            assert len(requests) == 1
+            assert requests[0] not in [one.on_request for one in inner]
+
+
+def test_a_bypass_by_another_injector_discards_its_headers() -> None:
+    call = Exchange(httpx.Request("GET", "https://api.example/", headers={"X": "1"}), httpx.Headers({"App-Name": "shop"}))
+    call.token = AccessToken(Secret("ours"))
+    for on_request in unguarded([PROVIDER, Stop("injector", [])]).inner_requests:
+        on_request(call)
+    assert dict(call.headers) == dict(call.request.headers)
+    assert (call.bypassed, call.token, call.options) == (True, None, None)
+
+
+class Rotated(StaticTokenProvider):
+    """Token provider that has one earlier token."""
+
+    @property
+    def recent_secrets(self) -> tuple[Secret, ...]:
+        return (Secret(f"earlier token of {self.client}"),)
+
+
+class Keyed(Note):
+    """Component with secrets of its own."""
+
+    recent_secrets = (Secret("key"), Secret("earlier key"))
+
+
+def test_recent_secrets_are_those_of_the_components_and_of_one_token_provider() -> None:
+    own, account = Rotated("fixed", client="shop"), Rotated("fixed", client="berlin")
+    pipeline = unguarded([Keyed("outer", []), own, HeaderInjector()])
+    for given, client in [((), "shop"), ((account,), "berlin")]:
+        secrets = sorted(secret.reveal() for secret in pipeline.recent_secrets(*given))
+        assert secrets == ["earlier key", f"earlier token of {client}", "key"]
+
+
+def call_with_account(account: Any, extensions: dict[str, Any], options: TokenOptions | None) -> Exchange:
+    """Run the outer request hooks of a pipeline whose calls use the account that ``account()`` returns."""
+    request = httpx.Request("GET", "https://api.example/orders?key=1", extensions=extensions)
+    call = Exchange(request, httpx.Headers(), "shop")
+    call.options = options
+    for on_request in unguarded([PROVIDER, HeaderInjector()]).with_account(account).outer_requests:
+        on_request(call)
+    return call
+
+
+def test_the_account_of_a_function_is_for_calls_that_name_none(subtests: pytest.Subtests) -> None:
+    scoped, paris = TokenOptions(scope="read"), TokenOptions(account="paris")
+    rows: list[tuple[dict[str, Any], TokenOptions | None, TokenOptions | None]] = [
+        ({}, DEFAULT_OPTIONS, TokenOptions(account="berlin")),
+        ({}, scoped, TokenOptions(scope="read", account="berlin")),
+        ({"prio": {}}, scoped, TokenOptions(scope="read", account="berlin")),
+        ({"prio": {"token": True}}, scoped, TokenOptions(scope="read", account="berlin")),
+        ({"prio": 3}, scoped, TokenOptions(scope="read", account="berlin")),  # An error of its own, later.
+        ({"prio": {"account": "paris"}}, scoped, scoped),
+        ({"prio": {"account": None}}, scoped, scoped),
+        ({"prio": {"token": False}}, scoped, scoped),
+        ({"prio": {}}, paris, paris),
+        ({}, None, None),
+    ]
+    for extensions, options, expected in rows:
+        with subtests.test(f"{extensions}, {options}"):
+            calls = 0
+
+            def account() -> str:
+                nonlocal calls
+                calls += 1
+                return "berlin"
+
+            assert call_with_account(account, extensions, options).options == expected
+            assert calls == int(expected != options)
+
+
+def test_a_function_may_leave_a_call_to_the_clients_own_account() -> None:
+    assert call_with_account(lambda: None, {}, DEFAULT_OPTIONS).options == DEFAULT_OPTIONS
+
+
+def test_an_account_that_is_no_name_is_an_error_of_the_call() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        call_with_account(lambda: 3, {}, DEFAULT_OPTIONS)
+    error = caught.value
+    assert (error.client, error.url) == ("shop", "https://api.example/orders")
+    assert "int" in error.message
+    assert error.remedy
+
+
+def test_an_account_of_a_function_leaves_the_first_pipeline_as_it_is() -> None:
+    first = unguarded([PROVIDER, HeaderInjector()])
+    second = first.with_account(lambda: "berlin")
+    assert (first.outer_requests, len(second.outer_requests)) == ((), 1)
+    assert second.counters is first.counters

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("acme.raising:Audit", {}, "cannot be imported: the import raises RuntimeError."),
     ("no such:thing", {}, "cannot be imported: the import raises ValueError."),
     ("acme.audit:NO_CLASS", {}, "is neither a class nor a function."),
-    ("audit", {"levle": 2}, "does not accept its options: got an unexpected keyword argument 'levle'."),
-    ("acme.audit:Broken", {}, "cannot be created: it raises OSError."),
+    ("audit", {"levle": 2}, "The component 'audit' does not accept its options: got an unexpected keyword argument 'levle'."),
+    ("acme.audit:Broken", {}, "The component 'acme.audit:Broken' cannot be created: it raises OSError."),
     ("acme.audit:Particular", {}, "Audit wants a level."),
 ]
 
@@ -80,5 +81,6 @@ def test_what_will_not_do_is_a_configuration_error(subtests: pytest.Subtests) ->
             with pytest.raises(ConfigurationError) as caught:
                 make_component(use, options, "berlin")
             assert expected in str(caught.value)
+            assert re.search(r"[^.?][.?]$", caught.value.message)  # One mark, also after a suggestion.
             assert "canary" not in str(caught.value)
             assert (caught.value.client, caught.value.__context__, caught.value.__cause__) == ("berlin", None, None)
