@@ -56,7 +56,16 @@ def with_guards(*components: Any) -> Pipeline:
 WITHOUT_GUARDS: list[tuple[list[Any], list[str], str]] = [
     ([ORIGIN, PROVIDER, INJECTOR], ["https_enforcer is missing", "HTTPSEnforcer()"], "origin_guard is"),
     ([HTTPS, PROVIDER, INJECTOR], ["origin_guard is missing", "OriginGuard(["], "https_enforcer is"),
-    ([Mine(), PROVIDER, INJECTOR], ["https_enforcer is missing", "origin_guard is missing"], "stands after"),
+    (
+        [Mine(), PROVIDER, INJECTOR],
+        [
+            "https_enforcer is missing",
+            "; origin_guard is missing",
+            "HTTPSEnforcer(), OriginGuard([",
+            '"https_enforcer", "origin_',
+        ],
+        "stands after",
+    ),
     ([HTTPS, PROVIDER, ORIGIN, INJECTOR], ["origin_guard stands after"], "https_enforcer is"),
     ([ORIGIN, PROVIDER, INJECTOR, StricterEnforcer()], ["https_enforcer stands after"], "origin_guard is"),
 ]
@@ -105,8 +114,10 @@ def test_a_waiver_is_logged_once(subtests: pytest.Subtests, caplog: pytest.LogCa
 
             [record] = caplog.records
             assert (record.name, record.levelno) == ("prio_middleware", logging.WARNING)
-            assert [name for name in ([waive] if isinstance(waive, str) else waive) if name not in record.getMessage()] == []
             assert "'default'" in record.getMessage()
+            assert (vars(record)["prio_event"], vars(record)["prio_client"]) == ("waived_guard", "default")
+            names = {waive} if isinstance(waive, str) else {*waive}
+            assert {*re.findall(r"(\w+) is waived", record.getMessage())} == names
 
 
 NO_WAIVERS: list[tuple[list[Any], list[str], str]] = [
@@ -121,9 +132,10 @@ NO_WAIVERS: list[tuple[list[Any], list[str], str]] = [
 def test_waivers_that_waive_nothing_are_refused(subtests: pytest.Subtests) -> None:
     for components, waive, expected in NO_WAIVERS:
         with subtests.test(f"{waive}"):
-            message = refusal(*components, PROVIDER, INJECTOR, waive=waive).message
-            assert expected in message
-            assert ENDS_ONCE.search(message)
+            error = refusal(*components, PROVIDER, INJECTOR, waive=waive)
+            assert expected in error.message
+            assert ENDS_ONCE.search(error.message)
+            assert "waive" in error.remedy
 
 
 async def a_coroutine(*_: object, **__: object) -> None:
@@ -167,13 +179,14 @@ WRONG_HOOKS: list[tuple[dict[str, Any], str, str]] = [
     ({"on_response": a_generator}, "Own.on_response is a generator", "def on_response(self, exchange, response)"),
     ({"on_response": an_async_generator}, "Own.on_response is a generator", "def on_response("),
     ({"on_request": nothing}, "Own.on_request does not accept", "def on_request(self, exchange)"),
-    ({"on_response": nothing}, "Own.on_response does not accept", "def on_response("),
+    ({"on_response": nothing}, "does not accept the arguments that it gets (exchange, response).", "def on_response("),
     ({"on_request": 3}, "Own.on_request is not a function but int", "def on_request("),
     (
         {"on_respnse": takes_two},
         "Own.on_respnse is never called: there is no such hook; did you mean 'on_response'?",
         "Rename",
     ),
+    ({"on_reponse": nothing}, "did you mean 'on_response'?", "Rename"),
     ({"on_request": None, "on_requests": nothing}, "did you mean 'on_request'?", "def on_request("),
     ({"on_request": None, "onRequest": nothing, "on_response": takes_two}, "did you mean 'on_request'?", "Rename"),
     ({"on_response": None, "on_reponse": takes_two}, "did you mean 'on_response'?", "Rename"),
@@ -202,7 +215,8 @@ def test_a_hook_that_would_not_run_is_refused(subtests: pytest.Subtests) -> None
                 error = refusal(*components)
                 assert about in error.message
                 assert ENDS_ONCE.search(error.message)
-                assert right in str(error.remedy)
+                assert right in error.remedy
+                assert re.fullmatch(r"[A-Z].*[^.?][.?]", error.remedy)
 
 
 class Nested:
@@ -240,9 +254,17 @@ class Plain(Mine):
     def _on_respnse(self) -> None: ...
 
 
+class Dynamic(Mine):
+    """Component that lists a name which its class does not have."""
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), "on_responses"]
+
+
 def test_hooks_that_will_do(subtests: pytest.Subtests) -> None:
     for own in [
         Plain(),
+        Dynamic(),
         component(**WELL),
         component(on_response=lambda exchange, response, verbose=False: None),
         component(on_request=lambda *arguments: None),
@@ -307,6 +329,7 @@ WRONG_PROVIDERS: list[tuple[Any, str, str]] = [
         "async def aget_token(self, options, rejected, ",
     ),
     (provider(aget_token=an_async_generator), "Vault.aget_token is a generator function", "async def aget_token("),
+    (type("Vault", (), {"current": Provider.current, "get_token": Provider.get_token})(), "Vault.aget_token is missing", "Add"),
     (provider(aget_token=None), "Vault.aget_token is missing", "Add async def aget_token("),
     (provider(get_token=takes_two), "Vault.get_token does not accept", GET_TOKEN),
     (
