@@ -89,24 +89,28 @@ def change(exchange: Exchange) -> None:
 
 def test_the_injector_runs_as_it_is_if_it_is_the_only_one_and_built_in(subtests: pytest.Subtests) -> None:
     assert pipeline([INJECTOR]).inner_requests == (INJECTOR.on_request,)
-    for inner in [[SilentInjector()], [Act()], [Act(), INJECTOR], [INJECTOR, INJECTOR]]:
+    rows: list[list[Any]] = [[SilentInjector()], [Act()], [Act(), INJECTOR], [INJECTOR, INJECTOR]]
+    for inner in rows:
         with subtests.test(f"{[type(one).__name__ for one in inner]}"):
             [hook] = pipeline(inner).inner_requests
             assert hook not in [one.on_request for one in inner]
 
 
 def test_a_component_may_send_the_request_without_the_token(subtests: pytest.Subtests) -> None:
-    for act, expected in [
-        (None, ("Bearer ours", "shop")),
-        (Exchange.bypass, (None, None)),
-        (drop_token, (None, None)),
-        (drop_options, (None, None)),
-    ]:
-        for inner in [[Act(act), INJECTOR]] if act else [[Act(), INJECTOR], [INJECTOR, Act()], [INJECTOR]]:
-            with subtests.test(f"{act}, {len(inner)}"):
-                call = attempt(inner)
-                assert sent(call) == expected
-                assert (call.token is None, call.bypassed) == (act is not None, act is not None)
+    for act in [Exchange.bypass, drop_token, drop_options]:
+        with subtests.test(act.__name__):
+            call = attempt([Act(act), INJECTOR])
+            assert sent(call) == (None, None)
+            assert (call.token, call.options, call.bypassed) == (None, None, True)
+
+
+def test_otherwise_it_is_sent_with_the_token(subtests: pytest.Subtests) -> None:
+    rows: list[list[Any]] = [[INJECTOR], [Act(), INJECTOR], [INJECTOR, Act()]]
+    for row, inner in enumerate(rows):
+        with subtests.test(f"{row}"):
+            call = attempt(inner)
+            assert sent(call) == ("Bearer ours", "shop")
+            assert (call.token, call.bypassed) == (TOKEN, False)
 
 
 def test_a_request_without_a_token_keeps_its_headers_unless_it_bypasses() -> None:
@@ -136,7 +140,7 @@ def test_the_callers_header_is_sent_as_components_before_the_injector_left_it() 
 
 def test_the_callers_header_is_saved_only_if_a_component_of_another_package_may_change_it(subtests: pytest.Subtests) -> None:
     built_in = StaticHeaders({"X-Key": "1"})
-    for outer, inner, is_saved in [
+    rows: list[tuple[list[Any], list[Any], bool]] = [
         ([], [], False),
         ([built_in], [], False),
         ([Listener()], [], False),
@@ -144,7 +148,8 @@ def test_the_callers_header_is_saved_only_if_a_component_of_another_package_may_
         ([Act()], [], True),
         ([built_in], [Act()], True),
         ([], [HTTPSEnforcer(), Act()], True),
-    ]:
+    ]
+    for outer, inner, is_saved in rows:
         with subtests.test(f"{[type(one).__name__ for one in (*outer, *inner)]}"):
             call = attempt([*inner, INJECTOR], own=OWN, outer=outer)
             assert (call.saved_authorization is not None) is is_saved
