@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .._util.secret import Unpicklable
 from ..errors import CallerAuthorizationError
@@ -104,7 +104,8 @@ class Exchange(Unpicklable):
         """
         if self.caller_authorization == "replace":
             return False
-        request, headers = cast("Any", self.request), cast("Any", self.headers)
+        request: Any = self.request
+        headers: Any = self.headers
         authorization = _authorization(request.headers)
         if authorization and self.saved_authorization is not None:
             authorization = self.saved_authorization
