@@ -321,6 +321,26 @@ def test_a_run_of_unknown_paths_is_when_answers_that_were_due_stay_away(memory: 
     assert 2 < tries < 10
 
 
+@pytest.mark.parametrize(("answers", "own", "template", "elsewhere"), [(10, 10, 13, 15), (30, 5, 6, 7), (100, 4, 5, 4)])
+def test_refusals_until_a_renewal_by_the_number_of_answers(answers: int, own: int, template: int, elsewhere: int) -> None:
+    """The more answers, the fewer refusals are needed: of one path, of paths of one template, and of new paths."""
+    memory = RefusalMemory()
+    serial = spend_all(memory, 1)
+    answer(memory, A, serial, answers)
+    assert tries_until_renewed(memory, A, serial) == own
+
+    memory = RefusalMemory()
+    serial = spend_all(memory, 1)
+    for n in range(answers):
+        memory.record_success(endpoint(f"/orders/{n}"), serial)
+    assert tries_until_renewed(memory, endpoint("/orders/0"), serial) == template
+
+    memory = RefusalMemory()
+    renew_without_success(memory, A, 1)
+    answer(memory, B, 2, answers)
+    assert next(n for n in range(1, 100) if refuse(memory, endpoint(f"/closed/{letters(n)}"), 2)) == elsewhere
+
+
 def test_old_answers_count_less_than_new_ones(memory: RefusalMemory) -> None:
     renew_without_success(memory, A, 1)
     for _ in range(4 * HISTORY):
