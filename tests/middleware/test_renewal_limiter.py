@@ -196,6 +196,13 @@ def test_a_successful_renewal_is_no_credit_for_a_kind_that_was_renewed_already(l
     assert allowed(limiter, *(known(n, kind=0) for n in range(2, 7))) == [True] * LIMIT + [False] * 2
 
 
+def test_the_reserve_is_counted_after_the_credit_of_renewals_that_helped(limiter: RenewalLimiter) -> None:
+    allowed(limiter, known(1, kind="helped"))
+    limiter.record_help("helped", 2)
+    assert allowed(limiter, *(known(1, kind=kind) for kind in range(LIMIT + 2))) == [True] * (LIMIT + 1) + [False]
+    assert allowed(limiter, known(1, kind="proven", succeeds_often=True, evidence=PROOF)) == [True]
+
+
 def test_the_memory_is_bounded_and_denials_are_kept_longest(limiter: RenewalLimiter) -> None:
     limiter.allow(unknown(1, kind="spent"), 0.0)
     kinds, counts = References(), []
@@ -204,7 +211,7 @@ def test_the_memory_is_bounded_and_denials_are_kept_longest(limiter: RenewalLimi
         limiter.allow(known(1, kind=kind), 0.0)
         limiter.record_help(kind, 2)
         counts.append(kinds.count())
-    assert RENEWALS_KEPT / 2 < max(counts) <= RENEWALS_KEPT
+    assert max(counts) == RENEWALS_KEPT - 1, "one is the spent one"
     assert not limiter.allow(unknown(2, kind="spent"), 0.0)
 
 

@@ -285,6 +285,17 @@ def test_successes_of_a_quiet_time_count_for_their_account() -> None:
     assert server.refuses("/vienna", 2, account="vienna") is AGAIN
 
 
+def test_a_success_in_a_quiet_time_counts_though_another_account_succeeded_first(limiter: CountingLimiter) -> None:
+    handler, neighbour = (RevocationHandler(PRIO_REFUSALS, limiter=limiter) for _ in range(2))
+    handler.limiter_of_account = lambda _: limiter
+    assert Server(neighbour).refuses("/closed", 11) is AGAIN
+    assert Server(neighbour).refuses("/closed", 12, scope="other") is AGAIN
+    server = Server(handler)
+    server.answers("/a", 1, account="vienna")
+    server.answers("/a", 2, account="berlin")
+    assert server.refuses("/a", 2, account="berlin") is AGAIN
+
+
 def test_a_success_after_a_refusal_counts_for_its_account() -> None:
     server = Server(RevocationHandler(PRIO_REFUSALS))
     spend_unknown_renewals(server, 1, account="berlin")
