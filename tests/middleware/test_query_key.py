@@ -19,19 +19,19 @@ def added(component: QueryKey, exchange_for: MakeExchange, url: str = URL) -> st
     """Return the query that ``component`` adds to a request to ``url``."""
     exchange = exchange_for(url)
     component.on_request(exchange)
-    return exchange.further_query and exchange.further_query.reveal()
+    return None if exchange.further_query is None else exchange.further_query.reveal()
 
 
 def test_name_and_key_are_encoded(subtests: pytest.Subtests, exchange_for: MakeExchange) -> None:
-    for options, expected in [
+    given: list[tuple[dict[str, Any], str]] = [
         ({"key": "a/b"}, "key=a%2Fb"),
         ({"key": "a&b=c #ü"}, "key=a%26b%3Dc%20%23%C3%BC"),
         ({"key": "X", "parameter": "api/key"}, "api%2Fkey=X"),
         ({"key": Secret("X"), "parameter": "api-key"}, "api-key=X"),
-    ]:
+    ]
+    for options, expected in given:
         with subtests.test(expected):
-            component: Any = QueryKey(**options)
-            assert added(component, exchange_for) == expected
+            assert added(QueryKey(**options), exchange_for) == expected
 
 
 def test_a_parameter_of_the_caller_is_kept(subtests: pytest.Subtests, exchange_for: MakeExchange) -> None:
@@ -52,7 +52,8 @@ def test_a_parameter_of_the_caller_is_kept(subtests: pytest.Subtests, exchange_f
 
 
 def test_an_error_names_the_client(subtests: pytest.Subtests) -> None:
-    for options, client in [({}, "default"), ({"client": "berlin"}, "berlin")]:
+    given: list[tuple[dict[str, Any], str]] = [({}, "default"), ({"client": "berlin"}, "berlin")]
+    for options, client in given:
         with subtests.test(client):
             with pytest.raises(ConfigurationError) as caught:
                 QueryKey("", **options)

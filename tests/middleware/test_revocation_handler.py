@@ -150,7 +150,7 @@ def test_a_denial_includes_the_status_and_the_code(server: Server, other: Refusa
     assert server.refuses("/a", 3, other) is AGAIN
 
 
-def spend_unknown_renewals(server: Server, serial: int, **options: str) -> None:
+def spend_unknown_renewals(server: Server, serial: int, **options: Any) -> None:
     """Use up the renewals for endpoints that never succeeded."""
     assert server.refuses("/closed", serial, **options) is AGAIN
     assert server.refuses("/closed", serial + 1, attempt=2, **options) is DELIVER
@@ -261,7 +261,7 @@ def test_a_retry_that_succeeds_clears_its_path(server: Server) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"account": "berlin"}])
 def test_declared_templates_apply_to_all_accounts_and_after_a_fork(
-    options: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = Server(RevocationHandler(PRIO_REFUSALS, templates=PathTemplates(["/products/{product}"])))
     pid = os.getpid()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -47,7 +48,8 @@ def test_headers_that_a_token_request_reserves_can_be_set(subtests: pytest.Subte
 
 
 def test_an_error_names_the_client() -> None:
-    for options, client in [({}, "default"), ({"client": "berlin"}, "berlin")]:
+    given: list[tuple[dict[str, Any], str]] = [({}, "default"), ({"client": "berlin"}, "berlin")]
+    for options, client in given:
         with pytest.raises(ConfigurationError) as caught:
             StaticHeaders({"X-Key": ""}, **options)
         assert caught.value.client == client
