@@ -138,6 +138,7 @@ def test_a_limit_that_the_server_does_not_have_is_none() -> None:
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     *(({"share": share}, repr(share)) for share in (0, -0.5, 1.01, float("nan"))),
+    ({"share": 0, "client_errors": None, "enforce": False}, "share"),
     ({"share": 0.4}, "0.4 of 2 client_errors"),
     ({"requests": 0}, "1.0 of 0 requests"),
     ({"client_errors": -3}, "1.0 of -3 client_errors"),

@@ -92,6 +92,7 @@ def test_another_origin_is_blocked_where_that_is_configured(subtests: pytest.Sub
                 OriginGuard([HOME], "refuse").on_request(exchange_for(url))
             assert caught.value.client == "berlin"
             assert caught.value.remedy
+            assert LEFT_ORIGIN not in caught.value.remedy
 
 
 def test_the_error_shows_neither_password_nor_query(exchange_for: MakeExchange) -> None:
@@ -301,7 +302,8 @@ def test_a_request_to_an_allowed_origin_without_a_token_is_logged_with_its_reaso
     )
     OriginGuard([HOME]).on_request(exchange_for("https://evil.test/"))  # It is not logged: the guard marked it.
     (line,) = caplog.records
-    assert (line.levelname, vars(line)["prio_client"]) == ("WARNING", "berlin")
+    assert line.levelname == "WARNING"
+    assert (vars(line)["prio_client"], vars(line)["prio_event"]) == ("berlin", "redirect_without_token")
     assert LEFT_ORIGIN in line.getMessage()
     assert "https://api.example.com/p" in line.getMessage()
     assert "canary" not in line.getMessage()

@@ -49,6 +49,10 @@ def test_declared_templates_take_precedence_and_apply_below_the_base_url(subtest
             assert templates.of(path) == template
 
 
+def test_of_the_prefix_only_slashes_at_its_end_are_left_out() -> None:
+    assert PathTemplates(["/products/{product}"], prefix="/X/").of("/X/products/zoo") == "/products/{product}"
+
+
 def test_a_long_path_takes_time_that_grows_with_its_length_only() -> None:
     templates = PathTemplates(["/{a}/{b}/{c}"])
     for path in ("/" * 100_000 + "1", "/" + "a" * 100_000 + "1x", "/1" * 50_000, "/" + "0123456789abcdef" * 6000 + "x"):

@@ -20,6 +20,7 @@ from prio_middleware.middleware.revocation.memory import (
     EndpointKey,
     PathTemplates,
     RefusalMemory,
+    text_length,
 )
 from prio_middleware.middleware.revocation.renewal_limiter import LIMIT, RESERVE, UNKNOWN_LIMIT, WINDOW, RenewalLimiter
 
@@ -174,6 +175,46 @@ def test_method_origin_and_kind_make_another_endpoint(memory: RefusalMemory, oth
     assert refuse(memory, A._replace(**other), 2, WINDOW + 1.0)
 
 
+@pytest.mark.parametrize("other", [{"method": "POST"}, {"origin": "other.example"}, {"kind": "scope"}])
+def test_method_origin_and_kind_make_another_template(memory: RefusalMemory, other: dict[str, str]) -> None:
+    memory.record_success(endpoint("/orders/1")._replace(**other), 1)
+    renew_without_success(memory, B, 1)
+    assert not refuse(memory, endpoint("/orders/2"), 2)
+
+
+def test_a_new_path_of_another_origin_is_worth_a_renewal(memory: RefusalMemory) -> None:
+    renew_without_success(memory, A, 1)
+    assert not refuse(memory, B, 2)
+    assert refuse(memory, A._replace(origin="other.example"), 2)
+
+
+def test_an_origin_that_refuses_a_token_which_works_elsewhere_has_two_renewals(memory: RefusalMemory) -> None:
+    for where in (A, B, C):
+        memory.record_success(where, 1)
+    renew_without_success(memory, A, 1)
+    memory.record_success(B, 2)
+    renew_without_success(memory, B, 2)
+    memory.record_success(A._replace(origin="other.example"), 3)
+    assert not refuse(memory, C, 3)
+
+
+def test_an_origin_that_was_forgotten_has_not_worked_with_the_first_token(memory: RefusalMemory) -> None:
+    memory.record_success(A, 1)
+    for n in range(ORIGINS_LIMIT):
+        memory.record_success(B._replace(origin=f"{n}.example"), 1)
+    for serial, kind in enumerate(("one", "other"), 2):
+        assert refuse(memory, B._replace(kind=kind), serial)
+    assert not refuse(memory, A, 1)
+
+
+def test_a_replaced_token_causes_no_renewal_after_the_window_either(memory: RefusalMemory) -> None:
+    one, other = (B._replace(kind=kind) for kind in ("one", "other"))
+    assert refuse(memory, A, 1)
+    assert refuse(memory, one, 2, WINDOW)
+    assert refuse(memory, B, 1, WINDOW)
+    assert refuse(memory, other, 3, WINDOW), "the second renewal of this window"
+
+
 # Paths with ids.
 
 
@@ -207,6 +248,15 @@ def test_a_template_of_which_many_paths_are_closed_vouches_for_no_new_one(memory
     assert refuse(memory, endpoint("/orders/201"), 2)
 
 
+@pytest.mark.parametrize(("successes", "verdict"), [(28, True), (27, False)])
+def test_a_template_is_trusted_up_to_one_refusal_in_twenty(memory: RefusalMemory, successes: int, verdict: bool) -> None:
+    renew_without_success(memory, endpoint("/unknown"), 1)
+    for n in range(successes):
+        memory.record_success(endpoint(f"/orders/{n}"), 2)
+    refuse(memory, endpoint("/orders/100"), 2, retried=True)
+    assert refuse(memory, endpoint("/orders/200"), 2) is verdict
+
+
 def test_templates_may_be_declared() -> None:
     memory = RefusalMemory(templates=PathTemplates(["/products/{product}"]))
     memory.record_success(endpoint("/products/zoo"), 1)
@@ -229,6 +279,21 @@ def test_a_retry_that_is_refused_for_another_reason_shows_that_the_renewal_helpe
         path = endpoint(f"/{'abcdefghij'[serial]}")
         assert memory.judge_refusal(path, "401 invalid_token", serial, 0.0, explicit=True)
         assert not refuse(memory, path, serial + 1, retried=True)
+
+
+def test_a_renewal_that_helped_leaves_the_next_new_path_its_own(memory: RefusalMemory) -> None:
+    assert memory.judge_refusal(A, "401 invalid_token", 1, 0.0, explicit=True)
+    assert not refuse(memory, A, 2, retried=True)
+    assert refuse(memory, B, 2)
+
+
+def test_a_retry_with_the_token_that_is_called_invalid_shows_no_help(memory: RefusalMemory) -> None:
+    for serial, path in ((1, A), (2, B)):
+        assert memory.judge_refusal(path, "401 invalid_token", serial, 0.0, explicit=True)
+        assert not memory.judge_refusal(path, "401 invalid_token", serial + 1, 0.0, explicit=True, retried=True)
+    assert not memory.judge_refusal(C, "401 invalid_token", 3, 0.0, explicit=True)
+    assert not refuse(memory, C, 3, retried=True)
+    assert not memory.judge_refusal(endpoint("/d"), "401 invalid_token", 3, 0.0, explicit=True)
 
 
 def test_a_retry_that_is_called_invalid_shows_that_the_renewal_did_not_help(memory: RefusalMemory) -> None:
@@ -261,6 +326,10 @@ def answer(memory: RefusalMemory, where: EndpointKey, serial: int, times: int) -
 
 def tries_until_renewed(memory: RefusalMemory, where: EndpointKey, serial: int, most: int = 100) -> int:
     return next((n for n in range(1, most) if refuse(memory, where, serial)), most)
+
+
+def tries_at_new_paths(memory: RefusalMemory, serial: int, now: float = 0.0, most: int = 100) -> int:
+    return next((n for n in range(1, most) if refuse(memory, endpoint(f"/closed/{letters(n)}"), serial, now)), most)
 
 
 @pytest.mark.pitfall(id="paths-with-ids")
@@ -319,6 +388,58 @@ def test_a_run_of_unknown_paths_is_when_answers_that_were_due_stay_away(memory: 
     names = (endpoint(f"/closed/{a}{b}") for a in "abcdefgh" for b in "abcdefgh")
     tries = next(n for n, name in enumerate(names, 1) if refuse(memory, name, 2))
     assert 2 < tries < 10
+
+
+@pytest.mark.parametrize(("answers", "own", "template", "elsewhere"), [(10, 10, 13, 15), (30, 5, 6, 7), (100, 4, 5, 4)])
+def test_refusals_until_a_renewal_by_the_number_of_answers(answers: int, own: int, template: int, elsewhere: int) -> None:
+    """The more answers, the fewer refusals are needed: of one path, of paths of one template, and of new paths."""
+    memory = RefusalMemory()
+    serial = spend_all(memory, 1)
+    answer(memory, A, serial, answers)
+    assert tries_until_renewed(memory, A, serial) == own
+
+    memory = RefusalMemory()
+    serial = spend_all(memory, 1)
+    for n in range(answers):
+        memory.record_success(endpoint(f"/orders/{n}"), serial)
+    assert tries_until_renewed(memory, endpoint("/orders/0"), serial) == template
+
+    memory = RefusalMemory()
+    renew_without_success(memory, A, 1)
+    answer(memory, B, 2, answers)
+    assert tries_at_new_paths(memory, 2) == elsewhere
+
+
+@pytest.mark.parametrize(("answers", "refusals"), [(HISTORY // 2, 21), (HISTORY, 11), (2 * HISTORY, 6), (3 * HISTORY, 4)])
+def test_refusals_until_a_renewal_by_the_number_of_answers_after_many_refusals(answers: int, refusals: int) -> None:
+    memory = RefusalMemory()
+    renew_without_success(memory, A, 1)
+    for _ in range(2 * HISTORY):
+        refuse(memory, endpoint("/closed"), 2)
+    answer(memory, B, 2, answers)
+    assert tries_at_new_paths(memory, 2) == refusals
+
+
+@pytest.mark.parametrize(("answers", "refusals"), [(10, 10), (100, 4)])
+def test_no_evidence_is_left_after_a_renewal(answers: int, refusals: int) -> None:
+    memory = RefusalMemory()
+    answer(memory, A, 1, answers)
+    serial = spend_all(memory, 1)
+    assert tries_until_renewed(memory, A, serial) == refusals
+
+
+def test_refusals_of_a_known_path_leave_the_base_rate_of_new_paths_as_it_is() -> None:
+    tries = []
+    for refusals in (0, 30):
+        memory = RefusalMemory()
+        serial = spend_all(memory, 1)
+        answer(memory, A, serial, 2)
+        for _ in range(refusals):
+            refuse(memory, A, serial)
+        answer(memory, A, serial, 98)
+        renew_without_success(memory, B, serial, WINDOW)
+        tries.append(tries_at_new_paths(memory, serial + 1, WINDOW))
+    assert tries[0] == tries[1] < 10
 
 
 def test_old_answers_count_less_than_new_ones(memory: RefusalMemory) -> None:
@@ -388,6 +509,10 @@ def test_kinds_are_bounded(memory: RefusalMemory) -> None:
         memory.record_success(A._replace(kind=kinds.add(Value())), 1)
     use_other_paths(memory)
     assert kinds.count() == KINDS_LIMIT - 1, "one is that of the other paths"
+
+
+def test_the_length_of_a_key_is_that_of_its_texts() -> None:
+    assert text_length((None, 443, "ab", ("c", b"d"))) == 4
 
 
 def test_origins_are_bounded(memory: RefusalMemory) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from prio_middleware import ClientCredentialsProvider, ClientSecretBasic, Secret, StaticTokenProvider, TokenEndpoint
 from prio_middleware.middleware.revocation import renewal_limiter
 from prio_middleware.middleware.revocation.renewal_limiter import (
     LIKELY_PROOF,
@@ -22,6 +24,7 @@ from prio_middleware.middleware.revocation.renewal_limiter import (
     ProcessLimiter,
     RenewalLimiter,
     limiter_of,
+    limiter_of_provider,
 )
 
 from .references import References
@@ -193,6 +196,13 @@ def test_a_successful_renewal_is_no_credit_for_a_kind_that_was_renewed_already(l
     assert allowed(limiter, *(known(n, kind=0) for n in range(2, 7))) == [True] * LIMIT + [False] * 2
 
 
+def test_the_reserve_is_counted_after_the_credit_of_renewals_that_helped(limiter: RenewalLimiter) -> None:
+    allowed(limiter, known(1, kind="helped"))
+    limiter.record_help("helped", 2)
+    assert allowed(limiter, *(known(1, kind=kind) for kind in range(LIMIT + 2))) == [True] * (LIMIT + 1) + [False]
+    assert allowed(limiter, known(1, kind="proven", succeeds_often=True, evidence=PROOF)) == [True]
+
+
 def test_the_memory_is_bounded_and_denials_are_kept_longest(limiter: RenewalLimiter) -> None:
     limiter.allow(unknown(1, kind="spent"), 0.0)
     kinds, counts = References(), []
@@ -201,7 +211,7 @@ def test_the_memory_is_bounded_and_denials_are_kept_longest(limiter: RenewalLimi
         limiter.allow(known(1, kind=kind), 0.0)
         limiter.record_help(kind, 2)
         counts.append(kinds.count())
-    assert RENEWALS_KEPT / 2 < max(counts) <= RENEWALS_KEPT
+    assert max(counts) == RENEWALS_KEPT - 1, "one is the spent one"
     assert not limiter.allow(unknown(2, kind="spent"), 0.0)
 
 
@@ -214,9 +224,34 @@ def test_the_same_credentials_share_a_limiter() -> None:
     for n in range(LIMITERS_LIMIT + 10):
         limiters.add(limiter_of("https://a.example/token", str(n)))
     assert limiters.count() == LIMITERS_LIMIT
+    oldest = limiter_of("https://a.example/token", "10")
+    assert limiter_of("https://a.example/token", "10") is oldest
+    assert limiters.count() == LIMITERS_LIMIT, "a known one takes no place"
     assert limiter_of("https://a.example/token", "shop") is not one
+    assert limiter_of("https://a.example/token", "10") is not oldest
+    del oldest
     renewal_limiter.forget()
     assert limiters.count() == 0
+
+
+def test_a_provider_shares_the_limiter_of_its_credentials() -> None:
+    provider = ClientCredentialsProvider(TokenEndpoint("https://a.example/token", ClientSecretBasic("shop", Secret("secret"))))
+    assert limiter_of_provider(provider) is limiter_of("https://a.example/token", "shop")
+
+
+def test_a_provider_without_known_credentials_has_no_limiter(subtests: pytest.Subtests) -> None:
+    auth = SimpleNamespace(client_id="shop")
+    for provider in [
+        StaticTokenProvider("token"),
+        SimpleNamespace(endpoint=None),
+        SimpleNamespace(endpoint=SimpleNamespace(url="https://a.example/token")),
+        SimpleNamespace(endpoint=SimpleNamespace(url="https://a.example/token", auth=None)),
+        SimpleNamespace(endpoint=SimpleNamespace(url="https://a.example/token", auth=SimpleNamespace(client_id=7))),
+        SimpleNamespace(endpoint=SimpleNamespace(auth=auth)),
+        SimpleNamespace(endpoint=SimpleNamespace(url=None, auth=auth)),
+    ]:
+        with subtests.test(f"{provider}"):
+            assert limiter_of_provider(provider) is None
 
 
 def test_a_forked_process_has_one_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

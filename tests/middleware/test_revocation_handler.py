@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import threading
 import tracemalloc
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,7 +12,14 @@ import pytest
 from prio_middleware._util.secret import Secret
 from prio_middleware.middleware import RevocationHandler
 from prio_middleware.middleware.revocation.handler import BACKLOG, MEMORIES_LIMIT, WATCH_SECONDS
-from prio_middleware.middleware.revocation.memory import KINDS_LIMIT, EndpointKey, PathTemplates, RefusalMemory
+from prio_middleware.middleware.revocation.memory import (
+    KINDS_LIMIT,
+    TEXT_LIMIT,
+    EndpointKey,
+    PathTemplates,
+    RefusalMemory,
+    text_length,
+)
 from prio_middleware.middleware.revocation.refusal import Refusal
 from prio_middleware.middleware.revocation.renewal_limiter import UNKNOWN_LIMIT, ProcessLimiter, RenewalLimiter
 from prio_middleware.middleware.revocation.rules import PRIO_REFUSALS, RFC6749_REFUSALS
@@ -40,19 +48,19 @@ class Server:
         self.handler = handler
 
     def refuses(
-        self, path: str, serial: int | None, refusal: Refusal = REFUSED, *, attempt: int = 1, scope: str | None = None
+        self, path: str, serial: int | None, refusal: Refusal = REFUSED, *, attempt: int = 1, **options: str
     ) -> Verdict | None:
-        exchange = self._exchange(path, serial, attempt)
-        exchange.options = TokenOptions(scope)
+        exchange = self._exchange(path, serial, attempt, options)
         exchange.refusal = refusal
         return self.handler.on_response(exchange, Response(refusal.status_code))
 
-    def answers(self, path: str, serial: int | None, status: int = 200, *, attempt: int = 1) -> None:
-        exchange = self._exchange(path, serial, attempt)
+    def answers(self, path: str, serial: int | None, status: int = 200, *, attempt: int = 1, **options: str) -> None:
+        exchange = self._exchange(path, serial, attempt, options)
         assert self.handler.on_response(exchange, Response(status)) is DELIVER
 
-    def _exchange(self, path: str, serial: int | None, attempt: int) -> Exchange:
+    def _exchange(self, path: str, serial: int | None, attempt: int, options: Mapping[str, Any]) -> Exchange:
         exchange = Exchange(Request(URL(path)), {})
+        exchange.options = TokenOptions(**options)
         exchange.token = None if serial is None else AccessToken(Secret("token"), serial=serial)
         exchange.attempt = attempt
         return exchange
@@ -85,6 +93,10 @@ def server(clock: Clock, limiter: CountingLimiter) -> Server:
 
 def test_the_refusal_statuses_of_a_handler_are_those_of_its_rules() -> None:
     assert RevocationHandler(PRIO_REFUSALS).refusal_statuses == {400, 401, 403}
+
+
+def test_the_counters_of_a_handler_without_a_pipeline_are_those_of_the_default_client() -> None:
+    assert RevocationHandler(PRIO_REFUSALS).counters.name == "default"
 
 
 def test_the_handler_works_on_requests_of_the_libraries(library: Any, exchange_for: MakeExchange) -> None:
@@ -138,11 +150,11 @@ def test_a_denial_includes_the_status_and_the_code(server: Server, other: Refusa
     assert server.refuses("/a", 3, other) is AGAIN
 
 
-def spend_unknown_renewals(server: Server, serial: int) -> None:
+def spend_unknown_renewals(server: Server, serial: int, **options: Any) -> None:
     """Use up the renewals for endpoints that never succeeded."""
-    assert server.refuses("/closed", serial) is AGAIN
-    assert server.refuses("/closed", serial + 1, attempt=2) is DELIVER
-    assert server.refuses("/closed/too", serial + 1) is DELIVER
+    assert server.refuses("/closed", serial, **options) is AGAIN
+    assert server.refuses("/closed", serial + 1, attempt=2, **options) is DELIVER
+    assert server.refuses("/closed/too", serial + 1, **options) is DELIVER
 
 
 @pytest.mark.parametrize(
@@ -227,6 +239,92 @@ def test_denials_are_kept_by_scope_within_common_limits(server: Server) -> None:
 
 def test_the_header_decides_though_the_body_was_not_read(server: Server) -> None:
     assert server.refuses("/a", 1, Refusal(401, challenge="invalid_token", complete=False)) is AGAIN
+
+
+@pytest.mark.parametrize(
+    "refusal", [Refusal(401, challenge="invalid_token"), Refusal(401, code="invalid_token"), Refusal(400, code="token_expired")]
+)
+def test_a_refusal_that_names_the_token_is_worth_a_renewal_at_a_new_path(server: Server, refusal: Refusal) -> None:
+    spend_unknown_renewals(server, 1)
+    assert server.refuses("/a", 2, Refusal(401, code="another_code")) is DELIVER
+    assert server.refuses("/a", 2, refusal) is AGAIN
+
+
+def test_a_retry_that_succeeds_clears_its_path(server: Server) -> None:
+    server.answers("/a", 1)
+    for serial in (1, 3):
+        assert server.refuses("/a", serial) is AGAIN
+        assert server.refuses("/a", serial + 1, attempt=2) is DELIVER
+        server.answers("/a", serial + 2, attempt=2)
+    assert server.refuses("/a", 5) is AGAIN
+
+
+@pytest.mark.parametrize("options", [{}, {"account": "berlin"}])
+def test_declared_templates_apply_to_all_accounts_and_after_a_fork(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(RevocationHandler(PRIO_REFUSALS, templates=PathTemplates(["/products/{product}"])))
+    pid = os.getpid()
+    for process in range(2):
+        monkeypatch.setattr(os, "getpid", lambda process=process: pid + process)
+        spend_unknown_renewals(server, 1, **options)
+        server.answers("/products/zoo", 2, **options)
+        assert server.refuses("/products/museum", 2, **options) is AGAIN
+
+
+def test_successes_of_a_quiet_time_count_for_their_account() -> None:
+    server = Server(RevocationHandler(PRIO_REFUSALS))
+    for account in ("berlin", "vienna"):
+        server.answers(f"/{account}", 1, account=account)
+    server.answers("/common", 1, account="berlin")
+    spend_unknown_renewals(server, 1, account="berlin")
+    assert server.refuses("/vienna", 2, account="berlin") is DELIVER
+    assert server.refuses("/common", 2, account="berlin") is AGAIN
+
+    spend_unknown_renewals(server, 1, account="vienna")
+    assert server.refuses("/vienna", 2, account="vienna") is AGAIN
+
+
+def test_a_success_in_a_quiet_time_counts_though_another_account_succeeded_first(limiter: CountingLimiter) -> None:
+    handler, neighbour = (RevocationHandler(PRIO_REFUSALS, limiter=limiter) for _ in range(2))
+    handler.limiter_of_account = lambda _: limiter
+    assert Server(neighbour).refuses("/closed", 11) is AGAIN
+    assert Server(neighbour).refuses("/closed", 12, scope="other") is AGAIN
+    server = Server(handler)
+    server.answers("/a", 1, account="vienna")
+    server.answers("/a", 2, account="berlin")
+    assert server.refuses("/a", 2, account="berlin") is AGAIN
+
+
+def test_a_success_after_a_refusal_counts_for_its_account() -> None:
+    server = Server(RevocationHandler(PRIO_REFUSALS))
+    spend_unknown_renewals(server, 1, account="berlin")
+    server.answers("/a", 2, account="berlin")
+    assert server.refuses("/a", 2, account="berlin") is AGAIN
+
+
+@pytest.mark.parametrize(("scope", "verdict"), [("own", AGAIN), ("other", DELIVER)])
+def test_successes_of_a_quiet_time_count_for_a_newer_token_of_their_kind(
+    server: Server, limiter: CountingLimiter, scope: str, verdict: Verdict | None
+) -> None:
+    neighbour = Server(RevocationHandler(PRIO_REFUSALS, limiter=limiter))
+    assert neighbour.refuses("/closed", 11) is AGAIN
+    assert (
+        neighbour.refuses("/closed", 12, scope="other") is AGAIN
+    )  # Now this origin has no renewal for a token that never worked.
+    server.answers("/a", 1, scope="own")
+    assert server.refuses("/closed", 5, scope=scope) is DELIVER
+    assert server.refuses("/a", 5, scope="own") is verdict
+
+
+@pytest.mark.parametrize(("excess", "verdict"), [(0, AGAIN), (1, DELIVER)])
+def test_successes_at_long_paths_of_a_quiet_time_are_forgotten(server: Server, excess: int, verdict: Verdict | None) -> None:
+    host = URL("/").raw_host
+    rest = text_length(EndpointKey(TokenOptions(), "GET", (host, None), ""))
+    path = "/" + "x" * (TEXT_LIMIT - rest - 1 + excess)
+    server.answers(path, 1)
+    spend_unknown_renewals(server, 1)
+    assert server.refuses(path, 2) is verdict
 
 
 @pytest.mark.parametrize("schemes", [{"bearer"}, {"basic", "bearer"}, {"dpop"}])
