@@ -91,9 +91,11 @@ class ClientAuth(Protocol):
 
     def apply(self, token_url: str) -> Credentials:
         """Return the credentials for one request. Called for every attempt."""
+        ...
 
     def digest(self, key: bytes) -> str:
         """Return an HMAC of the credentials under ``key``: the same in every process that has ``key``."""
+        ...
 
 
 @dataclass(frozen=True, repr=False)

@@ -84,11 +84,13 @@ class TokenProvider(Protocol):
         Raises:
             TokenError: there is no token.
         """
+        ...
 
     async def aget_token(
         self, options: TokenOptions, rejected: AccessToken | None, send: AsyncSend, /, *, max_wait: float | None = None
     ) -> AccessToken:
         """Async version of :meth:`get_token`."""
+        ...
 
     def invalidate(self, token: AccessToken, /) -> None:
         """Note that the API rejected ``token``, and return another one from now on, if there is one."""

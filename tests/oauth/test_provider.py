@@ -1003,8 +1003,8 @@ class RejectedAtOnce(TokenCache):
         super().__init__()
         self.refuse: Callable[[AccessToken], object] | None = None
 
-    def put(self, key: TokenOptions, token: AccessToken, now: float) -> int:
-        evicted = super().put(key, token, now)
+    def put(self, options: TokenOptions, token: AccessToken, now: float) -> int:
+        evicted = super().put(options, token, now)
         if self.refuse:
             self.refuse(token)
             self.refuse = None

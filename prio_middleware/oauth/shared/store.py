@@ -63,21 +63,26 @@ class SharedStore(Protocol):
 
     def drop_and_read(self, name: str, rejected: Mapping[str, float]) -> StoreEntry | StoreFailure:
         """Drop the ``rejected`` token ids, each for its seconds. Return the entry that is left."""
+        ...
 
     def acquire_lease(self, name: str, entry: StoreEntry, lease: Lease) -> LeaseReply | StoreFailure:
         """Take the lease, unless another owner holds it or ``entry`` is no longer current."""
+        ...
 
     def publish_token(self, name: str, lease: Lease, token_id: str, sealed: bytes, seconds: float) -> bool | StoreFailure:
         """Store a token for all processes, and release the lease. Return False if the lease was lost or the token dropped.
 
         ``seconds`` is the remaining life of the token at the start of the lease. The store subtracts the time since then.
         """
+        ...
 
     def publish_error(self, name: str, lease: Lease, sealed: bytes, seconds: float) -> bool | StoreFailure:
         """Store an error of the token endpoint for all processes, and release the lease. Return False if the lease was lost."""
+        ...
 
     def release_lease(self, name: str, lease: Lease) -> bool | StoreFailure:
         """Release the lease. Return False if it was lost."""
+        ...
 
     def listen(self, dropped: Callable[[str], None]) -> None:
         """Call ``dropped``, a bound method, with each token id that is dropped, as long as its object lives. Best effort."""

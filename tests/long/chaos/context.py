@@ -40,7 +40,7 @@ class AccountsOfRound:
 
     def __init__(self) -> None:
         self._spoilt: dict[str, str] = {}
-        self._secrets = dict.fromkeys(ACCOUNTS, 1)
+        self._secrets: dict[str, int] = dict.fromkeys(ACCOUNTS, 1)
         self._mended = {account: threading.Event() for account in ACCOUNTS}
 
     def __call__(self, name: str) -> AccountCredentials:
@@ -53,6 +53,8 @@ class AccountsOfRound:
                 raise TimeoutError
             case "answers with another account":
                 name = next(account for account in ACCOUNTS if account != name)
+            case _:
+                pass
         return AccountCredentials(name, client_id_of(name), secret_of(name, self._secrets[name]))
 
     def spoil(self, account: str, how: str) -> None:
@@ -109,7 +111,7 @@ class ChaosContext:
         self._file = folder / "secret"
         self._account = sandbox.options.accounts[0].client_id
         self._announced = self._written = 0
-        self._announced_of = dict.fromkeys(ACCOUNTS, 1)
+        self._announced_of: dict[str, int] = dict.fromkeys(ACCOUNTS, 1)
         self.accounts: AccountsOfRound = AccountsOfRound()
         self.admin.reset()
         for name in ACCOUNTS:

@@ -218,10 +218,11 @@ async def _opened(kind: ClientKind, settings: ClientSettings) -> str:
 
 async def _recovered(kind: ClientKind, client: Caller) -> str:
     """Return the result of the account's next call, after the pause that a failed fetch is followed by."""
+    result = "none"
     with anyio.move_on_after(FAR):
         while True:
             if (result := await _call(kind, client, "berlin")) == "200":
-                return result
+                break
             await anyio.sleep(0.1)
     return result
 
