@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, Self, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
+from .._util.secret import Unpicklable
 from ..pipeline.protocols import RequestLike, ResponseLike, SendObserver
 
 
@@ -154,8 +155,8 @@ def _lock() -> threading.RLock:
     return _LOCKS.setdefault(os.getpid(), threading.RLock())
 
 
-class Observation:
-    """Context in which ``request`` is sent, and ``observers`` are told before and after."""
+class Observation(Unpicklable):
+    """Context in which ``request`` is sent, and ``observers`` are told before and after. The request may hold a credential."""
 
     def __init__(self, observers: Sequence[SendObserver], request: RequestLike, *, for_token: bool = False) -> None:
         self._observers, self._request, self._for_token = observers, request, for_token
