@@ -47,6 +47,7 @@ OWN_REQUEST_SECONDS = 6.0
 REJECTED_IDS_LIMIT = 64  # Number of rejected tokens that are remembered: the newest ones.
 SHARED_NAMES_LIMIT = 1024  # Number of token ids whose name is remembered: the newest ones.
 RETRY_PAUSE = 1.3 * FIRST_PAUSE  # Seconds. Longer than any first pause of the circuit, which jitter lengthens to 1.25 times.
+RETRIED_SHARE = 0.4  # Part of its time after which a fetch counts as retried to its end: the longest pause is shorter.
 LONGEST_REJECTION = 86_400.0  # Seconds at most for which the store is told to drop a rejected token.
 
 
@@ -325,7 +326,7 @@ class SharedTokens:
             raise
 
     def _fetch_as_leader(self, query: TokenQuery, lease: Lease, deadline_at: float) -> Steps[tuple[Result | NoResult, bool]]:
-        """Request a token and publish the result. Return it, and False if only the end of the lease cut the fetch short."""
+        """Request a token and publish the result. Return it, and False if the end of the lease cut its retries short."""
         record_key, leased_at = query.record_keys[0], self._clock()
         with self._releasing_if_cancelled(record_key.name, lease):
             result = yield from query.request_token(query.endpoint, query.options, deadline_at)
@@ -342,7 +343,10 @@ class SharedTokens:
             yield from self._run_command("publish_error", self._store.publish_error, record_key.name, lease, sealed, cooldown)
             return result, True
         yield from self._run_command("release_lease", self._store.release_lease, record_key.name, lease)
-        return result, not (isinstance(result, TokenEndpointUnavailableError) and deadline_at < query.deadline_at)
+        # A fetch that is not retried, or for a few seconds only, ends early. Another one at once would not help the endpoint.
+        was_retried = self._clock() - leased_at > RETRIED_SHARE * (deadline_at - leased_at)
+        is_cut_short = isinstance(result, TokenEndpointUnavailableError) and was_retried and deadline_at < query.deadline_at
+        return result, not is_cut_short
 
     def _publish_token(self, query: TokenQuery, lease: Lease, leased_at: float, token: AccessToken) -> Steps[None]:
         record_key = query.record_keys[0]

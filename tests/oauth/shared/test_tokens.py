@@ -383,6 +383,18 @@ def test_a_fetch_that_only_the_lease_cut_short_goes_on_until_its_deadline() -> N
     assert fleet.clock.now - 1000 > LONGEST_LEASE
 
 
+def test_a_fetch_that_is_not_retried_is_not_made_again_under_another_lease() -> None:
+    """After a fetch that failed with all its retries, the next one is a single attempt."""
+    fleet = Fleet(*[LOST] * 100)
+    process = fleet.process()
+    assert isinstance(process.get(), TokenEndpointUnavailableError)
+    fleet.clock.now += 60.0
+    before = fleet.requests
+
+    assert isinstance(process.get(), TokenEndpointUnavailableError)
+    assert fleet.requests == before + 1
+
+
 def test_retry_after_ends_the_wait_before_the_longest_lease() -> None:
     """All processes observe it, however short it is."""
     fleet = Fleet(*[answer(503, retry_after="1")] * 40, takes=1.0)
