@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -19,10 +20,13 @@ from prio_middleware import (
     UnknownAccountError,
 )
 from prio_middleware.build.token_provider import load_resolver
-from prio_middleware.oauth.accounts import Resolution, ResolverCalls
+from prio_middleware.oauth.accounts import Resolution, ResolverCalls, check_resolver
+from prio_middleware.oauth.effects import Call
 from prio_middleware.oauth.provider import REJECTED_VALUES_LIMIT
-from prio_middleware.oauth.token_request import TokenRequest
+from prio_middleware.oauth.single_flight import Crash
+from prio_middleware.oauth.token_request import TokenEndpoint, TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
+from prio_middleware.telemetry.counters import ClientCounters
 from tests.oauth.helpers import Clock, Server, SlowServer, endpoint, play, provider, token, wait_for
 
 BERLIN = TokenOptions(account="berlin")
@@ -63,8 +67,22 @@ def test_a_provider_without_accounts_sends_no_token_of_its_own() -> None:
     tokens.get_token(TokenOptions(), None, server)
 
     assert tokens.current(BERLIN, None) is None
-    with pytest.raises(UnknownAccountError):
+    with pytest.raises(UnknownAccountError) as caught:
         tokens.get_token(BERLIN, None, server)
+    assert caught.value.client == "shop"
+    assert "'berlin'" in caught.value.message
+    assert caught.value.message.endswith(".")
+
+
+def test_the_error_for_an_unknown_account_names_the_client_and_the_reason(subtests: pytest.Subtests) -> None:
+    accounts = Accounts({}.get, client="shop")
+    for name in ("berlin", "", "n" * 257, "line\nbreak"):
+        with subtests.test(name=name):
+            with pytest.raises(UnknownAccountError) as caught:
+                accounts.provider(name)
+            assert caught.value.client == "shop"
+            assert repr(name[:40])[:-1] in caught.value.message
+            assert caught.value.message.endswith(".")
 
 
 def test_the_number_of_accounts_is_bounded() -> None:
@@ -114,6 +132,96 @@ def test_credentials_that_did_not_change_keep_the_tokens() -> None:
 
     assert asked == ["berlin"] * 2
     assert tokens.current(TokenOptions(scope="a"), None)
+
+
+def load_secret(name: str) -> AccountCredentials:
+    return AccountCredentials(name, "id", "canary")
+
+
+def resolution_of(load: Any = load_secret, **options: Any) -> Resolution:
+    return Resolution("berlin", load, lambda _: endpoint(), client="shop", **options)
+
+
+def ended(steps: Any, result: object = None) -> Any:
+    with pytest.raises(StopIteration) as stop:
+        steps.send(result)
+    return stop.value.value
+
+
+def test_a_resolver_has_until_the_deadline(subtests: pytest.Subtests) -> None:
+    clock = Clock()
+    for seconds in (5.0, 0.0, -1.0):
+        with subtests.test(seconds=seconds):
+            resolution = resolution_of(clock=clock)
+            steps = resolution.resolve(clock.now + seconds, force=False)
+            call = next(steps)
+
+            assert isinstance(call, Call)
+            assert (call.function, call.argument, call.seconds) == (load_secret, "berlin", max(seconds, 0.0))
+            assert isinstance(ended(steps, AccountCredentials("berlin", "id", "canary", "read", "api")), TokenEndpoint)
+            assert resolution.options == TokenOptions("read", "api")
+
+
+def test_a_resolver_is_not_called_after_the_deadline_while_an_earlier_call_has_not_ended() -> None:
+    clock, calls = Clock(), ResolverCalls()
+    calls.begin("berlin")
+    error = ended(resolution_of(clock=clock, calls=calls).resolve(clock.now, force=False))
+
+    assert type(error) is TokenEndpointUnavailableError
+
+
+def test_the_error_of_a_resolver_names_client_and_account_and_no_value(subtests: pytest.Subtests) -> None:
+    def no_endpoint(_: AccountCredentials) -> TokenEndpoint:
+        raise ConfigurationError("The client_id is not usable.")
+
+    for found in (
+        None,
+        AccountCredentials("paris", "id", "canary"),
+        Crash(TimeoutError()),
+        Crash(ValueError("canary")),
+        "canary",
+    ):
+        with subtests.test(found=found):
+            steps = resolution_of().resolve(time.monotonic() + 5, force=False)
+            next(steps)
+            error = ended(steps, found)
+
+            assert type(error) is (UnknownAccountError if found is None else TokenEndpointUnavailableError)
+            assert error.client == "shop"
+            assert error.remedy
+            assert "'berlin'" in error.message
+            assert "canary" not in str(error)
+
+    steps = Resolution("berlin", load_secret, no_endpoint, client="shop").resolve(time.monotonic() + 5, force=False)
+    next(steps)
+    assert "The client_id is not usable" in ended(steps, load_secret("berlin")).message
+
+
+def test_an_account_that_exists_has_counters_of_its_own() -> None:
+    mine = ClientCounters("shop")
+    tokens = provider(resolution=resolution_of(counters=lambda: mine))
+    assert tokens.counters is not mine
+    tokens.get_token(TokenOptions(), None, Server())
+
+    assert tokens.counters is mine
+
+
+def test_credentials_of_an_account_are_texts(subtests: pytest.Subtests) -> None:
+    good: dict[str, Any] = {"account": "berlin", "client_id": "id", "client_secret": "secret"}
+    for name in (*good, "scope", "audience"):
+        with subtests.test(name=name), pytest.raises(TypeError, match=f"{name}.*bytes"):
+            AccountCredentials(**{**good, name: b"canary"})
+
+
+def test_a_resolver_takes_the_name_of_an_account(subtests: pytest.Subtests) -> None:
+    check_resolver(load_secret, "shop")
+    for wrong in (lambda: None, 7):
+        with subtests.test(wrong=wrong):
+            with pytest.raises(ConfigurationError) as caught:
+                check_resolver(wrong, "shop")
+            assert caught.value.client == "shop"
+            assert type(wrong).__name__ in caught.value.message
+            assert (caught.value.remedy or "").startswith("Give a function")
 
 
 def test_a_resolver_that_hangs_keeps_a_bounded_number_of_threads() -> None:

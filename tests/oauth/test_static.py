@@ -9,6 +9,7 @@ import pytest
 
 from prio_middleware import AccessToken, ConfigurationError, Secret, StaticTokenProvider, TokenError
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
+from prio_middleware.oauth.static_token import NoTokenProvider
 
 
 def no_request(_: object) -> Any:
@@ -30,7 +31,7 @@ def test_the_token_is_there_from_the_start(subtests: pytest.Subtests) -> None:
 
 
 def test_after_a_rejection_there_is_no_other_token() -> None:
-    tokens = StaticTokenProvider("fixed")
+    tokens = StaticTokenProvider("fixed", client="shop")
     refused = tokens.current(DEFAULT_OPTIONS, None)
     assert refused is not None
     tokens.invalidate(refused)
@@ -42,8 +43,14 @@ def test_after_a_rejection_there_is_no_other_token() -> None:
         anyio.run(aget, tokens, refused)
 
     for error in (blocking.value, awaiting.value):
+        assert error.client == "shop"
         assert error.message == "The API rejected the fixed token, and there is no other."
         assert error.remedy == "Give the client a new token, or credentials to fetch one."
+
+
+def test_a_provider_is_named_after_its_client() -> None:
+    assert StaticTokenProvider("fixed").client == NoTokenProvider().client == "default"
+    assert NoTokenProvider(client="shop").client == "shop"
 
 
 async def aget(tokens: StaticTokenProvider, refused: AccessToken) -> AccessToken:
