@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from prio_middleware import (
     ClientClosedError,
     ClientCredentialsProvider,
     ConfigurationError,
+    CredentialsRefusedError,
     TokenEndpointUnavailableError,
     TokenOptions,
     UnknownAccountError,
@@ -27,7 +29,7 @@ from prio_middleware.oauth.single_flight import Crash
 from prio_middleware.oauth.token_request import TokenEndpoint, TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
 from prio_middleware.telemetry.counters import ClientCounters
-from tests.oauth.helpers import Clock, Server, SlowServer, endpoint, play, provider, token, wait_for
+from tests.oauth.helpers import TIMEOUT, Clock, Server, SlowServer, endpoint, play, provider, refused, token, wait_for
 
 BERLIN = TokenOptions(account="berlin")
 
@@ -75,7 +77,7 @@ def test_a_provider_without_accounts_sends_no_token_of_its_own() -> None:
 
 
 def test_the_error_for_an_unknown_account_names_the_client_and_the_reason(subtests: pytest.Subtests) -> None:
-    accounts = Accounts({}.get, client="shop")
+    accounts = Accounts(lambda _: None, client="shop")
     for name in ("berlin", "", "n" * 257, "line\nbreak"):
         with subtests.test(name=name):
             with pytest.raises(UnknownAccountError) as caught:
@@ -115,6 +117,49 @@ def test_closing_a_client_ends_the_fetches_of_its_accounts() -> None:
     closing.join(30)
 
     assert len(errors) == 1
+
+
+@pytest.mark.pitfall(id="closed-client")
+def test_closing_a_client_keeps_the_fetch_of_an_account_for_which_another_client_waits() -> None:
+    tokens, closed, other = with_accounts("berlin"), SlowServer(), Server()
+    account = tokens.of_account("berlin")
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(tokens.get_token, BERLIN, None, closed)
+        closed.arrived.wait()
+        second = pool.submit(tokens.get_token, BERLIN, None, other)
+        wait_for(lambda: account.counters.waiting == 1)
+        kept = tokens.stop_fetches(closed, keep=True)
+        with pytest.raises(ClientClosedError):
+            first.result(TIMEOUT)
+        closed.gate.set()
+        assert isinstance(second.result(TIMEOUT), AccessToken)
+
+    assert kept == []
+    assert (len(closed.requests), len(other.requests)) == (1, 0)
+
+
+def test_credentials_that_the_server_refuses_are_resolved_again(subtests: pytest.Subtests) -> None:
+    def tokens_of(*secrets: str) -> ClientCredentialsProvider:
+        left = list(secrets)
+        return provider(
+            resolution=Resolution(
+                "berlin",
+                lambda name: AccountCredentials(name, "id", left.pop(0)) if left else None,
+                lambda found: endpoint(str(found.client_secret.reveal())),  # type: ignore[union-attr] # it is a Secret
+                client="shop",
+            )
+        )
+
+    with subtests.test("others are used at once"):
+        server = Server(refused("invalid_client", 401), token())
+        assert isinstance(tokens_of("old", "new").get_token(TokenOptions(), None, server), AccessToken)
+        assert len(server.requests) == 2
+    for secrets in (("old", "old"), ("old",)):
+        with subtests.test("no others", secrets=secrets):
+            server = Server(refused("invalid_client", 401))
+            with pytest.raises(CredentialsRefusedError):
+                tokens_of(*secrets).get_token(TokenOptions(), None, server)
+            assert len(server.requests) == 1
 
 
 def test_credentials_that_did_not_change_keep_the_tokens() -> None:
