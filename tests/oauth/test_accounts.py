@@ -23,13 +23,13 @@ from prio_middleware import (
 )
 from prio_middleware.build.token_provider import load_resolver
 from prio_middleware.oauth.accounts import Resolution, ResolverCalls, check_resolver
-from prio_middleware.oauth.effects import Call
+from prio_middleware.oauth.effects import Call, Post
 from prio_middleware.oauth.provider import REJECTED_VALUES_LIMIT
 from prio_middleware.oauth.single_flight import Crash
 from prio_middleware.oauth.token_request import TokenEndpoint, TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
 from prio_middleware.telemetry.counters import ClientCounters
-from tests.oauth.helpers import TIMEOUT, Clock, Server, SlowServer, endpoint, play, provider, refused, token, wait_for
+from tests.oauth.helpers import TIMEOUT, Clock, Server, SlowServer, endpoint, inline, play, provider, refused, token, wait_for
 
 BERLIN = TokenOptions(account="berlin")
 
@@ -267,6 +267,24 @@ def test_a_resolver_takes_the_name_of_an_account(subtests: pytest.Subtests) -> N
             assert caught.value.client == "shop"
             assert type(wrong).__name__ in caught.value.message
             assert (caught.value.remedy or "").startswith("Give a function")
+
+
+def test_callers_that_wait_while_an_account_is_resolved_again_wait_for_the_same_fetch() -> None:
+    clock, found = Clock(), AccountCredentials("berlin", "id", "new")
+    resolution = Resolution("berlin", load_secret, lambda it: endpoint(repr(it is found)), client="shop", clock=clock)
+    tokens = provider(clock, resolution=resolution)
+    steps, waiter = (inline(tokens.acquire(TokenOptions(), None)) for _ in range(2))
+    call: Any = next(steps)
+    call.ended()
+    waiting: Any = next(waiter)
+    assert isinstance(steps.send(load_secret("berlin")), Post)
+    assert isinstance(steps.send(refused("invalid_client", 401)), Call)
+
+    assert isinstance(steps.send(found), Post)
+    assert waiting.fetch.outcome is None
+    assert isinstance(ended(steps, token()), AccessToken)
+    assert isinstance(waiting.fetch.outcome, AccessToken)
+    waiter.close()
 
 
 def test_a_resolver_that_hangs_keeps_a_bounded_number_of_threads() -> None:

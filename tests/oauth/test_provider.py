@@ -620,10 +620,14 @@ def test_after_a_fetch_that_ended_early_a_rejected_token_is_still_replaced() -> 
     steps = shop.by_hand(rejected=first)
     pause = next(steps)
     assert isinstance(pause, Pause)
+    waiter = shop.by_hand(rejected=first)
+    waiting: Any = next(waiter)
     shop.clock.now += pause.seconds
 
     assert isinstance(next(steps), Post)
+    assert waiting.fetch.outcome is None  # The caller that waits is not given the rejected token.
     steps.close()
+    waiter.close()
 
 
 def test_a_caller_with_less_patience_than_the_pace_has_an_error() -> None:
