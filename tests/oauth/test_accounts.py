@@ -78,12 +78,12 @@ def test_a_provider_without_accounts_sends_no_token_of_its_own() -> None:
 
 def test_the_error_for_an_unknown_account_names_the_client_and_the_reason(subtests: pytest.Subtests) -> None:
     accounts = Accounts(lambda _: None, client="shop")
-    for name in ("berlin", "", "n" * 257, "line\nbreak"):
+    for name in ("berlin", "", "n" * 40, "n" * 41, "n" * 257, "line\nbreak"):
         with subtests.test(name=name):
             with pytest.raises(UnknownAccountError) as caught:
                 accounts.provider(name)
             assert caught.value.client == "shop"
-            assert repr(name[:40])[:-1] in caught.value.message
+            assert (repr(name) if len(name) <= 40 else f"'{name[:40]}...'") in caught.value.message
             assert caught.value.message.endswith(".")
 
 
@@ -216,30 +216,39 @@ def test_a_resolver_is_not_called_after_the_deadline_while_an_earlier_call_has_n
 
 
 def test_the_error_of_a_resolver_names_client_and_account_and_no_value(subtests: pytest.Subtests) -> None:
-    def no_endpoint(_: AccountCredentials) -> TokenEndpoint:
-        raise ConfigurationError("The client_id is not usable.")
-
-    for found in (
-        None,
-        AccountCredentials("paris", "id", "canary"),
-        Crash(TimeoutError()),
-        Crash(ValueError("canary")),
-        "canary",
-    ):
+    rows: list[tuple[object, str]] = [
+        (None, "'berlin'"),
+        (AccountCredentials("paris", "id", "canary"), "another account"),
+        (Crash(TimeoutError()), " 5.0 s"),
+        (Crash(ValueError("canary")), " ValueError"),
+        ("canary", " str,"),
+    ]
+    for found, reason in rows:
         with subtests.test(found=found):
-            steps = resolution_of().resolve(time.monotonic() + 5, force=False)
+            clock = Clock()
+            steps = resolution_of(clock=clock).resolve(clock.now + 5, force=False)
             next(steps)
             error = ended(steps, found)
 
             assert type(error) is (UnknownAccountError if found is None else TokenEndpointUnavailableError)
             assert error.client == "shop"
             assert error.remedy
+            assert error.remedy != TokenEndpointUnavailableError.default_remedy
+            assert reason in error.message
             assert "'berlin'" in error.message
             assert "canary" not in str(error)
 
+
+def test_credentials_of_an_account_that_cannot_be_used_are_described() -> None:
+    def no_endpoint(_: AccountCredentials) -> TokenEndpoint:
+        raise ConfigurationError("The client_id must not end with X.")
+
     steps = Resolution("berlin", load_secret, no_endpoint, client="shop").resolve(time.monotonic() + 5, force=False)
     next(steps)
-    assert "The client_id is not usable" in ended(steps, load_secret("berlin")).message
+    error = ended(steps, load_secret("berlin"))
+
+    assert type(error) is TokenEndpointUnavailableError
+    assert "The client_id must not end with X (" in error.message
 
 
 def test_an_account_that_exists_has_counters_of_its_own() -> None:
