@@ -22,8 +22,8 @@ from prio_middleware import (
     UnknownAccountError,
 )
 from prio_middleware.build.token_provider import load_resolver
-from prio_middleware.oauth.accounts import Resolution, ResolverCalls, check_resolver
-from prio_middleware.oauth.effects import Call, Post
+from prio_middleware.oauth.accounts import CALL_POLL_SECONDS, Resolution, ResolverCalls, check_resolver
+from prio_middleware.oauth.effects import Call, Pause, Post
 from prio_middleware.oauth.provider import REJECTED_VALUES_LIMIT
 from prio_middleware.oauth.single_flight import Crash
 from prio_middleware.oauth.token_request import TokenEndpoint, TokenRequest
@@ -207,9 +207,24 @@ def test_a_resolver_has_until_the_deadline(subtests: pytest.Subtests) -> None:
             assert resolution.options == TokenOptions("read", "api")
 
 
+def test_a_resolver_is_called_again_once_its_credentials_are_too_old() -> None:
+    clock = Clock()
+    resolution = resolution_of(clock=clock, ttl=10.0)
+    call: Any = next(steps := resolution.resolve(clock.now + 5, force=False))
+    call.ended()
+    ended(steps, load_secret("berlin"))
+    clock.now += 9.5
+    assert ended(resolution.resolve(clock.now + 5, force=False)) is None
+    clock.now += 0.5
+
+    assert isinstance(next(resolution.resolve(clock.now + 5, force=False)), Call)
+
+
 def test_a_resolver_is_not_called_after_the_deadline_while_an_earlier_call_has_not_ended() -> None:
     clock, calls = Clock(), ResolverCalls()
     calls.begin("berlin")
+    waits = resolution_of(clock=clock, calls=calls).resolve(clock.now + 0.5, force=False)
+    assert next(waits) == Pause(CALL_POLL_SECONDS)
     error = ended(resolution_of(clock=clock, calls=calls).resolve(clock.now, force=False))
 
     assert type(error) is TokenEndpointUnavailableError
@@ -235,6 +250,7 @@ def test_the_error_of_a_resolver_names_client_and_account_and_no_value(subtests:
             assert error.remedy
             assert error.remedy != TokenEndpointUnavailableError.default_remedy
             assert reason in error.message
+            assert error.message.endswith(".")
             assert "'berlin'" in error.message
             assert "canary" not in str(error)
 
@@ -291,8 +307,7 @@ def test_callers_that_wait_while_an_account_is_resolved_again_wait_for_the_same_
 
     assert isinstance(steps.send(found), Post)
     assert waiting.fetch.outcome is None
-    assert isinstance(ended(steps, token()), AccessToken)
-    assert isinstance(waiting.fetch.outcome, AccessToken)
+    assert ended(steps, token()) is tokens.current(TokenOptions(), None) is not None
     waiter.close()
 
 

@@ -10,6 +10,7 @@ import pytest
 from prio_middleware import AccessToken, ConfigurationError, Secret, StaticTokenProvider, TokenError
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.static_token import NoTokenProvider
+from tests.oauth.helpers import Clock
 
 
 def no_request(_: object) -> Any:
@@ -46,6 +47,25 @@ def test_after_a_rejection_there_is_no_other_token() -> None:
         assert error.client == "shop"
         assert error.message == "The API rejected the fixed token, and there is no other."
         assert error.remedy == "Give the client a new token, or credentials to fetch one."
+
+
+def test_a_file_is_checked_once_in_a_second_and_keeps_the_type() -> None:
+    clock, values, looks = Clock(), [Secret("second"), None], list[float]()
+
+    def changed() -> Secret | None:
+        looks.append(clock.now)
+        return values.pop(0)
+
+    tokens = StaticTokenProvider("first", "DPoP", changed=changed, clock=clock)
+    found = []
+    for _ in range(5):
+        current = tokens.current(DEFAULT_OPTIONS, None)
+        assert current is not None
+        found.append(current.authorization())
+        clock.now += 0.5
+
+    assert found == ["DPoP first"] * 2 + ["DPoP second"] * 3
+    assert looks == [1001.0, 1002.0]
 
 
 def test_a_provider_is_named_after_its_client() -> None:
