@@ -334,6 +334,16 @@ def test_a_resolver_that_hangs_keeps_a_bounded_number_of_threads() -> None:
     wait_for(lambda: not (calls.must_wait("a") or calls.must_wait("b") or calls.must_wait("c")))
 
 
+def test_calls_of_the_parent_process_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = ResolverCalls(limit=1)
+    calls.begin("berlin")
+    assert calls.must_wait("paris")
+    monkeypatch.setattr("os.getpid", lambda: -1)
+
+    assert not calls.must_wait("paris")
+    assert not calls.must_wait("berlin")
+
+
 def test_rejected_tokens_are_remembered_within_bounds() -> None:
     clock = Clock()
     first = token()
