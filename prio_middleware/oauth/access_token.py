@@ -125,7 +125,7 @@ class AccessToken:
 
     def fingerprint(self) -> bytes:
         """Return a digest of the value, equal for equal tokens."""
-        return hashlib.sha256(self.value.reveal().encode("utf-8", "surrogatepass")).digest()
+        return hashlib.sha256(self.value.reveal().encode()).digest()
 
     def mark_unchanged(self, fresh_until: float) -> AccessToken:
         """Return a copy with a note that the API has rejected this value. The next fetch is due at ``fresh_until``."""

@@ -294,7 +294,7 @@ class ClientCredentialsProvider:
         )
 
     def start_fetch(self, send: Send, /) -> None:
-        """Start a fetch of the token that :meth:`report` describes, unless it is fresh, cooling down or being fetched.
+        """Start a fetch of the token that :meth:`report` describes, if the next caller would have to wait for one.
 
         Do not wait for it. If no thread can be started, fetch the token in this one.
         """
@@ -394,7 +394,7 @@ class ClientCredentialsProvider:
         return NoResult.ABANDONED if outcome is NoResult.TIMED_OUT and was_frozen else outcome
 
     def _give_up(self, fetch: InFlightFetch) -> Outcome:
-        """Remove a lost fetch. Return ABANDONED, so that its callers start another, for the first in a row, else an error."""
+        """Remove a lost fetch. Return ABANDONED (its callers start another) or, from the second in a row on, an error."""
         if not self._single_flight.remove(fetch) or self._failures.record_lost(fetch) or not fetch.is_running():
             return NoResult.ABANDONED
         error = self._error(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..telemetry.metrics import Trigger
 
 GRACE = 1.0  # Seconds past its deadline after which a fetch counts as lost.
-STARTING = 1.0  # Seconds within which a fetch must run: KeyboardInterrupt may come before the caller that creates it starts it.
+STARTING = 1.0  # Seconds within which a fetch must start: its creator may get a KeyboardInterrupt before it starts it.
 JOINED_LIMIT = 100  # Spans of joined callers that a fetch remembers. The OpenTelemetry SDK keeps 128 links of a span.
 
 
@@ -79,7 +79,7 @@ class InFlightFetch:
         self.trigger: Trigger | None = None  # The call that started it in the background; None if a caller waits for it.
         self.lost_at = lost_at  # From then on it counts as lost: a fetch whose event loop was stopped never completes.
         self.start_by = start_by  # From then on it counts as lost if it has not started.
-        self.thread: int | None = threading.get_ident()  # The thread that runs it; None until that thread has started.
+        self.thread: int | None = threading.get_ident()  # The thread that runs it: first its creator's; None between.
         self.stop: Callable[[], object] = lambda: None  # Ends it early, from any thread, without an outcome.
         self.is_running: Callable[[], bool] = lambda: True  # False once its event loop was stopped: it may never run again.
 

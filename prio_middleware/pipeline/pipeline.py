@@ -32,8 +32,8 @@ class _Hooks(NamedTuple):
 class Pipeline:
     """Components in order, outermost first, with the token provider among them.
 
-    Components before the provider run once per call, before there is a token. Components after it run for each attempt, with
-    ``exchange.token`` set. Response hooks run in the opposite order.
+    Request hooks before the provider run once per call, before there is a token. Those after it run for each attempt, with
+    ``exchange.token`` set. Response hooks run each time, reversed.
 
     Args:
         components: the components, outermost first.
@@ -173,7 +173,7 @@ def _inner_requests(
     """Return the request hooks that run for each attempt.
 
     If the header injector is the only one, its hook runs as it is. Any other component may decide to send the request without a
-    token (``bypass()``, ``token = None``, ``options = None``), so the headers are reset after each one that does. Before the
+    token (``bypass()``, ``token = None``, ``options = None``), so the headers are then reset, the rest skipped. Before the
     hook with the index ``save_before``, the caller's own ``Authorization`` header is saved; ``policy`` is the policy for that
     header.
     """

@@ -250,7 +250,7 @@ def _static_credentials(client: ClientTable, name: str) -> Iterator[SettingsProb
         if client.token_file:
             yield SettingsProblem(("token_file",), "has no effect: provider 'none' sends no token; did you mean 'static'?")
         if not any((client.headers, client.headers_file, client.api_key, client.api_key_file, client.pipeline)):
-            reason = "without a token, headers, headers_file, api_key or a component of yours authenticates"
+            reason = "requests without a token need headers, headers_file, api_key or your own component"
             yield _missing(name, "headers", reason)
 
 

@@ -79,7 +79,7 @@ CREDENTIALS = _SECRETS | {"client_id", "key_id", "token_file", "headers", "heade
 _DISCOVERY = frozenset({"discovery", "allowed_token_origins"})
 _OFF = frozenset({"false", "0", "off", "f", "n", "no"})
 
-# A key in a higher layer removes these keys, which have the same meaning, from lower layers.
+# A key in a higher layer removes these keys, which it contradicts, from lower layers.
 _DISPLACES: Mapping[str, frozenset[str]] = {
     "base_url": frozenset({"environment", "version"}),
     "environment": frozenset({"base_url", "token_url"}) | _DISCOVERY,

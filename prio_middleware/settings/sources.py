@@ -21,7 +21,7 @@ from .files import FileText, is_pipe, os_reason, read_secret_file, read_text
 from .layers import CREDENTIALS, KeyPath, Layer, Table, variable
 
 SIZE_LIMIT = 1024 * 1024  # Maximum size of a settings file in bytes.
-# Arguments and variables that name another source. In a source that is read later than the one it names, they have no effect.
+# Arguments and variables that name another source. They have no effect in a source that is read after the one they name.
 SOURCE_KEYS = ("config", "env_file", "secrets_dir")
 _PREFIX = "prio_"
 _SENT = (CREDENTIALS | {"token_headers"}) - {"client_id", "key_id"}  # Carried by requests, or the files of such credentials.
@@ -138,7 +138,7 @@ class Sources:
 
         Refuse such a file, or warn if only its group can write it.
 
-        The file decides where those of another source are sent, or by a ``*_file`` key where they are read from. A file that
+        It decides where credentials of another source are sent, or by a ``*_file`` key where they are read from. A file that
         holds all credentials itself is accepted.
         """
         for layer in self.layers:

@@ -302,7 +302,7 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
         return provider
 
     def _prepare_retry(self, exchange: Exchange, request: RequestT, refused: ResponseT, rejected: AccessToken) -> bool:
-        """Tell the provider that the API rejected the token. Return False if no retry is possible: the refusal is returned."""
+        """Tell the provider that the API rejected the token. Return False if no retry is possible: the refusal says why."""
         self._provider_of(exchange).invalidate(rejected)
         if rejected.unchanged:
             message = "The server rejected the token, which the token endpoint had returned again after an earlier rejection."
@@ -343,7 +343,7 @@ class BaseAuthTransport(Generic[RequestT, ResponseT, InnerT]):
         message: str,
         retry_after: float | None = None,
     ) -> ResponseT:
-        """Return the refusal to the caller, with the reason why there is no retry."""
+        """Attach the reason why there is no retry to the refusal, and return it."""
         refusal = exchange.refusal
         reason = kind(
             message,

@@ -144,7 +144,7 @@ class BaseSyncAuthTransport(
     def _read_refusal(self, exchange: Exchange, response: ResponseT) -> None:
         exchange.refusal = self._refusal_from_header(exchange, response)
         if exchange.refusal is not None:
-            return  # The body stays unread, because a blocking read cannot be interrupted. :meth:`_truncate` discards it.
+            return  # The body stays unread: the header decides. Before a retry, :meth:`_truncate` discards it.
         stream = response.stream
         limit, seconds = self._look_ahead_limits()
         prefix = read_ahead(stream, limit, monotonic() + seconds)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -14,16 +16,20 @@ from prio_middleware import (
     ClientClosedError,
     ClientCredentialsProvider,
     ConfigurationError,
+    CredentialsRefusedError,
     TokenEndpointUnavailableError,
     TokenOptions,
     UnknownAccountError,
 )
 from prio_middleware.build.token_provider import load_resolver
-from prio_middleware.oauth.accounts import Resolution, ResolverCalls
+from prio_middleware.oauth.accounts import CALL_POLL_SECONDS, Resolution, ResolverCalls, check_resolver
+from prio_middleware.oauth.effects import Call, Pause, Post
 from prio_middleware.oauth.provider import REJECTED_VALUES_LIMIT
-from prio_middleware.oauth.token_request import TokenRequest
+from prio_middleware.oauth.single_flight import Crash
+from prio_middleware.oauth.token_request import TokenEndpoint, TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
-from tests.oauth.helpers import Clock, Server, SlowServer, endpoint, play, provider, token, wait_for
+from prio_middleware.telemetry.counters import ClientCounters
+from tests.oauth.helpers import TIMEOUT, Clock, Server, SlowServer, endpoint, inline, play, provider, refused, token, wait_for
 
 BERLIN = TokenOptions(account="berlin")
 
@@ -63,8 +69,22 @@ def test_a_provider_without_accounts_sends_no_token_of_its_own() -> None:
     tokens.get_token(TokenOptions(), None, server)
 
     assert tokens.current(BERLIN, None) is None
-    with pytest.raises(UnknownAccountError):
+    with pytest.raises(UnknownAccountError) as caught:
         tokens.get_token(BERLIN, None, server)
+    assert caught.value.client == "shop"
+    assert "'berlin'" in caught.value.message
+    assert caught.value.message.endswith(".")
+
+
+def test_the_error_for_an_unknown_account_names_the_client_and_the_reason(subtests: pytest.Subtests) -> None:
+    accounts = Accounts(lambda _: None, client="shop")
+    for name in ("berlin", "", "n" * 40, "n" * 41, "n" * 257, "line\nbreak"):
+        with subtests.test(name=name):
+            with pytest.raises(UnknownAccountError) as caught:
+                accounts.provider(name)
+            assert caught.value.client == "shop"
+            assert (repr(name) if len(name) <= 40 else f"'{name[:40]}...'") in caught.value.message
+            assert caught.value.message.endswith(".")
 
 
 def test_the_number_of_accounts_is_bounded() -> None:
@@ -99,6 +119,49 @@ def test_closing_a_client_ends_the_fetches_of_its_accounts() -> None:
     assert len(errors) == 1
 
 
+@pytest.mark.pitfall(id="closed-client")
+def test_closing_a_client_keeps_the_fetch_of_an_account_for_which_another_client_waits() -> None:
+    tokens, closed, other = with_accounts("berlin"), SlowServer(), Server()
+    account = tokens.of_account("berlin")
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(tokens.get_token, BERLIN, None, closed)
+        closed.arrived.wait()
+        second = pool.submit(tokens.get_token, BERLIN, None, other)
+        wait_for(lambda: account.counters.waiting == 1)
+        kept = tokens.stop_fetches(closed, keep=True)
+        with pytest.raises(ClientClosedError):
+            first.result(TIMEOUT)
+        closed.gate.set()
+        assert isinstance(second.result(TIMEOUT), AccessToken)
+
+    assert kept == []
+    assert (len(closed.requests), len(other.requests)) == (1, 0)
+
+
+def test_credentials_that_the_server_refuses_are_resolved_again(subtests: pytest.Subtests) -> None:
+    def tokens_of(*secrets: str) -> ClientCredentialsProvider:
+        left = list(secrets)
+        return provider(
+            resolution=Resolution(
+                "berlin",
+                lambda name: AccountCredentials(name, "id", left.pop(0)) if left else None,
+                lambda found: endpoint(str(found.client_secret.reveal())),  # type: ignore[union-attr] # it is a Secret
+                client="shop",
+            )
+        )
+
+    with subtests.test("others are used at once"):
+        server = Server(refused("invalid_client", 401), token())
+        assert isinstance(tokens_of("old", "new").get_token(TokenOptions(), None, server), AccessToken)
+        assert len(server.requests) == 2
+    for secrets in (("old", "old"), ("old",)):
+        with subtests.test("no others", secrets=secrets):
+            server = Server(refused("invalid_client", 401))
+            with pytest.raises(CredentialsRefusedError):
+                tokens_of(*secrets).get_token(TokenOptions(), None, server)
+            assert len(server.requests) == 1
+
+
 def test_credentials_that_did_not_change_keep_the_tokens() -> None:
     clock, server, asked = Clock(), Server(token(), token()), []
 
@@ -114,6 +177,138 @@ def test_credentials_that_did_not_change_keep_the_tokens() -> None:
 
     assert asked == ["berlin"] * 2
     assert tokens.current(TokenOptions(scope="a"), None)
+
+
+def load_secret(name: str) -> AccountCredentials:
+    return AccountCredentials(name, "id", "canary")
+
+
+def resolution_of(load: Any = load_secret, **options: Any) -> Resolution:
+    return Resolution("berlin", load, lambda _: endpoint(), client="shop", **options)
+
+
+def ended(steps: Any, result: object = None) -> Any:
+    with pytest.raises(StopIteration) as stop:
+        steps.send(result)
+    return stop.value.value
+
+
+def test_a_resolver_has_until_the_deadline(subtests: pytest.Subtests) -> None:
+    clock = Clock()
+    for seconds in (5.0, 0.0, -1.0):
+        with subtests.test(seconds=seconds):
+            resolution = resolution_of(clock=clock)
+            steps = resolution.resolve(clock.now + seconds, force=False)
+            call = next(steps)
+
+            assert isinstance(call, Call)
+            assert (call.function, call.argument, call.seconds) == (load_secret, "berlin", max(seconds, 0.0))
+            assert isinstance(ended(steps, AccountCredentials("berlin", "id", "canary", "read", "api")), TokenEndpoint)
+            assert resolution.options == TokenOptions("read", "api")
+
+
+def test_a_resolver_is_called_again_once_its_credentials_are_too_old() -> None:
+    clock = Clock()
+    resolution = resolution_of(clock=clock, ttl=10.0)
+    call: Any = next(steps := resolution.resolve(clock.now + 5, force=False))
+    call.ended()
+    ended(steps, load_secret("berlin"))
+    clock.now += 9.5
+    assert ended(resolution.resolve(clock.now + 5, force=False)) is None
+    clock.now += 0.5
+
+    assert isinstance(next(resolution.resolve(clock.now + 5, force=False)), Call)
+
+
+def test_a_resolver_is_not_called_after_the_deadline_while_an_earlier_call_has_not_ended() -> None:
+    clock, calls = Clock(), ResolverCalls()
+    calls.begin("berlin")
+    waits = resolution_of(clock=clock, calls=calls).resolve(clock.now + 0.5, force=False)
+    assert next(waits) == Pause(CALL_POLL_SECONDS)
+    error = ended(resolution_of(clock=clock, calls=calls).resolve(clock.now, force=False))
+
+    assert type(error) is TokenEndpointUnavailableError
+
+
+def test_the_error_of_a_resolver_names_client_and_account_and_no_value(subtests: pytest.Subtests) -> None:
+    rows: list[tuple[object, str]] = [
+        (None, "'berlin'"),
+        (AccountCredentials("paris", "id", "canary"), "another account"),
+        (Crash(TimeoutError()), " 5.0 s"),
+        (Crash(ValueError("canary")), " ValueError"),
+        ("canary", " str,"),
+    ]
+    for found, reason in rows:
+        with subtests.test(found=found):
+            clock = Clock()
+            steps = resolution_of(clock=clock).resolve(clock.now + 5, force=False)
+            next(steps)
+            error = ended(steps, found)
+
+            assert type(error) is (UnknownAccountError if found is None else TokenEndpointUnavailableError)
+            assert error.client == "shop"
+            assert error.remedy
+            assert error.remedy != TokenEndpointUnavailableError.default_remedy
+            assert reason in error.message
+            assert error.message.endswith(".")
+            assert "'berlin'" in error.message
+            assert "canary" not in str(error)
+
+
+def test_credentials_of_an_account_that_cannot_be_used_are_described() -> None:
+    def no_endpoint(_: AccountCredentials) -> TokenEndpoint:
+        raise ConfigurationError("The client_id must not end with X.")
+
+    steps = Resolution("berlin", load_secret, no_endpoint, client="shop").resolve(time.monotonic() + 5, force=False)
+    next(steps)
+    error = ended(steps, load_secret("berlin"))
+
+    assert type(error) is TokenEndpointUnavailableError
+    assert "The client_id must not end with X (" in error.message
+
+
+def test_an_account_that_exists_has_counters_of_its_own() -> None:
+    mine = ClientCounters("shop")
+    tokens = provider(resolution=resolution_of(counters=lambda: mine))
+    assert tokens.counters is not mine
+    tokens.get_token(TokenOptions(), None, Server())
+
+    assert tokens.counters is mine
+
+
+def test_credentials_of_an_account_are_texts(subtests: pytest.Subtests) -> None:
+    good: dict[str, Any] = {"account": "berlin", "client_id": "id", "client_secret": "secret"}
+    for name in (*good, "scope", "audience"):
+        with subtests.test(name=name), pytest.raises(TypeError, match=f"{name}.*bytes"):
+            AccountCredentials(**{**good, name: b"canary"})
+
+
+def test_a_resolver_takes_the_name_of_an_account(subtests: pytest.Subtests) -> None:
+    check_resolver(load_secret, "shop")
+    for wrong in (lambda: None, 7):
+        with subtests.test(wrong=wrong):
+            with pytest.raises(ConfigurationError) as caught:
+                check_resolver(wrong, "shop")
+            assert caught.value.client == "shop"
+            assert type(wrong).__name__ in caught.value.message
+            assert (caught.value.remedy or "").startswith("Give a function")
+
+
+def test_callers_that_wait_while_an_account_is_resolved_again_wait_for_the_same_fetch() -> None:
+    clock, found = Clock(), AccountCredentials("berlin", "id", "new")
+    resolution = Resolution("berlin", load_secret, lambda it: endpoint(repr(it is found)), client="shop", clock=clock)
+    tokens = provider(clock, resolution=resolution)
+    steps, waiter = (inline(tokens.acquire(TokenOptions(), None)) for _ in range(2))
+    call: Any = next(steps)
+    call.ended()
+    waiting: Any = next(waiter)
+    assert isinstance(steps.send(load_secret("berlin")), Post)
+    assert isinstance(steps.send(refused("invalid_client", 401)), Call)
+
+    assert isinstance(steps.send(found), Post)
+    assert waiting.fetch.outcome is None
+    assert ended(steps, token()) is tokens.current(TokenOptions(), None) is not None
+    waiter.close()
 
 
 def test_a_resolver_that_hangs_keeps_a_bounded_number_of_threads() -> None:
@@ -137,6 +332,16 @@ def test_a_resolver_that_hangs_keeps_a_bounded_number_of_threads() -> None:
     finally:
         goes_on.set()
     wait_for(lambda: not (calls.must_wait("a") or calls.must_wait("b") or calls.must_wait("c")))
+
+
+def test_calls_of_the_parent_process_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = ResolverCalls(limit=1)
+    calls.begin("berlin")
+    assert calls.must_wait("paris")
+    monkeypatch.setattr("os.getpid", lambda: -1)
+
+    assert not calls.must_wait("paris")
+    assert not calls.must_wait("berlin")
 
 
 def test_rejected_tokens_are_remembered_within_bounds() -> None:

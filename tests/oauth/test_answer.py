@@ -23,7 +23,7 @@ from prio_middleware.errors import (
     TokenRequestRefusedError,
 )
 from prio_middleware.oauth.access_token import AccessToken, ExpiryPolicy
-from prio_middleware.oauth.token_response import RESPONSE_LIMIT, SCOPE_LIMIT, TOKEN_LIMIT, TokenResponse, parse_response
+from prio_middleware.oauth.token_response import RESPONSE_LIMIT, SCOPE_LIMIT, TOKEN_LIMIT, Cause, TokenResponse, parse_response
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzaG9wIn0.c2lnbmF0dXJl-_"
 TOKEN = {"access_token": JWT, "token_type": "Bearer", "expires_in": 3600, "scope": "distributor.booking"}
@@ -131,6 +131,17 @@ def test_a_lifetime_in_ordinary_clothes_is_not_worth_a_line(caplog: pytest.LogCa
         token(expires_in=3600)
         token(expires_in=None)
     assert caplog.records == []
+
+
+def test_the_line_on_an_odd_lifetime_names_event_and_client(caplog: pytest.LogCaptureFixture) -> None:
+    odd = answer(200, {**TOKEN, "expires_in": "soon"}, content_type=JSON)
+    with caplog.at_level(logging.DEBUG, "prio_middleware"):
+        parse_response(odd, 0.0, ExpiryPolicy())
+        parse_response(odd, 0.0, ExpiryPolicy(), client="shop")
+
+    fields = [(vars(record)["prio_event"], vars(record)["prio_client"]) for record in caplog.records]
+    assert fields == [("odd_expires_in", "default"), ("odd_expires_in", "shop")]
+    assert "shop" in caplog.records[1].getMessage()
 
 
 def test_the_longest_lifetime_bounds_the_default() -> None:
@@ -269,6 +280,15 @@ def test_no_answer_at_all_is_worth_another_try() -> None:
     assert "unknown reason" in str(error(TokenResponse(failure=""), TokenEndpointUnavailableError))
 
 
+def test_some_causes_of_no_answer_have_a_remedy_of_their_own() -> None:
+    causes: tuple[Cause, ...] = ("unknown_host", "untrusted_certificate", "unexpected", "connection_refused", "timeout")
+    found = {cause: error(TokenResponse(failure="x", cause=cause), TokenEndpointUnavailableError) for cause in causes}
+
+    assert {cause: vars(each)["cause"] for cause, each in found.items()} == {cause: cause for cause in causes}
+    assert len({each.remedy for each in found.values()}) == len(causes)
+    assert found["timeout"].remedy == TokenEndpointUnavailableError.default_remedy
+
+
 @pytest.mark.pitfall(id="redirected-token-request")
 def test_a_redirect_is_named_and_not_followed(subtests: pytest.Subtests) -> None:
     rows: list[tuple[str, str]] = [
@@ -396,6 +416,11 @@ def test_a_page_that_repeats_a_secret_is_withheld() -> None:
 def test_the_text_of_a_busy_server_is_described() -> None:
     found = error(answer(503, b"<h1>Back soon</h1>", content_type="text/html"), TokenEndpointUnavailableError)
     assert "is unavailable: 503 with 18 bytes of text/html ('Back soon')." in found.message
+
+
+def test_a_page_in_another_encoding_is_described_all_the_same() -> None:
+    found = error(answer(503, b"<h1>Closed Caf\xe9</h1>", content_type="text/html"), TokenEndpointUnavailableError)
+    assert "('Closed')" in found.message
 
 
 def test_the_servers_words_are_repeated() -> None:

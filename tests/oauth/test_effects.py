@@ -16,7 +16,7 @@ from opentelemetry import context as otel
 
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.effects import Background, Call, Pause, Post, RunBlocking, Steps, arun, run
-from prio_middleware.oauth.single_flight import InFlightFetch, NoResult, SingleFlight
+from prio_middleware.oauth.single_flight import Crash, InFlightFetch, NoResult, SingleFlight
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
 
@@ -44,6 +44,29 @@ async def test_a_call_that_is_cancelled_before_it_starts_has_ended(anyio_backend
         await Call(called.append, "a", 10.0, lambda: ended.append(True)).ado(no_send)
 
     assert (called, ended) == ([], [True])
+
+
+@pytest.mark.anyio
+async def test_a_call_that_takes_too_long_is_a_crash(anyio_backend: str) -> None:
+    ended: list[bool] = []
+
+    async def sleep(_: str) -> None:
+        await anyio.sleep(60)
+
+    with anyio.fail_after(10):
+        result = await Call(sleep, "a", 0.01, lambda: ended.append(True)).ado(no_send)
+
+    assert isinstance(result, Crash)
+    assert isinstance(result.error, TimeoutError)
+    assert ended == [True]
+
+
+def test_without_an_event_loop_no_task_is_started() -> None:
+    started: Any = Background(steps([]), InFlightFetch(0.0)).ado(no_send)
+    with pytest.raises(StopIteration) as end:
+        started.send(None)
+
+    assert end.value.value is False
 
 
 async def no_send(request: TokenRequest) -> TokenResponse:
@@ -209,6 +232,23 @@ def test_dropping_a_fetch_leaves_its_successor() -> None:
     single_flight.remove(first)
 
     assert single_flight.join(DEFAULT_OPTIONS, 0.0, 20.0) == (second, False)
+
+
+def test_a_detached_fetch_is_in_progress_until_it_is_removed() -> None:
+    single_flight = SingleFlight()
+    fetch, _ = single_flight.join(DEFAULT_OPTIONS, 0.0, 20.0)
+    single_flight.detach_all()
+    assert single_flight.in_progress() == [fetch]
+
+    assert not single_flight.remove(fetch)
+    assert single_flight.in_progress() == []
+
+
+def test_a_fetch_that_its_caller_runs_may_be_told_to_stop() -> None:
+    fetch = InFlightFetch(1000.0)
+    fetch.stop()
+
+    assert fetch.outcome is None
 
 
 def test_a_forked_child_starts_without_the_parents_fetches(monkeypatch: pytest.MonkeyPatch) -> None:

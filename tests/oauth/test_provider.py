@@ -491,6 +491,7 @@ def test_two_fetches_that_never_complete_are_a_failure_that_is_not_waited_for_ag
     error = end.value.value
     assert isinstance(error, TokenEndpointUnavailableError)
     assert (error.client, error.url) == ("shop", helpers.URL)
+    assert error.message.endswith(".")
     assert waiting.fetch.outcome is error
     held = shop.get()
     assert isinstance(held, TokenError)
@@ -608,6 +609,25 @@ def test_a_fetch_that_ends_early_delays_the_next_one_and_fails_no_call() -> None
     assert isinstance(shop.get(), AccessToken)
     assert shop.clock.now == 1001.0
     assert shop.asked == 1
+
+
+def test_after_a_fetch_that_ended_early_a_rejected_token_is_still_replaced() -> None:
+    shop = Shop(token(), token())
+    first = shop.token()
+    ended = shop.by_hand(rejected=first)
+    next(ended)
+    ended.close()
+    steps = shop.by_hand(rejected=first)
+    pause = next(steps)
+    assert isinstance(pause, Pause)
+    waiter = shop.by_hand(rejected=first)
+    waiting: Any = next(waiter)
+    shop.clock.now += pause.seconds
+
+    assert isinstance(next(steps), Post)
+    assert waiting.fetch.outcome is None  # The caller that waits is not given the rejected token.
+    steps.close()
+    waiter.close()
 
 
 def test_a_caller_with_less_patience_than_the_pace_has_an_error() -> None:
@@ -822,6 +842,23 @@ def test_the_second_lookup_finds_a_token_that_was_cached_meanwhile() -> None:
 
 
 @pytest.mark.pitfall(id="printed-secrets")
+def test_a_fetch_is_started_without_a_caller_only_if_it_is_due() -> None:
+    clock, server = Clock(), Server(token(100), token(100), refused("invalid_client", 401))
+    tokens = provider(clock)
+
+    async def send(request: TokenRequest) -> TokenResponse:
+        return server(request)
+
+    for asked, seconds in ((1, 0), (1, 0), (2, 200), (3, 200), (3, 0)):
+        clock.now += seconds
+        tokens.start_fetch(server)
+        helpers.wait_for(lambda: not tokens.report().fetching)
+        assert len(server.requests) == asked
+    clock.now += 200
+    anyio.run(tokens.astart_fetch, send)
+    assert len(server.requests) == 4
+
+
 def test_nothing_of_a_provider_shows_its_secret() -> None:
     shop = Shop()
     kept = shop.token()

@@ -401,12 +401,14 @@ def test_closing_ends_a_fetch_with_credentials_that_were_replaced() -> None:
 def test_under_uwsgi_without_threads_the_caller_fetches_itself(
     subtests: pytest.Subtests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows: list[tuple[dict[str, bytes], bool]] = [
+    rows: list[tuple[dict[str, object], bool]] = [
         ({}, True),
         ({"enable-threads": b"true"}, False),
         ({"enable-threads": b"false"}, True),
+        ({"enable-threads": "1"}, False),
         ({"threads": b"4"}, False),
     ]
+    rows += [({"enable-threads": value}, True) for value in ("", "0", "False", "no", "off", "none", None)]
     for options, inline in rows:
         with subtests.test(options=options):
             monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(opt=options))

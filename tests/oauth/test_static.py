@@ -9,6 +9,8 @@ import pytest
 
 from prio_middleware import AccessToken, ConfigurationError, Secret, StaticTokenProvider, TokenError
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
+from prio_middleware.oauth.static_token import NoTokenProvider
+from tests.oauth.helpers import Clock
 
 
 def no_request(_: object) -> Any:
@@ -30,7 +32,7 @@ def test_the_token_is_there_from_the_start(subtests: pytest.Subtests) -> None:
 
 
 def test_after_a_rejection_there_is_no_other_token() -> None:
-    tokens = StaticTokenProvider("fixed")
+    tokens = StaticTokenProvider("fixed", client="shop")
     refused = tokens.current(DEFAULT_OPTIONS, None)
     assert refused is not None
     tokens.invalidate(refused)
@@ -42,8 +44,33 @@ def test_after_a_rejection_there_is_no_other_token() -> None:
         anyio.run(aget, tokens, refused)
 
     for error in (blocking.value, awaiting.value):
+        assert error.client == "shop"
         assert error.message == "The API rejected the fixed token, and there is no other."
         assert error.remedy == "Give the client a new token, or credentials to fetch one."
+
+
+def test_a_file_is_checked_once_in_a_second_and_keeps_the_type() -> None:
+    clock, values, looks = Clock(), [Secret("second"), None], list[float]()
+
+    def changed() -> Secret | None:
+        looks.append(clock.now)
+        return values.pop(0)
+
+    tokens = StaticTokenProvider("first", "DPoP", changed=changed, clock=clock)
+    found = []
+    for _ in range(5):
+        current = tokens.current(DEFAULT_OPTIONS, None)
+        assert current is not None
+        found.append(current.authorization())
+        clock.now += 0.5
+
+    assert found == ["DPoP first"] * 2 + ["DPoP second"] * 3
+    assert looks == [1001.0, 1002.0]
+
+
+def test_a_provider_is_named_after_its_client() -> None:
+    assert StaticTokenProvider("fixed").client == NoTokenProvider().client == "default"
+    assert NoTokenProvider(client="shop").client == "shop"
 
 
 async def aget(tokens: StaticTokenProvider, refused: AccessToken) -> AccessToken:

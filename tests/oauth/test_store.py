@@ -116,6 +116,22 @@ def test_a_token_that_another_thread_has_not_queued_yet_is_not_evicted() -> None
     assert len(store) == 2
 
 
+def test_what_other_threads_have_not_queued_yet_makes_room_all_at_once() -> None:
+    store = filled(4, 4)
+    store._tokens |= {scoped(8): expiring(10.0), scoped(9): expiring(10.0)}
+
+    assert store.put(scoped(4), expiring(10.0), now=0.0) == 3
+    assert len(store) == 4
+
+
+def test_no_lookup_finds_a_token_that_another_thread_used_while_it_was_evicted() -> None:
+    store = filled(2, 2)
+    store._tokens = Racing(store._tokens, lambda _, key: store.get(key))
+
+    assert store.put(scoped(2), expiring(10.0), now=0.0) == 1
+    assert store.lookup(scoped(0)) is None
+
+
 def test_a_lookup_finds_the_token_that_another_thread_stored() -> None:
     newer = expiring(10.0)
 

@@ -57,7 +57,7 @@ class RevocationHandler:
         rules: statuses and error codes that may reject the token.
         clock: monotonic clock, in seconds; default: the clock of the package.
         limiter: shared by all handlers of the same credentials, see :func:`limiter_of`; default: one of its own.
-        templates: path templates, whose paths count as one endpoint.
+        templates: path templates, whose paths share their counts.
 
     Attributes:
         limiter_of_account: returns the limiter of an account of the client. Default: a new one for each.

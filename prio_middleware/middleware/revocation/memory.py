@@ -82,7 +82,7 @@ class EndpointKey(NamedTuple):
 class CodeHistory:
     """One error code at one path: the tokens that did not help against it, and its denial."""
 
-    refused_serial: int  # Of the first token of a refused call; later, of the newest one that did not help.
+    refused_serial: int  # Of the first refused token; later, of the newest one that did not help.
     unhelpful_serial: int = 0  # Of the newest token that did not help.
     times: int = 0  # Number of tokens that did not help.
     until: float = float("-inf")  # Time until which no new token is expected to help.
@@ -204,7 +204,7 @@ class RefusalMemory:
     - If the token was replaced already, a retry costs no token request. It is allowed, unless the path is denied and never
       succeeded.
     - If an endpoint has succeeded before and refuses now, the token is probably invalid. Paths of one template (``/orders/17``
-      and ``/orders/18``) count as one endpoint.
+      and ``/orders/18``) share only counts.
     - A path where new tokens did not help is denied for a time: after one token if it never succeeded, after two if it did,
       because a token may be revoked right after it is issued. Denials are per full path: another order may be accessible.
     - Each refusal is evidence against the token: the more, the rarer its endpoint refuses. Each success removes evidence.

@@ -11,7 +11,7 @@ from ..._util.secret import Secret
 from ..._util.www_authenticate import bearer_error, schemes
 
 BODY_LIMIT = 64 * 1024  # Maximum bytes of a refusal's body that are read, and that it may decompress to.
-LOOK_AHEAD = 1.0  # Maximum seconds for which a refusal's body is read.
+LOOK_AHEAD = 1.0  # Seconds after which no more of its body is read.
 
 # Error codes of a Bearer challenge that decide without the body if a new token may help (RFC 6750 §3.1).
 DECISIVE = frozenset({"invalid_token", "insufficient_scope"})

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 WINDOW: Final = 90.0  # Seconds for which a renewal counts. Over 60, so that no minute has more than the limit despite delays.
 LIMIT: Final = 3  # Maximum renewals that did not help, per window.
 RESERVE: Final = 1  # Further renewals for an endpoint that succeeds often, once the evidence reaches PROOF.
-UNKNOWN_LIMIT: Final = 2  # Part of LIMIT for paths that never succeeded, or where renewals did not help recently.
+UNKNOWN_LIMIT: Final = 2  # Renewals for paths that are not KNOWN, after which further ones need proof.
 ORIGIN_LIMIT: Final = 2  # Part of LIMIT for one origin that has not succeeded with the token in use.
 PROOF: Final = 14.0  # Evidence in nats that allows the reserve, or an unknown path. By chance, once in a million calls.
 # Evidence in nats that allows one of the remaining renewals for a template that succeeds often: two refusals without a success
@@ -28,7 +28,7 @@ class Confidence(Enum):
     """Confidence that a refusal rejects the token, by its endpoint."""
 
     KNOWN = auto()  # The path has succeeded before.
-    LIKELY = auto()  # The path never succeeded, but other paths of its template did.
+    LIKELY = auto()  # The path never succeeded; its template did, rarely refusing.
     EXPLICIT = auto()  # The path never succeeded, and the refusal's code names the token, such as ``invalid_token``.
     UNKNOWN = auto()  # The path never succeeded, and nothing else suggests a rejected token.
     DISTRUSTED = auto()  # The path has succeeded before, but renewals did not help there recently.
@@ -45,7 +45,7 @@ class Candidate(NamedTuple):
     evidence: float = 0.0  # Against the token, from all refusals, in nats.
     token_works: bool = False  # An endpoint has succeeded with the token.
     origin_works: bool = False  # An endpoint of this origin has succeeded with the token.
-    succeeds_often: bool = False  # This endpoint succeeds often, with this token too.
+    succeeds_often: bool = False  # The template does, with this token too if any did.
 
 
 @dataclass(slots=True)
@@ -127,7 +127,7 @@ def _unknown_path_allows(candidate: Candidate, unhelpful: list[Candidate]) -> bo
     """Return True to renew for a path that never succeeded, or is distrusted.
 
     The first refusal of a kind at an origin deserves a renewal. Later ones do if the evidence reaches ``PROOF``, or the
-    confidence is LIKELY or EXPLICIT. After ``UNKNOWN_LIMIT`` renewals, these need ``LIKELY_PROOF`` or ``PROOF`` too.
+    confidence is LIKELY or EXPLICIT. Past ``UNKNOWN_LIMIT``, proof is needed, and either of these or many successes.
     """
     unknown = [other for other in unhelpful if other.confidence is not Confidence.KNOWN]
     proven, strong = candidate.evidence >= PROOF, candidate.confidence in {Confidence.LIKELY, Confidence.EXPLICIT}

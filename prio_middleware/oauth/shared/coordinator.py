@@ -413,7 +413,7 @@ def _start_thread(target: Callable[[], object], name: str) -> None:
 
 def _warn_of_record(endpoint: TokenEndpoint, record_key: RecordKey, problem: str) -> None:
     log_failure(
-        "A record in the shared token store is not used: %s. Its name begins with %s; the next token replaces it.",
+        "A record in the shared token store is not used: %s. Its name begins with %s; it counts as missing.",
         *(problem, record_key.name[:8]),
         event="store_record_not_used",
         client=endpoint.client,

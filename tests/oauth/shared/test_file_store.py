@@ -204,10 +204,13 @@ def test_a_file_of_another_program_is_neither_read_nor_changed(
     assert "token_store.url" in caplog.text
 
 
-def test_a_file_of_another_user_is_not_used(store: FileStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_another_user_is_not_used(
+    store: FileStore, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     publish(store)
     monkeypatch.setattr(os, "getuid", lambda: 4711)
     assert store.drop_and_read(NAME, {}) == StoreFailure("ForeignFileError")
+    assert str(path) in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "directory", "no directory"])

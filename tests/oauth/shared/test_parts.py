@@ -9,7 +9,13 @@ import pytest
 from prio_middleware import TokenError
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.effects import Steps
-from prio_middleware.oauth.shared.circuit_breaker import FIRST_PAUSE, LONGEST_PAUSE, PROBE_LIMIT, CircuitBreaker
+from prio_middleware.oauth.shared.circuit_breaker import (
+    BACKGROUND_PAUSE,
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    PROBE_LIMIT,
+    CircuitBreaker,
+)
 from prio_middleware.oauth.shared.coordinator import (
     LONGEST_REJECTION,
     REJECTED_IDS_LIMIT,
@@ -83,6 +89,20 @@ def test_simultaneous_failures_extend_the_pause_once() -> None:
 
     assert not circuit.try_acquire(2 + 2 * FIRST_PAUSE - 0.01)
     assert circuit.try_acquire(2 + 2 * FIRST_PAUSE)
+
+
+def test_background_probes_start_at_intervals_from_the_first_failure() -> None:
+    circuit = CircuitBreaker(lambda: 0.5)
+    assert not circuit.try_acquire_background(0)
+    circuit.record_failure(0)
+    circuit.record_failure(FIRST_PAUSE)
+
+    assert not circuit.try_acquire_background(BACKGROUND_PAUSE - 0.01)
+    assert circuit.try_acquire_background(BACKGROUND_PAUSE)
+    assert not circuit.try_acquire_background(2 * BACKGROUND_PAUSE - 0.01)
+    assert circuit.try_acquire_background(2 * BACKGROUND_PAUSE)
+    circuit.record_success()
+    assert not circuit.try_acquire_background(9 * BACKGROUND_PAUSE)
 
 
 class Leases:
