@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -280,7 +280,7 @@ def test_credentials_of_an_account_are_texts(subtests: pytest.Subtests) -> None:
     good: dict[str, Any] = {"account": "berlin", "client_id": "id", "client_secret": "secret"}
     for name in (*good, "scope", "audience"):
         with subtests.test(name=name), pytest.raises(TypeError, match=f"{name}.*bytes"):
-            AccountCredentials(**{**good, name: b"canary"})
+            AccountCredentials(**(good | {name: cast("Any", b"canary")}))
 
 
 def test_a_resolver_takes_the_name_of_an_account(subtests: pytest.Subtests) -> None:

@@ -841,7 +841,6 @@ def test_the_second_lookup_finds_a_token_that_was_cached_meanwhile() -> None:
     assert late.value.value is end.value.value
 
 
-@pytest.mark.pitfall(id="printed-secrets")
 def test_a_fetch_is_started_without_a_caller_only_if_it_is_due() -> None:
     clock, server = Clock(), Server(token(100), token(100), refused("invalid_client", 401))
     tokens = provider(clock)
@@ -859,6 +858,7 @@ def test_a_fetch_is_started_without_a_caller_only_if_it_is_due() -> None:
     assert len(server.requests) == 4
 
 
+@pytest.mark.pitfall(id="printed-secrets")
 def test_nothing_of_a_provider_shows_its_secret() -> None:
     shop = Shop()
     kept = shop.token()

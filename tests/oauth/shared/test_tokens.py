@@ -987,7 +987,7 @@ def test_a_value_that_no_key_opens_is_a_miss_and_a_warning(kind: str, why: str, 
     assert fleet.process().token().source == "shared"  # the new token replaced the bad record
     (said,) = caplog.records
     assert said.getMessage() == (
-        f"A record in the shared token store is not used: {why}. Its name begins with {name[:8]}; the next token replaces it."
+        f"A record in the shared token store is not used: {why}. Its name begins with {name[:8]}; it counts as missing."
     )
     assert said.__dict__["prio_client"] == "shop"
     assert "nonsense" not in caplog.text
