@@ -408,8 +408,9 @@ def test_under_uwsgi_without_threads_the_caller_fetches_itself(
         ({"enable-threads": "1"}, False),
         ({"threads": b"4"}, False),
     ]
-    off: tuple[object, ...] = ("", "0", "False", "no", "off", "none", None)
-    rows += [({"enable-threads": value}, True) for value in off]
+    values: tuple[object, ...] = ("", "0", "False", "no", "off", "none", None)
+    off: list[dict[str, object]] = [{"enable-threads": value} for value in values]
+    rows += [(options, True) for options in off]
     for options, inline in rows:
         with subtests.test(options=options):
             monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(opt=options))
