@@ -383,6 +383,7 @@ def test_a_fetch_that_only_the_lease_cut_short_goes_on_until_its_deadline() -> N
     assert fleet.clock.now - 1000 > LONGEST_LEASE
 
 
+@pytest.mark.pitfall(id="lease-after-lease")
 def test_a_fetch_that_is_not_retried_is_not_made_again_under_another_lease() -> None:
     """After a fetch that failed with all its retries, the next one is a single attempt."""
     fleet = Fleet(*[LOST] * 100)
