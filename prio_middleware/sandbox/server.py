@@ -303,7 +303,7 @@ def run_commands(commands: IO[bytes], replies: IO[bytes]) -> None:
     _send(replies, _Reached(server.url, server.ca_pem, server.admin_key))
     with contextlib.suppress(EOFError):  # The parent closes the pipe.
         while True:
-            name, args, kwargs = pickle.load(commands)  # noqa: S301
+            name, args, kwargs = pickle.load(commands)  # noqa: S301 - from the process that started this one
             try:
                 result = getattr(server.admin, name)(*args, **kwargs)
             except Exception as error:  # noqa: BLE001 - the parent raises it

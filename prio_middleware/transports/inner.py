@@ -77,7 +77,7 @@ class HTTPLibrary(Protocol):
     @property
     def TransportError(self) -> type[Exception]: ...  # noqa: N802 - the library's own name
     @property
-    def UnsupportedProtocol(self) -> type[Exception]: ...  # noqa: N802
+    def UnsupportedProtocol(self) -> type[Exception]: ...  # noqa: N802 - the library's name
 
 
 class InnerUse:

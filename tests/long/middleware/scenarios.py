@@ -374,14 +374,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--only", default="", help="scenarios with this in their name")
     options = parser.parse_args(arguments)
-    print("| scenario | lost | of known paths | renewals a minute | token requests |\n| --- | --- | --- | --- | --- |")  # noqa: T201
+    print("| scenario | lost | of known paths | renewals a minute | token requests |\n| --- | --- | --- | --- | --- |")  # noqa: T201 - its output
     right = True
     with ProcessPoolExecutor(options.processes) as pool:
         for scenario in SCENARIOS:
             if options.only in scenario.name:
                 outcomes = list(pool.map(scenario.run, range(options.seeds)))
                 right &= all(map(scenario.holds, outcomes))
-                print(row(scenario, outcomes), flush=True)  # noqa: T201
+                print(row(scenario, outcomes), flush=True)  # noqa: T201 - its output
     return 0 if right else 1
 
 
