@@ -27,17 +27,20 @@ class Attempts:
     tenacity decides; the caller waits and sends, so one loop serves blocking and awaiting callers.
 
     Args:
-        deadline_at: moment of ``clock`` at which the fetch is given up. A pause that would end later, because the server's
-            ``Retry-After`` asks for it, ends the fetch at once.
         clock: seconds of a monotonic clock.
         may_retry: False allows one attempt only.
+
+    Attributes:
+        result: result of the last attempt.
+        due_pause: after the last attempt, seconds until the next one, if the deadline alone forbids it. Else None.
     """
 
     result: Result
 
-    def __init__(self, deadline_at: float, clock: Callable[[], float], *, may_retry: bool = True) -> None:
+    def __init__(self, clock: Callable[[], float], *, may_retry: bool = True) -> None:
+        self.due_pause: float | None = None
         self._earlier: TokenError | None = None
-        self._deadline_at = deadline_at
+        self._deadline_at = math.inf
         self._refused_until = math.inf
         self._clock = clock
 
@@ -49,25 +52,34 @@ class Attempts:
             retry_after = self.result.retry_after if isinstance(self.result, TokenError) else None
             return max(_backoff(state), retry_after or 0.0)
 
+        def is_over(state: RetryCallState) -> bool:
+            next_at = clock() + state.upcoming_sleep
+            if self._deadline_at <= next_at < self._refused_until:
+                self.due_pause = state.upcoming_sleep
+            return next_at >= min(self._deadline_at, self._refused_until)
+
         self._retrying = Retrying(
             retry=is_worth_retrying,
             wait=wait,
-            stop=lambda state: clock() + state.upcoming_sleep >= min(deadline_at, self._refused_until),
+            stop=is_over,
             retry_error_callback=lambda _: self.result,
         )
         self._state = RetryCallState(self._retrying, None, (), {})
         self._retrying.begin()
 
-    def pause_before_next(self) -> float | None:
-        """Return the seconds to wait before the next attempt, or None if there is none and ``result`` is set."""
-        match self._retrying.iter(self._state):
-            case DoAttempt():
-                return 0.0
-            case DoSleep() as pause:
-                self._state.prepare_for_next_attempt()
-                return float(pause)
-            case _:
-                return None
+    def pause_before_next(self, deadline_at: float) -> float | None:
+        """Return the seconds to wait before the next attempt, or None if there is none and ``result`` is set.
+
+        ``deadline_at`` is the moment of the clock at which the fetch is given up. A pause that would end later, because the
+        server's ``Retry-After`` asks for it, ends the fetch at once. After a ``due_pause``, the attempts may go on with a later
+        deadline.
+        """
+        self._deadline_at, self.due_pause = deadline_at, None
+        action = self._retrying.iter(self._state)
+        if isinstance(action, DoAttempt):
+            return 0.0
+        self._state.prepare_for_next_attempt()
+        return float(action) if isinstance(action, DoSleep) else None
 
     def record(self, result: Result) -> None:
         """Record the result of an attempt.

@@ -41,6 +41,7 @@ from .token_request import FAILURE_COOLDOWN, TOKEN_DEADLINE, TokenEndpoint
 
 if TYPE_CHECKING:
     from .._util.secret import Secret
+    from .attempts import Attempts
     from .shared.coordinator import RequestToken, SharedTokens
 
 _NO_OPTIONS = DEFAULT_OPTIONS[:4]
@@ -502,22 +503,31 @@ class ClientCredentialsProvider:
     ) -> Steps[Result | NoResult]:
         """Request a token from the shared store, if there is one, or from the token endpoint."""
         wanted = options.over(self._resolution.options) if self._resolution else options
-        request: RequestToken = partial(self._request_with_retries, params=self._renewal_params if after_rejection else ())
+        from .attempts import Attempts
+
+        attempts = Attempts(self._clock, may_retry=self._failures.may_retry)
+        params = self._renewal_params if after_rejection else ()
+        request: RequestToken = partial(self._request_with_retries, attempts, params)
         if not self._shared:
-            return request(self.endpoint, wanted, deadline_at)
+            return (yield from request(self.endpoint, wanted, deadline_at))[0]
         has_fallback = usable(self._cache.get(options), rejected, self._clock()) is not None
-        return self._shared.fetch(
-            self.endpoint, wanted, deadline_at, request, has_fallback=has_fallback, after_rejection=after_rejection
+        return (
+            yield from self._shared.fetch(
+                self.endpoint, wanted, deadline_at, request, has_fallback=has_fallback, after_rejection=after_rejection
+            )
         )
 
     def _request_with_retries(
-        self, endpoint: TokenEndpoint, options: TokenOptions, deadline_at: float, *, params: tuple[tuple[str, str], ...] = ()
-    ) -> Steps[Result | NoResult]:
-        from .attempts import Attempts
-
+        self,
+        attempts: Attempts,
+        params: tuple[tuple[str, str], ...],
+        endpoint: TokenEndpoint,
+        options: TokenOptions,
+        deadline_at: float,
+    ) -> Steps[tuple[Result | NoResult, float | None]]:
+        """Request a token, with retries. Return the result, and the pause that is due after it, see :class:`Attempts`."""
         options = TokenOptions(params=params).over(options) if params else options
-        attempts = Attempts(deadline_at, self._clock, may_retry=self._failures.may_retry)
-        while (pause := attempts.pause_before_next()) is not None:
+        while (pause := attempts.pause_before_next(deadline_at)) is not None:
             if pause:
                 failure = attempts.result if isinstance(attempts.result, TokenError) else None
                 yield Pause(pause, failure, deadline_at - self._clock())
@@ -527,8 +537,8 @@ class ClientCredentialsProvider:
                     self.counters.failed_requests[error_type(result)] += 1
                 attempts.record(result)
             if endpoint is not self.endpoint:  # A failure of replaced credentials does not count.
-                return attempts.result if isinstance(attempts.result, AccessToken) else NoResult.ABANDONED
-        return self._mark(attempts.result)
+                return attempts.result if isinstance(attempts.result, AccessToken) else NoResult.ABANDONED, None
+        return self._mark(attempts.result), attempts.due_pause
 
     def _mark(self, result: Result) -> Result:
         """Return ``result``, marked as unchanged if it is a token whose value the API has rejected."""

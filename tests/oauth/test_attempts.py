@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prio_middleware import AccessToken, InvalidTokenResponseError, Secret, TokenEndpointUnavailableError, TokenError
-from prio_middleware.oauth.attempts import CUT_OFF_SECONDS, Attempts
+from prio_middleware.oauth.attempts import CUT_OFF_SECONDS, RESTART_SECONDS, Attempts
 from tests.oauth.helpers import Clock
 
 LOST = TokenEndpointUnavailableError("no answer")
@@ -18,17 +18,17 @@ def asking(seconds: float) -> TokenError:
 def pauses(*results: AccessToken | TokenError, seconds: float = 30.0) -> list[float]:
     """The pauses before each further attempt, in virtual time, until there is none."""
     clock, waited = Clock(), list[float]()
-    attempts = Attempts(clock.now + seconds, clock)
-    assert attempts.pause_before_next() == 0.0
+    attempts, until = Attempts(clock), clock.now + seconds
+    assert attempts.pause_before_next(until) == 0.0
     for result in results:
         attempts.record(result)
-        pause = attempts.pause_before_next()
+        pause = attempts.pause_before_next(until)
         if pause is None:
             assert attempts.result is result
             break
         waited.append(pause)
         clock.now += pause
-        assert attempts.pause_before_next() == 0.0
+        assert attempts.pause_before_next(until) == 0.0
     return waited
 
 
@@ -68,16 +68,51 @@ def test_how_long_to_wait_is_asked_of_the_last_answer_alone() -> None:
 def test_from_a_hundredth_second_before_the_deadline_on_a_try_was_cut_short() -> None:
     clock = Clock()
     until = clock.now + 30.0
-    attempts = Attempts(until, clock)
-    attempts.pause_before_next()
+    attempts = Attempts(clock)
+    attempts.pause_before_next(until)
     busy = TokenEndpointUnavailableError("busy", status_code=503)
     attempts.record(busy)
-    attempts.pause_before_next()
+    attempts.pause_before_next(until)
     clock.now = until - CUT_OFF_SECONDS
     attempts.record(LOST)
 
     assert isinstance(attempts.result, TokenEndpointUnavailableError)
     assert attempts.result.message == "busy"
+
+
+def test_attempts_go_on_after_a_pause_that_only_the_deadline_forbids() -> None:
+    clock, waited = Clock(), list[float]()
+    attempts = Attempts(clock)
+    for _ in range(6):
+        until = clock.now + 0.1
+        assert attempts.pause_before_next(until) == 0.0
+        attempts.record(LOST)
+        assert attempts.pause_before_next(until) is None
+        assert attempts.due_pause is not None
+        waited.append(attempts.due_pause)
+        clock.now += attempts.due_pause
+
+    assert waited == [pytest.approx(pause + 0.1, abs=0.1) for pause in (0.2, 0.4, 0.8, 1.6, 3.2, 5.0)]
+
+
+def test_no_pause_is_due_after_the_last_attempt(subtests: pytest.Subtests) -> None:
+    refused = TokenEndpointUnavailableError("refused").copy(cause="connection_refused")
+    rows: list[tuple[AccessToken | TokenError, bool, float]] = [
+        (AccessToken(Secret("t")), True, 0.0),
+        (TokenError("no"), True, 0.0),
+        (LOST, False, 0.0),
+        (refused, True, RESTART_SECONDS),
+    ]
+    for result, may_retry, later in rows:
+        with subtests.test(result=result):
+            clock = Clock()
+            attempts = Attempts(clock, may_retry=may_retry)
+            attempts.pause_before_next(clock.now)
+            attempts.record(result)
+            clock.now += later
+
+            assert attempts.pause_before_next(clock.now) is None
+            assert attempts.due_pause is None
 
 
 def test_a_pause_beyond_the_deadline_is_not_begun(subtests: pytest.Subtests) -> None:

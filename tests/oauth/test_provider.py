@@ -769,7 +769,7 @@ class SharedNowhere:
     ) -> Steps[Outcome]:
         self.asked.append((has_fallback, after_rejection))
         self.before()
-        return (yield from request_token(endpoint, key, deadline_at))
+        return (yield from request_token(endpoint, key, deadline_at))[0]
 
     def listen(self, dropped: object) -> None:
         pass

@@ -47,7 +47,6 @@ OWN_REQUEST_SECONDS = 6.0
 REJECTED_IDS_LIMIT = 64  # Number of rejected tokens that are remembered: the newest ones.
 SHARED_NAMES_LIMIT = 1024  # Number of token ids whose name is remembered: the newest ones.
 RETRY_PAUSE = 1.3 * FIRST_PAUSE  # Seconds. Longer than any first pause of the circuit, which jitter lengthens to 1.25 times.
-RETRIED_SHARE = 0.4  # Part of its time after which a fetch counts as retried to its end: the longest pause is shorter.
 LONGEST_REJECTION = 86_400.0  # Seconds at most for which the store is told to drop a rejected token.
 
 
@@ -90,8 +89,12 @@ class RejectedTokens:
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-RequestToken = Callable[["TokenEndpoint", TokenOptions, float], Steps[Result | NoResult]]
-"""Requests a token from the token endpoint. The last argument is the moment of the clock at which it gives up."""
+RequestToken = Callable[["TokenEndpoint", TokenOptions, float], Steps[tuple[Result | NoResult, float | None]]]
+"""Requests a token from the token endpoint, with retries.
+
+The last argument is the moment of the clock at which it gives up. It returns the result, and the seconds until the next attempt
+if that moment alone forbids it. Called again, it goes on with its retries.
+"""
 
 
 class TokenQuery(NamedTuple):
@@ -188,9 +191,11 @@ class SharedTokens:
             reply = StoreFailure("") if found is None else (yield from self._acquire_lease(query, found))
             if isinstance(reply, Lease):
                 fetch_until = min(deadline_at, requested_at + max(reply.seconds - PUBLISH_MARGIN, reply.seconds / 2))
-                result, is_final = yield from self._fetch_as_leader(query, reply, fetch_until)
-                if is_final:
+                result, due_pause = yield from self._fetch_as_leader(query, reply, fetch_until)
+                if due_pause is None or self._clock() + due_pause >= deadline_at:
                     return result
+                failure = result if isinstance(result, TokenError) else None
+                yield Pause(due_pause, failure, deadline_at - self._clock())
             elif isinstance(reply, LeaseReply):
                 yield Pause(records.poll_pause(polls, reply.wait_seconds, self._draw()))
                 polls += 1
@@ -205,7 +210,7 @@ class SharedTokens:
                 "Timed out waiting for another process to fetch the token.", client=endpoint.client, url=endpoint.url
             )
         self._report.fallbacks += 1
-        return (yield from request_token(endpoint, options, deadline_at))
+        return (yield from request_token(endpoint, options, deadline_at))[0]
 
     def record_rejection(self, token: AccessToken) -> None:
         """Remember that the API rejected ``token``. No I/O: the next read of this process drops it for all processes."""
@@ -325,14 +330,16 @@ class SharedTokens:
             _start_thread(partial(self._store.release_lease, name, lease), "release")
             raise
 
-    def _fetch_as_leader(self, query: TokenQuery, lease: Lease, deadline_at: float) -> Steps[tuple[Result | NoResult, bool]]:
-        """Request a token and publish the result. Return it, and False if the end of the lease cut its retries short."""
+    def _fetch_as_leader(
+        self, query: TokenQuery, lease: Lease, deadline_at: float
+    ) -> Steps[tuple[Result | NoResult, float | None]]:
+        """Request a token and publish the result. Return it, and the pause before the next attempt if there should be one."""
         record_key, leased_at = query.record_keys[0], self._clock()
         with self._releasing_if_cancelled(record_key.name, lease):
-            result = yield from query.request_token(query.endpoint, query.options, deadline_at)
+            result, due_pause = yield from query.request_token(query.endpoint, query.options, deadline_at)
         if isinstance(result, AccessToken):
             yield from self._publish_token(query, lease, leased_at, result)
-            return result, True
+            return result, None
         cooldown = 0.0  # Seconds for which no process retries.
         if isinstance(result, CredentialsRefusedError):
             cooldown = self._failure_cooldown
@@ -341,12 +348,9 @@ class SharedTokens:
         if cooldown > 0 and isinstance(result, TokenError):
             sealed = records.encrypt_error(self._keyring, record_key, result, cooldown, self._unix_clock())
             yield from self._run_command("publish_error", self._store.publish_error, record_key.name, lease, sealed, cooldown)
-            return result, True
+            return result, None
         yield from self._run_command("release_lease", self._store.release_lease, record_key.name, lease)
-        # A fetch that is not retried, or for a few seconds only, ends early. Another one at once would not help the endpoint.
-        was_retried = self._clock() - leased_at > RETRIED_SHARE * (deadline_at - leased_at)
-        is_cut_short = isinstance(result, TokenEndpointUnavailableError) and was_retried and deadline_at < query.deadline_at
-        return result, not is_cut_short
+        return result, due_pause
 
     def _publish_token(self, query: TokenQuery, lease: Lease, leased_at: float, token: AccessToken) -> Steps[None]:
         record_key = query.record_keys[0]

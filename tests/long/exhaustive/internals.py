@@ -184,8 +184,8 @@ def the_cache_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def old_credentials_are_tried_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     def run_attempts(self: Any, fetch: Any, rejected: Any, deadline_at: float, *, after_rejection: bool) -> Any:
-        endpoint, attempts = self.endpoint, Attempts(deadline_at, self._clock)
-        while (pause := attempts.pause_before_next()) is not None:
+        endpoint, attempts = self.endpoint, Attempts(self._clock)
+        while (pause := attempts.pause_before_next(deadline_at)) is not None:
             if pause:
                 yield Pause(pause)
             attempts.record((yield from self._request_token(endpoint, fetch.options, deadline_at, self._clock)))

@@ -131,10 +131,10 @@ def request_times(store: Any, left: float, longest: float = LONGEST_LEASE) -> tu
     """Fetch a token within ``left`` seconds. Return the seconds to its request, and from there to the request's deadline."""
     clock, times = Clock(100.0), list[tuple[float, float]]()
 
-    def request(_endpoint: object, _options: object, deadline_at: float) -> Steps[Result]:
+    def request(_endpoint: object, _options: object, deadline_at: float) -> Steps[tuple[Result, None]]:
         times.append((clock.now - 100.0, deadline_at - clock.now))
         yield from ()
-        return TokenError("no token")
+        return TokenError("no token"), None
 
     shared = SharedTokens(store, keyring(), lease=longest, clock=clock, circuit=CircuitBreaker(lambda: 0.5))
     steps = shared.fetch(endpoint(), DEFAULT_OPTIONS, 100.0 + left, request, has_fallback=False, after_rejection=False)

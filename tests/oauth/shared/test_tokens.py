@@ -24,6 +24,7 @@ from prio_middleware import (
     TokenUnchangedError,
 )
 from prio_middleware.oauth.access_token import ExpiryPolicy
+from prio_middleware.oauth.attempts import RESTART_SECONDS
 from prio_middleware.oauth.effects import Pause, Post, RunBlocking, no_threads
 from prio_middleware.oauth.shared.circuit_breaker import CircuitBreaker
 from prio_middleware.oauth.shared.coordinator import SharedTokens
@@ -377,7 +378,7 @@ def test_the_whole_fetch_is_shorter_than_the_lease() -> None:
 
 
 def test_a_fetch_that_only_the_lease_cut_short_goes_on_until_its_deadline() -> None:
-    fleet = Fleet(*[LOST] * 12, token(1000), takes=1.0)
+    fleet = Fleet(*[LOST] * 6, token(1000), takes=1.0)
 
     assert isinstance(fleet.process().get(), AccessToken)
     assert fleet.clock.now - 1000 > LONGEST_LEASE
@@ -394,6 +395,27 @@ def test_a_fetch_that_is_not_retried_is_not_made_again_under_another_lease() -> 
 
     assert isinstance(process.get(), TokenEndpointUnavailableError)
     assert fleet.requests == before + 1
+
+
+@pytest.mark.pitfall(id="lease-after-lease")
+def test_pauses_between_attempts_grow_from_one_lease_to_the_next() -> None:
+    """However short the leases are, an outage ends no sooner for it."""
+    counts = list[int]()
+    for lease in (LONGEST_LEASE, 2.0, 1.0):
+        fleet = Fleet(*[LOST] * 100)
+        assert isinstance(fleet.process(lease=lease).get(), TokenEndpointUnavailableError)
+        counts.append(fleet.requests)
+
+    assert max(counts) <= 12
+
+
+@pytest.mark.pitfall(id="lease-after-lease")
+def test_a_refused_connection_is_retried_for_seconds_only_whatever_the_lease() -> None:
+    refused_connection = TokenResponse(failure="ConnectError", cause="connection_refused")
+    fleet = Fleet(*[refused_connection] * 100)
+
+    assert isinstance(fleet.process(lease=2.0).get(), TokenEndpointUnavailableError)
+    assert fleet.clock.now - 1000 < RESTART_SECONDS + 1.0
 
 
 def test_retry_after_ends_the_wait_before_the_longest_lease() -> None:
