@@ -120,7 +120,7 @@ def test_a_name_server_that_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatc
     released = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait() and [])
 
-    assert ended(check("--timeout", "0.5")[1]["default"], "dns")
+    assert ended(check("--timeout", "0.2")[1]["default"], "dns")
     released.set()
 
 
@@ -129,7 +129,7 @@ def test_a_server_that_accepts_connections_and_is_silent_is_given_up(monkeypatch
         host = f"127.0.0.1:{silent.getsockname()[1]}"
         monkeypatch.setenv("PRIO_BASE_URL", f"https://{host}/v1")
         started = time.monotonic()
-        steps = check("--timeout", "0.5")[1]["default"]
+        steps = check("--timeout", "0.2")[1]["default"]
 
         assert time.monotonic() - started < 5
         assert ended(steps, "tls")
@@ -144,14 +144,14 @@ def test_an_address_without_a_host_is_given_up(monkeypatch: pytest.MonkeyPatch) 
             client.connect_ex(full.getsockname())
         monkeypatch.setenv("PRIO_BASE_URL", f"https://127.0.0.1:{full.getsockname()[1]}/v1")
 
-        assert ended(check("--timeout", "0.5")[1]["default"], "tcp")
+        assert ended(check("--timeout", "0.2")[1]["default"], "tcp")
 
 
 @pytest.mark.parametrize("fault", ["stall", "drip"])
 def test_a_token_endpoint_that_is_silent_is_given_up(prio_sandbox: Sandbox, fault: str) -> None:
     prio_sandbox.admin.fail_tokens(fault, times=None)
 
-    assert ended(check("--timeout", "1")[1]["default"], "token")
+    assert ended(check("--timeout", "0.4")[1]["default"], "token")
 
 
 def test_a_certificate_that_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
