@@ -193,13 +193,11 @@ class Discovery:
         After a 5xx the other URL is tried: gateways answer so for paths without a server. It is not tried if there was no
         response, or one that asks for fewer requests.
         """
-        failures: list[tuple[str, Unusable]] = []
+        failures: list[tuple[TokenRequest, Unusable]] = []
         unavailable: TokenError | None = None
-        hint: str | None = None
         for url in well_known_urls(self._issuer.identifier):
             request = endpoint.metadata_request(url, deadline_at - clock())
             response: TokenResponse = yield Post(request)
-            hint = request.hint
             if response.is_unavailable:
                 unavailable = unavailable or request.explain(_unavailable(response, request.secrets), endpoint.client)
                 if response.status_code < 500:
@@ -208,8 +206,8 @@ class Discovery:
             found = find_token_url(response, self._issuer, endpoint.auth.method, request.secrets)
             if not isinstance(found, Unusable):
                 return found
-            failures.append((url, found))
-        return unavailable or _unusable(failures, self._issuer.identifier, endpoint.client, hint)
+            failures.append((request, found))
+        return unavailable or _unusable(failures, self._issuer.identifier, endpoint.client)
 
 
 def may_have_moved(error: TokenError) -> bool:
@@ -232,12 +230,11 @@ def _unavailable(response: TokenResponse, secrets: tuple[Secret, ...]) -> TokenE
     ).copy(cause=response.cause)
 
 
-def _unusable(failures: list[tuple[str, Unusable]], issuer: str, client: str, hint: str | None) -> TokenError:
-    problems = "; ".join(f"at {safe_url(url)}, {failure.problem}" for url, failure in failures)
-    remedy = next((failure.remedy for _, failure in failures if failure.remedy), DiscoveryError.default_remedy)
-    return DiscoveryError(
+def _unusable(failures: list[tuple[TokenRequest, Unusable]], issuer: str, client: str) -> TokenError:
+    problems = "; ".join(f"at {safe_url(request.url)}, {failure.problem}" for request, failure in failures)
+    error = DiscoveryError(
         f"The authorization server's metadata name no usable token endpoint: {problems}.",
-        client=client,
-        url=issuer,
-        remedy=f"{remedy} {hint}" if hint else remedy,
+        remedy=next((failure.remedy for _, failure in failures if failure.remedy), None),
     )
+    last, _ = failures[-1]
+    return last.explain(error, client).copy(url=issuer)

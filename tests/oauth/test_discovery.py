@@ -205,6 +205,13 @@ def test_metadata_that_do_not_do_are_an_error_that_names_both_places(subtests: p
             assert context.asked == [OAUTH, OPENID]
 
 
+def test_advice_of_the_sender_is_given_with_unusable_metadata() -> None:
+    context = Context({OAUTH: NOT_FOUND})
+    context.while_asked = lambda request: setattr(request, "hint", "Try another way.")
+
+    assert failed(context, DiscoveryError).remedy == f"{DiscoveryError.default_remedy} Try another way."
+
+
 def test_unusable_metadata_cool_down_and_are_then_read_again() -> None:
     context = Context({OAUTH: NOT_FOUND})
     failed(context, DiscoveryError)
@@ -223,7 +230,7 @@ def test_a_server_that_cannot_answer_now_is_tried_again_until_the_deadline_and_a
 ) -> None:
     rows: list[tuple[TokenResponse, str]] = [
         (LOST, "ConnectError: refused"),
-        (TokenResponse(failure=""), "unknown reason"),
+        (TokenResponse(failure="", cause="timeout"), "unknown reason"),
         (answer(429), "status 429"),
     ]
     for busy, said in rows:
@@ -232,6 +239,8 @@ def test_a_server_that_cannot_answer_now_is_tried_again_until_the_deadline_and_a
             error = failed(context, TokenEndpointUnavailableError)
 
             assert (error.client, error.url, error.status_code) == ("shop", OAUTH, busy.status_code or None)
+            assert isinstance(error, TokenEndpointUnavailableError)
+            assert error.cause == busy.cause
             assert said in error.message
             assert "this machine can reach the URL" in error.remedy
             assert set(context.asked) == {OAUTH}

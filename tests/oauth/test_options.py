@@ -80,3 +80,4 @@ def test_values_that_may_be_secrets_are_not_printed() -> None:
     options = TokenOptions(scope="read", params=(("tenant", "s3cret-value"), ("tier", "s3cret-value")))
     assert repr(options) == "TokenOptions(scope='read', audience=None, resource=None, params=(tenant=**, tier=**))"
     assert "s3cret-value" not in f"{options} {pretty_repr(options)}"
+    assert "account='berlin'" in repr(TokenOptions(account="berlin"))

@@ -282,6 +282,17 @@ def test_changed_credentials_end_the_cooldown_and_drop_the_old_tokens() -> None:
     assert shop.asked == 3
 
 
+def test_only_credentials_that_failed_last_are_untried_when_they_are_replaced() -> None:
+    shop = Shop(token(100), refused("invalid_scope", 400))
+    shop.token()
+    shop.tokens.replace_credentials(endpoint("rotated"))
+    assert not shop.tokens.report().never_tried
+    assert isinstance(shop.get(), TokenRequestRefusedError)
+    shop.tokens.replace_credentials(endpoint("rotated again"))
+
+    assert shop.tokens.report().never_tried
+
+
 def test_a_fetch_with_the_old_credentials_leaves_nothing_behind() -> None:
     shop = Shop(token(), token())
     steps = shop.by_hand()
@@ -856,6 +867,32 @@ def test_a_fetch_is_started_without_a_caller_only_if_it_is_due() -> None:
     clock.now += 200
     anyio.run(tokens.astart_fetch, send)
     assert len(server.requests) == 4
+
+
+def test_a_fetch_without_a_caller_is_not_due_after_a_failure_of_its_options() -> None:
+    forced: list[bool] = []
+
+    def credentials_source(*, force: bool) -> None:
+        forced.append(force)
+
+    tokens, server = provider(credentials_source=credentials_source), Server(refused("invalid_scope", 400))
+    for _ in range(2):
+        tokens.start_fetch(server)
+        helpers.wait_for(lambda: not tokens.report().fetching)
+
+    assert len(server.requests) == 1
+    assert forced == [False, False]
+
+
+def test_a_fetch_without_a_caller_is_not_due_while_a_token_works() -> None:
+    clock, server = Clock(), Server(token(100))
+    tokens = provider(clock, refresh="ahead")
+    play(tokens.acquire(tokens.defaults, None), server, clock)
+    clock.now += 95
+    tokens.start_fetch(server)
+
+    assert not tokens.report().fetching
+    assert len(server.requests) == 1
 
 
 @pytest.mark.pitfall(id="printed-secrets")

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -344,8 +345,11 @@ async def test_closing_an_async_client_ends_its_fetch() -> None:
 
 
 @pytest.mark.pitfall(id="closed-client")
+@pytest.mark.parametrize("closes_async", [False, True])
 @pytest.mark.parametrize(("keep", "asked"), [(True, (1, 0)), (False, (0, 1))])
-def test_callers_of_another_client_keep_the_fetch_or_make_another(keep: bool, asked: tuple[int, int]) -> None:
+def test_callers_of_another_client_keep_the_fetch_or_make_another(
+    keep: bool, asked: tuple[int, int], closes_async: bool
+) -> None:
     clock = Clock()
     tokens, closing, other, done = provider(clock), SlowServer(), SlowServer(), Gate()
     other.gate.set()
@@ -361,7 +365,10 @@ def test_callers_of_another_client_keep_the_fetch_or_make_another(keep: bool, as
         second = pool.submit(get, tokens, other)
         wait_for(lambda: tokens.counters.waiting == 1)
         clock.now += PACE
-        tokens.release(closing.answer_task, keep=keep)
+        if closes_async:
+            anyio.run(partial(tokens.arelease, closing.answer_task, keep=keep))
+        else:
+            tokens.release(closing.answer_task, keep=keep)
         closing.gate.set()
         assert isinstance(second.result(TIMEOUT), AccessToken)
         done.set()

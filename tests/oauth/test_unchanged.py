@@ -67,6 +67,7 @@ def test_once_the_api_accepts_it_it_lives_its_full_life() -> None:
 
     assert isinstance(found, AccessToken)
     assert found.unchanged is None
+    assert found.serial > again.serial
     assert len(server.requests) == 2
 
 
