@@ -230,8 +230,8 @@ def _import_key(material: Secret) -> Key:
     if text.startswith("{"):
         jwk = json.loads(text)
         return key_types[jwk["kty"]].import_key(jwk)
-    # Variables often spell line breaks as backslash and n, and keep their quotes. PEM has neither (RFC 7468 §3).
-    text = text.strip("\"'").replace("\\r", "").replace("\\n", "\n")
+    # Variables often spell line breaks as backslash and n. PEM has no backslash (RFC 7468 §3), and may stand in quotes.
+    text = text.replace("\\r", "").replace("\\n", "\n")
     for key_type in key_types.values():
         with contextlib.suppress(InvalidKeyTypeError):
             return key_type.import_key(text)

@@ -20,7 +20,7 @@ from ..telemetry.logs import log
 from .access_token import TokenOptions
 from .effects import Post, Steps, request_token
 from .single_flight import Result
-from .token_request import TokenEndpoint
+from .token_request import TokenEndpoint, TokenRequest
 from .token_response import TokenResponse, json_members
 
 TOKEN_URL_LIMIT = 2000  # Maximum length of a token endpoint's URL, in characters.
@@ -110,8 +110,8 @@ def _token_url(members: Mapping[str, object], issuer: Issuer) -> str | Unusable:
     url = members.get("token_endpoint")
     if not isinstance(url, str):
         return Unusable("they name no token_endpoint")
-    origin = parse_origin(url[: TOKEN_URL_LIMIT + 1])
-    if isinstance(origin, ConfigurationError) or "#" in url or len(url) > TOKEN_URL_LIMIT:
+    origin = parse_origin(url) if len(url) <= TOKEN_URL_LIMIT else None
+    if origin is None or isinstance(origin, ConfigurationError) or "#" in url:
         return Unusable("the token_endpoint is not a valid URL (RFC 6749 §3.2)")
     if insecure_url(url, issuer.loopback_http_hosts):
         return Unusable(f"the token_endpoint {safe_url(url)} is not https://")

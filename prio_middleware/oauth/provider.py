@@ -610,9 +610,8 @@ class ClientCredentialsProvider:
 
     def stop_fetches(self, send: Hashable, *, keep: bool) -> list[InFlightFetch]:
         """Stop the fetches of a client that closes, those of its accounts included. Return them. See :meth:`release`."""
-        stopped: list[InFlightFetch] = []
-        for account in self.accounts.active() if self.accounts else ():
-            stopped += account.stop_fetches(send, keep=keep)
+        accounts = self.accounts.active() if self.accounts else ()
+        stopped = [fetch for account in accounts for fetch in account.stop_fetches(send, keep=keep)]
         for fetch in self._single_flight.in_progress():
             others_wait = fetch.close(send)
             if fetch.sender == send and not (keep and others_wait):

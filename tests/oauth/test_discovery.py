@@ -330,9 +330,11 @@ def test_an_endpoint_that_moved_is_found_again_at_once(subtests: pytest.Subtests
 
             assert context.asked == [OAUTH, TOKEN_URL, TOKEN_URL, OAUTH, NEW_URL]
             said = [
-                record.getMessage() for record in caplog.records if vars(record).get("prio_event") == "token_endpoint_found"
+                (record.getMessage(), vars(record)["prio_client"])
+                for record in caplog.records
+                if vars(record).get("prio_event") == "token_endpoint_found"
             ]
-            assert said == [f"The token endpoint of the client 'shop' is {NEW_URL}."]
+            assert said == [(f"The token endpoint of the client 'shop' is {NEW_URL}.", "shop")]
             context.clock.now += 3600
             context.get_another()
             assert context.asked[5:] == [NEW_URL]
@@ -503,10 +505,12 @@ def test_errors_that_make_metadata_suspect(subtests: pytest.Subtests) -> None:
 
 
 def test_nothing_of_a_discovery_shows_the_secret() -> None:
-    context = Context({TOKEN_URL: NOT_FOUND})
-    error = context.get()
+    for answers in ({TOKEN_URL: NOT_FOUND}, {OAUTH: metadata(issuer="https://evil.example/s3cret!")}):
+        context = Context(answers)
+        error = context.get()
+        assert isinstance(error, TokenError)
 
-    assert "s3cret!" not in repr([context.requests, error, context.tokens, vars(context.discovery)])
+        assert "s3cret!" not in repr([context.requests, error, context.tokens, vars(context.discovery)])
 
 
 def test_what_is_said_of_a_server_that_cannot_answer_now(subtests: pytest.Subtests) -> None:

@@ -21,11 +21,12 @@ OAUTH, OPENID = "/.well-known/oauth-authorization-server", "/.well-known/openid-
 
 
 def test_what_was_sent_is_not_repeated_from_the_metadata() -> None:
-    echoed = answer(200, {"issuer": "https://evil.example/gateway-key-1"})
-    found = find_token_url(echoed, Issuer(ISSUER), "client_secret_basic", [Secret("gateway-key-1")])
+    for path in ("", "x" * (URL_LIMIT - 40)):
+        echoed = answer(200, {"issuer": f"https://evil.example/{path}gateway-key-1"})
+        found = find_token_url(echoed, Issuer(ISSUER), "client_secret_basic", [Secret("gateway-key-1")])
 
-    assert isinstance(found, Unusable)
-    assert found.problem == WITHHELD
+        assert isinstance(found, Unusable)
+        assert found.problem == WITHHELD
 
 
 def test_the_well_known_part_goes_before_the_path_and_then_behind_it(subtests: pytest.Subtests) -> None:

@@ -487,6 +487,8 @@ def test_a_waiter_takes_over_when_the_fetch_never_completes() -> None:
 
 def test_two_fetches_that_never_complete_are_a_failure_that_is_not_waited_for_again() -> None:
     shop = Shop()
+    failed = shop.tokens.counters.failed_requests
+    failed |= dict.fromkeys(failed, 5)
     lost, waiter = shop.by_hand(), shop.by_hand()
     next(lost)
     first: Any = next(waiter)
@@ -504,9 +506,12 @@ def test_two_fetches_that_never_complete_are_a_failure_that_is_not_waited_for_ag
     assert (error.client, error.url) == ("shop", helpers.URL)
     assert error.message.endswith(".")
     assert waiting.fetch.outcome is error
+    assert sum(failed.values()) == 5 * len(failed) + 1
     held = shop.get()
     assert isinstance(held, TokenError)
     assert held.cooling_down
+    assert f"{held.retry_after:.1f} s" in held.message
+    assert isinstance(shop.get(TokenOptions(scope="other")), AccessToken)
     waiter.close()
 
 
@@ -590,6 +595,7 @@ def test_a_caller_waits_no_longer_than_it_says_and_the_fetch_goes_on() -> None:
     error = play(shop.tokens.acquire(DEFAULT_OPTIONS, None, 0.3), shop.server, shop.clock)
 
     assert isinstance(error, TokenEndpointUnavailableError)
+    assert error.remedy != error.default_remedy
     assert shop.clock.now == before + 0.3
     assert shop.tokens.report().fetching
     assert shop.tokens.report().failure is None

@@ -29,7 +29,7 @@ from prio_middleware import (
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.effects import no_threads
 from prio_middleware.oauth.failures import PACE
-from prio_middleware.oauth.single_flight import InFlightFetch, NoResult
+from prio_middleware.oauth.single_flight import InFlightFetch, NoResult, SingleFlight
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
 from tests.oauth import helpers
@@ -430,6 +430,16 @@ def test_before_a_fork_the_caller_fetches_itself() -> None:
     with no_threads():
         assert thread_of_the_fetch() is threading.current_thread()
     assert thread_of_the_fetch() is not threading.current_thread()
+
+
+def test_a_forked_child_does_not_end_the_fetches_of_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    flights = SingleFlight()
+    fetch, starts = flights.join(DEFAULT_OPTIONS, 1000.0, 20.0)
+    assert starts
+    assert flights.in_progress() == [fetch]
+    monkeypatch.setattr("os.getpid", lambda: -1)
+
+    assert flights.in_progress() == []
 
 
 @pytest.mark.pitfall(id="no-threads")

@@ -16,6 +16,7 @@ from tests.telemetry.helpers import Recorder
     [
         pytest.param(None, {}, id="it-answered"),
         pytest.param("TimeoutError", {ERROR_TYPE: "timeout"}, id="it-did-not"),
+        pytest.param("TimeoutError WHATEVER a server says", {ERROR_TYPE: "timeout"}, id="it-said-more"),
         pytest.param("ResponseError WHATEVER a server says", {ERROR_TYPE: "_OTHER"}, id="it-said-something"),
     ],
 )
