@@ -66,7 +66,7 @@ def find_token_url(response: TokenResponse, issuer: Issuer, auth_method: str, se
         found: str | Unusable = members
     else:
         found = _wrong_issuer(members, issuer) or _wrong_method(members, auth_method) or _token_url(members, issuer)
-    if isinstance(found, Unusable) and server_text(found.problem, secrets, URL_LIMIT) == WITHHELD:
+    if isinstance(found, Unusable) and server_text(found.problem, secrets) == WITHHELD:
         return found._replace(problem=WITHHELD)
     return found
 

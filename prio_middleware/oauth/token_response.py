@@ -258,7 +258,7 @@ class _Reading:
         body = decode(self._response.body, self._response.header("content-encoding"), RESPONSE_LIMIT)
         if self._response.truncated or isinstance(body, Undecodable) or not kind.startswith("text/"):
             return None
-        text = _MARKUP.sub(" ", _SCRIPT.split(body[:WORDS_WITHIN].decode("utf-8", "replace"), maxsplit=1)[0])
+        text = _MARKUP.sub(" ", _SCRIPT.split(body[:WORDS_WITHIN].decode(errors="replace"))[0])
         words = list(itertools.takewhile(_WORD.fullmatch, text.split()[:WORDS_LIMIT]))
         shown = server_text(" ".join(words), self._secrets)
         return f"('{shown}')" if shown and shown != WITHHELD else shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 
@@ -89,13 +90,15 @@ def test_a_key_may_have_every_character_of_url_safe_base64() -> None:
 
 def test_names_stay_the_same_from_version_to_version(subtests: pytest.Subtests) -> None:
     """With other names, processes of two versions would not share tokens during an upgrade."""
-    rows: list[tuple[type[ClientSecretBasic | ClientSecretPost], str]] = [
-        (ClientSecretBasic, "3f5046db5c69010c0a0802589ae4fc2d2935f7e4"),
-        (ClientSecretPost, "a0d511a86c3262abf547bb9db0f58e38531f687d"),
+    trust = {"headers": (("X-Tenant", Secret("booking")),), "trust": ("other",)}
+    rows: list[tuple[type[ClientSecretBasic | ClientSecretPost], dict[str, Any], str]] = [
+        (ClientSecretBasic, {}, "3f5046db5c69010c0a0802589ae4fc2d2935f7e4"),
+        (ClientSecretPost, {}, "a0d511a86c3262abf547bb9db0f58e38531f687d"),
+        (ClientSecretBasic, trust, "e1a3a1d858004e3f6700f691778944fade1329b0"),
     ]
-    for auth, name in rows:
-        with subtests.test(auth=auth, name=name):
-            made = TokenEndpoint(URL, auth("shop@example.com", Secret("s3cret!")), client="shop")
+    for auth, more, name in rows:
+        with subtests.test(auth=auth, more=more, name=name):
+            made = TokenEndpoint(URL, auth("shop@example.com", Secret("s3cret!")), client="shop", **more)
 
             assert keyring().names(made, TokenOptions(scope="booking", params=(("a", "b"),))) == (name,)
 

@@ -409,6 +409,19 @@ def test_pauses_between_attempts_grow_from_one_lease_to_the_next() -> None:
     assert max(counts) <= 12
 
 
+def test_a_retry_under_another_lease_is_reported_as_one() -> None:
+    fleet = Fleet(*[LOST] * 5)
+    run = fleet.process(lease=1.0).steps()
+    pauses = list[Pause]()
+    while fleet.requests < 5 and run.step():
+        pauses += [run.effect] if isinstance(run.effect, Pause) else []
+
+    assert len(pauses) >= 4
+    for pause in pauses:
+        assert isinstance(pause.failure, TokenEndpointUnavailableError)
+        assert 0 < pause.give_up_seconds <= 30
+
+
 @pytest.mark.pitfall(id="lease-after-lease")
 def test_a_refused_connection_is_retried_for_seconds_only_whatever_the_lease() -> None:
     refused_connection = TokenResponse(failure="ConnectError", cause="connection_refused")
