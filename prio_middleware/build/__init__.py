@@ -52,7 +52,7 @@ __all__ = [
 
 PIPELINES_LIMIT = 1024  # Maximum pipelines that are kept for later clients. Each client keeps its own.
 
-_pipelines: dict[tuple[ClientSettings, tuple[str, ...], AccountResolver | None], Pipeline] = {}
+_pipelines: dict[tuple[Any, ...], Pipeline] = {}
 
 registry = MetricsRegistry()
 """Counts of all clients made from settings. Tests may put another registry in its place before they make clients."""
@@ -95,7 +95,12 @@ def plan(
     del options  # It may hold a secret, and crash reporters print local variables.
     pipeline = pipeline_for(settings, trust, accounts)
     if isinstance(pipeline.provider, ClientCredentialsProvider):
-        pipeline.provider.accounts = _accounts(settings, others, trust, accounts, pipeline.provider.accounts)
+        known = pipeline.provider.accounts
+        found = _accounts(settings, others, trust, accounts, known)
+        if known not in (None, found):  # Other settings have the same client, and name other accounts beside it.
+            pipeline = pipeline_for(settings, trust, accounts, tuple(sorted(others.items())))
+            found = _accounts(settings, others, trust, accounts, pipeline.provider.accounts)
+        pipeline.provider.accounts = found
         pipeline = pipeline.with_account(account) if account else pipeline
     return Plan(settings.name, settings.base_url, pipeline, configured)
 
@@ -159,14 +164,15 @@ def pipeline_for(
     settings: ClientSettings,
     trust: tuple[str, ...] = (),
     accounts: AccountResolver | None = None,
+    others: tuple[tuple[str, ClientSettings], ...] = (),
     *,
     limit: int = PIPELINES_LIMIT,
 ) -> Pipeline:
-    """Return the pipeline of a client: one per process for equal settings, trust and resolver of accounts.
+    """Return the pipeline of a client: one per process for equal settings, trust, resolver of accounts, and ``others``.
 
     :func:`trust_of` returns the trust. At most ``limit`` pipelines are kept. The oldest one is dropped first.
     """
-    key = settings, trust, accounts
+    key = settings, trust, accounts, others
     known = _pipelines.get(key)
     if known is None:
         if len(_pipelines) >= limit:

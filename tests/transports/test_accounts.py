@@ -199,6 +199,17 @@ async def test_new_settings_of_another_client_count_for_the_account(matrix: Matr
         assert (await by(matrix.client(bank, settings=every), **of("berlin"))).startswith(client_id)
 
 
+async def test_settings_with_an_equal_client_keep_their_own_accounts(matrix: MatrixClient, bank: Bank) -> None:
+    callers = [
+        matrix.client(bank, settings=named(berlin={"client_id": client_id, "client_secret": CANARY}))
+        for client_id in ("a", "b", "a")
+    ]
+    for caller, client_id in zip(callers, ("a", "b", "a"), strict=True):
+        assert (await by(caller, **of("berlin"))).startswith(client_id)
+
+    assert bank.requests == ["a", "b"]
+
+
 async def test_a_resolver_that_does_not_answer_properly(matrix: MatrixClient, bank: Bank, subtests: pytest.Subtests) -> None:
     def raises(_: str) -> None:
         raise RuntimeError(CANARY)
