@@ -44,8 +44,8 @@ class Failures:
         about = None if isinstance(error, CredentialsRefusedError) else options
         if isinstance(error, TokenEndpointUnavailableError):
             before = self._failures.get(about)
-            pause = min(max(FIRST_COOLDOWN, 2 * before.pause if before else 0.0), LONGEST_COOLDOWN)
-            retry_after = min(error.retry_after or 0.0, RETRY_AFTER_LIMIT)
+            pause = min(max(FIRST_COOLDOWN, 2 * before.pause), LONGEST_COOLDOWN) if before else FIRST_COOLDOWN
+            retry_after = min(error.retry_after or pause, RETRY_AFTER_LIMIT)
             self._failures[about] = Failure(error, now, now + max(pause, retry_after), pause)
             self.may_retry = False
         else:

@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
+import anyio
 import pytest
 
 from prio_middleware import (
@@ -22,7 +23,14 @@ from prio_middleware import (
     UnknownAccountError,
 )
 from prio_middleware.build.token_provider import load_resolver
-from prio_middleware.oauth.accounts import CALL_POLL_SECONDS, Resolution, ResolverCalls, check_resolver
+from prio_middleware.oauth.accounts import (
+    CALL_POLL_SECONDS,
+    NAME_LIMIT,
+    Resolution,
+    ResolverCalls,
+    check_resolver,
+    name_problem,
+)
 from prio_middleware.oauth.effects import Call, Pause, Post
 from prio_middleware.oauth.provider import REJECTED_VALUES_LIMIT
 from prio_middleware.oauth.single_flight import Crash
@@ -64,6 +72,32 @@ async def test_a_provider_serves_its_accounts_in_tasks(anyio_backend: str) -> No
     assert await tokens.aget_token(BERLIN, None, send) is tokens.current(BERLIN, None) is not None
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("options", [TokenOptions(), BERLIN])
+async def test_an_async_caller_waits_no_longer_than_it_says(anyio_backend: str, options: TokenOptions) -> None:
+    async def never(request: TokenRequest) -> TokenResponse:
+        await anyio.sleep_forever()
+        return token()
+
+    tokens = with_accounts("berlin")
+    with anyio.fail_after(TIMEOUT / 2), pytest.raises(TokenEndpointUnavailableError):
+        await tokens.aget_token(options, None, never, max_wait=0.02)
+    await tokens.arelease(never, keep=False)
+
+
+@pytest.mark.anyio
+async def test_a_rejected_token_of_an_account_is_replaced_for_async_callers(anyio_backend: str) -> None:
+    server, tokens = Server(token(), token()), with_accounts("berlin")
+
+    async def send(request: TokenRequest) -> TokenResponse:
+        return server(request)
+
+    first = await tokens.aget_token(BERLIN, None, send)
+    second = await tokens.aget_token(BERLIN, first, send)
+
+    assert second.serial > first.serial
+
+
 def test_a_provider_without_accounts_sends_no_token_of_its_own() -> None:
     tokens, server = provider(), Server(token())
     tokens.get_token(TokenOptions(), None, server)
@@ -95,6 +129,40 @@ def test_the_number_of_accounts_is_bounded() -> None:
 
     assert tokens.current(TokenOptions(account="a"), None)
     assert tokens.current(TokenOptions(account="b"), None) is None
+
+
+def test_accounts_that_are_not_confirmed_push_each_other_out() -> None:
+    found = {name: with_accounts() for name in ("a", "b", "c")}
+    for account in found.values():
+        account.is_resolved = False
+    finds: list[str] = []
+
+    def find(name: str) -> ClientCredentialsProvider | None:
+        finds.append(name)
+        return found.get(name)
+
+    accounts = Accounts(find, limit=2)
+    for name in ("a", "b", "b"):
+        assert accounts.provider(name) is found[name]
+    assert accounts.active() == [found["a"], found["b"]]
+    accounts.provider("c")
+
+    assert accounts.active() == [found["b"], found["c"]]
+    assert finds == ["a", "b", "c"]
+
+
+def test_at_least_one_account_is_kept() -> None:
+    tokens = with_accounts("a", "b", limit=0)
+    assert tokens.accounts
+    for name in ("a", "b"):
+        tokens.accounts.provider(name)
+
+    assert tokens.accounts.active() == [tokens.accounts.provider("b")]
+
+
+def test_the_longest_name_of_an_account() -> None:
+    assert name_problem("n" * NAME_LIMIT) is None
+    assert name_problem("n" * (NAME_LIMIT + 1))
 
 
 def test_closing_a_client_ends_the_fetches_of_its_accounts() -> None:

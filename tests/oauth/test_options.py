@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.pretty import pretty_repr
 
-from prio_middleware import ConfigurationError, TokenOptions
+from prio_middleware import ConfigurationError, TokenOptions, token_extensions
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.token_request import request_options
 
@@ -35,6 +35,26 @@ def test_what_is_not_named_is_left_open(subtests: pytest.Subtests) -> None:
     for given, options in rows:
         with subtests.test(given=given, options=options):
             assert request_options({"prio": given}, "shop", URL) == options
+            assert request_options({"prio": given}, "shop", URL, "berlin") == options._replace(account="berlin")
+    assert request_options({}, "shop", URL, "berlin") == TokenOptions(account="berlin")
+
+
+def test_a_call_names_its_options_by_function() -> None:
+    given = token_extensions(account="berlin", scope="a", audience="b", resource="c", params={"d": "e"})
+
+    assert request_options(given, "shop", URL, "paris") == TokenOptions("a", "b", "c", (("d", "e"),), "berlin")
+
+
+def test_options_without_the_account_keep_the_others(subtests: pytest.Subtests) -> None:
+    for options in (
+        TokenOptions(scope="a"),
+        TokenOptions(audience="a"),
+        TokenOptions(resource="a"),
+        TokenOptions(params=(("a", "b"),)),
+    ):
+        with subtests.test(options=options):
+            assert options._replace(account="berlin").without_account() == options
+    assert TokenOptions(account="berlin").without_account() is DEFAULT_OPTIONS
 
 
 def test_an_invalid_option_is_described(subtests: pytest.Subtests) -> None:

@@ -432,6 +432,13 @@ def test_before_a_fork_the_caller_fetches_itself() -> None:
     assert thread_of_the_fetch() is not threading.current_thread()
 
 
+@pytest.mark.anyio
+async def test_a_wait_for_a_fetch_that_is_lost_ends(anyio_backend: str) -> None:
+    fetch = InFlightFetch(1000.0, DEFAULT_OPTIONS)
+    with anyio.fail_after(TIMEOUT):
+        assert await fetch.await_(0.02, 0.02) is NoResult.TIMED_OUT
+
+
 def test_a_forked_child_does_not_end_the_fetches_of_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
     flights = SingleFlight()
     fetch, starts = flights.join(DEFAULT_OPTIONS, 1000.0, 20.0)
