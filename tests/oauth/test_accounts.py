@@ -149,6 +149,9 @@ def test_accounts_that_are_not_confirmed_push_each_other_out() -> None:
 
     assert accounts.active() == [found["b"], found["c"]]
     assert finds == ["a", "b", "c"]
+    with pytest.raises(UnknownAccountError) as caught:
+        accounts.provider("d")
+    assert caught.value.client == "default"
 
 
 def test_at_least_one_account_is_kept() -> None:
