@@ -466,14 +466,20 @@ def test_a_lease_that_is_given_back_late_is_not_the_next_one_of_the_same_process
     assert fleet.only_slot.lease is not None
 
 
-def test_giving_a_lease_back_keeps_no_process_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_of_a_provider_have_names_and_keep_no_process_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[tuple[str, bool]] = []
-    run = Fleet(token(1000)).process().steps()
+    fleet = Fleet(token(1000))
+    process = fleet.process()
+    run = process.steps()
     run.until(Post)
     monkeypatch.setattr(threading.Thread, "start", lambda thread: started.append((thread.name, thread.daemon)))
     run.cancel()
+    fleet.store.down = "ConnectionError"
+    process.token()
+    fleet.clock.now += 10
+    process.tokens.store_report()
 
-    assert started == [("prio_middleware.release", True)]
+    assert started == [("prio_middleware.release", True), ("prio_middleware.probe", True)]
 
 
 def test_the_lease_of_a_cancelled_caller_is_released() -> None:
@@ -504,6 +510,8 @@ def test_where_no_thread_can_be_started_the_lease_runs_out_by_itself(monkeypatch
     assert fleet.only_slot.lease is not None
     process.token()  # a process may take over its own lease
     assert fleet.requests == 1
+    with pytest.raises(ConfigurationError):
+        process.get(TokenOptions(params=(("scope", "x"),)))
 
 
 def test_while_the_interpreter_ends_the_lease_runs_out_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -904,6 +912,7 @@ def test_reports_find_out_that_the_store_is_back_without_a_call() -> None:
     fleet.clock.now += 10
     probed(process)
     assert fleet.store.asked == ["read"] * 3
+    assert fleet.store.slots.keys() == {"probe"}  # A probe reads no token.
 
 
 @pytest.mark.pitfall(id="store-down")
