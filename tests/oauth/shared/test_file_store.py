@@ -239,6 +239,14 @@ def test_a_file_of_another_user_is_not_used(
     assert str(path) in caplog.text
 
 
+def test_a_system_without_users_and_links_reads_the_file(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(store)
+    with monkeypatch.context() as patch:
+        for name in ("getuid", "O_NOFOLLOW", "O_NONBLOCK"):
+            patch.delattr(os, name)
+        assert read(store).token_id == TOKEN_ID
+
+
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [("link", "OSError"), ("pipe", "ForeignFileError"), ("directory", "ForeignFileError"), ("no directory", "FileExistsError")],

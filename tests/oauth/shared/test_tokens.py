@@ -885,6 +885,8 @@ def test_a_circuit_keeps_callers_away_and_sharing_returns(caplog: pytest.LogCapt
         ("store_unavailable", "WARNING", None),
         ("store_available", "WARNING", 1),
     ]
+    assert [(line["prio_client"], "'default'" in line["message"]) for line in fields] == [("default", True)] * 2
+    assert "ConnectionError" in fields[0]["message"]
 
 
 def probed(process: Process) -> str:
@@ -1021,7 +1023,7 @@ def test_a_value_that_no_key_opens_is_a_miss_and_a_warning(kind: str, why: str, 
     assert said.getMessage() == (
         f"A record in the shared token store is not used: {why}. Its name begins with {name[:8]}; it counts as missing."
     )
-    assert said.__dict__["prio_client"] == "shop"
+    assert (vars(said)["prio_event"], vars(said)["prio_client"]) == ("store_record_not_used", "shop")
     assert "nonsense" not in caplog.text
 
 
@@ -1158,6 +1160,9 @@ def test_a_process_that_has_no_token_gets_the_unchanged_one() -> None:
 
     assert got.value == rejected.value
     assert got.unchanged
+    record = fleet.only_slot.record
+    assert record is not None
+    assert got.fresh_until == pytest.approx(record.until)
     assert fleet.requests == 2
 
 
