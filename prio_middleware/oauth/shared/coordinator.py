@@ -238,13 +238,13 @@ class SharedTokens:
 
     def _find(self, query: TokenQuery) -> Steps[AccessToken | TokenError | StoreEntry | None]:
         """Return a usable token or an error; else the entry under the first record key, or None if the store fails."""
-        first: StoreEntry | None = None
+        entries: list[StoreEntry] = []
         for record_key in query.record_keys:
             found = yield from self._find_at(query, record_key)
             if not isinstance(found, StoreEntry):
                 return found
-            first = first or found
-        return first
+            entries.append(found)
+        return entries[0]
 
     def _find_at(self, query: TokenQuery, record_key: RecordKey) -> Steps[AccessToken | TokenError | StoreEntry | None]:
         entry = StoreEntry()
@@ -255,30 +255,33 @@ class SharedTokens:
             if isinstance(reply, StoreFailure):
                 return None
             entry = reply
-            token, is_suspect = self._token(query, record_key, entry, requested_at)
-            if token is None or not is_suspect:
-                self._report.hits += token is not None
-                return token or self._error(query.endpoint, record_key, entry) or entry
+            taken = self._token(query, record_key, entry, requested_at)
+            if taken is None:
+                return self._error(query.endpoint, record_key, entry) or entry
+            token, is_suspect = taken
+            if not is_suspect:
+                self._report.hits += 1
+                return token
             self._rejected.add(token.token_id, token.expires_at)  # The second read drops it for all processes.
         return entry
 
     def _token(
         self, query: TokenQuery, record_key: RecordKey, entry: StoreEntry, requested_at: float
-    ) -> tuple[AccessToken | None, bool]:
+    ) -> tuple[AccessToken, bool] | None:
         """Return the token if it is usable, and whether it is suspect: probably revoked together with the caller's."""
         if entry.record is None:
-            return None, False
+            return None
         shared = records.decrypt_token(self._keyring, record_key, entry.record, self._unix_clock(), query.endpoint.token_scheme)
         if isinstance(shared, str):
             _warn_of_record(query.endpoint, record_key, shared)
-            return None, False
+            return None
         expiry = query.endpoint.expiry
         seconds = min(shared.remaining_seconds, expiry.max_lifetime)
         if not shared.unchanged:  # The record of an unchanged token lives only until the next token request is due.
             seconds = min(entry.record_seconds, seconds)
         leeway = expiry.leeway(shared.lifetime)
         if seconds <= leeway:
-            return None, False
+            return None
         self._rejected.record_name(shared.token_id, record_key.name)
         token = AccessToken(
             shared.value,
@@ -302,7 +305,7 @@ class SharedTokens:
             _warn_of_record(endpoint, record_key, error)
             return None
         # The store's time is negative if the value has no expiry there.
-        left = min(seconds for seconds in (error.retry_after or 0.0, entry.error_seconds) if seconds > 0)
+        left = min(seconds for seconds in (error.retry_after, entry.error_seconds) if seconds is not None and seconds >= 0)
         self._report.errors += 1
         return error.copy(
             client=endpoint.client,

@@ -54,11 +54,13 @@ class FileStore(SharedStore):
     Args:
         path: the file. It and its directory are created with access for their owner alone.
         clock: Unix time in seconds, from the system's clock, which all processes share.
+        lock_timeout: seconds to wait for the lock.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time, *, lock_timeout: float = LOCK_TIMEOUT) -> None:
         self._path = path
         self._clock = clock
+        self._lock_timeout = lock_timeout
         self._warned: set[str] = set()
 
     def drop_and_read(self, name: str, rejected: Mapping[str, float]) -> StoreEntry | StoreFailure:
@@ -135,7 +137,7 @@ class FileStore(SharedStore):
         from filelock import FileLock
 
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return FileLock(f"{self._path}.lock", timeout=LOCK_TIMEOUT, mode=0o600)
+        return FileLock(f"{self._path}.lock", timeout=self._lock_timeout, mode=0o600)
 
     def _load(self, now: float) -> Entries:
         try:
@@ -163,7 +165,7 @@ class FileStore(SharedStore):
     def _warn(self, text: str) -> None:
         if text not in self._warned:
             self._warned.add(text)
-            log(logging.WARNING, "%s", text, event="store_file_not_used")
+            log(logging.WARNING, text, event="store_file_not_used")
 
 
 def _open_regular(path: str, flags: int) -> int:
@@ -184,7 +186,7 @@ def _parse_entry(value: Any, now: float) -> Entry | None:
     """Return the entry, or None if it is damaged or does not count now."""
     match value:
         case [str() as text, int() | float() as since, int() | float() as until]:
-            is_valid = text.isascii() and 0 <= since <= until <= LAST_MOMENT
+            is_valid = text.isascii() and 0 <= since < until <= LAST_MOMENT
             return Entry(text, since, until) if is_valid and since - CLOCK_STEP <= now < until else None
         case _:
             return None

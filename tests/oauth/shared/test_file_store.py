@@ -6,13 +6,15 @@ import json
 import logging
 import os
 import stat
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
-from prio_middleware.oauth.shared.file_store import FILE_SIZE_LIMIT, FIRST_LINE, FileStore
+from prio_middleware.oauth.shared.file_store import CLOCK_STEP, FILE_SIZE_LIMIT, FIRST_LINE, LAST_MOMENT, FileStore
 from prio_middleware.oauth.shared.store import Lease, LeaseReply, StoreEntry, StoreFailure
 from tests.oauth.helpers import Clock
 
@@ -49,9 +51,25 @@ def publish(store: FileStore, token_id: str = TOKEN_ID, seconds: float = 100.0) 
     return store.publish_token(NAME, LEASE, token_id, b"sealed", seconds)
 
 
+def publish_value(store: FileStore, name: str, sealed: bytes) -> None:
+    entry = store.drop_and_read(name, {})
+    assert isinstance(entry, StoreEntry)
+    assert store.acquire_lease(name, entry, LEASE) == GRANTED
+    assert store.publish_token(name, LEASE, TOKEN_ID, sealed, 1000.0) is True
+
+
 def test_at_first_there_is_nothing(store: FileStore, path: Path) -> None:
     assert read(store) == StoreEntry()
+    assert not path.parent.exists()
+
+
+def test_a_file_is_written_only_when_an_entry_changes(store: FileStore, path: Path) -> None:
+    assert store.release_lease(NAME, LEASE) is False
     assert not path.exists()
+
+
+def test_missing_directories_are_created(tmp_path: Path, clock: Clock) -> None:
+    assert publish(FileStore(tmp_path / "state" / "shop" / "tokens", clock)) is True
 
 
 def test_a_token_is_there_until_it_expires(store: FileStore, clock: Clock) -> None:
@@ -152,16 +170,16 @@ def test_a_killed_process_leaves_a_file_that_is_whole(store: FileStore, path: Pa
 
 
 @pytest.mark.pitfall(id="file-token-cache")
-@pytest.mark.parametrize("content", [b'{"half', b"[]", b"\xff\xfe", b"{}" + b" " * FILE_SIZE_LIMIT])
+@pytest.mark.parametrize("content", [b'{"half', b"[]", b"\xff\xfe", b"{}".ljust(FILE_SIZE_LIMIT)])
 def test_a_damaged_file_is_replaced_with_a_warning(
     content: bytes, store: FileStore, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path.parent.mkdir()
     path.write_bytes(FIRST_LINE + content)
     assert publish(store) is True
-    assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
-        f"The token store's file {path} is damaged, and not used. The next token replaces it."
-    ]
+    (warning,) = caplog.records
+    assert (warning.levelno, vars(warning)["prio_event"]) == (logging.WARNING, "store_file_not_used")
+    assert str(path) in warning.getMessage()
     assert read(store).token_id == TOKEN_ID
 
 
@@ -174,6 +192,7 @@ def test_entries_that_are_none_are_skipped(store: FileStore, path: Path, clock: 
         ["x", 10**300, 10**301],
         ["x", -1, now + 9],
         ["x", now + 9, now],
+        ["x", now + 0.5, now + 0.5],
         "text",
         [],
         ["x", now],
@@ -183,6 +202,13 @@ def test_entries_that_are_none_are_skipped(store: FileStore, path: Path, clock: 
     ):
         path.write_bytes(FIRST_LINE + json.dumps({**kept, name: wrong}).replace("Infinity", "1e999").encode())
         assert read(store) == StoreEntry(TOKEN_ID.encode() + b"sealed", 100.0)
+
+
+def test_the_earliest_and_the_latest_entries_count(store: FileStore, path: Path, clock: Clock) -> None:
+    path.parent.mkdir()
+    for since, until in ((0, clock.now + 9), (clock.now + CLOCK_STEP, clock.now + 9), (clock.now, LAST_MOMENT)):
+        path.write_bytes(FIRST_LINE + json.dumps({f"{NAME}:error": ["x", since, until]}).encode())
+        assert read(store).error == b"x"
 
 
 def test_an_empty_file_is_a_new_one(store: FileStore, path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -213,8 +239,19 @@ def test_a_file_of_another_user_is_not_used(
     assert str(path) in caplog.text
 
 
-@pytest.mark.parametrize("kind", ["link", "pipe", "directory", "no directory"])
-def test_what_is_no_file_is_not_used(kind: str, store: FileStore, path: Path, tmp_path: Path) -> None:
+def test_a_system_without_users_and_links_reads_the_file(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(store)
+    with monkeypatch.context() as patch:
+        for name in ("getuid", "O_NOFOLLOW", "O_NONBLOCK"):
+            patch.delattr(os, name)
+        assert read(store).token_id == TOKEN_ID
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [("link", "OSError"), ("pipe", "ForeignFileError"), ("directory", "ForeignFileError"), ("no directory", "FileExistsError")],
+)
+def test_what_is_no_file_is_not_used(kind: str, reason: str, store: FileStore, path: Path, tmp_path: Path) -> None:
     if kind == "no directory":
         path.parent.touch()
     else:
@@ -227,19 +264,46 @@ def test_what_is_no_file_is_not_used(kind: str, store: FileStore, path: Path, tm
     elif kind == "directory":
         path.mkdir()
     assert isinstance(store.drop_and_read(NAME, {}), StoreFailure)
-    assert isinstance(store.release_lease(NAME, LEASE), StoreFailure)
+    assert store.release_lease(NAME, LEASE) == StoreFailure(reason)
+
+
+def test_a_lock_that_is_never_released_is_a_failure(path: Path, clock: Clock) -> None:
+    path.parent.mkdir()
+    with FileLock(f"{path}.lock"):
+        assert FileStore(path, clock, lock_timeout=0.0).release_lease(NAME, LEASE) == StoreFailure("Timeout")
+
+
+def test_of_a_huge_file_no_more_is_read_than_a_file_may_have(store: FileStore, path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(FIRST_LINE)
+    os.truncate(path, 32 * FILE_SIZE_LIMIT)
+    tracemalloc.start()
+    try:
+        assert read(store) == StoreEntry()
+        assert tracemalloc.get_traced_memory()[1] < 8 * FILE_SIZE_LIMIT
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_oldest_entries_make_room(store: FileStore, path: Path, clock: Clock) -> None:
-    sealed, names = b"s" * 60_000, [str(number) * 40 for number in range(10)] + [letter * 40 for letter in "abcdefghijkl"]
+    names = [letter * 40 for letter in "vutsrqponmlkjihgfedcba"]
     for name in names:
         clock.now += 0.1
-        assert store.acquire_lease(name, StoreEntry(), LEASE) == GRANTED
-        assert store.publish_token(name, LEASE, TOKEN_ID, sealed, 1000.0) is True
+        publish_value(store, name, b"s" * 60_000)
     kept = [name for name in names if store.drop_and_read(name, {}) != StoreEntry()]
     assert 15 < len(kept) < len(names)
     assert kept == names[-len(kept) :]
     assert path.stat().st_size <= FILE_SIZE_LIMIT
+
+
+def test_a_file_may_have_all_bytes_of_its_limit(store: FileStore, path: Path, clock: Clock) -> None:
+    publish(store)
+    clock.now += 1
+    publish_value(store, "b" * 40, b"")
+    left = FILE_SIZE_LIMIT - path.stat().st_size
+    publish_value(store, "b" * 40, b"s" * left)
+    assert path.stat().st_size == FILE_SIZE_LIMIT
+    assert read(store).token_id == TOKEN_ID
 
 
 def test_one_of_many_threads_has_the_lease(path: Path, clock: Clock) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prio_middleware import TokenError
+from prio_middleware import TokenEndpointUnavailableError, TokenError
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.effects import Steps
 from prio_middleware.oauth.shared.circuit_breaker import (
@@ -23,7 +23,7 @@ from prio_middleware.oauth.shared.coordinator import (
     RejectedTokens,
     SharedTokens,
 )
-from prio_middleware.oauth.shared.records import poll_pause
+from prio_middleware.oauth.shared.records import RecordKey, encrypt_error, poll_pause
 from prio_middleware.oauth.shared.store import LONGEST_LEASE, Lease, LeaseReply, StoreEntry
 from prio_middleware.oauth.single_flight import Result
 from tests.oauth.helpers import Clock, Server, endpoint, play
@@ -106,18 +106,19 @@ def test_background_probes_start_at_intervals_from_the_first_failure() -> None:
 
 
 class Leases:
-    """Empty store that grants every lease, or none.
+    """Store of one entry that grants every lease, or none.
 
     Attributes:
         seconds: length of each lease that was requested.
     """
 
-    def __init__(self, *, granted: bool) -> None:
+    def __init__(self, *, granted: bool, entry: StoreEntry | None = None) -> None:
         self._granted = granted
+        self._entry = entry or StoreEntry()
         self.seconds: list[float] = []
 
     def drop_and_read(self, name: str, rejected: object) -> StoreEntry:
-        return StoreEntry()
+        return self._entry
 
     def acquire_lease(self, name: str, entry: StoreEntry, lease: Lease) -> LeaseReply:
         self.seconds.append(lease.seconds)
@@ -175,6 +176,22 @@ def test_a_waiter_keeps_time_for_a_fetch_of_its_own(subtests: pytest.Subtests) -
         with subtests.test(left=left, expected=expected):
             waited, _ = request_times(Leases(granted=False), left)
             assert expected <= waited < expected + 0.5
+
+
+def test_a_shared_error_counts_for_the_shorter_of_its_sealed_and_its_stored_time(subtests: pytest.Subtests) -> None:
+    clock = Clock(100.0)
+    unused: Any = None
+    record_key = RecordKey(keyring().names(endpoint(), DEFAULT_OPTIONS)[0], endpoint().url)
+    sealed = encrypt_error(keyring(), record_key, TokenEndpointUnavailableError("Later."), 10.0, clock.now)
+    rows: list[tuple[float, float]] = [(4.0, 4.0), (0.0, 0.0), (100.0, 10.0), (-0.001, 10.0)]  # The last one has no expiry.
+    for stored, expected in rows:
+        with subtests.test(stored=stored, expected=expected):
+            store: Any = Leases(granted=False, entry=StoreEntry(error=sealed, error_seconds=stored))
+            shared = SharedTokens(store, keyring(), clock=clock, unix_clock=clock)
+            steps = shared.fetch(endpoint(), DEFAULT_OPTIONS, 130.0, unused, has_fallback=False, after_rejection=False)
+            error = play(steps, Server(), clock)
+            assert isinstance(error, TokenEndpointUnavailableError)
+            assert error.retry_after == expected
 
 
 def test_polls_grow_rarer_differ_and_end_with_the_lease() -> None:

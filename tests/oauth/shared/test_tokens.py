@@ -479,14 +479,20 @@ def test_a_lease_that_is_given_back_late_is_not_the_next_one_of_the_same_process
     assert fleet.only_slot.lease is not None
 
 
-def test_giving_a_lease_back_keeps_no_process_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_of_a_provider_have_names_and_keep_no_process_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[tuple[str, bool]] = []
-    run = Fleet(token(1000)).process().steps()
+    fleet = Fleet(token(1000))
+    process = fleet.process()
+    run = process.steps()
     run.until(Post)
     monkeypatch.setattr(threading.Thread, "start", lambda thread: started.append((thread.name, thread.daemon)))
     run.cancel()
+    fleet.store.down = "ConnectionError"
+    process.token()
+    fleet.clock.now += 10
+    process.tokens.store_report()
 
-    assert started == [("prio_middleware.release", True)]
+    assert started == [("prio_middleware.release", True), ("prio_middleware.probe", True)]
 
 
 def test_the_lease_of_a_cancelled_caller_is_released() -> None:
@@ -517,6 +523,8 @@ def test_where_no_thread_can_be_started_the_lease_runs_out_by_itself(monkeypatch
     assert fleet.only_slot.lease is not None
     process.token()  # a process may take over its own lease
     assert fleet.requests == 1
+    with pytest.raises(ConfigurationError):
+        process.get(TokenOptions(params=(("scope", "x"),)))
 
 
 def test_while_the_interpreter_ends_the_lease_runs_out_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -890,6 +898,8 @@ def test_a_circuit_keeps_callers_away_and_sharing_returns(caplog: pytest.LogCapt
         ("store_unavailable", "WARNING", None),
         ("store_available", "WARNING", 1),
     ]
+    assert [(line["prio_client"], "'default'" in line["message"]) for line in fields] == [("default", True)] * 2
+    assert "ConnectionError" in fields[0]["message"]
 
 
 def probed(process: Process) -> str:
@@ -917,6 +927,7 @@ def test_reports_find_out_that_the_store_is_back_without_a_call() -> None:
     fleet.clock.now += 10
     probed(process)
     assert fleet.store.asked == ["read"] * 3
+    assert fleet.store.slots.keys() == {"probe"}  # A probe reads no token.
 
 
 @pytest.mark.pitfall(id="store-down")
@@ -1025,7 +1036,7 @@ def test_a_value_that_no_key_opens_is_a_miss_and_a_warning(kind: str, why: str, 
     assert said.getMessage() == (
         f"A record in the shared token store is not used: {why}. Its name begins with {name[:8]}; it counts as missing."
     )
-    assert said.__dict__["prio_client"] == "shop"
+    assert (vars(said)["prio_event"], vars(said)["prio_client"]) == ("store_record_not_used", "shop")
     assert "nonsense" not in caplog.text
 
 
@@ -1162,6 +1173,9 @@ def test_a_process_that_has_no_token_gets_the_unchanged_one() -> None:
 
     assert got.value == rejected.value
     assert got.unchanged
+    record = fleet.only_slot.record
+    assert record is not None
+    assert got.fresh_until == pytest.approx(record.until)
     assert fleet.requests == 2
 
 
