@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import threading
 import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import Any
 
 import anyio
@@ -19,6 +23,8 @@ from prio_middleware.oauth.effects import Background, Call, Pause, Post, RunBloc
 from prio_middleware.oauth.single_flight import Crash, InFlightFetch, NoResult, SingleFlight
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
+from tests.kinds import EVENT_LOOPS
+from tests.oauth.helpers import TIMEOUT, run_and_close, until
 
 REQUEST = TokenRequest("https://auth.example/token", {}, b"", timeout=1, total_seconds=1)
 
@@ -59,6 +65,44 @@ async def test_a_call_that_takes_too_long_is_a_crash(anyio_backend: str) -> None
     assert isinstance(result, Crash)
     assert isinstance(result.error, TimeoutError)
     assert ended == [True]
+
+
+@pytest.mark.anyio
+async def test_a_blocking_call_that_takes_too_long_goes_on_in_its_thread(anyio_backend: str) -> None:
+    goes_on, ended = threading.Event(), list[bool]()
+
+    result = await Call(lambda _: goes_on.wait(10), "a", 0.01, lambda: ended.append(True)).ado(no_send)
+    assert ended == []
+    goes_on.set()
+    await until(lambda: ended)
+
+    assert isinstance(result, Crash)
+    assert isinstance(result.error, TimeoutError)
+
+
+def test_what_a_call_raises_is_its_crash(subtests: pytest.Subtests) -> None:
+    def fail(_: str) -> None:
+        raise LookupError
+
+    async def afail(_: str) -> None:
+        raise LookupError
+
+    def later(name: str) -> Any:
+        return afail(name)
+
+    def ado(function: Callable[[str], Any]) -> Any:
+        return anyio.run(Call(function, "a", TIMEOUT, lambda: None).ado, no_send)
+
+    results = {
+        "blocking": Call(fail, "a", TIMEOUT, lambda: None).do(lambda _: TokenResponse(200)),
+        "in a worker thread": ado(fail),
+        "awaited": ado(afail),
+        "an awaitable of a function": ado(later),
+    }
+    for name, result in results.items():
+        with subtests.test(name):
+            assert isinstance(result, Crash)
+            assert isinstance(result.error, LookupError)
 
 
 def test_without_an_event_loop_no_task_is_started() -> None:
@@ -192,6 +236,102 @@ async def test_the_background_of_a_task_goes_on_beside_its_trigger() -> None:
         await done.wait()
 
 
+@pytest.mark.parametrize("event_loop", EVENT_LOOPS)
+@pytest.mark.anyio
+async def test_the_background_of_a_task_has_the_context_of_its_trigger() -> None:
+    trigger.set("a call")
+    seen: list[str] = []
+
+    async def send(_: TokenRequest) -> TokenResponse:
+        seen.append(trigger.get("none"))
+        return TokenResponse(200)
+
+    await Background(steps([]), InFlightFetch(0.0)).ado(send)
+    await until(lambda: seen)
+
+    assert seen == ["a call"]
+
+
+trigger: ContextVar[str] = ContextVar("trigger")
+
+
+def endless(fetch: InFlightFetch) -> Steps[None]:
+    try:
+        yield Pause(TIMEOUT)
+    finally:
+        fetch.complete(NoResult.ABANDONED)
+
+
+def test_an_application_that_cancels_all_tasks_does_not_wait_for_a_background_that_did_not_begin() -> None:
+    fetch = InFlightFetch(1000.0)
+
+    async def shut_down() -> object:
+        await Background(endless(fetch), fetch).ado(no_send)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        return await fetch.await_(TIMEOUT, TIMEOUT)
+
+    assert asyncio.run(shut_down()) is NoResult.ABANDONED
+
+
+@pytest.mark.parametrize("event_loop", EVENT_LOOPS)
+def test_a_background_may_be_stopped_after_its_event_loop_has_ended(event_loop: str) -> None:
+    fetch = InFlightFetch(1000.0)
+    anyio.run(Background(endless(fetch), fetch).ado, no_send, backend=event_loop)
+    fetch.stop()
+
+    assert fetch.outcome is NoResult.ABANDONED
+
+
+def test_nothing_is_left_of_a_task_whose_event_loop_was_closed(caplog: pytest.LogCaptureFixture) -> None:
+    tasks = weakref.WeakSet[Any]()
+
+    async def send(_: TokenRequest) -> Any:
+        tasks.add(asyncio.current_task())
+        try:
+            return await asyncio.get_running_loop().create_future()
+        finally:
+            await asyncio.sleep(0)  # This cannot be done any more.
+
+    async def start() -> None:
+        await Background(steps([]), InFlightFetch(0.0)).ado(send)
+        await until(lambda: tasks)
+
+    run_and_close(start())
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(Background(steps([]), InFlightFetch(0.0)).ado(send))  # The next one of any event loop.
+        gc.collect()
+
+    assert list(tasks) == []
+    assert caplog.records == []
+
+
+def test_threads_that_begin_at_once_share_the_tasks_that_closed_event_loops_left() -> None:
+    fetches, both_end_one = [InFlightFetch(0.0), InFlightFetch(0.0)], threading.Barrier(2)
+    sent, ended = list[TokenRequest](), list[int]()
+
+    async def send(request: TokenRequest) -> Any:
+        sent.append(request)
+        try:
+            return await asyncio.get_running_loop().create_future()
+        finally:
+            ended.append(both_end_one.wait(10))
+            await asyncio.sleep(0)  # This cannot be done any more.
+
+    async def start() -> None:
+        for fetch in fetches:
+            await Background(steps([]), fetch).ado(send)
+        await until(lambda: len(sent) == 2)
+
+    run_and_close(start())
+    with ThreadPoolExecutor(2) as pool:
+        begun = [pool.submit(asyncio.run, Background(steps([]), InFlightFetch(0.0)).ado(no_send)) for _ in fetches]
+
+    assert [it.result() for it in begun] == [True, True]
+    assert [fetch.outcome for fetch in fetches] == [NoResult.ABANDONED] * 2
+    assert sorted(ended) == [0, 1]
+
+
 @pytest.mark.parametrize("event_loop", ["asyncio"])  # trio keeps its tasks itself
 @pytest.mark.anyio
 async def test_the_background_of_a_task_of_asyncio_is_kept_until_it_is_done() -> None:
@@ -280,3 +420,4 @@ async def test_awaited_it_is_done_in_another_one_however_many_are_busy() -> None
     anyio.to_thread.current_default_thread_limiter().acquire_on_behalf_of_nowait(object())  # ... and that one is taken
 
     assert threading.get_ident() not in await arun(threads_of(2), send)
+    assert await Call(str.upper, "berlin", 10.0, lambda: None).ado(send) == "BERLIN"
