@@ -109,11 +109,7 @@ class Background(NamedTuple):
         try:
             while not stop.is_set():
                 effect = self.steps.send(result)
-                result = None
-                if isinstance(effect, Pause):
-                    stop.wait(effect.seconds)
-                else:
-                    result = effect.do(stoppable)
+                result = stop.wait(effect.seconds) if isinstance(effect, Pause) else effect.do(stoppable)
         except StopIteration:
             pass
         except Exception as error:  # noqa: BLE001 - the callers raise it: a thread could only print it

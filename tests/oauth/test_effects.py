@@ -133,9 +133,8 @@ def test_what_is_sent_is_the_request() -> None:
     assert sent == [REQUEST, REQUEST]
 
 
-def test_a_request_within_a_span_is_sent_while_its_context_is_the_current_one() -> None:
+def test_a_request_is_sent_in_the_context_of_its_span_or_else_of_its_caller() -> None:
     key, seen = otel.create_key("span"), list[object]()
-    effect = Post(REQUEST, otel.set_value(key, "fetch", otel.Context()))
 
     def send(request: TokenRequest) -> TokenResponse:
         seen.append((request, otel.get_value(key)))
@@ -144,11 +143,16 @@ def test_a_request_within_a_span_is_sent_while_its_context_is_the_current_one() 
     async def asend(request: TokenRequest) -> TokenResponse:
         return send(request)
 
-    answers = [effect.do(send), anyio.run(effect.ado, asend)]
+    caller = otel.attach(otel.set_value(key, "caller"))
+    try:
+        for effect in (Post(REQUEST, otel.set_value(key, "fetch", otel.Context())), Post(REQUEST)):
+            answers = [effect.do(send), anyio.run(effect.ado, asend)]
+            assert [answer.status_code for answer in answers] == [200, 200]
+            assert otel.get_value(key) == "caller"
+    finally:
+        otel.detach(caller)
 
-    assert [answer.status_code for answer in answers] == [200, 200]
-    assert seen == [(REQUEST, "fetch")] * 2
-    assert otel.get_value(key) is None
+    assert seen == [(REQUEST, "fetch")] * 2 + [(REQUEST, "caller")] * 2
 
 
 def test_blocking() -> None:
@@ -193,6 +197,7 @@ def test_the_background_of_a_thread_is_a_daemon_that_runs_the_fetch() -> None:
     fetch = InFlightFetch(0.0)
 
     def lead() -> Steps[None]:
+        yield Pause(0.001)
         yield Post(REQUEST)
         fetch.complete(NoResult.ABANDONED)
 
@@ -208,18 +213,36 @@ def test_the_background_of_a_thread_is_a_daemon_that_runs_the_fetch() -> None:
     assert fetch.thread == seen[0].ident  # So a call from within, an instrumentation's say, does not wait for itself.
 
 
+def test_stopping_the_background_of_a_thread_cuts_off_its_request() -> None:
+    fetch, log = InFlightFetch(0.0), list[str]()
+
+    def send(request: TokenRequest) -> TokenResponse:
+        assert request.stop
+        with request.stop.cutting(lambda: log.append("cut off")):
+            fetch.stop()
+        return TokenResponse(200)
+
+    Background(steps(log), fetch).do(send)
+
+    assert fetch.wait(10) is NoResult.ABANDONED
+    assert log == ["cut off", "closed"]
+
+
 def test_where_no_thread_can_be_started_the_background_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
 
-    assert Background(steps([]), InFlightFetch(0.0)).do(lambda _: TokenResponse(200)) is False
+    fetch = InFlightFetch(0.0)
+    assert Background(steps([]), fetch).do(lambda _: TokenResponse(200)) is False
+    assert fetch.wait(10) is NoResult.OWN_THREAD  # It is the caller's thread again.
 
 
 @pytest.mark.anyio
 async def test_the_background_of_a_task_goes_on_beside_its_trigger() -> None:
     done, gate = anyio.Event(), anyio.Event()
+    fetch = InFlightFetch(lost_at=1000.0, start_by=1.0)
 
     async def send(_: TokenRequest) -> TokenResponse:
         await gate.wait()
@@ -229,11 +252,13 @@ async def test_the_background_of_a_task_goes_on_beside_its_trigger() -> None:
         yield Post(REQUEST)
         done.set()
 
-    assert await Background(lead(), InFlightFetch(0.0)).ado(send) is True
+    assert await Background(lead(), fetch).ado(send) is True
     assert not done.is_set()
+    assert not fetch.has_ended(now=2.0)
     gate.set()
     with anyio.fail_after(10):
         await done.wait()
+    assert fetch.has_ended(now=2.0)
 
 
 @pytest.mark.parametrize("event_loop", EVENT_LOOPS)
@@ -291,7 +316,7 @@ def test_nothing_is_left_of_a_task_whose_event_loop_was_closed(caplog: pytest.Lo
         try:
             return await asyncio.get_running_loop().create_future()
         finally:
-            await asyncio.sleep(0)  # This cannot be done any more.
+            await anyio.lowlevel.checkpoint()  # This cannot be done any more.
 
     async def start() -> None:
         await Background(steps([]), InFlightFetch(0.0)).ado(send)
@@ -316,7 +341,7 @@ def test_threads_that_begin_at_once_share_the_tasks_that_closed_event_loops_left
             return await asyncio.get_running_loop().create_future()
         finally:
             ended.append(both_end_one.wait(10))
-            await asyncio.sleep(0)  # This cannot be done any more.
+            await anyio.lowlevel.checkpoint()  # This cannot be done any more.
 
     async def start() -> None:
         for fetch in fetches:
