@@ -109,11 +109,7 @@ class Background(NamedTuple):
         try:
             while not stop.is_set():
                 effect = self.steps.send(result)
-                result = None
-                if isinstance(effect, Pause):
-                    stop.wait(effect.seconds)
-                else:
-                    result = effect.do(stoppable)
+                result = stop.wait(effect.seconds) if isinstance(effect, Pause) else effect.do(stoppable)
         except StopIteration:
             pass
         except Exception as error:  # noqa: BLE001 - the callers raise it: a thread could only print it
@@ -152,23 +148,22 @@ class Background(NamedTuple):
         return True
 
 
-_tasks: set[Any] = set()  # asyncio keeps weak references only.
+_fetches: dict[Any, InFlightFetch] = {}  # By the task that runs it: asyncio keeps weak references only.
 
 
 def _start_asyncio_task(loop: Any, background: Background, send: AsyncSend) -> None:
-    # The task of a closed event loop can neither go on nor clean up. A copy: other threads change the set.
-    for orphan in [task for task in _tasks.copy() if task.get_loop().is_closed()]:
-        _tasks.discard(orphan)
-        with suppress(RuntimeError):  # Its cleanup awaits something, or leaves a scope of its task.
+    # The task of a closed event loop can neither go on nor clean up. A copy: other threads change the dictionary.
+    for orphan in [task for task in _fetches.copy() if task.get_loop().is_closed()]:
+        if left := _fetches.pop(orphan, None):  # Otherwise another thread ends it.
+            left.complete(NoResult.ABANDONED)  # First: what its cleanup raises is no outcome.
             orphan.get_coro().close()
     fetch = background.fetch
     task = loop.create_task(background.arun(send))  # An exception above leaves no coroutine behind.
     # An event loop may be closed without cancelling its tasks: that ends the fetch, and is no mistake of the application.
     task._log_destroy_pending = False  # noqa: SLF001 - as asyncio's own gather() does; there is no public way
-    _tasks.add(task)
-    task.add_done_callback(_tasks.discard)
+    _fetches[task] = fetch
     # A task that is cancelled before its first step runs no code at all.
-    task.add_done_callback(lambda _: fetch.complete(NoResult.ABANDONED))
+    task.add_done_callback(lambda task: _fetches.pop(task).complete(NoResult.ABANDONED))
     fetch.is_running = loop.is_running
 
     def stop() -> None:
@@ -221,10 +216,8 @@ class Call(NamedTuple):
 
     def do(self, send: Send) -> Any:
         result = self._call([])
-        if inspect.isawaitable(result):
-            if inspect.iscoroutine(result):
-                result.close()
-            return Crash(TypeError("A coroutine function cannot be called by a sync client."))
+        if inspect.iscoroutine(result):  # Only an async client can await it.
+            result.close()
         return result
 
     async def ado(self, send: AsyncSend) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import json
@@ -148,6 +149,15 @@ async def until(condition: Callable[[], object]) -> None:
     with anyio.fail_after(TIMEOUT):
         while not condition():
             await anyio.lowlevel.checkpoint()
+
+
+def run_and_close(coroutine: Any) -> object:
+    """As a program does that does not know ``asyncio.run``: tasks are left where they are."""
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(coroutine)
+    finally:
+        loop.close()
 
 
 def play(steps: Steps[Any], server: Server, clock: Clock) -> AccessToken | TokenError:

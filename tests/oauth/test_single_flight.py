@@ -33,7 +33,20 @@ from prio_middleware.oauth.single_flight import InFlightFetch, NoResult, SingleF
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
 from tests.oauth import helpers
-from tests.oauth.helpers import TIMEOUT, Clock, Gate, SlowServer, answer, endpoint, provider, refused, token, until, wait_for
+from tests.oauth.helpers import (
+    TIMEOUT,
+    Clock,
+    Gate,
+    SlowServer,
+    answer,
+    endpoint,
+    provider,
+    refused,
+    run_and_close,
+    token,
+    until,
+    wait_for,
+)
 
 
 async def aget(tokens: ClientCredentialsProvider, server: SlowServer) -> AccessToken:
@@ -49,15 +62,6 @@ def anyio_run_trio(coroutine: Any) -> object:
         return await coroutine
 
     return trio.run(main)
-
-
-def run_and_close(coroutine: Any) -> object:
-    """As a program does that does not know ``asyncio.run``: tasks are left where they are."""
-    loop = asyncio.new_event_loop()
-    try:
-        return loop.run_until_complete(coroutine)
-    finally:
-        loop.close()
 
 
 @pytest.mark.pitfall(id="cold-cache")

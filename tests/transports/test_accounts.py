@@ -276,7 +276,7 @@ class Later:
 async def test_any_awaitable_is_awaited(matrix: MatrixClient, bank: Bank) -> None:
     caller = matrix.client(bank, settings=own(), accounts=lambda _: Later())
     if matrix.is_sync:
-        with pytest.raises(matrix.library.TransportError, match="TypeError"):
+        with pytest.raises(matrix.library.TransportError, match=" Later,"):
             await caller.get("/products", **of("berlin"))
     else:
         assert await by(caller, **of("berlin")) == "later-1"
@@ -289,7 +289,7 @@ async def test_a_coroutine_function_serves_no_sync_client(matrix: MatrixClient, 
 
     caller = matrix.client(bank, settings=own(), accounts=load)
     if matrix.is_sync:
-        with pytest.raises(matrix.library.TransportError, match="TypeError"):
+        with pytest.raises(matrix.library.TransportError, match=" coroutine,"):
             await caller.get("/products", **of("berlin"))
     else:
         assert await by(caller, **of("berlin")) == "id-berlin-1"
