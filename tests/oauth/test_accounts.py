@@ -85,6 +85,26 @@ async def test_an_async_caller_waits_no_longer_than_it_says(anyio_backend: str, 
     await tokens.arelease(never, keep=False)
 
 
+def test_a_sync_caller_of_an_account_waits_no_longer_than_it_says() -> None:
+    tokens, server = with_accounts("berlin"), SlowServer()
+    started = time.monotonic()
+    with pytest.raises(TokenEndpointUnavailableError):
+        tokens.get_token(BERLIN, None, server, max_wait=0.02)
+    server.gate.set()
+
+    assert time.monotonic() - started < TIMEOUT / 2
+
+
+def test_a_rejected_token_of_an_account_is_replaced() -> None:
+    tokens, server = with_accounts("berlin"), Server(token(), token())
+    first = tokens.get_token(BERLIN, None, server)
+    assert tokens.current(BERLIN, first) is None
+    second = tokens.get_token(BERLIN, first, server)
+
+    assert second.serial > first.serial
+    assert tokens.current(BERLIN, first) is second
+
+
 @pytest.mark.anyio
 async def test_a_rejected_token_of_an_account_is_replaced_for_async_callers(anyio_backend: str) -> None:
     server, tokens = Server(token(), token()), with_accounts("berlin")
