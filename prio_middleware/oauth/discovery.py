@@ -236,5 +236,5 @@ def _unusable(failures: list[tuple[TokenRequest, Unusable]], issuer: str, client
         f"The authorization server's metadata name no usable token endpoint: {problems}.",
         remedy=next((failure.remedy for _, failure in failures if failure.remedy), None),
     )
-    last, _ = failures[-1]
-    return last.explain(error, client).copy(url=issuer)
+    (request, _), *_ = failures
+    return request.explain(error, client).copy(url=issuer)

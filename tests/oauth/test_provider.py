@@ -384,6 +384,16 @@ def test_the_first_success_brings_the_retries_back() -> None:
     assert shop.asked > 3
 
 
+def test_a_token_that_expired_after_a_success_is_no_failure() -> None:
+    shop = Shop(*[LOST] * 20, token(100))
+    while not isinstance(shop.get(), AccessToken):
+        assert shop.tokens.report().without_token
+        shop.clock.now += 60
+    shop.clock.now += 200
+
+    assert not shop.tokens.report().without_token
+
+
 def test_what_stays_the_same_is_not_retried_and_a_refused_connection_for_three_seconds(subtests: pytest.Subtests) -> None:
     rows: list[tuple[Any, tuple[int, int]]] = [
         ("unknown_host", (1, 1)),
@@ -612,8 +622,10 @@ def test_a_caller_with_a_usable_token_waits_a_moment_at_most(subtests: pytest.Su
             assert isinstance(next(fetching), Background)  # which takes its time
             before = shop.clock.now
 
+            assert play(shop.tokens.acquire(DEFAULT_OPTIONS, None, 0.02), shop.server, shop.clock) is first
+            assert shop.clock.now <= before + 0.02
             assert shop.token() is first
-            assert shop.clock.now <= before + 0.1
+            assert shop.clock.now <= before + 0.12
 
 
 @pytest.mark.pitfall(id="fetch-ends-early")

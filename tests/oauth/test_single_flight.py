@@ -416,6 +416,7 @@ def test_under_uwsgi_without_threads_the_caller_fetches_itself(
         ({}, True),
         ({"enable-threads": b"true"}, False),
         ({"enable-threads": b"false"}, True),
+        ({"enable-threads": b"\xff"}, False),
         ({"enable-threads": "1"}, False),
         ({"threads": b"4"}, False),
     ]
