@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scripts.mutation import ROOT
+from scripts.mutation import PARTS, ROOT
 from scripts.mutation_report import EXPLAINED, Change, Pattern, change_in, kind_of, read_patterns, unused
 
 DIFF = """\
@@ -116,6 +116,15 @@ def test_an_entry_needs_a_reason_and_known_keys(subtests: pytest.Subtests, tmp_p
             file.write_text(f"[[survivors]]\n{entry}\n")
             with pytest.raises(error):
                 read_patterns(file)
+
+
+def test_each_part_of_the_code_has_its_mutants_and_tests() -> None:
+    names = {"oauth": "prio_middleware.oauth.shared.records*", "components": "prio_middleware.middleware.query_key*"}
+    for name, part in PARTS.items():
+        assert [other for other, mutants in names.items() if part.has(mutants)] == [name]
+        assert part.has("prio_middleware*")
+        assert [path for path in part.tests if not (ROOT / path).exists()] == []
+    assert PARTS.keys() == names.keys()
 
 
 def test_every_pattern_is_about_code_that_is_there() -> None:
