@@ -282,7 +282,7 @@ class ClientCredentialsProvider:
         now = self._clock()
         options = self._main_options() if options is None else options.over(self.defaults)
         token, failure = self._cache.get(options), self._failures.get(options)
-        longest = self._cache.longest_lived() if self._failures.last_failed else None
+        longest = self._cache.longest_lived()
         return TokenReport(
             without_token=self._failures.last_failed and (longest is None or not usable(self._cache.get(longest), None, now)),
             expires_in=None if token is None else token.expires_at - now,
@@ -291,7 +291,7 @@ class ClientCredentialsProvider:
             cooldown_seconds=failure.retry_at - now if failure and failure.retry_at > now else None,
             fetching=self._single_flight.is_in_progress(options),
             lifetime=None if token is None else token.lifetime,
-            never_tried=not (self._has_fetched or token or failure),
+            never_tried=not (self._has_fetched or failure),
         )
 
     def start_fetch(self, send: Send, /) -> None:
@@ -358,8 +358,8 @@ class ClientCredentialsProvider:
                     return self._error(
                         TokenEndpointUnavailableError,
                         f"No token within {wait_seconds:.1f} s, the longest wait of this call. The fetch may go on.",
-                        "Try again: the next call finds the token if the fetch succeeds. The call's read timeout limits this "
-                        "wait.",
+                        "Try again: the next call finds the token if the fetch succeeds. "
+                        "The call's read timeout limits this wait.",
                     )
                 give_up_at, extended = now + wait_seconds, True
 
@@ -526,7 +526,7 @@ class ClientCredentialsProvider:
         deadline_at: float,
     ) -> Steps[tuple[Result | NoResult, float | None]]:
         """Request a token, with retries. Return the result, and the pause that is due after it, see :class:`Attempts`."""
-        options = TokenOptions(params=params).over(options) if params else options
+        options = TokenOptions(params=params).over(options)
         while (pause := attempts.pause_before_next(deadline_at)) is not None:
             if pause:
                 failure = attempts.result if isinstance(attempts.result, TokenError) else None

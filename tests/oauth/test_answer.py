@@ -22,8 +22,9 @@ from prio_middleware.errors import (
     TokenError,
     TokenRequestRefusedError,
 )
-from prio_middleware.oauth.access_token import AccessToken, ExpiryPolicy
+from prio_middleware.oauth.access_token import DEFAULT_OPTIONS, AccessToken, ExpiryPolicy
 from prio_middleware.oauth.token_response import RESPONSE_LIMIT, SCOPE_LIMIT, TOKEN_LIMIT, Cause, TokenResponse, parse_response
+from tests.oauth.helpers import endpoint
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzaG9wIn0.c2lnbmF0dXJl-_"
 TOKEN = {"access_token": JWT, "token_type": "Bearer", "expires_in": 3600, "scope": "distributor.booking"}
@@ -137,7 +138,8 @@ def test_the_line_on_an_odd_lifetime_names_event_and_client(caplog: pytest.LogCa
     odd = answer(200, {**TOKEN, "expires_in": "soon"}, content_type=JSON)
     with caplog.at_level(logging.DEBUG, "prio_middleware"):
         parse_response(odd, 0.0, ExpiryPolicy())
-        parse_response(odd, 0.0, ExpiryPolicy(), client="shop")
+        made = endpoint()
+        made.read(odd, 0.0, made.request(DEFAULT_OPTIONS, 30.0, 0.0))
 
     fields = [(vars(record)["prio_event"], vars(record)["prio_client"]) for record in caplog.records]
     assert fields == [("odd_expires_in", "default"), ("odd_expires_in", "shop")]

@@ -384,6 +384,13 @@ def test_the_first_success_brings_the_retries_back() -> None:
     assert shop.asked > 3
 
 
+def test_each_attempt_that_fails_is_counted() -> None:
+    shop = Shop(LOST, LOST, token())
+    shop.token()
+
+    assert sum(shop.tokens.counters.failed_requests.values()) == 2
+
+
 def test_a_token_that_expired_after_a_success_is_no_failure() -> None:
     shop = Shop(*[LOST] * 20, token(100))
     while not isinstance(shop.get(), AccessToken):
@@ -493,6 +500,20 @@ def test_a_waiter_takes_over_when_the_fetch_never_completes() -> None:
 
     assert isinstance(shop.get(), AccessToken)
     assert shop.clock.now == 1000 + 20 + GRACE
+
+
+def test_a_caller_waits_for_a_second_fetch_and_for_no_third() -> None:
+    shop = Shop()
+    lost, waiter = shop.by_hand(), shop.by_hand()
+    next(lost)
+    next(waiter)
+    shop.clock.now += 20 + GRACE
+    assert isinstance(waiter.send(NoResult.ABANDONED), Wait)
+    shop.clock.now += 20 + GRACE
+    with pytest.raises(StopIteration) as end:
+        waiter.send(NoResult.ABANDONED)
+
+    assert isinstance(end.value.value, TokenEndpointUnavailableError)
 
 
 def test_two_fetches_that_never_complete_are_a_failure_that_is_not_waited_for_again() -> None:
@@ -605,6 +626,7 @@ def test_a_caller_waits_no_longer_than_it_says_and_the_fetch_goes_on() -> None:
     error = play(shop.tokens.acquire(DEFAULT_OPTIONS, None, 0.3), shop.server, shop.clock)
 
     assert isinstance(error, TokenEndpointUnavailableError)
+    assert error.message
     assert error.remedy != error.default_remedy
     assert shop.clock.now == before + 0.3
     assert shop.tokens.report().fetching

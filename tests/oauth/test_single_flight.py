@@ -345,6 +345,7 @@ async def test_closing_an_async_client_ends_its_fetch() -> None:
         assert not tokens.report().fetching
 
     assert len(errors) == 2
+    assert all(error.message for error in errors)
     assert server.requests == []
 
 
