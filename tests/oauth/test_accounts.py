@@ -358,6 +358,37 @@ def test_credentials_of_an_account_that_cannot_be_used_are_described() -> None:
     assert "The client_id must not end with X (" in error.message
 
 
+def test_a_resolver_that_fails_is_not_called_again_for_the_same_options_at_once() -> None:
+    calls: list[str] = []
+
+    def fails(name: str) -> None:
+        calls.append(name)
+        raise RuntimeError
+
+    tokens, server = provider(resolution=resolution_of(fails)), Server()
+    for expected, options in ((1, TokenOptions()), (1, TokenOptions()), (2, TokenOptions(scope="other"))):
+        with pytest.raises(TokenEndpointUnavailableError) as caught:
+            tokens.get_token(options, None, server)
+        assert len(calls) == expected
+        assert caught.value.message
+    assert server.requests == []
+
+
+def test_a_resolver_is_called_once_for_several_tokens_and_may_name_a_scope() -> None:
+    calls: list[str] = []
+
+    def load(name: str) -> AccountCredentials:
+        calls.append(name)
+        return AccountCredentials(name, "id", "canary", scope="of-the-account")
+
+    tokens, server = provider(resolution=resolution_of(load)), Server()
+    first = tokens.get_token(TokenOptions(), None, server)
+    tokens.get_token(TokenOptions(), first, server)
+
+    assert calls == ["berlin"]
+    assert [b"scope=of-the-account" in request.body for request in server.requests] == [True, True]
+
+
 def test_an_account_that_exists_has_counters_of_its_own() -> None:
     mine = ClientCounters("shop")
     tokens = provider(resolution=resolution_of(counters=lambda: mine))

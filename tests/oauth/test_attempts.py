@@ -95,6 +95,16 @@ def test_attempts_go_on_after_a_pause_that_only_the_deadline_forbids() -> None:
     assert waited == [pytest.approx(pause + 0.1, abs=0.1) for pause in (0.2, 0.4, 0.8, 1.6, 3.2, 5.0)]
 
 
+def test_a_pause_that_ends_with_the_deadline_is_due() -> None:
+    clock = Clock()
+    attempts = Attempts(clock)
+    attempts.pause_before_next(clock.now)
+    attempts.record(asking(3.0))
+
+    assert attempts.pause_before_next(clock.now + 3.0) is None
+    assert attempts.due_pause == 3.0
+
+
 def test_no_pause_is_due_after_the_last_attempt(subtests: pytest.Subtests) -> None:
     refused = TokenEndpointUnavailableError("refused").copy(cause="connection_refused")
     rows: list[tuple[AccessToken | TokenError, bool, float]] = [
@@ -102,6 +112,7 @@ def test_no_pause_is_due_after_the_last_attempt(subtests: pytest.Subtests) -> No
         (TokenError("no"), True, 0.0),
         (LOST, False, 0.0),
         (refused, True, RESTART_SECONDS),
+        (refused.copy(retry_after=RESTART_SECONDS), True, 0.0),
     ]
     for result, may_retry, later in rows:
         with subtests.test(result=result):

@@ -60,6 +60,12 @@ def test_while_fetches_are_paced_a_usable_token_is_used_and_other_callers_wait(s
                 assert decide(token, None, failure, NOW, ahead=ahead, not_before=NOW + 1) == expected
 
 
+def test_a_fetch_begins_at_the_moment_before_which_none_begins() -> None:
+    due = AccessToken(Secret("t"), expires_at=NOW + 10, fresh_until=NOW)
+
+    assert decide(due, None, None, NOW, not_before=NOW) == Fetch(due, NOW)
+
+
 def test_a_caller_with_a_working_token_waits_half_its_remaining_lifetime_at_most(subtests: pytest.Subtests) -> None:
     rows: list[tuple[float | None, float]] = [(None, 30.0), (20.0, 10.0), (100.0, 30.0), (1.9, 30.0), (2.0, 1.0)]
     for life, expected in rows:

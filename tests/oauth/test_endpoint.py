@@ -14,7 +14,7 @@ from prio_middleware._util.secret import Secret
 from prio_middleware.errors import ConfigurationError, CredentialsRefusedError, PrioError, TokenError
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS, AccessToken, ExpiryPolicy, TokenOptions
 from prio_middleware.oauth.client_auth import ClientAuth, ClientSecretBasic, ClientSecretPost, Credentials
-from prio_middleware.oauth.token_request import TokenEndpoint, TokenRequest
+from prio_middleware.oauth.token_request import SHORTEST_SECRET_PARAM, TokenEndpoint, TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
 
 URL = "https://user:pw@api.example/v3.8/oauth2/token?tenant=1"
@@ -86,6 +86,14 @@ def test_a_header_that_the_server_repeats_is_withheld() -> None:
     assert "gateway-key" not in str(error)
 
 
+def test_the_shortest_header_that_counts_as_a_secret_is_withheld() -> None:
+    value = "k3y" + "x" * (SHORTEST_SECRET_PARAM - 3)
+    made = endpoint(headers=(("X-Key", Secret(value)),))
+    request = made.metadata_request(URL, 10.0)
+
+    assert Secret(value) in request.secrets
+
+
 def test_what_the_way_may_have_to_do_with_it_is_said_with_the_error() -> None:
     made = endpoint()
     request = made.request(DEFAULT_OPTIONS, 100.0, 90.0)
@@ -153,7 +161,9 @@ def test_every_attempt_has_credentials_of_its_own() -> None:
             return "d"
 
     asked = endpoint(Counting())
-    bodies = [parameters(asked.request(DEFAULT_OPTIONS, 1.0, 0.0))["client_assertion"] for _ in range(2)]
+    requests = [asked.request(DEFAULT_OPTIONS, 1.0, 0.0) for _ in range(2)]
+    assert all(Secret("x") in request.secrets for request in requests)
+    bodies = [parameters(request)["client_assertion"] for request in requests]
     assert bodies == [f"{URL} 1", f"{URL} 2"]
 
 

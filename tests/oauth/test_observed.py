@@ -330,6 +330,14 @@ def test_a_caller_that_waits_for_its_own_thread_fetches_for_its_own_reason(recor
     assert [attributes(fetch)["token.fetch.reason"] for fetch in recorder.spans(FETCH)] == ["rejected", "rejected"]
 
 
+def test_the_first_failed_attempt_is_logged_with_its_error(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        Shop(answer(503), token()).token()
+    record = next(record for record in caplog.records if vars(record)["prio_event"] == "token_request_failed")
+
+    assert vars(record)["prio_outcome"] == "5xx"
+
+
 def test_a_cool_down_of_one_kind_of_token_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     shop = Shop(token(), refused("invalid_scope"))
     shop.token()

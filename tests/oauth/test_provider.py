@@ -25,6 +25,8 @@ from prio_middleware import (
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.cache import TokenCache
 from prio_middleware.oauth.effects import Background, Pause, Post, Steps, Wait
+from prio_middleware.oauth.failures import PACE
+from prio_middleware.oauth.provider import WAIT_WITH_TOKEN
 from prio_middleware.oauth.shared.coordinator import RequestToken
 from prio_middleware.oauth.single_flight import GRACE, STARTING, NoResult, Outcome
 from prio_middleware.oauth.token_request import TokenEndpoint, TokenRequest
@@ -62,6 +64,13 @@ class Shop:
 
 
 @pytest.mark.pitfall(id="leeway-beyond-lifetime")
+def test_a_new_provider_has_tried_nothing_and_counts_for_its_client() -> None:
+    tokens = provider()
+
+    assert tokens.report().never_tried
+    assert tokens.counters.name == "shop"
+
+
 def test_one_token_request_for_each_lifetime() -> None:
     shop = Shop(token(100), token(100))
     first = shop.token()
@@ -642,12 +651,59 @@ def test_a_caller_with_a_usable_token_waits_a_moment_at_most(subtests: pytest.Su
             shop.clock.now += 985
             fetching = shop.tokens.acquire(DEFAULT_OPTIONS, None)
             assert isinstance(next(fetching), Background)  # which takes its time
+            if refresh == "on_expiry":
+                assert fetching.send(True).seconds == WAIT_WITH_TOKEN  # type: ignore[union-attr]  # It is a Wait.
             before = shop.clock.now
 
             assert play(shop.tokens.acquire(DEFAULT_OPTIONS, None, 0.02), shop.server, shop.clock) is first
             assert shop.clock.now <= before + 0.02
             assert shop.token() is first
             assert shop.clock.now <= before + 0.12
+
+
+@pytest.mark.pitfall(id="fetch-ends-early")
+def test_a_fetch_that_begins_later_counts_as_lost_later() -> None:
+    shop = Shop()
+    ended_early = shop.by_hand()
+    next(ended_early)
+    ended_early.close()
+    began = shop.clock.now
+    fetching, waiter = shop.by_hand(), shop.by_hand()
+    assert isinstance(next(fetching), Pause)
+    waiting: Any = next(waiter)
+
+    assert waiting.fetch.lost_at == began + PACE + 20 + GRACE
+
+
+@pytest.mark.pitfall(id="fetch-ends-early")
+def test_a_fetch_that_begins_later_takes_the_token_of_another_one() -> None:
+    shop = Shop()
+    ended_early = shop.by_hand()
+    next(ended_early)
+    ended_early.close()
+    fetching, own = shop.by_hand(), shop.by_hand()
+    assert isinstance(next(fetching), Pause)
+    next(own)
+    assert isinstance(own.send(NoResult.OWN_THREAD), Pause)
+    shop.clock.now += PACE
+    assert isinstance(own.send(None), Post)
+    with pytest.raises(StopIteration) as first:
+        own.send(token())
+    with pytest.raises(StopIteration) as second:
+        fetching.send(None)
+
+    assert isinstance(first.value.value, AccessToken)
+    assert second.value.value is first.value.value
+
+
+def test_a_fetch_in_the_thread_of_its_caller_has_the_options_of_that_caller() -> None:
+    shop, wide = Shop(), TokenOptions(scope="wide")
+    leader, waiter = shop.by_hand(wide), shop.by_hand(wide)
+    next(leader)
+    next(waiter)
+    posting: Any = waiter.send(NoResult.OWN_THREAD)
+
+    assert b"scope=wide" in posting.request.body
 
 
 @pytest.mark.pitfall(id="fetch-ends-early")
@@ -763,6 +819,19 @@ def test_new_credentials_are_read_before_a_fetch_and_again_after_invalid_client(
     shop.get()
 
     assert looks == [False, True]
+    assert shop.asked == 1
+
+
+def test_a_refused_token_request_is_repeated_with_new_credentials_only() -> None:
+    new = iter([endpoint("new")])
+    shop = Shop(refused("invalid_client", 401), token(), credentials_source=lambda *, force: next(new, None) if force else None)
+    assert isinstance(shop.get(), AccessToken)
+    assert shop.asked == 2
+    assert len(shop.tokens.counters.fetches) == 1
+
+    unchanging = Shop(refused("invalid_client", 401), token())
+    assert isinstance(unchanging.get(), CredentialsRefusedError)
+    assert unchanging.asked == 1
 
 
 def test_any_401_makes_the_provider_read_its_credentials_again() -> None:

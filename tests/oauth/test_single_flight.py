@@ -29,7 +29,7 @@ from prio_middleware import (
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 from prio_middleware.oauth.effects import no_threads
 from prio_middleware.oauth.failures import PACE
-from prio_middleware.oauth.single_flight import InFlightFetch, NoResult, SingleFlight
+from prio_middleware.oauth.single_flight import GRACE, InFlightFetch, NoResult, SingleFlight
 from prio_middleware.oauth.token_request import TokenRequest
 from prio_middleware.oauth.token_response import TokenResponse
 from tests.oauth import helpers
@@ -447,8 +447,9 @@ async def test_a_wait_for_a_fetch_that_is_lost_ends(anyio_backend: str) -> None:
 
 def test_a_forked_child_does_not_end_the_fetches_of_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
     flights = SingleFlight()
-    fetch, starts = flights.join(DEFAULT_OPTIONS, 1000.0, 20.0)
+    fetch, starts = flights.join(DEFAULT_OPTIONS, 0.0, 20.0)
     assert starts
+    assert fetch.lost_at == 20.0 + GRACE
     assert flights.in_progress() == [fetch]
     monkeypatch.setattr("os.getpid", lambda: -1)
 

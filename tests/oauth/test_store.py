@@ -100,6 +100,14 @@ def test_a_removed_token_takes_no_space_and_is_not_found(subtests: pytest.Subtes
             assert store.lookup(scoped(99)) is not None
 
 
+def test_half_of_the_tokens_are_found_without_being_used() -> None:
+    store = filled(6, 3)
+
+    assert all(store.lookup(scoped(number)) for number in range(3))
+    assert store.put(scoped(3), expiring(10.0), now=0.0) == 0
+    assert store.lookup(scoped(0)) is None
+
+
 def test_what_another_thread_evicts_meanwhile_is_gone_once() -> None:
     store = filled(1, 1)
     store._tokens = Racing(store._tokens, lambda tokens, key: tokens.__delitem__(key))
@@ -164,7 +172,7 @@ def test_what_has_expired_is_not_kept(subtests: pytest.Subtests) -> None:
     for now, kept in rows:
         with subtests.test(now=now, kept=kept):
             store = TokenCache()
-            store.put(DEFAULT_OPTIONS, expiring(10.0), now)
+            assert store.put(DEFAULT_OPTIONS, expiring(10.0), now) == 0
 
             assert (store.get(DEFAULT_OPTIONS) is not None) is kept
 

@@ -28,7 +28,9 @@ def test_the_rejected_token_is_not_given_to_its_caller_again() -> None:
     assert isinstance(rejected, AccessToken)
     tokens.invalidate(rejected)
 
-    assert isinstance(play(tokens.acquire(tokens.defaults, rejected), server, clock), TokenUnchangedError)
+    error = play(tokens.acquire(tokens.defaults, rejected), server, clock)
+    assert isinstance(error, TokenUnchangedError)
+    assert error.message
     assert len(server.requests) == 2
     assert [fetch.outcome for fetch in tokens.counters.fetches] == ["unchanged_token", "ok"]
 
@@ -60,6 +62,8 @@ def test_once_the_api_accepts_it_it_lives_its_full_life() -> None:
     assert isinstance(again, AccessToken)
     assert again.unchanged
     again.unchanged.works = True
+    accepted = play(tokens.acquire(tokens.defaults, None), server, clock)
+    assert tokens.current(tokens.defaults, None) is accepted
     found: object = None
     for _ in range(300):
         found = tokens.current(tokens.defaults, None) or play(tokens.acquire(tokens.defaults, None), server, clock)
@@ -69,6 +73,12 @@ def test_once_the_api_accepts_it_it_lives_its_full_life() -> None:
     assert found.unchanged is None
     assert found.serial > again.serial
     assert len(server.requests) == 2
+    assert tokens.report().failure is None
+    clock.now += 3600
+    fetched = play(tokens.acquire(tokens.defaults, None), server, clock)
+    assert isinstance(fetched, AccessToken)
+    assert fetched.unchanged is None
+    assert tokens.current(tokens.defaults, None) is fetched
 
 
 def test_a_renewal_after_a_rejection_may_carry_parameters_of_its_own() -> None:
@@ -82,6 +92,18 @@ def test_a_renewal_after_a_rejection_may_carry_parameters_of_its_own() -> None:
     first, second = (parse_qs(request.body.decode()) for request in server.requests)
     assert "force" not in first
     assert second["force"] == ["true"]
+
+
+def test_a_renewal_for_other_callers_carries_these_parameters_too() -> None:
+    clock, server = Clock(), Server(SAME, SAME, token())
+    tokens = provider(clock, renewal_params=(("force", "true"),))
+    for _ in range(3):
+        found = play(tokens.acquire(tokens.defaults, None), server, clock)
+        assert isinstance(found, AccessToken)
+        tokens.invalidate(found)
+        clock.now += UNCHANGED_PAUSE
+
+    assert ["force" in parse_qs(request.body.decode()) for request in server.requests] == [False, True, True]
 
 
 class CachedLogin:
