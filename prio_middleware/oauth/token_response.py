@@ -171,7 +171,7 @@ class _Reading:
         if isinstance(value, str):
             return self.invalid(value)
         kind = self.members.get("token_type")  # Servers that omit it mean Bearer, in any case (RFC 6749 §5.1).
-        is_bearer = kind is None or (isinstance(kind, str) and kind.strip(" \t").lower() == "bearer")
+        is_bearer = kind is None or (isinstance(kind, str) and kind.strip().lower() == "bearer")
         if scheme is None and not is_bearer:
             return self.invalid(
                 f"the token_type is {self._words('token_type', CODE_LIMIT) or 'no text'}",

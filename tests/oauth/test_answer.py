@@ -125,6 +125,7 @@ def test_a_lifetime_in_odd_clothes_costs_no_token(subtests: pytest.Subtests, cap
             (record,) = caplog.records
             assert "expires_in" in record.getMessage()
             assert (record.levelname, "soon" in record.getMessage()) == ("DEBUG", False)
+            assert "None" not in record.getMessage()
 
 
 def test_a_lifetime_in_ordinary_clothes_is_not_worth_a_line(caplog: pytest.LogCaptureFixture) -> None:

@@ -108,6 +108,17 @@ def test_half_of_the_tokens_are_found_without_being_used() -> None:
     assert store.lookup(scoped(0)) is None
 
 
+def test_a_token_that_was_removed_is_a_new_one_when_it_comes_again() -> None:
+    newer, older = filled(4, 2), filled(4, 3)
+    for store in (newer, older):
+        (first,) = store.remove(store.get(scoped(0)) or expiring(10.0))
+        store.put(first, expiring(10.0), now=0.0)
+        store.put(scoped(3), expiring(10.0), now=0.0)
+
+    assert [bool(newer.lookup(scoped(number))) for number in (0, 1, 3)] == [True, False, True]
+    assert [bool(older.lookup(scoped(number))) for number in (0, 1, 2, 3)] == [True, False, False, True]
+
+
 def test_what_another_thread_evicts_meanwhile_is_gone_once() -> None:
     store = filled(1, 1)
     store._tokens = Racing(store._tokens, lambda tokens, key: tokens.__delitem__(key))
