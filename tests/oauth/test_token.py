@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prio_middleware import AccessToken, Secret, TokenOptions
+from prio_middleware import AccessToken, ConfigurationError, Secret, TokenOptions
 from prio_middleware.oauth.access_token import DEFAULT_OPTIONS
 
 DEFAULTS = TokenOptions("read", "api", "https://r.example", (("tenant", "1"), ("x", "1")))
@@ -36,3 +36,11 @@ def test_a_token_shows_its_type_and_not_its_value() -> None:
 
     assert token.authorization() == "DPoP canary"
     assert repr(token) == f"<AccessToken #{token.serial} DPoP **>"
+
+
+def test_a_token_that_no_header_can_hold_is_an_error_that_says_what_to_correct() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        AccessToken(Secret("canary\n"))
+
+    assert "token" in caught.value.remedy
+    assert "canary" not in str(caught.value)
