@@ -91,6 +91,22 @@ def server(clock: Clock, limiter: CountingLimiter) -> Server:
     return Server(RevocationHandler(PRIO_REFUSALS, clock, limiter=limiter))
 
 
+def test_an_unchanged_token_is_known_to_be_rejected_until_it_works() -> None:
+    handler = RevocationHandler(PRIO_REFUSALS, limiter=ProcessLimiter())
+    token = AccessToken(Secret("token")).mark_unchanged(10.0)
+    assert token.unchanged
+    for path in ("/a", "/b") * 10:  # However many: the provider paces these renewals.
+        exchange = Exchange(Request(URL(path)), {})
+        exchange.token, exchange.refusal = token, REFUSED
+        assert handler.on_response(exchange, Response(403)) is AGAIN
+    assert not token.unchanged.works
+    accepted = Exchange(Request(URL("/a")), {})
+    accepted.token = token
+    assert handler.on_response(accepted, Response(200)) is DELIVER
+
+    assert token.unchanged.works is True
+
+
 def test_the_refusal_statuses_of_a_handler_are_those_of_its_rules() -> None:
     assert RevocationHandler(PRIO_REFUSALS).refusal_statuses == {400, 401, 403}
 
