@@ -91,15 +91,17 @@ def server(clock: Clock, limiter: CountingLimiter) -> Server:
     return Server(RevocationHandler(PRIO_REFUSALS, clock, limiter=limiter))
 
 
-def test_an_unchanged_token_is_known_to_be_rejected_until_it_works() -> None:
-    handler = RevocationHandler(PRIO_REFUSALS, limiter=ProcessLimiter())
+def test_an_unchanged_token_is_known_to_be_rejected_until_it_works(limiter: CountingLimiter) -> None:
+    handler = RevocationHandler(PRIO_REFUSALS, limiter=limiter)
+    asked = limiter.asked
     token = AccessToken(Secret("token")).mark_unchanged(10.0)
     assert token.unchanged
-    for path in ("/a", "/b") * 10:  # However many: the provider paces these renewals.
+    for path in ("/a", "/b") * 10:
         exchange = Exchange(Request(URL(path)), {})
         exchange.token, exchange.refusal = token, REFUSED
         assert handler.on_response(exchange, Response(403)) is AGAIN
     assert not token.unchanged.works
+    assert limiter.asked == asked  # The provider paces these renewals.
     accepted = Exchange(Request(URL("/a")), {})
     accepted.token = token
     assert handler.on_response(accepted, Response(200)) is DELIVER
