@@ -135,7 +135,7 @@ def main() -> int:
         print_explained(patterns, survivors, explained)
     for name in unexplained:
         print(f"{survivors[name]}\n    {survivors[name].marked}\n")
-    if not counts["not tried"]:
+    if not counts["not tried"] and all((WORK / part).exists() for part in PARTS):
         for pattern in unused(patterns, survivors.values()):
             print(f"Unused pattern, no survivor matches it: {pattern}\n")
     share = 100 * len(unexplained) / len(outcomes)
