@@ -63,7 +63,6 @@ class Shop:
         return len(self.server.requests)
 
 
-@pytest.mark.pitfall(id="leeway-beyond-lifetime")
 def test_a_new_provider_has_tried_nothing_and_counts_for_its_client() -> None:
     tokens = provider()
 
@@ -71,6 +70,7 @@ def test_a_new_provider_has_tried_nothing_and_counts_for_its_client() -> None:
     assert tokens.counters.name == "shop"
 
 
+@pytest.mark.pitfall(id="leeway-beyond-lifetime")
 def test_one_token_request_for_each_lifetime() -> None:
     shop = Shop(token(100), token(100))
     first = shop.token()
