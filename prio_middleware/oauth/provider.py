@@ -502,9 +502,9 @@ class ClientCredentialsProvider:
         self, options: TokenOptions, rejected: AccessToken | None, deadline_at: float, *, after_rejection: bool
     ) -> Steps[Result | NoResult]:
         """Request a token from the shared store, if there is one, or from the token endpoint."""
-        wanted = options.over(self._resolution.options) if self._resolution else options
         from .attempts import Attempts
 
+        wanted = options.over(self._resolution.options) if self._resolution else options
         attempts = Attempts(self._clock, may_retry=self._failures.may_retry)
         params = self._renewal_params if after_rejection else ()
         request: RequestToken = partial(self._request_with_retries, attempts, params)
