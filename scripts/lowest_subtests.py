@@ -1,4 +1,4 @@
-"""Plugin of ``make test-lowest``: pytest-subtests hands parameters to pytest-xdist as they are, which sends plain values only."""
+"""Plugin of ``make test-lowest``: pytest-subtests sends parameters to pytest-xdist, which takes plain values only."""
 
 from __future__ import annotations
 
