@@ -165,9 +165,10 @@ def test_accounts_that_are_not_confirmed_push_each_other_out() -> None:
     for name in ("a", "b", "b"):
         assert accounts.provider(name) is found[name]
     assert accounts.active() == [found["a"], found["b"]]
+    found["a"].is_resolved = True  # Used meanwhile.
     accounts.provider("c")
 
-    assert accounts.active() == [found["b"], found["c"]]
+    assert accounts.active() == [found["a"], found["b"], found["c"]]
     assert finds == ["a", "b", "c"]
     with pytest.raises(UnknownAccountError) as caught:
         accounts.provider("d")
@@ -181,6 +182,13 @@ def test_at_least_one_account_is_kept() -> None:
         tokens.accounts.provider(name)
 
     assert tokens.accounts.active() == [tokens.accounts.provider("b")]
+
+
+def test_a_name_that_no_account_can_have_is_not_searched_for(subtests: pytest.Subtests) -> None:
+    accounts = Accounts(lambda name: pytest.fail(f"{name!r} is searched for."))
+    for name in ("", "two\nlines", "n" * (NAME_LIMIT + 1)):
+        with subtests.test(name=name), pytest.raises(UnknownAccountError):
+            accounts.provider(name)
 
 
 def test_the_longest_name_of_an_account() -> None:

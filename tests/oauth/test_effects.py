@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import logging
 import threading
 import weakref
@@ -50,6 +51,30 @@ async def test_a_call_that_is_cancelled_before_it_starts_has_ended(anyio_backend
         await Call(called.append, "a", 10.0, lambda: ended.append(True)).ado(no_send)
 
     assert (called, ended) == ([], [True])
+
+
+@pytest.mark.anyio
+async def test_a_coroutine_function_is_awaited_before_its_call_has_ended(anyio_backend: str) -> None:
+    events: list[str] = []
+
+    async def load(name: str) -> str:
+        await anyio.lowlevel.checkpoint()
+        events.append(name)
+        return f"of {name}"
+
+    result = await Call(load, "berlin", TIMEOUT, lambda: events.append("ended")).ado(no_send)
+
+    assert result == "of berlin"
+    assert events == ["berlin", "ended"]
+
+
+def test_a_sync_client_closes_the_coroutine_of_a_resolver() -> None:
+    async def load(_: str) -> None:
+        pass
+
+    coroutine = Call(load, "berlin", TIMEOUT, lambda: None).do(lambda _: TokenResponse(200))
+
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
 
 
 @pytest.mark.anyio

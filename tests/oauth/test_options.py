@@ -43,6 +43,8 @@ def test_a_call_names_its_options_by_function() -> None:
     given = token_extensions(account="berlin", scope="a", audience="b", resource="c", params={"d": "e"})
 
     assert request_options(given, "shop", URL, "paris") == TokenOptions("a", "b", "c", (("d", "e"),), "berlin")
+    assert request_options(token_extensions(account="berlin"), "shop", URL) == TokenOptions(account="berlin")
+    assert request_options(token_extensions(token=False), "shop", URL) is None
 
 
 def test_options_without_the_account_keep_the_others(subtests: pytest.Subtests) -> None:

@@ -66,6 +66,7 @@ def test_a_file_is_checked_once_in_a_second_and_keeps_the_type() -> None:
 
     assert found == ["DPoP first"] * 2 + ["DPoP second"] * 3
     assert looks == [1001.0, 1002.0]
+    assert tokens.recent_secrets == (Secret("first"),)
 
 
 def test_a_provider_is_named_after_its_client() -> None:
