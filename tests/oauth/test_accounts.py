@@ -55,6 +55,7 @@ def test_a_provider_serves_its_accounts() -> None:
     own, berlin = tokens.get_token(TokenOptions(), None, server), tokens.get_token(BERLIN, None, server)
 
     assert own.value != berlin.value
+    assert tokens.current(BERLIN._replace(scope="other"), None) is None
     assert tokens.get_token(BERLIN, None, server) is berlin
     assert tokens.current(BERLIN, None) is berlin
     assert tokens.current(TokenOptions(), None) is own
