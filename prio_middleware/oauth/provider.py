@@ -282,9 +282,9 @@ class ClientCredentialsProvider:
         now = self._clock()
         options = self._main_options() if options is None else options.over(self.defaults)
         token, failure = self._cache.get(options), self._failures.get(options)
-        longest = self._cache.longest_lived()
         return TokenReport(
-            without_token=self._failures.last_failed and (longest is None or not usable(self._cache.get(longest), None, now)),
+            without_token=self._failures.last_failed
+            and not usable(self._cache.get(self._cache.longest_lived() or options), None, now),
             expires_in=None if token is None else token.expires_at - now,
             failure=None if failure is None else failure.error,
             failed_ago=None if failure is None else now - failure.failed_at,

@@ -652,7 +652,8 @@ def test_a_caller_with_a_usable_token_waits_a_moment_at_most(subtests: pytest.Su
             fetching = shop.tokens.acquire(DEFAULT_OPTIONS, None)
             assert isinstance(next(fetching), Background)  # which takes its time
             if refresh == "on_expiry":
-                assert fetching.send(True).seconds == WAIT_WITH_TOKEN  # type: ignore[union-attr]  # It is a Wait.
+                waiting: Any = fetching.send(True)
+                assert waiting.seconds == WAIT_WITH_TOKEN
             before = shop.clock.now
 
             assert play(shop.tokens.acquire(DEFAULT_OPTIONS, None, 0.02), shop.server, shop.clock) is first
@@ -661,12 +662,17 @@ def test_a_caller_with_a_usable_token_waits_a_moment_at_most(subtests: pytest.Su
             assert shop.clock.now <= before + 0.12
 
 
+def after_a_fetch_that_ended_early() -> Shop:
+    shop = Shop()
+    steps = shop.by_hand()
+    next(steps)
+    steps.close()
+    return shop
+
+
 @pytest.mark.pitfall(id="fetch-ends-early")
 def test_a_fetch_that_begins_later_counts_as_lost_later() -> None:
-    shop = Shop()
-    ended_early = shop.by_hand()
-    next(ended_early)
-    ended_early.close()
+    shop = after_a_fetch_that_ended_early()
     began = shop.clock.now
     fetching, waiter = shop.by_hand(), shop.by_hand()
     assert isinstance(next(fetching), Pause)
@@ -677,10 +683,7 @@ def test_a_fetch_that_begins_later_counts_as_lost_later() -> None:
 
 @pytest.mark.pitfall(id="fetch-ends-early")
 def test_a_fetch_that_begins_later_takes_the_token_of_another_one() -> None:
-    shop = Shop()
-    ended_early = shop.by_hand()
-    next(ended_early)
-    ended_early.close()
+    shop = after_a_fetch_that_ended_early()
     fetching, own = shop.by_hand(), shop.by_hand()
     assert isinstance(next(fetching), Pause)
     next(own)
